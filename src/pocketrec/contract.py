@@ -1,0 +1,263 @@
+"""The contract: what a recommender's inputs and outputs mean, said once for every stage.
+
+A recommender's interface is features, not tensors: which id space, how long, padded where, what
+an unknown id becomes, what the outputs mean. Capture, rewrites, both lowerings, probes, golden
+vectors and the application's API all read it here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from pocketrec.errors import ContractError
+
+Kind = Literal["id", "id_sequence", "id_bag", "dense", "mask", "length"]
+DType = Literal["int32", "float32", "bool"]
+PaddingSide = Literal["left", "right"]
+OutOfVocabulary = Literal["padding", "unknown", "forbid"]
+Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "top_k_scores", "state"]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_ID_KINDS = ("id", "id_sequence", "id_bag")
+# Core ML and Swift both give these words a meaning of their own.
+_RESERVED = frozenset({"description", "self", "init", "class", "default", "state"})
+
+
+def _check_name(what: str, name: str) -> None:
+    if not _NAME.match(name) or name in _RESERVED:
+        raise ContractError(
+            f"{what} {name!r}: expected letters, digits and _ after a letter, and none of "
+            f"{', '.join(sorted(_RESERVED))}; rename it"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dim:
+    """A symbolic dimension's bounds, both included, in elements."""
+
+    min: int = 1
+    max: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min <= self.max:
+            raise ContractError(f"dim bounds {self.min}..{self.max}: expected 1 <= min <= max")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocabularySpec:
+    """An id space: `size` ids from 0, of which padding and unknown may be set aside.
+
+    Attributes:
+        size: how many ids there are, the set-aside ones included.
+        padding_id: the id that fills sequences, or None.
+        unknown_id: the id that stands for everything not in the vocabulary, or None.
+        sha256: digest of the vocabulary's tokens file; empty until the tokens are read.
+    """
+
+    size: int
+    padding_id: int | None = None
+    unknown_id: int | None = None
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 2**31 - 1:
+            raise ContractError(f"vocabulary size {self.size}: expected 1..2147483647 (ids are int32)")
+        for label, value in (("padding_id", self.padding_id), ("unknown_id", self.unknown_id)):
+            if value is not None and not 0 <= value < self.size:
+                raise ContractError(f"vocabulary {label} {value}: expected 0..{self.size - 1}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One input.
+
+    Attributes:
+        name: the input's name in every artifact.
+        kind: `id`, `id_sequence` (ordered), `id_bag` (unordered), `dense`, `mask` or `length`.
+        dtype: what the caller passes.
+        shape: sizes, or names of the contract's dims.
+        vocabulary: the id space, for the three id kinds.
+        padding_side: where shorter sequences and bags are filled with the padding id.
+        out_of_vocabulary: what an id outside the vocabulary becomes inside the graph: the
+            `padding` id, the `unknown` id, or `forbid` (the caller never passes one; no guard).
+        minimum: smallest value of a dense feature, for probes.
+        maximum: largest value of a dense feature, for probes.
+    """
+
+    name: str
+    kind: Kind
+    dtype: DType = "int32"
+    shape: tuple[int | str, ...]
+    vocabulary: str | None = None
+    padding_side: PaddingSide | None = None
+    out_of_vocabulary: OutOfVocabulary = "forbid"
+    minimum: float = 0.0
+    maximum: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_name("input", self.name)
+        if self.is_id != (self.vocabulary is not None):
+            expected = "a vocabulary" if self.is_id else "no vocabulary"
+            raise ContractError(f"input {self.name}: kind {self.kind!r} takes {expected}")
+        if self.is_id and self.dtype != "int32":
+            raise ContractError(f"input {self.name}: ids are int32 on every target, not {self.dtype}")
+        if self.minimum > self.maximum:
+            raise ContractError(f"input {self.name}: minimum {self.minimum} is above maximum {self.maximum}")
+
+    @property
+    def is_id(self) -> bool:
+        """True for the kinds whose values are ids of a vocabulary."""
+        return self.kind in _ID_KINDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One output.
+
+    Attributes:
+        name: the output's name in every artifact.
+        meaning: what the numbers are.
+        dtype: `float32`, or `int32` for ids.
+        shape: sizes, or names of the contract's dims.
+        vocabulary: the id space that the last axis runs over (scores), or that ids belong to.
+        unit: for people: "logit", "stars", "minutes"; empty where there is none.
+    """
+
+    name: str
+    meaning: Meaning
+    dtype: DType = "float32"
+    shape: tuple[int | str, ...]
+    vocabulary: str | None = None
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("output", self.name)
+        if (self.meaning == "top_k_ids") != (self.dtype == "int32"):
+            raise ContractError(f"output {self.name}: {self.meaning} cannot be {self.dtype}; ids are int32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One function of a model: the method that computes it, its inputs and its outputs, in order."""
+
+    method: str = "forward"
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Output, ...]
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in (*self.inputs, *self.outputs)]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ContractError(f"inputs and outputs share the name {doubled[0]!r}; every name stands once")
+        if not self.inputs or not self.outputs:
+            raise ContractError("a function needs at least one input and one output")
+
+    def input(self, name: str) -> Feature:
+        """The input of that name; KeyError where there is none."""
+        return next((each for each in self.inputs if each.name == name), None) or _missing(name)
+
+    def output(self, name: str) -> Output:
+        """The output of that name; KeyError where there is none."""
+        return next((each for each in self.outputs if each.name == name), None) or _missing(name)
+
+
+def _missing(name: str) -> Any:
+    raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """All functions of a model with the dims and vocabularies that they share."""
+
+    functions: Mapping[str, Signature]
+    dims: Mapping[str, Dim] = field(default_factory=dict)
+    vocabularies: Mapping[str, VocabularySpec] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.functions:
+            raise ContractError("the contract has no function; add [contract.functions.main]")
+        for name, signature in self.functions.items():
+            _check_name("function", name)
+            for each in (*signature.inputs, *signature.outputs):
+                self._check_references(f"function {name}, {each.name}", each)
+            for feature in signature.inputs:
+                self._check_guard(f"function {name}, input {feature.name}", feature)
+
+    def _check_references(self, where: str, each: Feature | Output) -> None:
+        for size in each.shape:
+            if isinstance(size, str) and size not in self.dims:
+                raise ContractError(f"{where}: dim {size!r} is not in [contract.dims] ({_known(self.dims)})")
+            if isinstance(size, int) and size < 1:
+                raise ContractError(f"{where}: size {size} in shape; expected 1 or more")
+        if each.vocabulary is not None and each.vocabulary not in self.vocabularies:
+            known = _known(self.vocabularies)
+            raise ContractError(
+                f"{where}: vocabulary {each.vocabulary!r} is not in [contract.vocabularies] ({known})"
+            )
+
+    def _check_guard(self, where: str, feature: Feature) -> None:
+        if feature.vocabulary is None:
+            return
+        vocabulary = self.vocabularies[feature.vocabulary]
+        needed = {"padding": vocabulary.padding_id, "unknown": vocabulary.unknown_id, "forbid": 0}
+        if needed[feature.out_of_vocabulary] is None:
+            raise ContractError(
+                f"{where}: out_of_vocabulary = {feature.out_of_vocabulary!r}, but vocabulary "
+                f"{feature.vocabulary!r} has no {feature.out_of_vocabulary}_id; add it or use 'forbid'"
+            )
+        if feature.padding_side is not None and vocabulary.padding_id is None:
+            raise ContractError(f"{where}: padded, but vocabulary {feature.vocabulary!r} has no padding_id")
+
+    def bounds(self, size: int | str) -> tuple[int, int]:
+        """The smallest and the largest value of one entry of a shape."""
+        return (size, size) if isinstance(size, int) else (self.dims[size].min, self.dims[size].max)
+
+    def guard_id(self, feature: Feature) -> int | None:
+        """The id that an out-of-vocabulary id becomes inside the graph; None where there is no guard."""
+        if feature.vocabulary is None or feature.out_of_vocabulary == "forbid":
+            return None
+        vocabulary = self.vocabularies[feature.vocabulary]
+        padding = feature.out_of_vocabulary == "padding"
+        return vocabulary.padding_id if padding else vocabulary.unknown_id
+
+    def padding_value(self, feature: Feature) -> int:
+        """What fills the feature up to a fixed length: the vocabulary's padding id, else 0."""
+        if feature.vocabulary is None:
+            return 0
+        return self.vocabularies[feature.vocabulary].padding_id or 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The contract as plain JSON values; `from_dict` gives it back."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def sha256(self) -> str:
+        """Hex digest of the contract's canonical JSON; travels in every artifact's metadata."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _known(table: Mapping[str, Any]) -> str:
+    return "known: " + (", ".join(sorted(table)) or "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """The tokens of one id space; a token's place is its id. One line a token in its file."""
+
+    tokens: tuple[str, ...]
+
+    def to_bytes(self) -> bytes:
+        """The tokens file: UTF-8, one token a line, in id order."""
+        for index, token in enumerate(self.tokens):
+            if "\n" in token or "\r" in token:
+                raise ContractError(f"vocabulary token {index} ({token!r}) holds a line break; remove it")
+        return "".join(f"{token}\n" for token in self.tokens).encode()
+
+    def sha256(self) -> str:
+        """Hex digest of the tokens file."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()

@@ -1,0 +1,102 @@
+"""The one tree of errors, and the exit code that each branch stands for.
+
+    PocketrecError                       exit  what the caller does next
+    ├── UsageError                        2    corrects the call or the input
+    │   ├── RecipeError                   2    corrects recipe.toml
+    │   ├── ContractError                 2    corrects the contract, or what was given for it
+    │   ├── InputError                    2    corrects the tensors handed to a runtime
+    │   ├── DataError                     2    makes the data set available
+    │   └── MissingExtra                  2    installs the extra that is named
+    ├── ConversionError                   3    reads which op, and what to do about it
+    │   └── Refused                       3    the model cannot be lowered; the remedy is named
+    └── CheckFailed                       1    something was examined and found wrong
+        ├── GateFailed                    1    reads the evidence, which was written all the same
+        ├── ArtifactError                 1    builds or pulls the artifact again: the file is damaged
+        ├── ExecutionError                1    an artifact's program did what it must not do
+        └── UnsupportedOp                 1    chooses another runtime: this one lacks the op
+
+Every message says what, where, what came, what was expected and the next step, in one line.
+"""
+
+from __future__ import annotations
+
+
+class PocketrecError(Exception):
+    """Base of all errors that are raised on purpose; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UsageError(PocketrecError):
+    """What was asked for, or given, cannot be used."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe has an unknown key, a wrong type or an impossible value."""
+
+
+class ContractError(UsageError):
+    """A contract contradicts itself, the module, or the data given for it."""
+
+
+class InputError(UsageError):
+    """The tensors handed to a runtime are missing, surplus, or of the wrong shape or dtype."""
+
+
+class DataError(UsageError):
+    """A data set is not there, or is not what its checksum says."""
+
+
+class MissingExtra(UsageError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(
+            f"{module} is not installed; it comes with the extra: pip install 'pocketrec[{extra}]'"
+        )
+
+
+class ConversionError(PocketrecError):
+    """A model could not be captured or lowered."""
+
+    exit_code = 3
+
+
+class Refused(ConversionError):
+    """A model cannot be lowered at all; carries op, source line, reason and remedy.
+
+    Attributes:
+        op: the operation that cannot be lowered, in the framework's spelling.
+        where: the user's source line, `file:line`, or an empty string where it is not known.
+        reason: why it cannot.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, *, op: str, where: str, reason: str, remedy: str) -> None:
+        self.op, self.where, self.reason, self.remedy = op, where, reason, remedy
+        place = f" at {where}" if where else ""
+        super().__init__(f"{op}{place}: {reason}; {remedy}")
+
+
+class CheckFailed(PocketrecError):
+    """Something was examined and found wrong."""
+
+    exit_code = 1
+
+
+class GateFailed(CheckFailed):
+    """A build finished, and one of its gates failed; the evidence has been written."""
+
+
+class ArtifactError(CheckFailed):
+    """A file of an artifact or a bundle is damaged, altered or incomplete."""
+
+
+class ExecutionError(CheckFailed):
+    """A program did what is undefined on a device, such as reading beyond a table."""
+
+
+class UnsupportedOp(CheckFailed):
+    """A runtime met an op that it does not implement; the message names op, place and alternative."""

@@ -1,0 +1,134 @@
+"""The one interface to every engine: load, describe, run, close.
+
+Parity, ranking, latency, golden-vector replay and first-divergence search are written once
+against `Runtime`; an engine is a module that implements it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.errors import InputError
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a loaded artifact.
+
+    Attributes:
+        name: as in the artifact.
+        dtype: NumPy's name for it, such as `float32`.
+        shape: a size, or None where it is free within `bounds`.
+        bounds: (smallest, largest) per axis; largest is None where there is no limit.
+        enumerated: the allowed shapes, where only certain ones are.
+        optional: True where the caller may leave it out.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    bounds: tuple[tuple[int, int | None], ...] = ()
+    enumerated: tuple[tuple[int, ...], ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What an artifact offers and what executes it; printed beside every figure.
+
+    Attributes:
+        runtime: the engine's name, such as `onnxruntime` or `coreml-interpreter`.
+        version: the engine's version.
+        precision: the arithmetic, such as `float32` or `float16 storage, float32 accumulation`.
+        compute_units: where it ran, such as `cpu`; never a unit that was not used.
+        inputs: in the artifact's order.
+        outputs: in the artifact's order.
+        functions: names of the functions; the first is the one described.
+        metadata: the artifact's own key-value pairs.
+    """
+
+    runtime: str
+    version: str
+    precision: str
+    compute_units: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    functions: tuple[str, ...] = ("main",)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """A loaded artifact on one engine."""
+
+    def describe(self) -> Description:
+        """Inputs, outputs, and what executes them."""
+        ...
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name; raises InputError for missing, surplus or ill-shaped inputs."""
+        ...
+
+    def close(self) -> None:
+        """Release memory and file handles; a second call does nothing."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array], *, where: str) -> None:
+    """Nothing where `inputs` fit `specs`; else InputError naming the input, what came and what fits.
+
+    Names, ranks and sizes are checked, dtypes too: an engine that silently casts ids hides mistakes.
+    """
+    known = {spec.name for spec in specs}
+    surplus = sorted(set(inputs) - known)
+    if surplus:
+        raise InputError(f"{where}: input {surplus[0]!r} is not known; expected {', '.join(sorted(known))}")
+    for spec in specs:
+        if spec.name not in inputs:
+            if spec.optional:
+                continue
+            raise InputError(f"{where}: input {spec.name!r} is missing; pass {spec.dtype} {_show(spec)}")
+        _check_one(spec, inputs[spec.name], where)
+
+
+def _check_one(spec: TensorSpec, array: Array, where: str) -> None:
+    if not isinstance(array, np.ndarray):
+        kind = type(array).__name__
+        raise InputError(f"{where}: input {spec.name!r} is a {kind}; expected a NumPy array {_show(spec)}")
+    if str(array.dtype) != spec.dtype:
+        raise InputError(f"{where}: input {spec.name!r} is {array.dtype}; expected {spec.dtype}")
+    if spec.enumerated:
+        fits = array.shape in spec.enumerated
+    else:
+        limits = spec.bounds or tuple((size or 0, size) for size in spec.shape)
+        fits = array.ndim == len(limits) and all(
+            low <= size and (high is None or size <= high)
+            for size, (low, high) in zip(array.shape, limits, strict=True)
+        )
+    if not fits:
+        raise InputError(f"{where}: input {spec.name!r} has shape {array.shape}; expected {_show(spec)}")
+
+
+def _show(spec: TensorSpec) -> str:
+    if spec.enumerated:
+        return "one of " + ", ".join(str(shape) for shape in spec.enumerated)
+    if not spec.bounds:
+        return "[" + ", ".join("?" if size is None else str(size) for size in spec.shape) + "]"
+    return "[" + ", ".join(_range(low, high) for low, high in spec.bounds) + "]"
+
+
+def _range(low: int, high: int | None) -> str:
+    if low == high:
+        return str(low)
+    return f"{low}.." if high is None else f"{low}..{high}"
