@@ -1,0 +1,263 @@
+"""The recipe: everything that a build depends on, read from recipe.toml by one strict loader.
+
+    recipe.toml ── load_recipe ──▶ Recipe (frozen) ── resolved into the bundle, with its hash
+
+Files that a recipe names are relative to the recipe's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pocketrec.contract import Contract, Dim, Signature, Vocabulary, VocabularySpec
+from pocketrec.errors import RecipeError
+from pocketrec.schema import from_table
+
+Format = Literal["onnx", "coreml"]
+Precision = Literal["float32", "float16"]
+DeploymentTarget = Literal["iOS15", "iOS16", "iOS17", "iOS18"]
+ComputeUnits = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_neural_engine"]
+
+RUNTIMES = {
+    "onnx": ("onnxruntime",),
+    "coreml": ("coreml-interpreter", "coreml-framework"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Where the module comes from.
+
+    Attributes:
+        factory: `package.module:function` or `path/to/file.py:function`; returns an nn.Module.
+        weights: a .safetensors file, or a state dict that loads with weights_only=True; None
+            where the factory brings the trained weights itself.
+        arguments: keyword arguments for the factory.
+    """
+
+    factory: str
+    weights: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocabularySource:
+    """Where a vocabulary's tokens come from: a factory, or a text file with one token a line."""
+
+    tokens: str
+    padding_id: int | None = None
+    unknown_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractSource:
+    """The contract as written: vocabularies name their tokens, sizes are found by reading them."""
+
+    functions: Mapping[str, Signature]
+    dims: Mapping[str, Dim] = field(default_factory=dict)
+    vocabularies: Mapping[str, VocabularySource] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """On what the ranking is compared.
+
+    Attributes:
+        data: a factory that returns evaluation data of the kind.
+        kind: `ranking` (HR, NDCG, overlap) or `classification` (AUC, log loss).
+        function: the function that is evaluated.
+        output: its output: scores over the catalogue, an embedding, top-k ids, or a probability.
+        catalogue_function: the item-side function, where `output` is a user embedding.
+        catalogue_output: its output.
+        k: length of the compared lists.
+        arguments: keyword arguments for the data factory.
+    """
+
+    data: str
+    kind: Literal["ranking", "classification"]
+    function: str = "main"
+    output: str
+    catalogue_function: str | None = None
+    catalogue_output: str | None = None
+    k: int = 10
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.catalogue_function is None) != (self.catalogue_output is None):
+            raise RecipeError("evaluate: catalogue_function and catalogue_output go together; give both")
+        if self.k < 1:
+            raise RecipeError(f"evaluate.k is {self.k}; expected 1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One artifact to build.
+
+    Attributes:
+        format: `onnx` or `coreml`; where it is left out, the target's name must be one of these.
+        precision: of weights and activations; scores and top-k stay float32.
+        opset_version: ONNX only.
+        minimum_deployment_target: Core ML only.
+        compute_units: Core ML only; what the application should ask for.
+        flexible: Core ML only; the contract's dims that stay ranges. Others are fixed: the batch
+            (any dim that leads every input) at its smallest, lengths at their largest.
+    """
+
+    format: Format | None = None
+    precision: Precision | None = None
+    opset_version: int = 20
+    minimum_deployment_target: DeploymentTarget = "iOS17"
+    compute_units: ComputeUnits = "all"
+    flexible: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 20 <= self.opset_version <= 23:
+            raise RecipeError(f"opset_version is {self.opset_version}; expected 20 to 23")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """What a build must hold; None switches a gate off.
+
+    Attributes:
+        max_abs_error: largest difference of a float32 artifact's outputs from the reference.
+        min_sqnr_db: lowest signal-to-noise ratio of a float16 artifact's outputs, in dB.
+        max_ndcg_drop: largest absolute change of NDCG@k, in either direction.
+        min_top_k_overlap: lowest mean share of the k best that both lists hold.
+        max_auc_drop: largest absolute change of AUC, in either direction.
+        max_log_loss_rise: largest absolute change of the log loss, in either direction.
+        tie_tolerance: items whose scores differ by at most this much may swap places; relative
+            to the largest score of the list.
+        may_skip: runtimes that may be absent; every other runtime of a target must have run.
+    """
+
+    max_abs_error: float | None = 1e-4
+    min_sqnr_db: float | None = 40.0
+    max_ndcg_drop: float | None = 0.002
+    min_top_k_overlap: float | None = 0.97
+    max_auc_drop: float | None = 0.0005
+    max_log_loss_rise: float | None = 0.001
+    tie_tolerance: float = 1e-5
+    may_skip: tuple[Literal["onnxruntime", "coreml-interpreter", "coreml-framework"], ...] = (
+        "coreml-framework",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How latency is measured: `warmup` calls, then `runs` counted ones, on `threads` threads."""
+
+    warmup: int = 10
+    runs: int = 100
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0 or self.runs < 10 or self.threads < 1:
+            raise RecipeError(
+                f"latency: warmup {self.warmup}, runs {self.runs}, threads {self.threads}; "
+                "expected warmup >= 0, runs >= 10, threads >= 1"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole recipe. `path` is where it was read; it is no part of the hash."""
+
+    schema: Literal[1]
+    name: str
+    version: str
+    model: ModelSource
+    contract: ContractSource
+    evaluate: Evaluate
+    targets: Mapping[str, Target]
+    gates: Gates = field(default_factory=Gates)
+    latency: Latency = field(default_factory=Latency)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise RecipeError("targets is empty; add [targets.onnx] or [targets.coreml]")
+        _check_evaluate(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe, every default spelled out, as plain JSON values."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def sha256(self) -> str:
+        """Hex digest of the resolved recipe's canonical JSON."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_evaluate(recipe: Recipe) -> None:
+    pairs = [("function", recipe.evaluate.function, recipe.evaluate.output)]
+    if recipe.evaluate.catalogue_function is not None:
+        pairs.append(
+            ("catalogue_function", recipe.evaluate.catalogue_function, recipe.evaluate.catalogue_output or "")
+        )
+    for key, function, output in pairs:
+        signature = recipe.contract.functions.get(function)
+        if signature is None:
+            known = ", ".join(recipe.contract.functions)
+            raise RecipeError(f"evaluate.{key} is {function!r}; expected one of {known}")
+        outputs = [each.name for each in signature.outputs]
+        if output not in outputs:
+            raise RecipeError(
+                f"evaluate: output {output!r} of function {function!r}; expected one of {', '.join(outputs)}"
+            )
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """The recipe in the TOML file at `path`, checked; raises RecipeError naming file and key."""
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such file; pass the path of a recipe.toml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read ({error}); pass the path of a recipe.toml") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from None
+    recipe = from_table(Recipe, table, source=str(path))
+    try:
+        return replace(recipe, targets=_resolve_targets(recipe))
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from None
+
+
+def _resolve_targets(recipe: Recipe) -> dict[str, Target]:
+    return {name: _resolve_target(name, target, recipe) for name, target in recipe.targets.items()}
+
+
+def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
+    form = target.format or name
+    if form not in RUNTIMES:
+        raise RecipeError(f"targets.{name}: not a format; add format = 'onnx' or format = 'coreml'")
+    if form == "onnx" and target.precision == "float16":
+        raise RecipeError(f"targets.{name}.precision is 'float16'; an ONNX target is float32")
+    for dim in target.flexible:
+        if dim not in recipe.contract.dims:
+            known = ", ".join(recipe.contract.dims) or "none"
+            raise RecipeError(f"targets.{name}.flexible: {dim!r} is no dim of the contract; known: {known}")
+    default: Precision = "float16" if form == "coreml" else "float32"
+    return replace(target, format=form, precision=target.precision or default)  # type: ignore[arg-type]
+
+
+def resolve_contract(source: ContractSource, vocabularies: Mapping[str, Vocabulary]) -> Contract:
+    """The contract with sizes and digests filled in from the vocabularies' tokens."""
+    specs = {
+        name: VocabularySpec(
+            size=len(vocabularies[name].tokens),
+            padding_id=each.padding_id,
+            unknown_id=each.unknown_id,
+            sha256=vocabularies[name].sha256(),
+        )
+        for name, each in source.vocabularies.items()
+    }
+    return Contract(functions=source.functions, dims=source.dims, vocabularies=specs)

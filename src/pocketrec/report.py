@@ -1,0 +1,197 @@
+"""The evidence: what was compared, measured and gated, as data.
+
+`validate/` fills it, `pipeline` gates on it, `validate.render` shows it, bundles carry it.
+What did not run stands here as not run, with the reason; it is never left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorParity:
+    """One output of one function, artifact against reference, over all probes.
+
+    Attributes:
+        function: the function's name.
+        output: the output's name.
+        probes: how many probes were compared.
+        elements: how many numbers were compared.
+        max_abs_error: largest absolute difference.
+        max_rel_error: largest difference relative to max(|reference|, 1e-6).
+        sqnr_db: signal-to-quantization-noise ratio in dB; infinite where equal.
+        cosine: cosine similarity of the flattened tensors; 1.0 where equal.
+        mismatches: for ids: positions that differ and are no tie.
+        failure: why the comparison failed before any metric (NaN, missing, shape); else empty.
+        worst_probe: name of the probe with the largest error.
+        histogram: counts of log10(|difference|) in the bins of `HISTOGRAM_EDGES`.
+    """
+
+    function: str
+    output: str
+    probes: int
+    elements: int
+    max_abs_error: float
+    max_rel_error: float
+    sqnr_db: float
+    cosine: float
+    mismatches: int = 0
+    failure: str = ""
+    worst_probe: str = ""
+    histogram: tuple[int, ...] = ()
+
+
+HISTOGRAM_EDGES = tuple(range(-12, 4))  # decades of |difference|; below and above fall into the ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingParity:
+    """The recommender's quality, reference against artifact, over all evaluation examples.
+
+    Attributes:
+        examples: users (ranking) or rows (classification).
+        reference: metric name to value, such as `ndcg@10`, for the reference.
+        artifact: the same for the artifact.
+        top_k_overlap: mean share of the k best in both lists; None for classification.
+    """
+
+    examples: int
+    reference: Mapping[str, float]
+    artifact: Mapping[str, float]
+    top_k_overlap: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyResult:
+    """Milliseconds per call on this machine; `samples_ms` are the counted runs in order."""
+
+    load_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    runs: int
+    threads: int
+    batch: int
+    samples_ms: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeResult:
+    """One target on one runtime. `status` is `ran` or `not_run`; `reason` says why not.
+
+    Attributes:
+        target: the recipe's name of the target; `reference` for PyTorch.
+        runtime: the engine's name.
+        runtime_version: its version; empty where it is not there.
+        precision: the arithmetic.
+        compute_units: what it ran on; empty where it did not run.
+        parity: one entry per function and output.
+        ranking: None where it did not run.
+        latency: per function; empty where it did not run.
+    """
+
+    target: str
+    runtime: str
+    status: Literal["ran", "not_run"]
+    reason: str = ""
+    runtime_version: str = ""
+    precision: str = ""
+    compute_units: str = ""
+    parity: tuple[TensorParity, ...] = ()
+    ranking: RankingParity | None = None
+    latency: Mapping[str, LatencyResult] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """One gate on one result; `message` says which output and how far, in words."""
+
+    gate: str
+    target: str
+    runtime: str
+    status: Literal["passed", "failed", "skipped"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSize:
+    """One stored tensor of an artifact: name, dtype, shape and bytes in the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactSize:
+    """An artifact's size on disk and its tensors, largest first."""
+
+    target: str
+    function: str
+    path: str
+    size_bytes: int
+    tensors: tuple[TensorSize, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteResult:
+    """A rewrite that was applied and proved: where, how often, and the largest difference seen."""
+
+    function: str
+    name: str
+    where: str
+    reason: str
+    max_abs_error: float
+    probes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where the figures come from."""
+
+    system: str
+    processor: str
+    cores: int
+    memory_gb: float
+    python: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything a build found out. Timings make it differ from run to run."""
+
+    recipe: str
+    recipe_sha256: str
+    contract_sha256: str
+    machine: Machine
+    versions: Mapping[str, str]
+    results: tuple[RuntimeResult, ...]
+    sizes: tuple[ArtifactSize, ...]
+    rewrites: tuple[RewriteResult, ...]
+    gates: tuple[GateResult, ...]
+    schema: int = 1
+
+    @property
+    def passed(self) -> bool:
+        """True where at least one gate ran and none failed."""
+        ran = [gate for gate in self.gates if gate.status != "skipped"]
+        return bool(ran) and all(gate.status == "passed" for gate in ran)
+
+    def to_json(self) -> str:
+        """The evidence as strict JSON; infinities are written as strings."""
+        return json.dumps(_plain(asdict(self)), indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value

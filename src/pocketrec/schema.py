@@ -1,0 +1,138 @@
+"""Plain tables (TOML, JSON) to frozen dataclasses, strictly.
+
+Unknown keys, wrong types and missing values are errors that name the file, the key, what came,
+what was expected, and the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal, TypeVar, Union
+
+from pocketrec.errors import PocketrecError, RecipeError
+
+T = TypeVar("T")
+
+
+def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
+    """An instance of the dataclass `cls` made from `table`.
+
+    Args:
+        cls: a keyword-only dataclass whose fields are scalars, Literals, tuples, mappings from
+            str, or such dataclasses again.
+        table: what the parser gave.
+        source: the file's name, for messages.
+        key: the dotted key of `table` in that file; empty at the top.
+
+    Raises:
+        RecipeError: with file, key, what came and what was expected.
+    """
+    if not isinstance(table, Mapping):
+        raise _wrong(source, key, table, "a table")
+    fields = _fields(cls)
+    for name in table:
+        if name not in fields:
+            raise _unknown(source, _join(key, str(name)), str(name), list(fields))
+    given = {
+        name: _convert(fields[name][0], value, source, _join(key, name)) for name, value in table.items()
+    }
+    for name, (_, required) in fields.items():
+        if required and name not in given:
+            raise RecipeError(f"{source}: {_join(key, name)} is missing; add it")
+    try:
+        return cls(**given)
+    except RecipeError:
+        raise
+    except PocketrecError as error:
+        raise RecipeError(f"{source}: {key or 'top level'}: {error}") from error
+
+
+@cache
+def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
+    hints = typing.get_type_hints(cls)
+    missing = dataclasses.MISSING
+    return {
+        each.name: (hints[each.name], each.default is missing and each.default_factory is missing)
+        for each in dataclasses.fields(cls)
+        if each.init
+    }
+
+
+def _convert(hint: Any, value: object, source: str, key: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _convert_union(arguments, value, source, key)
+    if origin is Literal:
+        if value not in arguments or isinstance(value, bool):
+            near = _nearest(str(value), [str(each) for each in arguments])
+            raise _wrong(source, key, value, "one of " + ", ".join(map(repr, arguments)) + near)
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise _wrong(source, key, value, "a list")
+        return tuple(_convert(arguments[0], each, source, f"{key}[{i}]") for i, each in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise _wrong(source, key, value, "a table")
+        return {str(k): _convert(arguments[1], v, source, _join(key, str(k))) for k, v in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return from_table(typing.cast(type, hint), value, source=source, key=key)
+    return _convert_scalar(hint, value, source, key)
+
+
+def _convert_union(arguments: tuple[Any, ...], value: object, source: str, key: str) -> Any:
+    if value is None and type(None) in arguments:
+        return None
+    members = [each for each in arguments if each is not type(None)]
+    for member in members[:-1]:
+        try:
+            return _convert(member, value, source, key)
+        except RecipeError:
+            continue
+    if len(members) == 1:
+        return _convert(members[0], value, source, key)
+    try:
+        return _convert(members[-1], value, source, key)
+    except RecipeError:
+        names = " or ".join(_describe(each) for each in members)
+        raise _wrong(source, key, value, names) from None
+
+
+def _convert_scalar(hint: Any, value: object, source: str, key: str) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise _wrong(source, key, value, _describe(hint))
+    if hint is float and value != value:
+        raise _wrong(source, key, value, "a number that is not NaN")
+    return value
+
+
+def _describe(hint: Any) -> str:
+    known = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+    return known.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _wrong(source: str, key: str, value: object, expected: str) -> RecipeError:
+    return RecipeError(f"{source}: {key or 'top level'} is {value!r}; expected {expected}")
+
+
+def _unknown(source: str, key: str, name: str, known: list[str]) -> RecipeError:
+    hint = _nearest(name, known) or f"; known here: {', '.join(known)}"
+    return RecipeError(f"{source}: {key} is not a known key{hint}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
