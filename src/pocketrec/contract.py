@@ -150,12 +150,17 @@ class Signature:
     outputs: tuple[Output, ...]
 
     def __post_init__(self) -> None:
-        names = [each.name for each in (*self.inputs, *self.outputs)]
+        names = self.names
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ContractError(f"inputs and outputs share the name {doubled[0]!r}; every name stands once")
         if not self.inputs or not self.outputs:
             raise ContractError("a function needs at least one input and one output")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the inputs, then of the outputs, in order."""
+        return [each.name for each in self.inputs] + [each.name for each in self.outputs]
 
     def input(self, name: str) -> Feature:
         """The input of that name; KeyError where there is none."""

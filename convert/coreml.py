@@ -1,0 +1,184 @@
+"""A captured function as a Core ML program: the contract's names, float32 scores, no narrow ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pocketrec.contract import Contract, Dim, Feature, Signature
+from pocketrec.convert.canonical import canonicalize
+from pocketrec.convert.capture import Capture, export_program
+from pocketrec.convert.quiet import quiet_converters
+from pocketrec.errors import ContractError, ConversionError, Refused
+
+_INT32 = range(-(2**31), 2**31)
+
+
+def to_coreml(
+    capture: Capture,
+    path: Path,
+    *,
+    precision: str = "float16",
+    minimum_deployment_target: str = "iOS17",
+    flexible: Sequence[str] = (),
+) -> Path:
+    """The path of the .mlpackage written at `path`; identical bytes for identical input.
+
+    Args:
+        capture: what to lower.
+        path: the package's directory; it must not exist.
+        precision: `float16` (scores and top-k stay float32) or `float32`.
+        minimum_deployment_target: `iOS15` to `iOS18`.
+        flexible: dims that stay ranges. Others are fixed: a dim that leads every input at its
+            smallest size (one user on a phone), lengths at their largest.
+
+    Raises:
+        Refused: an op has no Core ML lowering, or a 64-bit constant does not fit in int32.
+        ConversionError: the package lost a name of the contract.
+
+    Source: coremltools.convert on the exported program, with `recommender_pipeline`.
+    """
+    signature = capture.signature
+    sizes = _sizes(capture.contract, signature, flexible)
+    program = _export_for(capture, sizes, flexible)
+    _check_int32(program, capture.name)
+    with quiet_converters():
+        model = _convert(capture, program, sizes, precision, minimum_deployment_target)
+        model.save(str(path))
+    _check_names(model.get_spec(), signature, path)
+    canonicalize(path)
+    return path
+
+
+def _sizes(contract: Contract, signature: Signature, flexible: Sequence[str]) -> dict[str, int]:
+    """The fixed size of every dim, and the largest of those that stay ranges."""
+    leading = {each.shape[0] for each in signature.inputs if each.shape}
+    batch = next(iter(leading)) if len(leading) == 1 else None
+    return {
+        name: dim.min if name == batch and name not in flexible else dim.max
+        for name, dim in contract.dims.items()
+    }
+
+
+def _resized(example: torch.Tensor, feature: Feature, sizes: Mapping[str, int]) -> torch.Tensor:
+    """The example with every named dim at its size, by repeating or cutting."""
+    for axis, size in enumerate(feature.shape):
+        if isinstance(size, str):
+            index = torch.arange(sizes[size]) % example.shape[axis]
+            example = example.index_select(axis, index)
+    return example
+
+
+def _export_for(
+    capture: Capture, sizes: Mapping[str, int], flexible: Sequence[str]
+) -> torch.export.ExportedProgram:
+    pairs = zip(capture.example, capture.signature.inputs, strict=True)
+    example = tuple(_resized(value, feature, sizes) for value, feature in pairs)
+    dims = {name: dim for name, dim in capture.contract.dims.items() if name in flexible}
+    return export_program(capture.module, example, dims, capture.name)
+
+
+def _check_int32(program: torch.export.ExportedProgram, function: str) -> None:
+    """Core ML has no int64; coremltools saturates silently, which would turn hashes into others."""
+    for name, tensor in (*program.state_dict.items(), *program.constants.items()):
+        if isinstance(tensor, torch.Tensor) and tensor.dtype == torch.int64 and tensor.numel():
+            _check_range(int(tensor.min()), name, function)
+            _check_range(int(tensor.max()), name, function)
+    for node in program.graph.nodes:
+        if "slice" in str(node.target):
+            continue  # an open end is written as the largest int64
+        for value in node.args:
+            if isinstance(value, int):
+                _check_range(value, str(node.target), function)
+
+
+def _check_range(value: int, name: str, function: str) -> None:
+    if value not in _INT32:
+        raise Refused(
+            op=name,
+            where="",
+            reason=f"function {function}: the constant {value} does not fit in Core ML's int32",
+            remedy="compute hashes before the model, or build this recipe for ONNX only",
+        )
+
+
+def _convert(
+    capture: Capture,
+    program: torch.export.ExportedProgram,
+    sizes: Mapping[str, int],
+    precision: str,
+    minimum_deployment_target: str,
+) -> Any:
+    import coremltools as ct
+
+    from pocketrec.convert.passes import float16_selector, recommender_pipeline
+
+    float16 = precision == "float16"
+    try:
+        model = ct.convert(
+            program,
+            inputs=_input_types(capture, program),
+            outputs=[
+                ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in capture.signature.outputs
+            ],
+            convert_to="mlprogram",
+            minimum_deployment_target=getattr(ct.target, minimum_deployment_target),
+            compute_precision=(
+                ct.transform.FP16ComputePrecision(op_selector=float16_selector())
+                if float16
+                else ct.precision.FLOAT32
+            ),
+            pass_pipeline=recommender_pipeline(float16=float16),
+            skip_model_load=True,
+        )
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise Refused(
+            op="coremltools",
+            where="",
+            reason=f"function {capture.name}: {reason}",
+            remedy="replace the op in the module, or build this recipe for ONNX only",
+        ) from error
+    model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract.sha256()
+    model.user_defined_metadata["pocketrec.function"] = capture.name
+    return model
+
+
+def _input_types(capture: Capture, program: torch.export.ExportedProgram) -> list[Any]:
+    import coremltools as ct
+
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    values = [nodes[name].meta["val"] for name in program.graph_signature.user_inputs]
+    ranges = {name: _range_dim(dim) for name, dim in capture.contract.dims.items()}
+    types = []
+    for each, value in zip(capture.signature.inputs, values, strict=True):
+        shape = [
+            size if isinstance(size, int) else ranges[str(each.shape[axis])]
+            for axis, size in enumerate(value.shape)
+        ]
+        types.append(ct.TensorType(name=each.name, shape=shape, dtype=_dtype(each.dtype)))
+    return types
+
+
+def _range_dim(dim: Dim) -> Any:
+    import coremltools as ct
+
+    return ct.RangeDim(lower_bound=dim.min, upper_bound=dim.max, default=dim.max)
+
+
+def _dtype(name: str) -> Any:
+    import numpy as np
+
+    if name == "bool":
+        raise ContractError("Core ML has no bool inputs or outputs; declare the mask as int32 or float32")
+    return {"int32": np.int32, "float32": np.float32}[name]
+
+
+def _check_names(spec: Any, signature: Signature, path: Path) -> None:
+    given = [each.name for each in (*spec.description.input, *spec.description.output)]
+    expected = signature.names
+    if sorted(given) != sorted(expected):
+        raise ConversionError(f"{path.name}: inputs and outputs are {given}; the contract says {expected}")

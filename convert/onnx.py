@@ -1,0 +1,105 @@
+"""A captured function as an ONNX file: standard opset, the contract's names, dynamic dims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+
+from pocketrec.contract import Feature, Output
+from pocketrec.convert.capture import Capture
+from pocketrec.convert.quiet import quiet_converters
+from pocketrec.errors import ConversionError, Refused
+
+# The exporter's own default; higher opsets are reached by the version converter.
+_IR_VERSION = 10
+
+
+def to_onnx(capture: Capture, path: Path, *, opset_version: int = 20) -> Path:
+    """The path of the ONNX file written at `path`, checked, with the contract's names and dims.
+
+    Args:
+        capture: what to lower.
+        path: the file to write.
+        opset_version: 20 or later.
+
+    Raises:
+        Refused: an op has no ONNX lowering.
+        ConversionError: the file does not pass onnx.checker, or lost a name of the contract.
+
+    Source: torch.onnx.export(dynamo=True) on the exported program.
+    """
+    signature = capture.signature
+    with quiet_converters():
+        try:
+            exported = torch.onnx.export(
+                capture.program,
+                (),
+                input_names=[each.name for each in signature.inputs],
+                output_names=[each.name for each in signature.outputs],
+                opset_version=opset_version,
+                dynamo=True,
+                optimize=True,
+                verbose=False,
+            )
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise Refused(
+                op="torch.onnx",
+                where="",
+                reason=f"function {capture.name}: {reason}",
+                remedy="replace the op in the module, or register a rewrite for it",
+            ) from error
+    assert exported is not None
+    model = exported.model_proto
+    _finish(model, capture)
+    onnx.save(model, str(path))
+    _check(model, capture, path)
+    return path
+
+
+def _finish(model: onnx.ModelProto, capture: Capture) -> None:
+    """Names, dims, metadata; what would differ from build to build is taken out."""
+    model.ir_version = max(_IR_VERSION, model.ir_version)
+    model.producer_name, model.producer_version = "pocketrec", ""
+    model.graph.name = capture.name
+    for value, each in zip(model.graph.input, capture.signature.inputs, strict=True):
+        _name_dims(value, each)
+    for value, out in zip(model.graph.output, capture.signature.outputs, strict=True):
+        _name_dims(value, out)
+    for node in model.graph.node:
+        _strip_paths(node)
+    onnx.helper.set_model_props(
+        model, {"pocketrec.contract_sha256": capture.contract.sha256(), "pocketrec.function": capture.name}
+    )
+
+
+def _name_dims(value: onnx.ValueInfoProto, each: Feature | Output) -> None:
+    dims = value.type.tensor_type.shape.dim
+    for dim, size in zip(dims, each.shape, strict=True):
+        if isinstance(size, str) and not dim.HasField("dim_value"):
+            dim.dim_param = size
+
+
+# Stack traces hold the paths of one machine; module scopes are what a divergence report needs.
+_KEPT = frozenset({"pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"})
+
+
+def _strip_paths(node: onnx.NodeProto) -> None:
+    kept = [(each.key, each.value) for each in node.metadata_props if each.key in _KEPT]
+    del node.metadata_props[:]
+    for key, value in kept:
+        node.metadata_props.add(key=key, value=value)
+    node.doc_string = ""
+
+
+def _check(model: onnx.ModelProto, capture: Capture, path: Path) -> None:
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception as error:
+        raise ConversionError(f"{path.name}: onnx.checker: {error}") from error
+    given = [value.name for value in (*model.graph.input, *model.graph.output)]
+    expected = capture.signature.names
+    if given != expected:
+        raise ConversionError(f"{path.name}: inputs and outputs are {given}; the contract says {expected}")

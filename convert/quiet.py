@@ -1,0 +1,32 @@
+"""The converters' own chatter, kept off the terminal: one progress display is enough."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partialmethod
+
+from tqdm import tqdm
+
+_NAMES = (None, "torch.onnx", "torch.export", "onnxscript", "onnx_ir", "coremltools")
+
+
+@contextmanager
+def quiet_converters() -> Iterator[None]:
+    """Nothing; while it lasts, logs below errors, warnings and foreign progress bars are silent."""
+    loggers = [logging.getLogger(name) for name in _NAMES]
+    levels = [each.level for each in loggers]
+    show = tqdm.__init__
+    for each in loggers:
+        each.setLevel(logging.ERROR)
+    tqdm.__init__ = partialmethod(show, disable=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        tqdm.__init__ = show
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
