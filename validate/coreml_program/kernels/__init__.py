@@ -1,0 +1,39 @@
+"""One table from op type to the function that computes it, gathered from a module per family.
+
+A kernel takes the op's inputs under their own names as NumPy arrays (fp16 widened to float32) and
+returns one array, or a tuple in the order of the op's outputs; the executor rounds to the declared
+dtype. A kernel that needs more than its inputs takes a keyword-only `op`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pocketrec.validate.coreml_program.kernels import (
+    compression,
+    conv,
+    image_resizing,
+    normalization,
+    pool,
+    quantization,
+    random,
+    recurrent,
+    tensor_transformation,
+)
+
+_FAMILIES = (
+    compression,
+    conv,
+    image_resizing,
+    normalization,
+    pool,
+    quantization,
+    random,
+    recurrent,
+    tensor_transformation,
+)
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    op_type: kernel for family in _FAMILIES for op_type, kernel in family.KERNELS.items()
+}
