@@ -1,0 +1,85 @@
+"""The user's own functions, named in a recipe as `package.module:function` or `path/to/file.py:function`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pocketrec.contract import Vocabulary
+from pocketrec.errors import PocketrecError, RecipeError
+
+
+def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
+    """The function that `spec` names; a file's path is relative to `base`.
+
+    Raises:
+        RecipeError: naming `key`, for a spec that is malformed or leads to no function.
+    """
+    place, separator, name = spec.rpartition(":")
+    if not separator or not place or not name:
+        raise RecipeError(f"{key} is {spec!r}; expected 'package.module:function' or 'file.py:function'")
+    module = _load_file(base / place, key) if place.endswith(".py") else _import(place, key)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise RecipeError(f"{key} is {spec!r}; {place} has no function {name!r}")
+    return function  # type: ignore[no-any-return]
+
+
+def call_factory(spec: str, *, base: Path, key: str, arguments: Mapping[str, Any]) -> Any:
+    """What the factory returns; anything it raises becomes a RecipeError naming `key`."""
+    function = load_factory(spec, base=base, key=key)
+    try:
+        return function(**arguments)
+    except PocketrecError:
+        raise
+    except Exception as error:
+        message = (str(error).splitlines() or [""])[0]
+        raise RecipeError(f"{key} = {spec!r} raised {type(error).__name__}: {message}") from error
+
+
+def load_vocabulary(tokens: str, *, base: Path, key: str) -> Vocabulary:
+    """The vocabulary from a factory, or from a text file with one token a line."""
+    if ":" in tokens and not (base / tokens).exists():
+        result = call_factory(tokens, base=base, key=key, arguments={})
+        if not isinstance(result, Vocabulary):
+            raise RecipeError(f"{key} = {tokens!r} returned {type(result).__name__}; expected a Vocabulary")
+        return result
+    try:
+        text = (base / tokens).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{key} is {tokens!r}; expected a UTF-8 text file or a factory ({error})") from None
+    return Vocabulary(tokens=tuple(text.splitlines()))
+
+
+def _import(name: str, key: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise RecipeError(f"{key}: module {name!r} cannot be imported ({error}); install it") from error
+    except PocketrecError:
+        raise
+    except Exception as error:
+        raise RecipeError(f"{key}: importing {name!r} raised {type(error).__name__}: {error}") from error
+
+
+def _load_file(path: Path, key: str) -> Any:
+    if not path.is_file():
+        raise RecipeError(f"{key}: {path} is no file; paths are relative to the recipe")
+    # A name of its own, so that a user's convert.py or validate.py hides nothing.
+    name = f"_pocketrec_user_{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise RecipeError(f"{key}: running {path} raised {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,107 @@
+"""A small recommender with everything that the three families need, and its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
+
+ITEMS, GENRES, LENGTH = 300, 12, 8
+
+
+class TinyRecommender(nn.Module):
+    """Attention over a history, a bag of genres, tied scores and a top-k."""
+
+    def __init__(self, items: int = ITEMS, width: int = 16) -> None:
+        super().__init__()
+        self.item = nn.Embedding(items, width, padding_idx=0)
+        self.position = nn.Embedding(LENGTH, width)
+        self.genre = nn.EmbeddingBag(GENRES, width, mode="mean", padding_idx=0)
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+
+    def forward(self, history: Tensor, genres: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = self.item(history) + self.position.weight[-history.shape[1] :] + self.genre(genres)[:, None]
+        q, k, v = self.qkv(self.norm(x)).chunk(3, -1)
+        user = (x + (q @ k.transpose(1, 2) / 4).softmax(-1) @ v)[:, -1]
+        scores = user @ self.item.weight.T
+        best, ids = scores.topk(5)
+        return scores, best, ids
+
+
+def contract_for(items: int = ITEMS) -> Contract:
+    history = Feature(
+        name="history",
+        kind="id_sequence",
+        shape=("batch", "length"),
+        vocabulary="item",
+        padding_side="left",
+        out_of_vocabulary="padding",
+    )
+    genres = Feature(
+        name="genres", kind="id_bag", shape=("batch", 4), vocabulary="genre", out_of_vocabulary="padding"
+    )
+    outputs = (
+        Output(name="scores", meaning="score", shape=("batch", items)),
+        Output(name="best_scores", meaning="top_k_scores", shape=("batch", 5)),
+        Output(name="best_ids", meaning="top_k_ids", dtype="int32", shape=("batch", 5)),
+    )
+    return Contract(
+        functions={"main": Signature(inputs=(history, genres), outputs=outputs)},
+        dims={"batch": Dim(max=8), "length": Dim(max=LENGTH)},
+        vocabularies={
+            "item": VocabularySpec(size=items, padding_id=0),
+            "genre": VocabularySpec(size=GENRES, padding_id=0),
+        },
+    )
+
+
+def probes_for(items: int = ITEMS) -> list[dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(1)
+
+    def ids(size: int, *shape: int) -> Tensor:
+        return torch.randint(0, size, shape, generator=generator, dtype=torch.int32)
+
+    return [
+        {"history": ids(items, batch, length), "genres": ids(GENRES, batch, 4)}
+        for batch, length in ((1, 1), (3, 5), (4, LENGTH))
+    ]
+
+
+@pytest.fixture
+def tiny() -> nn.Module:
+    torch.manual_seed(0)
+    return TinyRecommender().eval()
+
+
+@pytest.fixture
+def contract() -> Contract:
+    return contract_for()
+
+
+@pytest.fixture
+def probes() -> list[dict[str, Tensor]]:
+    return probes_for()
+
+
+@pytest.fixture
+def make_contract() -> Callable[[int], Contract]:
+    return contract_for
+
+
+@pytest.fixture
+def make_tiny() -> Callable[[int], nn.Module]:
+    def make(items: int) -> nn.Module:
+        torch.manual_seed(0)
+        return TinyRecommender(items).eval()
+
+    return make
+
+
+@pytest.fixture
+def make_probes() -> Callable[[int], list[dict[str, Tensor]]]:
+    return probes_for
