@@ -1,0 +1,42 @@
+"""Trained PyTorch recommenders to Core ML and ONNX, with proof that they still rank as they did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pocketrec.pipeline import BuildResult
+    from pocketrec.recipe import Recipe
+    from pocketrec.validate.runtime import Runtime
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "build", "open"]
+
+
+def build(
+    recipe: str | Path | Recipe, *, out: str | Path | None = None, targets: Sequence[str] = ()
+) -> BuildResult:
+    """The bundle of a recipe, built and proved; its evidence is written when a gate fails too.
+
+    Args:
+        recipe: the path of a recipe.toml, or a recipe that was read.
+        out: the bundle's folder; by default `build/<name>`.
+        targets: names of the recipe's targets; all of them by default.
+    """
+    from pocketrec.pipeline import build as run
+
+    return run(recipe, out=None if out is None else Path(out), targets=targets)
+
+
+def open(path: str | Path, runtime: str | None = None) -> Runtime:  # noqa: A001 - as `gzip.open`
+    """The artifact at `path`, loaded; `.run({name: array})` gives `{name: array}`.
+
+    Args:
+        path: a .onnx file or a .mlpackage folder.
+        runtime: the engine's name; by default the first that can load the artifact.
+    """
+    from pocketrec.validate.open import open_artifact
+
+    return open_artifact(Path(path), runtime)

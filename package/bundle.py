@@ -1,0 +1,87 @@
+"""A bundle on disk, read as if it came from a stranger.
+
+contract.json  recipe.json  artifacts/<target>/<function>.onnx|.mlpackage
+vocabularies/<name>.txt  golden/<function>.safetensors  golden/golden.json
+evidence/evidence.json, report.md, report.html         outside the tree digest, checked all the same
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pocketrec.errors import ArtifactError, UsageError
+from pocketrec.package.manifest import (
+    MANIFEST,
+    UNLISTED,
+    EvidenceManifest,
+    Manifest,
+    check_sums,
+    file_sha256,
+    list_files,
+    read_evidence_manifest,
+    read_manifest,
+    seal,
+)
+from pocketrec.package.publish import publish, staging
+
+T = TypeVar("T")
+
+__all__ = ["Bundle", "is_bundle", "publish", "read_bundle", "seal", "staging", "verify_files"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A bundle whose manifests have been checked; its files have not, see `verify_files`."""
+
+    path: Path
+    manifest: Manifest
+    evidence: EvidenceManifest
+
+    def file(self, name: str) -> Path:
+        """The path of a listed file; ArtifactError where the manifest does not list it."""
+        if name not in self.manifest.files and name not in self.evidence.files:
+            raise ArtifactError(f"{name}: not in {MANIFEST}; build the bundle again")
+        return self.path / name
+
+    def artifact(self, target: str, function: str) -> Path:
+        """The path of an artifact; UsageError with the known names where there is none."""
+        functions = _pick(self.manifest.artifacts, target, "target")
+        return self.path / _pick(functions, function, f"function of target {target!r}")
+
+
+def _pick(table: Mapping[str, T], name: str, what: str) -> T:
+    if name not in table:
+        raise UsageError(f"{name!r} is no {what} of the bundle; expected one of {', '.join(sorted(table))}")
+    return table[name]
+
+
+def is_bundle(path: Path) -> bool:
+    """True where `path` looks like a bundle, damaged or not."""
+    return path.is_dir() and (path / MANIFEST).exists()
+
+
+def read_bundle(path: Path) -> Bundle:
+    """The bundle at `path`; raises ArtifactError naming the manifest that is damaged."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such folder; pass the path of a bundle")
+    check_sums(path)
+    return Bundle(path=path, manifest=read_manifest(path), evidence=read_evidence_manifest(path))
+
+
+def verify_files(bundle: Bundle) -> tuple[str, ...]:
+    """One sentence for each file that is altered, missing or surplus; empty where all is well."""
+    try:
+        present = set(list_files(bundle.path)) - set(UNLISTED)
+    except ArtifactError as error:
+        return (str(error),)
+    listed = {**bundle.manifest.files, **bundle.evidence.files}
+    problems = [f"{name}: surplus, no manifest lists it" for name in present - listed.keys()]
+    for name, digest in listed.items():
+        if name not in present:
+            problems.append(f"{name}: missing")
+        elif (found := file_sha256(bundle.path / name)) != digest:
+            problems.append(f"{name}: altered, sha256 is {found[:12]}…, expected {digest[:12]}…")
+    return tuple(sorted(problems))

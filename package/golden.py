@@ -1,0 +1,111 @@
+"""Golden vectors: a few inputs with the outputs that the reference gave, replayed by every verify.
+
+golden/<function>.safetensors   "<vector>/in/<name>" and "<vector>/out/<name>"
+golden/golden.json              per target, function and output: the tolerance
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.errors import ArtifactError
+from pocketrec.package.bundle import Bundle
+from pocketrec.package.manifest import read_json
+
+Array = npt.NDArray[np.generic]
+GOLDEN = "golden/golden.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vector:
+    """One golden vector of a function: its inputs, and what the reference gave for them."""
+
+    name: str
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenIndex:
+    """Which functions have golden vectors, and the largest absolute difference that is allowed.
+
+    Attributes:
+        schema: version of this layout.
+        functions: in the contract's order.
+        tolerances: target to function to output to the largest absolute difference of a number.
+    """
+
+    schema: Literal[1]
+    functions: tuple[str, ...]
+    tolerances: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def write_golden(
+    folder: Path,
+    vectors: Mapping[str, tuple[Vector, ...]],
+    tolerances: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> None:
+    """Nothing; writes `golden/` into a staging folder.
+
+    Args:
+        folder: the staging folder.
+        vectors: function to its vectors; a vector's name must not hold a slash.
+        tolerances: target to function to output to largest absolute difference.
+    """
+    from safetensors.numpy import save
+
+    (folder / "golden").mkdir(exist_ok=True)
+    for function, each in vectors.items():
+        (folder / "golden" / f"{function}.safetensors").write_bytes(save(_flat(each)))
+    index = GoldenIndex(schema=1, functions=tuple(vectors), tolerances=tolerances)
+    text = json.dumps(asdict(index), indent=1, sort_keys=True)
+    (folder / GOLDEN).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _flat(vectors: tuple[Vector, ...]) -> dict[str, Array]:
+    flat: dict[str, Array] = {}
+    for vector in vectors:
+        for side, arrays in (("in", vector.inputs), ("out", vector.outputs)):
+            for name, array in arrays.items():
+                flat[f"{vector.name}/{side}/{name}"] = np.ascontiguousarray(array)
+    return dict(sorted(flat.items()))
+
+
+def read_golden_index(bundle: Bundle) -> GoldenIndex:
+    """The bundle's golden.json; raises ArtifactError naming the file."""
+    bundle.file(GOLDEN)
+    return read_json(bundle.path, GOLDEN, GoldenIndex)
+
+
+def read_golden(bundle: Bundle, function: str) -> tuple[Vector, ...]:
+    """The golden vectors of a function, by name; raises ArtifactError naming the file."""
+    from safetensors.numpy import load_file
+
+    name = f"golden/{function}.safetensors"
+    try:
+        flat = load_file(bundle.file(name))
+    except ArtifactError:
+        raise
+    except Exception as error:
+        raise ArtifactError(f"{name}: not a safetensors file ({error}); pull the bundle again") from error
+    sides: dict[str, dict[str, dict[str, Array]]] = {}
+    for key, array in flat.items():
+        vector, side, tensor = _split(key, name)
+        sides.setdefault(vector, {"in": {}, "out": {}})[side][tensor] = array
+    return tuple(
+        Vector(name=vector, inputs=each["in"], outputs=each["out"]) for vector, each in sorted(sides.items())
+    )
+
+
+def _split(key: str, name: str) -> tuple[str, str, str]:
+    parts = key.split("/")
+    if len(parts) != 3 or parts[1] not in ("in", "out"):
+        raise ArtifactError(f"{name}: tensor {key!r}; expected <vector>/in/<name> or <vector>/out/<name>")
+    return parts[0], parts[1], parts[2]
