@@ -1,0 +1,183 @@
+"""A pytest plugin that lets coremltools' own op tests predict with our interpreter.
+
+On Linux these tests build and convert a program and stop before the prediction. Here coremltools
+believes that it is on macOS, `MLModel.predict` is the interpreter, and every case tells whether it
+reached a prediction of an ML Program. Cases of the neuralnetwork backend are skipped.
+
+Loaded with `-p conformance.plugin` by run.py, in the controller of pytest-xdist and in its workers.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+_MACOS = (15, 6)  # new enough for every skip by version in the tests
+_OPSETS = {6: "iOS15", 7: "iOS16", 8: "iOS17", 9: "iOS18"}  # by specification version
+
+
+class Case:
+    """What the running case has done so far."""
+
+    opset = ""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance")
+    group.addoption("--conformance-report", help="where to write the outcomes as JSON")
+    group.addoption("--conformance-sample", type=int, default=0, help="cases per test function; 0 for all")
+    group.addoption("--conformance-break", help="op type whose results are made wrong on purpose")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Turn the prediction on before any test module is imported."""
+    import coremltools as ct
+    from coremltools.converters.mil import testing_utils
+    from coremltools.models import model, utils
+
+    from pocketrec.validate import coreml_program
+
+    for module in (model, utils):
+        module._is_macos = lambda: True
+        module._macos_version = lambda: _MACOS
+    testing_utils._IS_MACOS = True
+    coreml_program.install()
+    if config.getoption("--conformance-break"):
+        _break(config.getoption("--conformance-break"))
+    predict = ct.models.MLModel.predict
+
+    def watched(self: Any, data: Any, state: Any = None) -> Any:
+        if self._spec.WhichOneof("Type") != "mlProgram":
+            pytest.skip("not an ML Program")
+        Case.opset = _OPSETS[self._spec.specificationVersion]
+        return predict(self, data, state)
+
+    ct.models.MLModel.predict = watched
+    config.pluginmanager.register(Outcomes(config), "conformance-outcomes")
+
+
+def _break(op_type: str) -> None:
+    """Shift every floating-point result of `op_type` by one, to see that the tests notice."""
+    from pocketrec.validate.coreml_program import kernels
+
+    right = kernels.KERNELS[op_type]
+
+    def wrong(*args: Any, **inputs: Any) -> Any:
+        result = right(*args, **inputs)
+        return tuple(part + 1 for part in result) if isinstance(result, tuple) else result + 1
+
+    wrong.__signature__ = __import__("inspect").signature(right)  # type: ignore[attr-defined]
+    kernels.KERNELS[op_type] = wrong
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names that say which backend, precision and opset a case is for, instead of a running number."""
+    if hasattr(val, "opset_version"):
+        backend: Any = val
+        return f"{backend.backend}-{backend.precision}-{backend.opset_version.name}"
+    return None
+
+
+def _backend(item: pytest.Item) -> tuple[str, str]:
+    """(backend, opset) of a case; empty strings where it does not say."""
+    for value in getattr(getattr(item, "callspec", None), "params", {}).values():
+        if hasattr(value, "opset_version"):
+            return value.backend, value.opset_version.name
+        if isinstance(value, tuple) and value and value[0] in ("neuralnetwork", "mlprogram"):
+            return value[0], ""
+    return "", ""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is not an ML Program, and keep a fixed sample of the rest where one is asked for."""
+    per_function = config.getoption("--conformance-sample")
+    if per_function:
+        ranked: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            if _backend(item)[0] != "neuralnetwork":
+                ranked.setdefault(item.nodeid.split("[")[0], []).append(item)
+        for cases in ranked.values():
+            cases.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+        kept = {item for cases in ranked.values() for item in cases[:per_function]}
+        items[:] = [item for item in items if item in kept]
+    for item in items:
+        if _backend(item)[0] == "neuralnetwork":
+            item.add_marker(pytest.mark.skip(reason="neuralnetwork backend"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Seed by the case's name, so that it sees the same values in any order and in any worker."""
+    seed = zlib.crc32(item.nodeid.encode())
+    Case.opset = ""
+    np.random.seed(seed)  # noqa: NPY002 - the tests under way draw from the global generator
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.manual_seed(seed)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach to the report whether a prediction was reached, and of which opset."""
+    report = yield
+    report.user_properties.append(("reached", bool(Case.opset)))
+    report.user_properties.append(("opset", Case.opset or _backend(item)[1]))
+    return report
+
+
+class Outcomes:
+    """Collects one outcome per case and writes them when the session ends."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.path = config.getoption("--conformance-report")
+        self.is_worker = hasattr(config, "workerinput")
+        self.cases: dict[str, dict[str, object]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self.cases[case_name(report.nodeid)] = {
+                **dict(report.user_properties),
+                "outcome": _outcome(report),
+                "message": _message(report),
+                "seconds": round(report.duration, 3),
+            }
+
+    def pytest_sessionfinish(self) -> None:
+        if self.path and not self.is_worker:
+            Path(self.path).write_text(json.dumps(self.cases, indent=1, sort_keys=True))
+
+
+def case_name(nodeid: str) -> str:
+    """`iOS14/test_x.py::TestY::test_z[...]`, whatever pytest calls the root."""
+    return nodeid.rpartition("ops/tests/")[2]
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    """passed, failed, or `not applicable` where a case was not run or did not predict.
+
+    A case that its authors expect to fail counts by what happened if it reached a prediction. One
+    that fails before a prediction is `error`: it must be explained as well.
+    """
+    reached = dict(report.user_properties)["reached"]
+    if report.outcome == "skipped" and hasattr(report, "wasxfail") and reached:
+        return "failed"
+    if report.outcome == "failed":
+        return "failed" if reached else "error"
+    return "passed" if reached and report.outcome == "passed" else "not applicable"
+
+
+def _message(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash else str(report.longrepr or "")
+    return " ".join(text.split())[:400]

@@ -1,0 +1,183 @@
+"""Convolution, pooling and normalization against PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pocketrec.errors import ExecutionError
+from pocketrec.validate.coreml_program.kernels import conv, normalization, pool
+
+settings.register_profile("kernels", max_examples=40, deadline=None)
+settings.load_profile("kernels")
+
+CONVOLVE: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+TRANSPOSE: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+AVERAGE: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+MAXIMUM: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+def normal(*shape: int) -> Any:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def close(ours: Any, torchs: Any) -> None:
+    assert ours.shape == tuple(torchs.shape)
+    np.testing.assert_allclose(ours, torchs.numpy(), atol=1e-4, rtol=1e-4)
+
+
+ranks = st.integers(1, 3)
+groupings = st.sampled_from([(1, 3, 2), (2, 4, 4), (3, 3, 3), (4, 4, 8)])
+
+
+@given(ranks, groupings, st.integers(1, 3), st.integers(1, 2), st.integers(1, 2), st.integers(0, 2))
+def test_conv_agrees_with_torch(
+    rank: int, grouping: tuple[int, int, int], kernel: int, stride: int, dilation: int, pad: int
+) -> None:
+    """Any rank, grouping (depthwise included), stride, dilation and padding convolves as in PyTorch."""
+    groups, cin, cout = grouping
+    x, bias = normal(2, cin, *range(6, 6 + rank)), normal(cout)
+    weight = normal(cout, cin // groups, *[kernel] * rank)
+    ours = conv.conv(
+        x,
+        weight,
+        bias,
+        strides=np.full(rank, stride),
+        pad_type="custom",
+        pad=np.full(2 * rank, pad),
+        dilations=np.full(rank, dilation),
+        groups=groups,
+    )
+    parts = (torch.tensor(each) for each in (x, weight, bias))
+    close(ours, CONVOLVE[rank](*parts, stride=stride, padding=pad, dilation=dilation, groups=groups))
+
+
+@given(ranks, groupings, st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(0, 1))
+def test_conv_transpose_agrees_with_torch(
+    rank: int, grouping: tuple[int, int, int], kernel: int, stride: int, dilation: int, pad: int
+) -> None:
+    """The transposed convolution is PyTorch's for any rank, grouping, stride, dilation and padding."""
+    groups, cin, cout = grouping
+    x, bias = normal(2, cin, *range(3, 3 + rank)), normal(cout)
+    weight = normal(cin, cout // groups, *[kernel] * rank)
+    ours = conv.conv_transpose(
+        x,
+        weight,
+        bias,
+        pad=np.full(2 * rank, pad),
+        pad_type="custom",
+        strides=np.full(rank, stride),
+        dilations=np.full(rank, dilation),
+        groups=groups,
+    )
+    parts = (torch.tensor(each) for each in (x, weight, bias))
+    close(ours, TRANSPOSE[rank](*parts, stride=stride, padding=pad, dilation=dilation, groups=groups))
+
+
+def test_conv_transpose_keeps_the_asked_output_shape() -> None:
+    """`output_shape` larger than the full result is filled with zeros at the end, as output_padding is."""
+    x, weight = normal(1, 2, 4), normal(2, 3, 2)
+    expected = F.conv_transpose1d(torch.tensor(x), torch.tensor(weight), stride=3, output_padding=1)
+    ours = conv.conv_transpose(x, weight, strides=np.array([3]), output_shape=np.array(expected.shape))
+    close(ours, expected)
+
+
+@pytest.mark.parametrize("pad_type", ["same", "same_lower"])
+def test_same_padding_gives_ceil_of_the_ratio(pad_type: str) -> None:
+    """The output has ceil(extent / stride) elements; the odd padding is behind, or in front for lower."""
+    x, weight = normal(1, 1, 7), normal(1, 1, 4)
+    ours = conv.conv(x, weight, strides=np.array([2]), pad_type=pad_type)
+    before = 1 if pad_type == "same" else 2
+    expected = F.conv1d(F.pad(torch.tensor(x), (before, 3 - before)), torch.tensor(weight), stride=2)
+    assert ours.shape[-1] == 4
+    close(ours, expected)
+
+
+def test_conv_names_channels_that_do_not_fit() -> None:
+    """A weight for other channels is an error with its shape, the groups and the channels."""
+    with pytest.raises(ExecutionError, match=r"weight \[4, 2, 1\] in 1 groups does not take 3 channels"):
+        conv.conv(normal(1, 3, 5), normal(4, 2, 1))
+
+
+def test_conv_quantized_dequantizes_first() -> None:
+    """The weight is codes · scale + bias per output channel, and look-up tables are refused by name."""
+    codes = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    scale, bias = np.array([0.5, 2.0], dtype=np.float32), np.array([-1.0, 1.0], dtype=np.float32)
+    x = normal(1, 2, 5)
+    dense = codes * scale[:, None, None] + bias[:, None, None]
+    np.testing.assert_allclose(
+        conv.conv_quantized(x, codes, "linear", scale, bias), conv.conv(x, dense), rtol=1e-5
+    )
+    with pytest.raises(ExecutionError, match="'lut'"):
+        conv.conv_quantized(x, codes, "lut", scale, bias)
+
+
+@given(ranks, st.integers(1, 3), st.integers(1, 3), st.integers(0, 1), st.booleans(), st.booleans())
+def test_pooling_agrees_with_torch(
+    rank: int, kernel: int, stride: int, pad: int, ceil: bool, exclude: bool
+) -> None:
+    """Averages (padding counted or not) and maxima are PyTorch's, in ceil mode too."""
+    pad = min(pad, kernel // 2)
+    x = normal(2, 3, *range(6, 6 + rank))
+    sizes: dict[str, Any] = {
+        "kernel_sizes": np.full(rank, kernel),
+        "strides": np.full(rank, stride),
+        "pad_type": "custom",
+        "pad": np.full(2 * rank, pad),
+        "ceil_mode": ceil,
+    }
+    theirs = {"kernel_size": kernel, "stride": stride, "padding": pad, "ceil_mode": ceil}
+    if not (ceil and pad == 0 and stride > kernel):  # there coremltools keeps a window that PyTorch drops
+        close(pool.max_pool(x, **sizes), MAXIMUM[rank](torch.tensor(x), **theirs))
+        average = AVERAGE[rank](torch.tensor(x), **theirs, count_include_pad=not exclude)
+        close(pool.avg_pool(x, **sizes, exclude_padding_from_average=exclude), average)
+
+
+def test_l2_pool_is_the_root_of_the_sum_of_squares() -> None:
+    """No mean is taken."""
+    x = np.array([[[3.0, 4.0, 0.0]]], dtype=np.float32)
+    np.testing.assert_allclose(pool.l2_pool(x, np.array([2]), "valid"), [[[5.0, 4.0]]])
+
+
+def test_normalizations_agree_with_torch() -> None:
+    """Batch, instance, layer and local response norm give PyTorch's values."""
+    x, gamma, beta = normal(2, 5, 4, 3), normal(5), normal(5)
+    mean, variance = normal(5), np.abs(normal(5)) + 0.1
+    t = {name: torch.tensor(value) for name, value in locals().items()}
+    close(
+        normalization.batch_norm(x, mean, variance, gamma, beta, np.float32(1e-3)),
+        F.batch_norm(t["x"], t["mean"], t["variance"], t["gamma"], t["beta"], eps=1e-3),
+    )
+    close(
+        normalization.instance_norm(x, gamma, beta),
+        F.instance_norm(t["x"], weight=t["gamma"], bias=t["beta"]),
+    )
+    w = normal(4, 3)
+    close(
+        normalization.layer_norm(x, np.array([-1, 2]), w, w),
+        F.layer_norm(t["x"], (4, 3), torch.tensor(w), torch.tensor(w)),
+    )
+    for size in (2, 3):
+        close(
+            normalization.local_response_norm(x, size, alpha=0.5),
+            F.local_response_norm(t["x"], size, alpha=0.5),
+        )
+
+
+def test_layer_norm_without_axes_normalizes_everything() -> None:
+    """The documented default, which coremltools' value inference gets wrong."""
+    x = normal(2, 3, 4)
+    close(normalization.layer_norm(x), F.layer_norm(torch.tensor(x), (2, 3, 4)))
+
+
+def test_l2_norm_spans_the_last_three_axes() -> None:
+    """Leading axes are batch."""
+    x = normal(2, 3, 4, 5)
+    expected = x / np.sqrt((x**2).sum(axis=(1, 2, 3), keepdims=True) + 1e-6)
+    np.testing.assert_allclose(normalization.l2_norm(x), expected, rtol=1e-5)
