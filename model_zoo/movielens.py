@@ -1,0 +1,240 @@
+"""MovieLens-100K as vocabularies, evaluation data and training arrays; ids are places in a vocabulary.
+
+Two protocols:
+
+- ranking: leave one out. Each user's ratings in order of time, ties in the order of the file; the
+  last is the test item, the one before it the validation item, the rest trains. All items are
+  ranked, those that the user has rated before are left out.
+- classification: a rating of 4 or 5 is a positive; examples are split at random 8:1:1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Vocabulary
+from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.model_zoo import movielens_files
+
+Split = Literal["train", "valid", "test"]
+Ints = npt.NDArray[np.int32]
+
+HISTORY_LENGTH = 50
+POSITIVE_RATING = 4.0
+_SPLIT_SEED = 2026
+_UNKNOWN = "<unknown>"
+_PADDING = "<pad>"
+_AGES = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56 and over"}
+_YEARS = {year: f"{year}s" for year in range(1920, 1990, 10)} | {year: str(year) for year in range(1990, 1999)}
+_WEEKDAYS = ("Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday")  # 1970 began so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratings:
+    """Every rating, in the order of the file; all arrays `[ratings]`."""
+
+    user: Ints
+    item: Ints
+    rating: npt.NDArray[np.float32]
+    timestamp: npt.NDArray[np.int64]
+
+
+def item_vocabulary() -> Vocabulary:
+    """MovieLens item ids in numeric order; id 0 pads."""
+    return Vocabulary(tokens=(_PADDING, *_sorted_ids("item", "item_id")))
+
+
+def user_vocabulary() -> Vocabulary:
+    """MovieLens user ids in numeric order; id 0 is an unknown user."""
+    return Vocabulary(tokens=(_UNKNOWN, *_sorted_ids("user", "user_id")))
+
+
+def genre_vocabulary() -> Vocabulary:
+    """Genre names in alphabetical order; id 0 pads."""
+    return Vocabulary(tokens=(_PADDING, *sorted({each for row in _column("item", "class") for each in row.split()})))
+
+
+def occupation_vocabulary() -> Vocabulary:
+    """Occupations in alphabetical order; id 0 is unknown."""
+    return Vocabulary(tokens=(_UNKNOWN, *sorted(set(_column("user", "occupation")))))
+
+
+def gender_vocabulary() -> Vocabulary:
+    """Genders as the data set has them; id 0 is unknown."""
+    return Vocabulary(tokens=(_UNKNOWN, *sorted(set(_column("user", "gender")))))
+
+
+def age_vocabulary() -> Vocabulary:
+    """Age groups of the MovieLens surveys; id 0 is unknown."""
+    return Vocabulary(tokens=(_UNKNOWN, *_AGES.values()))
+
+
+def year_vocabulary() -> Vocabulary:
+    """Release years, by decade before 1990 and one by one from then on; id 0 is unknown."""
+    return Vocabulary(tokens=(_UNKNOWN, *_YEARS.values()))
+
+
+def hour_vocabulary() -> Vocabulary:
+    """Hours of the day, UTC; id 0 is unknown."""
+    return Vocabulary(tokens=(_UNKNOWN, *(f"{hour:02d}" for hour in range(24))))
+
+
+def weekday_vocabulary() -> Vocabulary:
+    """Days of the week, UTC; id 0 is unknown."""
+    return Vocabulary(tokens=(_UNKNOWN, *_WEEKDAYS))
+
+
+def user_features() -> dict[str, Ints]:
+    """Age, gender and occupation ids, `[users + 1]` each; row i is user id i, row 0 unknown."""
+    place = _order("user", "user_id")
+    ages = np.array([int(each) for each in _column("user", "age")])
+    columns = {
+        "age": _bucket(ages, list(_AGES)),
+        "gender": _ids(_column("user", "gender"), gender_vocabulary()),
+        "occupation": _ids(_column("user", "occupation"), occupation_vocabulary()),
+    }
+    return {name: np.concatenate([[0], column[place]]).astype(np.int32) for name, column in columns.items()}
+
+
+def item_features() -> dict[str, Ints]:
+    """Item ids `[n]`, genre ids right-padded `[n, 6]` and year ids `[n]`; row i is item id i."""
+    place = _order("item", "item_id")
+    names = genre_vocabulary().tokens
+    genres = [[names.index(each) for each in _column("item", "class")[row].split()] for row in place]
+    longest = max(map(len, genres))
+    padded = [[0] * longest, *(each + [0] * (longest - len(each)) for each in genres)]
+    years = np.array([_year(_column("item", "release_year")[row]) for row in place])
+    return {
+        "item": np.arange(len(place) + 1, dtype=np.int32),
+        "genres": np.array(padded, dtype=np.int32),
+        "year": np.concatenate([[0], _bucket(years, list(_YEARS))]).astype(np.int32),
+    }
+
+
+def ratings() -> Ratings:
+    """Every rating with user and item as ids of their vocabularies."""
+    return Ratings(
+        user=_ids(_column("inter", "user_id"), user_vocabulary()),
+        item=_ids(_column("inter", "item_id"), item_vocabulary()),
+        rating=np.array(_column("inter", "rating"), dtype=np.float32),
+        timestamp=np.array(_column("inter", "timestamp"), dtype=np.float64).astype(np.int64),
+    )
+
+
+def sequences() -> list[Ints]:
+    """Each user's item ids in order of time, ties in the order of the file; entry i is user id i + 1."""
+    table = ratings()
+    order = np.lexsort((table.timestamp, table.user))  # stable, so ties keep the order of the file
+    ends = np.cumsum(np.bincount(table.user)[1:])
+    return [each.astype(np.int32) for each in np.split(table.item[order], ends[:-1])]
+
+
+def leave_one_out(*, split: Literal["valid", "test"] = "test") -> RankingData:
+    """Ranking data for a sequence model: `history`, int32 `[943, 50]`, left-padded with 0."""
+    return _leave_one_out(split, {}, {})
+
+
+def leave_one_out_with_features(*, split: Literal["valid", "test"] = "test") -> RankingData:
+    """As `leave_one_out`, with the user's `age`, `gender`, `occupation` and a catalogue of
+    `item`, `genres`, `year`, whose row i is item id i.
+    """
+    return _leave_one_out(split, {name: each[1:] for name, each in user_features().items()}, item_features())
+
+
+def _leave_one_out(
+    split: Literal["valid", "test"], users: dict[str, Ints], catalogue: dict[str, Ints]
+) -> RankingData:
+    place = {"valid": -2, "test": -1}[split]
+    everything = sequences()
+    seen = [each[:place] for each in everything]
+    return RankingData(
+        inputs={"history": left_pad(seen), **users},
+        positives=np.array([each[place] for each in everything], dtype=np.int64),
+        seen_ids=np.concatenate(seen).astype(np.int64),
+        seen_offsets=np.cumsum([0, *map(len, seen)], dtype=np.int64),
+        catalogue=catalogue,
+    )
+
+
+def left_pad(rows: Sequence[Ints], length: int = HISTORY_LENGTH) -> Ints:
+    """The last `length` ids of each row, filled with 0 on the left, int32 `[rows, length]`."""
+    padded = np.zeros((len(rows), length), dtype=np.int32)
+    for target, row in zip(padded, rows, strict=True):
+        recent = row[-length:]
+        target[length - len(recent) :] = recent
+    return padded
+
+
+def rated_high(*, split: Split = "test") -> ClassificationData:
+    """Whether a rating is 4 or 5, from user, item and time: `user`, `age`, `gender`, `occupation`,
+    `item`, `genres`, `year`, `hour`, `weekday`.
+    """
+    table = ratings()
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(table.user))
+    eighty, ninety = len(order) * 8 // 10, len(order) * 9 // 10
+    chosen = {"train": order[:eighty], "valid": order[eighty:ninety], "test": order[ninety:]}[split]
+    user, item, moment = table.user[chosen], table.item[chosen], table.timestamp[chosen]
+    return ClassificationData(
+        inputs={
+            "user": user,
+            **{name: column[user] for name, column in user_features().items()},
+            **{name: column[item] for name, column in item_features().items()},
+            "hour": (moment // 3600 % 24 + 1).astype(np.int32),
+            "weekday": (moment // 86400 % 7 + 1).astype(np.int32),
+        },
+        labels=(table.rating[chosen] >= POSITIVE_RATING).astype(np.float32),
+    )
+
+
+def _column(suffix: str, name: str) -> tuple[str, ...]:
+    return _table(movielens_files.folder(), suffix)[name]
+
+
+@cache
+def _table(place: Path, suffix: str) -> dict[str, tuple[str, ...]]:
+    lines = (place / f"ml-100k.{suffix}").read_text(encoding="utf-8").splitlines()
+    names = [each.split(":")[0] for each in lines[0].split("\t")]
+    return dict(zip(names, zip(*(line.split("\t") for line in lines[1:]), strict=True), strict=True))
+
+
+def _sorted_ids(suffix: str, name: str) -> list[str]:
+    return sorted(_column(suffix, name), key=int)
+
+
+def _order(suffix: str, name: str) -> list[int]:
+    column = _column(suffix, name)
+    return sorted(range(len(column)), key=lambda row: int(column[row]))
+
+
+def _ids(column: Sequence[str], vocabulary: Vocabulary) -> Ints:
+    place = {token: index for index, token in enumerate(vocabulary.tokens)}
+    return np.array([place[each] for each in column], dtype=np.int32)
+
+
+def _bucket(values: npt.NDArray[np.int64], starts: list[int]) -> Ints:
+    """The number, from 1, of the bucket that each value falls in; 0 before the first."""
+    return np.searchsorted(starts, values, side="right").astype(np.int32)
+
+
+def _year(text: str) -> int:
+    return int(text) if text.isdecimal() else 0  # two titles have no year: "unkonwn" and "V"
+
+
+VOCABULARIES: dict[str, Callable[[], Vocabulary]] = {
+    "item": item_vocabulary,
+    "user": user_vocabulary,
+    "genre": genre_vocabulary,
+    "occupation": occupation_vocabulary,
+    "gender": gender_vocabulary,
+    "age": age_vocabulary,
+    "year": year_vocabulary,
+    "hour": hour_vocabulary,
+    "weekday": weekday_vocabulary,
+}

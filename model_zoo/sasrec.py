@@ -1,0 +1,167 @@
+"""SASRec: next-item scores from a causal transformer over the history (Kang and McAuley, 2018).
+
+Trained with the full softmax over the catalogue at every position (Klenitskiy and Vasilev, 2023,
+show that this, not the architecture, is what separates it from BERT4Rec).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pocketrec.model_zoo import movielens
+from pocketrec.model_zoo.training import (
+    Progress,
+    Schedule,
+    fit,
+    hit_rate_and_ndcg,
+    score_all,
+    shuffled,
+)
+
+MASKED = -1e4  # finite in float16, and exp() of it is 0 in every precision
+SCHEDULE = Schedule(epochs=50, patience=14, every=2, learning_rate=2e-3, weight_decay=0.01)
+BATCH_SIZE = 128
+DROPOUT = 0.3
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention in which a position sees itself and what came before."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
+        """The attended values `[B, T, d]`; `allowed` is bool `[B, 1, T, T]`."""
+        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
+        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        weights = torch.softmax(scores.masked_fill(~allowed, MASKED), dim=-1)
+        attended: Tensor = self.out((self.dropout(weights) @ value).transpose(1, 2).flatten(2))
+        return attended
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, x.shape[-1] // self.heads)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward net, each normalised before and added after."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(dim)
+        self.attention = SelfAttention(dim, heads, dropout)
+        self.feed_forward_norm = nn.LayerNorm(dim)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * dim, dim)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
+        """The block's output `[B, T, d]`."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), allowed))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class SASRec(nn.Module):
+    """Scores of all items from a left-padded history; the item table serves both ends."""
+
+    def __init__(
+        self, num_items: int, max_length: int, dim: int, heads: int, layers: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.max_length = max_length
+        self.item_embedding = nn.Embedding(num_items + 1, dim, padding_idx=0)
+        self.position_embedding = nn.Embedding(max_length, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(dim)
+        nn.init.normal_(self.item_embedding.weight[1:], std=dim**-0.5)
+        nn.init.normal_(self.position_embedding.weight, std=dim**-0.5)
+
+    def forward(self, history: Tensor) -> Tensor:
+        """Scores `[B, num_items + 1]` of what comes after `history` `[B, T]`; entry 0 means nothing."""
+        return self.score(self.encode(history)[:, -1])
+
+    def encode(self, history: Tensor) -> Tensor:
+        """The state after every position, `[B, T, d]`."""
+        length = history.shape[1]
+        # Counted from the right, so that a short history means the same with and without padding.
+        positions = self.position_embedding.weight[self.max_length - length :]
+        x = self.dropout(self.item_embedding(history) + positions)
+        allowed = self._allowed(history)
+        for block in self.blocks:
+            x = block(x, allowed)
+        states: Tensor = self.norm(x)
+        return states
+
+    def score(self, states: Tensor) -> Tensor:
+        """Scores of all items, `[..., num_items + 1]`."""
+        return states @ self.item_embedding.weight.T
+
+    def _allowed(self, history: Tensor) -> Tensor:
+        place = torch.arange(history.shape[1], device=history.device)
+        causal = place[None, :] <= place[:, None]
+        return causal & (history != 0)[:, None, None, :]
+
+
+def model(
+    *,
+    num_items: int,
+    max_length: int = movielens.HISTORY_LENGTH,
+    dim: int = 64,
+    heads: int = 2,
+    layers: int = 2,
+    dropout: float = 0.0,
+) -> SASRec:
+    """A SASRec in eval mode with random weights."""
+    net = SASRec(num_items, max_length, dim, heads, layers, dropout)
+    return net.eval()
+
+
+def fit_movielens(rng: np.random.Generator, progress: Progress) -> SASRec:
+    """A SASRec trained on MovieLens-100K, in eval mode; the best epoch by NDCG@10 on validation."""
+    net = model(num_items=len(movielens.item_vocabulary().tokens) - 1, dropout=DROPOUT)
+    valid = movielens.leave_one_out(split="valid")
+    train = [each[:-2] for each in movielens.sequences()]
+
+    def losses() -> Iterator[Tensor]:
+        windows = _windows(train, net.max_length + 1, rng)
+        for rows in shuffled(len(windows), BATCH_SIZE, rng):
+            yield _loss(net, torch.from_numpy(windows[rows]))
+
+    def measure() -> float:
+        scores = score_all(lambda batch: net(batch["history"]), valid.inputs)
+        return hit_rate_and_ndcg(scores, valid)[1]
+
+    fit(net, losses=losses, measure=measure, schedule=SCHEDULE, progress=progress)
+    return net
+
+
+def _loss(net: SASRec, windows: Tensor) -> Tensor:
+    history, following = windows[:, :-1], windows[:, 1:].long()
+    real = (history != 0) & (following != 0)
+    return F.cross_entropy(net.score(net.encode(history)[real]), following[real])
+
+
+def _windows(sequences: list[movielens.Ints], length: int, rng: np.random.Generator) -> movielens.Ints:
+    """Every sequence cut into left-padded windows that overlap by one id, the cuts at random places."""
+    pieces = []
+    for each in sequences:
+        end = len(each)
+        if end > length:
+            pieces.append(each[-length:])
+            end -= int(rng.integers(1, length))
+        while end > 1:
+            pieces.append(each[max(0, end - length) : end])
+            end -= length - 1
+    return movielens.left_pad(pieces, length)
