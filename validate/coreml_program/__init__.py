@@ -1,0 +1,1 @@
+"""An interpreter of Core ML programs: the file that ships, executed on any machine."""

@@ -1,0 +1,134 @@
+"""An .mlpackage or .mlmodel opened: its description and its program, read as if from a stranger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketrec.errors import ArtifactError, UnsupportedOp, UsageError
+from pocketrec.validate.coreml_program.program import ProgramReader
+from pocketrec.validate.runtime import TensorSpec
+
+# CoreML's ArrayFeatureType.
+_ARRAY_DTYPES = {65552: "float16", 65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionDescription:
+    """What the application sees of one function."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    states: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A package's program and descriptions; `default` is the function that runs unless another is named."""
+
+    path: Path
+    reader: ProgramReader
+    functions: dict[str, FunctionDescription]
+    default: str
+    metadata: dict[str, str]
+    specification_version: int
+
+
+def open_package(path: Path) -> Package:
+    """The package at `path`.
+
+    Raises:
+        UsageError: there is no such package.
+        ArtifactError: a file of it is damaged or missing; names the file.
+        UnsupportedOp: the model is no ML program.
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: no such file; pass the path of an .mlpackage or .mlmodel")
+    model = _model_file(path) if path.is_dir() else path
+    spec = _parse(model)
+    kind = spec.WhichOneof("Type")
+    if kind != "mlProgram":
+        raise UnsupportedOp(
+            f"{path}: a model of type {kind or 'none'}; expected an ML program (iOS15 and later)"
+        )
+    reader = ProgramReader(spec.mlProgram, model.parent if path.is_dir() else None, model)
+    functions = _functions(spec)
+    default = spec.description.defaultFunctionName or "main"
+    if default not in functions or default not in reader.functions:
+        raise ArtifactError(f"{model}: its default function {default!r} is not in the program")
+    return Package(
+        path=path,
+        reader=reader,
+        functions=functions,
+        default=default,
+        metadata=dict(spec.description.metadata.userDefined),
+        specification_version=int(spec.specificationVersion),
+    )
+
+
+def _parse(model: Path) -> Any:
+    from coremltools.proto import Model_pb2
+    from google.protobuf.message import DecodeError
+
+    spec = Model_pb2.Model()
+    try:
+        spec.ParseFromString(model.read_bytes())
+    except (DecodeError, OSError) as error:
+        raise ArtifactError(f"{model}: not a Core ML model ({error}); build or pull it again") from None
+    return spec
+
+
+def _model_file(package: Path) -> Path:
+    manifest = package / "Manifest.json"
+    try:
+        table = json.loads(manifest.read_text(encoding="utf-8"))
+        entry = table["itemInfoEntries"][table["rootModelIdentifier"]]["path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ArtifactError(f"{manifest}: no readable package manifest ({reason}); pull it again") from None
+    root = (package / "Data").resolve()
+    model = (root / str(entry)).resolve()
+    if not model.is_relative_to(root):
+        raise ArtifactError(f"{manifest}: the model's path {entry!r} is outside the package")
+    if not model.is_file():
+        raise ArtifactError(f"{model}: missing; build or pull the package again")
+    return model
+
+
+def _functions(spec: Any) -> dict[str, FunctionDescription]:
+    description = spec.description
+    if not description.functions:
+        return {"main": _function(description)}
+    return {each.name: _function(each) for each in description.functions}
+
+
+def _function(description: Any) -> FunctionDescription:
+    return FunctionDescription(
+        inputs=tuple(_feature(each) for each in description.input),
+        outputs=tuple(_feature(each) for each in description.output),
+        states=tuple(_feature(each) for each in description.state),
+    )
+
+
+def _feature(feature: Any) -> TensorSpec:
+    kind = feature.type.WhichOneof("Type")
+    array = feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
+    if kind not in ("multiArrayType", "stateType"):
+        raise UnsupportedOp(f"feature {feature.name}: {kind} is not supported; only arrays are")
+    shape = tuple(int(each) for each in array.shape)
+    enumerated = tuple(tuple(int(n) for n in each.shape) for each in array.enumeratedShapes.shapes)
+    ranges = tuple(
+        (int(each.lowerBound), int(each.upperBound) if each.upperBound >= 0 else None)
+        for each in array.shapeRange.sizeRanges
+    )
+    bounds = ranges or (() if enumerated else tuple((size, size) for size in shape))
+    return TensorSpec(
+        name=feature.name,
+        dtype=_ARRAY_DTYPES.get(array.dataType, "float32"),
+        shape=tuple(low if low == high else None for low, high in ranges) if ranges else shape,
+        bounds=bounds,
+        enumerated=enumerated,
+        optional=bool(feature.type.isOptional),
+    )

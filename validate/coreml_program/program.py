@@ -1,0 +1,208 @@
+"""The protobuf of a Core ML program as light records; weights stay in their file until they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pocketrec.errors import ArtifactError, UnsupportedOp
+from pocketrec.validate.coreml_program.values import BITS, DTYPES, Array, ValueType, numpy_dtype
+from pocketrec.validate.coreml_program.weights import WeightFile
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The name of a value that another op, or the caller, makes."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value in the program or its weight file; `load()` gives it in its declared dtype."""
+
+    type: ValueType
+    load: Callable[[], Any]
+
+
+Binding = Reference | Constant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One op. An input with several bindings is variadic (`values` of concat)."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, tuple[Binding, ...]]
+    outputs: tuple[tuple[str, ValueType], ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Ops in order, with the names that come in and go out."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function: typed inputs, states among them, and a block."""
+
+    name: str
+    opset: str
+    inputs: tuple[tuple[str, ValueType], ...]
+    block: Block
+
+
+class ProgramReader:
+    """Reads functions out of a MIL program; `folder` is where its blob files may lie."""
+
+    def __init__(self, program: Any, folder: Path | None, source: Path) -> None:
+        self._program = program
+        self._folder = folder
+        self._source = source
+        self._files: dict[str, WeightFile] = {}
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names of the program's functions."""
+        return tuple(sorted(self._program.functions))
+
+    def function(self, name: str) -> Function:
+        """The function of that name, in the opset that it declares."""
+        spec = self._program.functions[name]
+        block = spec.block_specializations.get(spec.opset)
+        if block is None:
+            raise ArtifactError(f"{self._source}: function {name} has no block for its opset {spec.opset!r}")
+        inputs = tuple((each.name, self._type(each.type)) for each in spec.inputs)
+        return Function(name=name, opset=spec.opset, inputs=inputs, block=self._block(block))
+
+    def _block(self, spec: Any) -> Block:
+        return Block(
+            inputs=tuple(each.name for each in spec.inputs),
+            outputs=tuple(spec.outputs),
+            operations=tuple(self._operation(each) for each in spec.operations),
+        )
+
+    def _operation(self, spec: Any) -> Operation:
+        inputs = {
+            name: tuple(self._binding(each) for each in argument.arguments)
+            for name, argument in spec.inputs.items()
+        }
+        name = ""
+        for key, value in spec.attributes.items():
+            if key == "name":
+                name = value.immediateValue.tensor.strings.values[0]
+            else:  # const and the constexpr ops of iOS16 keep their operands among the attributes
+                inputs[key] = (self._constant(value),)
+        outputs = tuple((each.name, self._type(each.type)) for each in spec.outputs)
+        return Operation(
+            type=spec.type,
+            name=name or (outputs[0][0] if outputs else spec.type),
+            inputs=inputs,
+            outputs=outputs,
+            blocks=tuple(self._block(each) for each in spec.blocks),
+        )
+
+    def _binding(self, spec: Any) -> Binding:
+        if spec.WhichOneof("binding") == "name":
+            return Reference(spec.name)
+        return self._constant(spec.value)
+
+    def _constant(self, value: Any) -> Constant:
+        kind = self._type(value.type)
+        if value.WhichOneof("value") == "blobFileValue":
+            return Constant(kind, _Once(lambda: self._blob(value.blobFileValue, kind)))
+        return Constant(kind, _Once(lambda: _immediate(value.immediateValue, kind, self._source)))
+
+    def _blob(self, blob: Any, kind: ValueType) -> Array:
+        if blob.fileName not in self._files:
+            self._files[blob.fileName] = WeightFile(self._blob_path(blob.fileName))
+        shape = tuple(size or 0 for size in kind.shape)
+        return self._files[blob.fileName].read(blob.offset, kind.dtype, shape)
+
+    def _blob_path(self, name: str) -> Path:
+        if self._folder is None:
+            raise ArtifactError(f"{self._source}: refers to {name}, but is no package with a weight file")
+        path = (self._folder / name.removeprefix("@model_path/")).resolve()
+        if not path.is_relative_to(self._folder.resolve()):
+            raise ArtifactError(f"{self._source}: refers to {name}, which is outside the package")
+        return path
+
+    def _type(self, spec: Any) -> ValueType:
+        form = spec.WhichOneof("type")
+        if form == "tensorType":
+            tensor = spec.tensorType
+            if tensor.dataType not in DTYPES:
+                raise UnsupportedOp(f"{self._source}: data type {tensor.dataType} is not supported")
+            shape = tuple(
+                int(each.constant.size) if each.WhichOneof("dimension") == "constant" else None
+                for each in tensor.dimensions
+            )
+            return ValueType(dtype=DTYPES[tensor.dataType], shape=shape)
+        if form == "stateType":
+            inner = self._type(spec.stateType.wrappedType)
+            return ValueType(dtype=inner.dtype, shape=inner.shape, form="state")
+        if form == "listType":
+            inner = self._type(spec.listType.type)
+            return ValueType(dtype=inner.dtype, shape=inner.shape, form="list")
+        raise UnsupportedOp(f"{self._source}: values of {form} are not supported; use the Core ML framework")
+
+
+class _Once:
+    """Calls its function at the first call, and remembers."""
+
+    __slots__ = ("_function", "_value")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function: Callable[[], Any] | None = function
+        self._value: Any = None
+
+    def __call__(self) -> Any:
+        if self._function is not None:
+            self._value, self._function = self._function(), None
+        return self._value
+
+
+def _immediate(value: Any, kind: ValueType, source: Path) -> Any:
+    """An immediate value: str, NumPy scalar, or array; a tuple or list of such for MIL lists."""
+    form = value.WhichOneof("value")
+    if form == "tensor":
+        return _tensor(value.tensor, kind, source)
+    if form in ("list", "tuple"):
+        members = getattr(value, form).values
+        return [_immediate(each.immediateValue, kind, source) for each in members]
+    raise UnsupportedOp(f"{source}: constants of {form} are not supported; use the Core ML framework")
+
+
+def _tensor(tensor: Any, kind: ValueType, source: Path) -> Any:
+    field = tensor.WhichOneof("value")
+    values = getattr(tensor, field).values
+    if field == "strings":
+        return str(values[0]) if not kind.shape else np.array(list(values), dtype=object).reshape(kind.shape)
+    shape = tuple(size or 0 for size in kind.shape)
+    count = int(np.prod(shape, dtype=np.int64))
+    if field == "bytes":
+        array = _from_bytes(values, kind.dtype, count)
+    else:
+        array = np.asarray(values).astype(numpy_dtype(kind.dtype))
+    if array.size != count:
+        raise ArtifactError(f"{source}: a constant has {array.size} values, its type declares {count}")
+    return array.reshape(shape)[()]
+
+
+def _from_bytes(values: bytes, dtype: str, count: int) -> Array:
+    if dtype in BITS and len(values) < count:
+        from pocketrec.validate.coreml_program.values import unpack
+
+        return unpack(np.frombuffer(values, dtype=np.uint8), dtype, count)
+    stored = numpy_dtype(dtype)
+    return np.frombuffer(values[: len(values) // stored.itemsize * stored.itemsize], dtype=stored)
