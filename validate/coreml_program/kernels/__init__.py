@@ -13,7 +13,10 @@ from typing import Any
 from pocketrec.validate.coreml_program.kernels import (
     compression,
     conv,
+    elementwise_binary,
+    elementwise_unary,
     image_resizing,
+    linear,
     normalization,
     pool,
     quantization,
@@ -25,7 +28,10 @@ from pocketrec.validate.coreml_program.kernels import (
 _FAMILIES = (
     compression,
     conv,
+    elementwise_binary,
+    elementwise_unary,
     image_resizing,
+    linear,
     normalization,
     pool,
     quantization,
