@@ -1,0 +1,45 @@
+# make demo   the SASRec recommender, built and proved for ONNX and Core ML
+# make test   lint, types, tests
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/installed
+JOBS ?= 2
+
+.PHONY: demo zoo test lint types tests conformance clean
+
+demo: $(STAMP)
+	$(BIN)/pocketrec zoo data
+	$(BIN)/pocketrec build model_zoo/recipes/sasrec.toml --out build/sasrec
+
+zoo: $(STAMP)
+	for name in sasrec two_tower dlrm; do \
+		$(BIN)/pocketrec build model_zoo/recipes/$$name.toml --out build/$$name || exit $$?; \
+	done
+
+test: lint types tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP)
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+tests: $(STAMP)
+	$(BIN)/pytest -q -n $(JOBS)
+
+conformance: $(STAMP)
+	$(BIN)/python tests/conformance/run.py
+
+clean:
+	rm -rf .venv build
+
+# PyTorch comes first and alone, pinned: where an index has a build without CUDA, that one is newest
+# and is taken, and nothing that is installed after it can bring another.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[build,dev]'
+	touch $@

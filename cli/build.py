@@ -1,0 +1,71 @@
+"""`pocketrec build`: a recipe in, a proven bundle out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+
+if TYPE_CHECKING:
+    from pocketrec.pipeline import BuildResult
+
+
+@click.command(
+    epilog=examples(
+        "pocketrec build recipe.toml",
+        "pocketrec build recipe.toml --target onnx --out build/onnx-only --json",
+    )
+)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The bundle's folder.  [default: build/NAME]")
+@click.option(
+    "--target", "targets", multiple=True, metavar="NAME", help="A target of the recipe; repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def build(
+    ctx: click.Context, recipe: Path, out: Path | None, targets: tuple[str, ...], as_json: bool
+) -> None:
+    """Build RECIPE: convert, prove, measure, and write the bundle.
+
+    Exits with 1 where a gate failed; the evidence is written all the same.
+    """
+    from pocketrec.pipeline import build as run
+
+    with progress_on_stderr() as progress:
+        result = run(recipe, out=out, targets=targets, progress=progress)
+    if as_json:
+        print_json(_to_json(result))
+    else:
+        _print(result)
+    for gate in result.evidence.gates:
+        if gate.status == "failed":
+            click.echo(f"failed: {gate.target} on {gate.runtime}: {gate.gate}: {gate.message}", err=True)
+    ctx.exit(0 if result.passed else 1)
+
+
+def _print(result: BuildResult) -> None:
+    from pocketrec.validate.render import summary_rows
+
+    header, *rows = summary_rows(result.evidence)
+    print_table(result.evidence.recipe, header, rows)
+    click.echo(f"bundle  {result.path}")
+    click.echo(f"report  {result.report}")
+    click.echo(f"tree    {result.tree_sha256}")
+    click.echo("passed" if result.passed else "failed")
+
+
+def _to_json(result: BuildResult) -> dict[str, Any]:
+    import json
+
+    return {
+        "schema": 1,
+        "passed": result.passed,
+        "bundle": str(result.path),
+        "report": str(result.report),
+        "tree_sha256": result.tree_sha256,
+        "evidence": json.loads(result.evidence.to_json()),
+    }

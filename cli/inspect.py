@@ -1,0 +1,107 @@
+"""`pocketrec inspect`: what is in a bundle or an artifact."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketrec.cli.console import examples, print_json, print_table, show_bytes
+from pocketrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketrec.package.bundle import Bundle
+
+_SUFFIXES = (".onnx", ".mlpackage")
+
+
+@click.command(
+    epilog=examples(
+        "pocketrec inspect build/sasrec", "pocketrec inspect build/sasrec/artifacts/onnx/main.onnx --json"
+    )
+)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Show what PATH holds: a bundle, a .mlpackage or a .onnx file.
+
+    For a bundle its artifacts; for an artifact its inputs, outputs, ops, and bytes per tensor.
+    """
+    from pocketrec.package.bundle import is_bundle, read_bundle
+
+    if path.suffix not in _SUFFIXES and is_bundle(path):
+        bundle = read_bundle(path)
+        print_json(_bundle_json(bundle)) if as_json else _print_bundle(bundle)
+        return
+    if path.suffix not in _SUFFIXES or not path.exists():
+        raise UsageError(f"{path}: expected a bundle, a .mlpackage or a .onnx file")
+    from pocketrec.validate.sizes import describe_artifact
+
+    described = describe_artifact(path)
+    print_json({"schema": 1, **asdict(described)}) if as_json else _print_artifact(described)
+
+
+def _bundle_json(bundle: Bundle) -> dict[str, Any]:
+    artifacts = [
+        {"target": target, "function": function, "path": path, "size_bytes": size}
+        for target, function, path, size in _artifacts(bundle)
+    ]
+    manifest = bundle.manifest
+    return {
+        "schema": 1,
+        "name": manifest.name,
+        "version": manifest.version,
+        "pocketrec": manifest.pocketrec,
+        "tree_sha256": manifest.tree_sha256,
+        "artifacts": artifacts,
+        "files": dict(manifest.files) | dict(bundle.evidence.files),
+    }
+
+
+def _artifacts(bundle: Bundle) -> list[tuple[str, str, str, int]]:
+    """Target, function, path and bytes of every artifact."""
+    return [
+        (target, function, path, _size(bundle.path / path))
+        for target, functions in sorted(bundle.manifest.artifacts.items())
+        for function, path in sorted(functions.items())
+    ]
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in files if each.is_file())
+
+
+def _print_bundle(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    click.echo(f"{manifest.name} {manifest.version}, written by pocketrec {manifest.pocketrec}")
+    rows = [(t, f, show_bytes(size), path) for t, f, path, size in _artifacts(bundle)]
+    print_table("", ("target", "function", "size", "artifact"), rows)
+    click.echo(f"files   {len(manifest.files) + len(bundle.evidence.files)}")
+    click.echo(f"tree    {manifest.tree_sha256}")
+
+
+def _print_artifact(described: Any) -> None:
+    rows = [(way, each.name, each.dtype, _shape(each)) for way, each in _tensors(described)]
+    print_table("", ("", "name", "dtype", "shape"), rows)
+    print_table("", ("op", "count"), [(op, str(count)) for op, count in described.ops.items()])
+    stored = [(t.name, t.dtype, str(list(t.shape)), show_bytes(t.size_bytes)) for t in described.tensors]
+    print_table("", ("tensor", "dtype", "shape", "size"), stored)
+    click.echo(f"size    {show_bytes(described.size_bytes)}")
+
+
+def _tensors(described: Any) -> list[tuple[str, Any]]:
+    return [("input", each) for each in described.inputs] + [("output", each) for each in described.outputs]
+
+
+def _shape(tensor: Any) -> str:
+    bounds = tensor.bounds or tuple((size, size) for size in tensor.shape)
+    return "[" + ", ".join(_range(low, high) for low, high in bounds) + "]"
+
+
+def _range(low: int | None, high: int | None) -> str:
+    if low == high:
+        return "?" if low is None else str(low)
+    return f"{low}.." if high is None else f"{low}..{high}"

@@ -1,0 +1,74 @@
+"""The command `pocketrec`, its one error boundary, and the exit codes.
+
+    0 done, all passed    1 a check failed      2 usage or recipe    3 the model cannot be converted
+    4 a defect in pocketrec                   130 interrupted
+
+Command modules import torch, coremltools, onnxruntime and numpy inside their functions only, so
+that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import click
+
+from pocketrec import __version__
+from pocketrec.cli.build import build
+from pocketrec.cli.doctor import doctor
+from pocketrec.cli.inspect import inspect
+from pocketrec.cli.run import run
+from pocketrec.cli.verify import verify
+from pocketrec.cli.zoo import zoo
+from pocketrec.errors import MissingExtra, PocketrecError
+
+INTERNAL_ERROR = 4
+INTERRUPTED = 130
+_BUILD_EXTRA = frozenset({"torch", "onnxscript", "onnx_ir", "jinja2", "matplotlib", "sklearn"})
+
+
+class Boundary(click.Group):
+    """A group in which every error ends as one line on stderr and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns; never a traceback unless `--debug` asks for one."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            message, code = describe(error)
+            click.echo(f"error: {message}", err=True)
+            ctx.exit(code)
+
+
+def describe(error: Exception) -> tuple[str, int]:
+    """The line to print for an exception, and the exit code."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _BUILD_EXTRA:
+        error = MissingExtra(error.name, "build")
+    if isinstance(error, PocketrecError):
+        return " ".join(str(error).split()), error.exit_code
+    first = (str(error).splitlines() or [""])[0]
+    kind = type(error).__name__
+    return f"defect in pocketrec: {kind}: {first}; run again as `pocketrec --debug ...`", INTERNAL_ERROR
+
+
+@click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="pocketrec")
+def main(debug: bool) -> None:
+    """Trained PyTorch recommenders to Core ML and ONNX, with proof that they still rank as they did.
+
+    Results go to stdout, progress and errors to stderr. Exit codes: 0 passed, 1 a check failed,
+    2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 130 interrupted.
+    """
+
+
+for _command in (build, verify, inspect, run, doctor, zoo):
+    main.add_command(_command)

@@ -1,0 +1,45 @@
+"""`pocketrec verify`: is this bundle what was built, and does it still compute the same?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+
+
+@click.command(epilog=examples("pocketrec verify build/sasrec", "pocketrec verify build/sasrec --json"))
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def verify(ctx: click.Context, bundle: Path, as_json: bool) -> None:
+    """Check every digest of BUNDLE, then replay its golden vectors on the runtimes that are there.
+
+    Works without PyTorch. Exits with 1 where a file is damaged, a vector differs, or nothing could
+    be compared; a runtime that is not there is shown as not run.
+    """
+    from pocketrec.verify import verify as run
+
+    with progress_on_stderr() as progress:
+        result = run(bundle, progress=progress)
+    if as_json:
+        print_json({"schema": 1, "passed": result.passed, **asdict(result), "path": str(result.path)})
+    else:
+        if result.replays:
+            header = ("target", "function", "runtime", "vectors", "result")
+            rows = [
+                (each.target, each.function, each.runtime, str(each.vectors), each.status.replace("_", " "))
+                for each in result.replays
+            ]
+            print_table("", header, rows)
+        for each in result.replays:
+            if each.message:
+                status = each.status.replace("_", " ")
+                click.echo(f"{status}: {each.target}/{each.function} on {each.runtime}: {each.message}")
+        click.echo(f"tree    {result.tree_sha256 or 'unknown'}")
+        click.echo("passed" if result.passed else "failed")
+    for problem in result.problems:
+        click.echo(f"failed: {problem}", err=True)
+    ctx.exit(0 if result.passed else 1)

@@ -1,0 +1,222 @@
+"""Verification of a bundle: digests first, then the golden vectors on the runtimes that are there.
+
+Knows `package` and `validate`, as the pipeline does; never PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Contract
+from pocketrec.errors import ArtifactError, PocketrecError
+from pocketrec.package.bundle import Bundle, read_bundle, verify_files
+from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
+from pocketrec.package.manifest import read_json
+from pocketrec.recipe import RUNTIMES
+
+Array = npt.NDArray[np.generic]
+Progress = Callable[[str, int, int], None]
+_FORMATS = {".onnx": "onnx", ".mlpackage": "coreml"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """One artifact on one runtime.
+
+    Attributes:
+        target: as in the manifest.
+        function: as in the contract.
+        runtime: the engine's name.
+        status: `passed`, `failed`, or `not_run` where the engine is not there.
+        vectors: how many golden vectors were compared.
+        message: which output and how far, or why it did not run; empty where it passed.
+    """
+
+    target: str
+    function: str
+    runtime: str
+    status: Literal["passed", "failed", "not_run"]
+    vectors: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """What verification found.
+
+    Attributes:
+        path: the bundle.
+        name: the recipe's name; empty where the manifest could not be read.
+        version: the recipe's version.
+        tree_sha256: the manifest's tree digest.
+        problems: one sentence for each damaged file, and for each artifact that nothing compared.
+        replays: one entry per artifact and runtime; empty where a file is damaged.
+    """
+
+    path: Path
+    name: str = ""
+    version: str = ""
+    tree_sha256: str = ""
+    problems: tuple[str, ...] = ()
+    replays: tuple[Replayed, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """True where no file is damaged, something was compared, and nothing differed."""
+        statuses = [each.status for each in self.replays]
+        return not self.problems and "passed" in statuses and "failed" not in statuses
+
+
+def verify(path: str | Path, *, progress: Progress | None = None) -> VerifyResult:
+    """What became of the bundle at `path`; damage is in the result, not raised.
+
+    Raises:
+        UsageError: there is no folder at `path`.
+    """
+    path = Path(path)
+    try:
+        bundle = read_bundle(path)
+    except ArtifactError as error:
+        return VerifyResult(path=path, problems=(str(error),))
+    problems = verify_files(bundle)
+    replays: tuple[Replayed, ...] = ()
+    if not problems:
+        problems, replays = _replay_bundle(bundle, progress or _silent)
+    manifest = bundle.manifest
+    return VerifyResult(
+        path=path,
+        name=manifest.name,
+        version=manifest.version,
+        tree_sha256=manifest.tree_sha256,
+        problems=problems,
+        replays=replays,
+    )
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...], tuple[Replayed, ...]]:
+    """Problems and replays; an artifact that no runtime compared is a problem."""
+    try:
+        contract = read_json(bundle.path, "contract.json", Contract)
+        index = read_golden_index(bundle)
+        vectors = {name: _checked_vectors(bundle, contract, name) for name in _functions(bundle)}
+    except ArtifactError as error:
+        return (str(error),), ()
+    artifacts = [(t, f) for t, each in sorted(bundle.manifest.artifacts.items()) for f in sorted(each)]
+    foreign = [
+        bundle.artifact(*each).name for each in artifacts if bundle.artifact(*each).suffix not in _FORMATS
+    ]
+    if foreign:
+        return tuple(f"{name}: expected .onnx or .mlpackage" for name in foreign), ()
+    replays: list[Replayed] = []
+    problems = [] if artifacts else ["manifest.json: no artifacts, so nothing was compared"]
+    for count, (target, function) in enumerate(artifacts):
+        progress(f"replay {target}/{function}", count, len(artifacts))
+        ran = _replay_artifact(bundle, contract, index, (target, function), vectors[function])
+        replays += ran
+        if all(each.status == "not_run" for each in ran):
+            problems.append(f"{target}/{function}: no runtime for it on this machine, nothing was compared")
+    return tuple(problems), tuple(replays)
+
+
+def _functions(bundle: Bundle) -> list[str]:
+    return sorted({function for each in bundle.manifest.artifacts.values() for function in each})
+
+
+def _checked_vectors(bundle: Bundle, contract: Contract, function: str) -> tuple[Vector, ...]:
+    """The function's vectors; ArtifactError where there are none or one lacks an output."""
+    signature = contract.functions.get(function)
+    if signature is None:
+        raise ArtifactError(f"contract.json: no function {function!r}, which manifest.json has artifacts for")
+    name = f"golden/{function}.safetensors"
+    vectors = read_golden(bundle, function)
+    if not vectors:
+        raise ArtifactError(f"{name}: holds no golden vector, so nothing can be compared")
+    expected = {each.name for each in signature.outputs}
+    for vector in vectors:
+        if set(vector.outputs) != expected:
+            raise ArtifactError(
+                f"{name}: vector {vector.name!r} has outputs {sorted(vector.outputs)}; the contract has "
+                f"{sorted(expected)}"
+            )
+    return vectors
+
+
+def _replay_artifact(
+    bundle: Bundle,
+    contract: Contract,
+    index: GoldenIndex,
+    place: tuple[str, str],
+    vectors: tuple[Vector, ...],
+) -> list[Replayed]:
+    """One entry per runtime that the artifact's format has."""
+    from pocketrec.validate.open import available_runtimes
+
+    target, function = place
+    artifact = bundle.artifact(target, function)
+    there = {each.name: each for each in available_runtimes()}
+    ran: list[Replayed] = []
+    for runtime in RUNTIMES[_FORMATS[artifact.suffix]]:
+        found = Replayed(
+            target=target,
+            function=function,
+            runtime=runtime,
+            status="not_run",
+            message=there[runtime].reason,
+        )
+        if there[runtime].available:
+            tolerances = index.tolerances.get(target, {}).get(function, {})
+            message = _compare(artifact, runtime, contract, function, vectors, tolerances)
+            status: Literal["passed", "failed"] = "failed" if message else "passed"
+            found = replace(found, status=status, vectors=len(vectors), message=message)
+        ran.append(found)
+    return ran
+
+
+def _compare(
+    artifact: Path,
+    runtime: str,
+    contract: Contract,
+    function: str,
+    vectors: tuple[Vector, ...],
+    tolerances: Mapping[str, float],
+) -> str:
+    """Which output differs and how far; empty where all vectors hold."""
+    from pocketrec.validate.fit import run_fitted
+    from pocketrec.validate.open import open_artifact
+
+    signature = contract.functions[function]
+    try:
+        with open_artifact(artifact, runtime) as loaded:
+            for vector in vectors:
+                outputs = run_fitted(loaded, contract, signature, vector.inputs)
+                for name, expected in vector.outputs.items():
+                    if message := _differs(name, outputs.get(name), expected, tolerances.get(name, 0.0)):
+                        return f"vector {vector.name!r}: {message}"
+    except PocketrecError as error:
+        return str(error)
+    return ""
+
+
+def _differs(name: str, found: Array | None, expected: Array, tolerance: float) -> str:
+    """How far `found` is from `expected`, in words; empty where it is within `tolerance`."""
+    if found is None:
+        return f"output {name} is missing"
+    if found.shape != expected.shape:
+        return f"output {name} has shape {found.shape}; expected {expected.shape}"
+    if found.dtype.kind in "iub" or expected.dtype.kind in "iub":
+        count = int((found != expected).sum())
+        return f"output {name}: {count} of {found.size} ids differ" if count else ""
+    error = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max(initial=0.0))
+    if not error <= tolerance:  # also where it is NaN
+        return f"output {name} is off by {error:.3g}; at most {tolerance:.3g} is allowed"
+    return ""

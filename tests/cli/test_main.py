@@ -1,0 +1,136 @@
+"""The command line as a whole: instant help, one line per error, the exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pocketrec import __version__
+from pocketrec.cli.main import Boundary, describe, main
+from pocketrec.errors import (
+    ArtifactError,
+    ConversionError,
+    GateFailed,
+    MissingExtra,
+    PocketrecError,
+    RecipeError,
+)
+
+HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich", "matplotlib")
+COMMANDS = ("build", "verify", "inspect", "run", "doctor", "zoo")
+
+
+def raising(error: BaseException) -> click.Group:
+    @click.group(cls=Boundary)
+    @click.option("--debug", is_flag=True)
+    def group(debug: bool) -> None:
+        pass
+
+    @group.command()
+    def go() -> None:
+        raise error
+
+    return group
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from pocketrec.cli.main import main\n"
+        f"assert CliRunner().invoke(main, {arguments!r}).exit_code == 0\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_command_explains_itself() -> None:
+    assert set(main.commands) == set(COMMANDS)
+    for name, command in main.commands.items():
+        text = CliRunner().invoke(main, [name, "--help"]).stdout
+        assert "Example" in text or isinstance(command, click.Group), name
+        for sub in command.commands if isinstance(command, click.Group) else ():
+            assert "Example" in CliRunner().invoke(main, [name, sub, "--help"]).stdout, sub
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(main, ["--version"]).stdout == f"pocketrec, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (GateFailed("scores differ by 0.2"), 1),
+        (ArtifactError("contract.json: altered"), 1),
+        (RecipeError("recipe.toml: no such file"), 2),
+        (MissingExtra("torch", "build"), 2),
+        (ConversionError("aten.fmod: no lowering"), 3),
+    ],
+)
+def test_an_error_is_one_line_and_its_exit_code(error: PocketrecError, code: int) -> None:
+    done = CliRunner().invoke(raising(error), ["go"])
+    assert (done.exit_code, done.stdout, done.stderr) == (code, "", f"error: {error}\n")
+
+
+def test_a_message_of_several_lines_becomes_one() -> None:
+    done = CliRunner().invoke(raising(ConversionError("first\n  second")), ["go"])
+    assert done.stderr == "error: first second\n"
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = CliRunner().invoke(raising(ConversionError("no lowering")), ["--debug", "go"])
+    assert "Traceback" in done.stderr
+    assert done.stderr.endswith("error: no lowering\n")
+    assert done.exit_code == 3
+
+
+def test_a_defect_asks_for_debug() -> None:
+    done = CliRunner().invoke(raising(KeyError("x")), ["go"])
+    assert done.exit_code == 4
+    assert done.stderr == "error: defect in pocketrec: KeyError: 'x'; run again as `pocketrec --debug ...`\n"
+
+
+def test_an_interrupt_exits_with_130() -> None:
+    done = CliRunner().invoke(raising(KeyboardInterrupt()), ["go"])
+    assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+
+
+def test_a_missing_torch_names_the_extra() -> None:
+    message, code = describe(ModuleNotFoundError("No module named 'torch'", name="torch"))
+    assert code == 2
+    assert message == "torch is not installed; it comes with the extra: pip install 'pocketrec[build]'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["biuld"], "No such command 'biuld'"),
+        (["build"], "Missing argument 'RECIPE'"),
+        (["build", "none.toml"], "error: none.toml: no such file; pass the path of a recipe.toml"),
+        (["verify", "none"], "error: none: no such folder; pass the path of a bundle"),
+        (["inspect", "none"], "error: none: expected a bundle, a .mlpackage or a .onnx file"),
+        (["run", "a.onnx", "--inputs", "none.npz", "--out", "o.npz"], "error: none.npz: no such file"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    pocketrec: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], text: str
+) -> None:
+    done = pocketrec(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_output_to_a_file_has_no_colour(
+    pocketrec: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = pocketrec("doctor")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "coreml-interpreter" in done.stdout

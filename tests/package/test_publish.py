@@ -1,0 +1,157 @@
+"""Publishing is all or nothing: after a kill at any moment there is no half bundle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pocketrec.errors import UsageError
+from pocketrec.package.bundle import publish, read_bundle, seal, staging, verify_files
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from pocketrec.package.bundle import publish, seal, staging
+
+destination, moment = Path(sys.argv[1]), sys.argv[2]
+
+def stop_here():
+    os.write(1, b"ready")
+    os.read(0, 1)  # until the kill
+
+rename, count = Path.rename, 0
+
+def counted(self, target):
+    global count
+    count += 1
+    if moment == f"before rename {count}":
+        stop_here()
+    result = rename(self, target)
+    if moment == f"after rename {count}":
+        stop_here()
+    return result
+
+Path.rename = counted
+with staging(destination) as folder:
+    (folder / "model.onnx").write_text("new")
+    if moment == "half written":
+        stop_here()
+    seal(folder, name="example", version="2", artifacts={})
+    if moment == "sealed":
+        stop_here()
+    publish(folder, destination)
+"""
+MOMENTS = ["half written", "sealed", "before rename 1", "after rename 1", "before rename 2", "after rename 2"]
+
+
+def build(destination: Path, text: str) -> None:
+    with staging(destination) as folder:
+        (folder / "model.onnx").write_text(text)
+        seal(folder, name="example", version="1", artifacts={})
+        publish(folder, destination)
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def start(destination: Path, moment: str) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(destination), moment],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert os.read(child.stdout.fileno(), 5) == b"ready"
+    return child
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+
+
+def test_an_older_bundle_is_replaced(tmp_path: Path) -> None:
+    build(tmp_path / "bundle", "old")
+    build(tmp_path / "bundle", "new")
+    assert (tmp_path / "bundle/model.onnx").read_text() == "new"
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_leaves_the_old_bundle_the_new_one_or_none(tmp_path: Path, moment: str) -> None:
+    destination = tmp_path / "bundle"
+    build(destination, "old")
+    kill(start(destination, moment))
+    if destination.exists():
+        assert verify_files(read_bundle(destination)) == ()
+        expected = "new" if moment == "after rename 2" else "old"
+        assert (destination / "model.onnx").read_text() == expected
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] in ([], ["bundle"])
+
+    build(destination, "next")
+    assert (destination / "model.onnx").read_text() == "next"
+    assert hidden(tmp_path) == []
+
+
+def test_an_error_on_the_way_leaves_the_old_bundle_and_nothing_else(tmp_path: Path) -> None:
+    build(tmp_path / "bundle", "old")
+
+    def convert(folder: Path) -> None:
+        (folder / "model.onnx").write_text("half")
+        raise RuntimeError("converter")
+
+    with pytest.raises(RuntimeError, match="converter"), staging(tmp_path / "bundle") as folder:
+        convert(folder)
+    assert (tmp_path / "bundle/model.onnx").read_text() == "old"
+    assert hidden(tmp_path) == []
+
+
+def test_a_rename_that_fails_puts_the_old_bundle_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "bundle", "old")
+    real = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if (self / "model.onnx").read_text() == "new":
+            raise OSError("no space")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(OSError, match="no space"):
+        build(tmp_path / "bundle", "new")
+    assert (tmp_path / "bundle/model.onnx").read_text() == "old"
+    assert hidden(tmp_path) == []
+
+
+def test_a_build_that_lives_keeps_its_folder(tmp_path: Path) -> None:
+    child = start(tmp_path / "bundle", "half written")
+    build(tmp_path / "bundle", "other")
+    assert len(hidden(tmp_path)) == 1
+    kill(child)
+    build(tmp_path / "bundle", "other")
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "manifest.json"])
+def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / name).write_text("precious")
+    with pytest.raises(UsageError, match="not empty and no bundle"):
+        build(tmp_path / "home", "new")
+    assert (tmp_path / "home" / name).read_text() == "precious"
+
+
+def test_a_file_or_a_link_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="a file is there"):
+        build(tmp_path / "file", "new")
+    with pytest.raises(UsageError, match="a link"):
+        build(tmp_path / "link", "new")

@@ -1,0 +1,81 @@
+"""The lists that must agree: links, wheel map, pyright's folders, ruff's banned names, own files."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OWN = ROOT / "src" / "pocketrec"
+
+
+def links() -> set[str]:
+    return {path.name for path in OWN.iterdir() if path.is_symlink()}
+
+
+def own_files() -> set[str]:
+    return {path.name for path in OWN.iterdir() if path.suffix == ".py" or path.name == "py.typed"}
+
+
+def disagreements(project: Mapping[str, Any], folders: set[str], files: set[str]) -> list[str]:
+    tool = project["tool"]
+    wheel = tool["hatch"]["build"]["targets"]["wheel"]
+    sources = wheel["sources"]
+    lists = {
+        "only-include": {each for each in wheel["only-include"] if "/" not in each},
+        "sources": {each for each in sources if each != "src/pocketrec"},
+        "sdist": set(tool["hatch"]["build"]["targets"]["sdist"]["include"]) & folders,
+        "pyright": {each.rpartition("/")[2] for each in tool["pyright"]["include"]} - {"*.py"},
+        "ruff": set(tool["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]),
+    }
+    found = [f"{name}: {sorted(given ^ folders)}" for name, given in lists.items() if given != folders]
+    found += [f"sources: {name}" for name in lists["sources"] if sources[name] != f"pocketrec/{name}"]
+    named = {each.removeprefix("src/pocketrec/") for each in wheel["only-include"] if "/" in each}
+    return found + ([f"own files: {sorted(named ^ files)}"] if named != files else [])
+
+
+@pytest.fixture
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_the_lists_agree(project: dict[str, Any]) -> None:
+    assert disagreements(project, links(), own_files()) == []
+
+
+def test_links_are_relative_and_lead_to_the_folders() -> None:
+    for name in links():
+        link = OWN / name
+        assert str(link.readlink()) == f"../../{name}"
+        assert (link / "__init__.py").is_file()
+
+
+def test_a_folder_or_file_that_one_list_lacks_is_found(project: dict[str, Any]) -> None:
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    wheel["only-include"].remove("validate")
+    wheel["sources"]["cli"] = "cli"
+    project["tool"]["pyright"]["include"].remove("src/pocketrec/package")
+    del project["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]["convert"]
+    found = disagreements(project, links(), own_files() | {"new.py"})
+    assert found == [
+        "only-include: ['validate']",
+        "pyright: ['package']",
+        "ruff: ['convert']",
+        "sources: cli",
+        "own files: ['new.py']",
+    ]
+
+
+def test_the_constraints_pin_every_direct_dependency(project: dict[str, Any]) -> None:
+    pinned = {
+        line.partition("==")[0].lower()
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
+    extras = project["project"]["optional-dependencies"]
+    asked = [*project["project"]["dependencies"], *extras["build"], *extras["dev"]]
+    assert {each.partition(">")[0].lower() for each in asked} <= pinned
