@@ -241,11 +241,14 @@ def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
         raise RecipeError(f"targets.{name}: not a format; add format = 'onnx' or format = 'coreml'")
     if form == "onnx" and target.precision == "float16":
         raise RecipeError(f"targets.{name}.precision is 'float16'; an ONNX target is float32")
+    if target.precision == "float16" and target.minimum_deployment_target == "iOS15":
+        raise RecipeError(f"targets.{name}: float16 with float32 scores needs iOS16; use float32 or iOS16")
     for dim in target.flexible:
         if dim not in recipe.contract.dims:
             known = ", ".join(recipe.contract.dims) or "none"
             raise RecipeError(f"targets.{name}.flexible: {dim!r} is no dim of the contract; known: {known}")
-    default: Precision = "float16" if form == "coreml" else "float32"
+    narrow = form == "coreml" and target.minimum_deployment_target != "iOS15"
+    default: Precision = "float16" if narrow else "float32"
     return replace(target, format=form, precision=target.precision or default)  # type: ignore[arg-type]
 
 

@@ -58,7 +58,8 @@ def test_the_bag_leaves_no_loop_behind(
 def test_an_op_without_a_lowering_is_refused_by_function_and_op(tmp_path: Path) -> None:
     class Special(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return torch.special.bessel_j0(x)
+            result: Tensor = torch.special.bessel_j0(x)
+            return result
 
     feature = Feature(name="x", kind="dense", dtype="float32", shape=(2,))
     output = Output(name="y", meaning="score", shape=(2,))
