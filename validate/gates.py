@@ -1,0 +1,176 @@
+"""Gates: what a build must hold, decided on the evidence alone.
+
+A gate whose value is NaN, or that has nothing to decide on, fails; it is never passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from pocketrec.recipe import Gates
+from pocketrec.report import GateResult, RankingParity, RuntimeResult, TensorParity
+
+Status = Literal["passed", "failed", "skipped"]
+REFERENCE = "reference"
+
+
+def check_gates(
+    gates: Gates,
+    results: Sequence[RuntimeResult],
+    *,
+    expected: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[GateResult, ...]:
+    """One result per gate, target and runtime; the reference's own result is not gated.
+
+    Args:
+        gates: the limits; None switches one off. That something was compared, that nothing failed
+            before a metric and that ids agree cannot be switched off.
+        results: what was examined.
+        expected: target to the runtimes it must have a result for; a lack is a failed gate.
+    """
+    examined = [each for each in results if each.target != REFERENCE]
+    found: list[GateResult] = []
+    for target, runtimes in (expected or {}).items():
+        for runtime in runtimes:
+            if not any(each.target == target and each.runtime == runtime for each in examined):
+                found.append(_gate("ran", target, runtime, "failed", "no result: it was not examined"))
+    for result in examined:
+        found.extend(_check_result(gates, result))
+    if not found:
+        found.append(_gate("ran", "", "", "failed", "nothing was examined"))
+    return tuple(found)
+
+
+def _gate(gate: str, target: str, runtime: str, status: Status, message: str) -> GateResult:
+    return GateResult(gate=gate, target=target, runtime=runtime, status=status, message=message)
+
+
+def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
+    if result.status == "not_run":
+        skipped = result.runtime in gates.may_skip
+        note = (
+            "; skipped, as gates.may_skip allows" if skipped else "; add it to gates.may_skip or provide it"
+        )
+        status: Status = "skipped" if skipped else "failed"
+        yield _gate("ran", result.target, result.runtime, status, f"not run: {result.reason}{note}")
+        return
+    for gate, passed, message in (*_parity(gates, result), *_quality(gates, result)):
+        yield _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
+
+
+Verdict = tuple[str, bool, str]
+
+
+def _parity(gates: Gates, result: RuntimeResult) -> Iterator[Verdict]:
+    empty = not any(each.elements for each in result.parity)
+    broken = [each for each in result.parity if each.failure or not each.elements or not each.probes]
+    if empty and not broken:
+        yield "comparison", False, "nothing was compared"
+        return
+    if broken:
+        lines = [f"{_where(each)}: {each.failure or 'nothing was compared'}{_on(each)}" for each in broken]
+        yield "comparison", False, "; ".join(lines)
+    else:
+        probes = max(each.probes for each in result.parity)
+        yield "comparison", True, f"{len(result.parity)} outputs compared on up to {probes} probes"
+    compared = [each for each in result.parity if each not in broken]
+    yield from _ids(compared)
+    # Ids have no distance; a difference between them was counted above.
+    exact = [each for each in compared if not each.max_abs_error and not each.histogram]
+    numbers = [each for each in compared if each not in exact]
+    if numbers:
+        yield from _numbers(gates, result, numbers)
+
+
+def _ids(compared: Sequence[TensorParity]) -> Iterator[Verdict]:
+    wrong = [each for each in compared if each.mismatches]
+    exact = [each for each in compared if each in wrong or not each.histogram]
+    lines = [
+        f"{_where(each)}: {each.mismatches} of {each.elements} ids differ and are no tie{_on(each)}"
+        for each in wrong
+    ]
+    if exact:
+        total = sum(each.elements for each in exact)
+        yield "top_k_ids", not wrong, "; ".join(lines) or f"all {total} ids agree, ties aside"
+
+
+def _numbers(gates: Gates, result: RuntimeResult, numbers: Sequence[TensorParity]) -> Iterator[Verdict]:
+    if "float16" in result.precision:
+        limit = gates.min_sqnr_db
+        if limit is not None:
+            yield _worst(
+                "min_sqnr_db", numbers, [-each.sqnr_db for each in numbers], -limit, "sqnr_db", limit
+            )
+    elif gates.max_abs_error is not None:
+        limit = gates.max_abs_error
+        values = [each.max_abs_error for each in numbers]
+        yield _worst("max_abs_error", numbers, values, limit, "max_abs_error", limit)
+
+
+def _worst(
+    gate: str,
+    numbers: Sequence[TensorParity],
+    values: Sequence[float],
+    bound: float,
+    field: str,
+    limit: float,
+) -> Verdict:
+    """The verdict where every value must be at most `bound`; names all that fail, else the worst."""
+    pairs = list(zip(numbers, values, strict=True))
+    failing = [each for each, value in pairs if not value <= bound]
+    shown = failing or [max(pairs, key=lambda pair: pair[1])[0]]
+    side = "at least" if gate.startswith("min") else "at most"
+    lines = [
+        f"{_where(each)}: {field} {getattr(each, field):.4g}, limit {side} {limit:g}{_on(each)}"
+        for each in shown
+    ]
+    return gate, not failing, "; ".join(lines)
+
+
+def _where(each: TensorParity) -> str:
+    return f"{each.function}.{each.output}"
+
+
+def _on(each: TensorParity) -> str:
+    return f" (worst on probe {each.worst_probe!r})" if each.worst_probe else ""
+
+
+def _quality(gates: Gates, result: RuntimeResult) -> Iterator[Verdict]:
+    ranking = result.ranking
+    limits = (
+        ("max_ndcg_drop", "ndcg@", gates.max_ndcg_drop),
+        ("max_auc_drop", "auc", gates.max_auc_drop),
+        ("max_log_loss_rise", "log_loss", gates.max_log_loss_rise),
+    )
+    if ranking is None or not ranking.examples or not ranking.reference:
+        wanted = any(limit is not None for _, _, limit in limits) or gates.min_top_k_overlap is not None
+        if wanted:
+            yield "quality", False, "quality was not compared"
+        return
+    for gate, metric, limit in limits:
+        if limit is not None:
+            yield from _change(gate, metric, limit, ranking)
+    if gates.min_top_k_overlap is not None and any(name.startswith("ndcg@") for name in ranking.reference):
+        yield _overlap(gates.min_top_k_overlap, ranking)
+
+
+def _change(gate: str, metric: str, limit: float, ranking: RankingParity) -> Iterator[Verdict]:
+    for name, reference in ranking.reference.items():
+        if not name.startswith(metric):
+            continue
+        artifact = ranking.artifact.get(name, float("nan"))
+        change = artifact - reference
+        message = (
+            f"{name}: {artifact:.5f} against {reference:.5f}, change {change:+.2g}, limit ±{limit:g}, "
+            f"over {ranking.examples} examples"
+        )
+        yield gate, abs(change) <= limit, message
+
+
+def _overlap(limit: float, ranking: RankingParity) -> Verdict:
+    value = ranking.top_k_overlap
+    if value is None:
+        return "min_top_k_overlap", False, "the lists were not compared"
+    message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examples} examples"
+    return "min_top_k_overlap", value >= limit, message

@@ -1,0 +1,82 @@
+"""The reference: a PyTorch module behind the same interface as every artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from pocketrec.contract import Contract, Feature, Output, Signature
+from pocketrec.errors import ExecutionError, MissingExtra
+from pocketrec.validate.runtime import Array, Description, TensorSpec, check_inputs
+
+
+class TorchRuntime:
+    """A module as a runtime; it takes the signature's inputs in order and returns its outputs in order.
+
+    With a contract, sizes of inputs are checked against its dims; without, named dims are free.
+    """
+
+    def __init__(
+        self, module: Any, signature: Signature, *, function: str = "main", contract: Contract | None = None
+    ) -> None:
+        try:
+            import torch
+        except ModuleNotFoundError:
+            raise MissingExtra("torch", "build") from None
+        self._torch = torch
+        self._module, self._signature, self._contract = module, signature, contract
+        self._function = function
+
+    def describe(self) -> Description:
+        """Inputs and outputs as the signature says; precision float32 on the CPU."""
+        return Description(
+            runtime="pytorch",
+            version=str(self._torch.__version__),
+            precision="float32",
+            compute_units="cpu",
+            inputs=tuple(self._spec(each) for each in self._signature.inputs),
+            outputs=tuple(self._spec(each) for each in self._signature.outputs),
+            functions=(self._function,),
+        )
+
+    def _spec(self, each: Feature | Output) -> TensorSpec:
+        bounds = tuple(self._bounds(size) for size in each.shape)
+        shape = tuple(low if low == high else None for low, high in bounds)
+        return TensorSpec(name=each.name, dtype=each.dtype, shape=shape, bounds=bounds)
+
+    def _bounds(self, size: int | str) -> tuple[int, int | None]:
+        if isinstance(size, int):
+            return size, size
+        return self._contract.bounds(size) if self._contract is not None else (1, None)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name; ExecutionError where the module returns another number of tensors."""
+        specs = tuple(self._spec(each) for each in self._signature.inputs)
+        check_inputs(specs, inputs, where=f"pytorch, function {self._function}")
+        with self._torch.inference_mode():
+            tensors = [self._torch.from_numpy(np.array(inputs[spec.name])) for spec in specs]
+            returned = self._module(*tensors)
+        values = returned if isinstance(returned, tuple | list) else (returned,)
+        if len(values) != len(self._signature.outputs):
+            raise ExecutionError(
+                f"pytorch, function {self._function}: the module returned {len(values)} tensors; "
+                f"the contract names {len(self._signature.outputs)}"
+            )
+        pairs = zip(self._signature.outputs, values, strict=True)
+        return {out.name: self._to_numpy(out, value) for out, value in pairs}
+
+    def _to_numpy(self, out: Output, value: Any) -> Array:
+        # Ids leave PyTorch as int64; the contract's dtype is what every artifact gives.
+        array: Array = value.detach().cpu().numpy()
+        return array.astype(out.dtype, copy=False)
+
+    def close(self) -> None:
+        """Nothing; the module belongs to the caller."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
