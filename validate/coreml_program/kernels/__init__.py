@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pocketrec.validate.coreml_program.kernels import (
+    activation,
     compression,
     conv,
     elementwise_binary,
@@ -22,10 +23,13 @@ from pocketrec.validate.coreml_program.kernels import (
     quantization,
     random,
     recurrent,
+    reduction,
+    scatter_gather,
     tensor_transformation,
 )
 
 _FAMILIES = (
+    activation,
     compression,
     conv,
     elementwise_binary,
@@ -37,6 +41,8 @@ _FAMILIES = (
     quantization,
     random,
     recurrent,
+    reduction,
+    scatter_gather,
     tensor_transformation,
 )
 
