@@ -8,27 +8,31 @@ The only module, besides the command line, that knows all the stages.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pocketrec.contract import Contract, Vocabulary
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.factory import call_factory, load_vocabulary
 from pocketrec.recipe import RUNTIMES, Recipe, Target, load_recipe, resolve_contract
-from pocketrec.report import ArtifactSize, Evidence, RewriteResult, RuntimeResult
+from pocketrec.report import ArtifactSize, Evidence, RewriteResult
 
 if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.convert.capture import Capture
+    from pocketrec.package.golden import Vector
+    from pocketrec.validate.evidence import Reference
 
 Progress = Callable[[str, int, int], None]
+# Enough to notice a wrong file; all probes stand in the evidence.
+_GOLDEN_VECTORS = 8
 _SUFFIX = {"onnx": ".onnx", "coreml": ".mlpackage"}
 
 
@@ -134,21 +138,21 @@ def build(
     report("load", 0, 1)
     prepared = prepare(chosen, base)
     with staging(out) as folder:
-        probes = _probes(prepared)
-        captures = _capture(prepared, probes, report)
+        reference = _reference(prepared, report)
+        captures = _capture(prepared, reference, report)
         artifacts = _lower(prepared, captures, folder, report)
-        examined = _examine(prepared, captures, artifacts, probes, report)
-        _write_contents(prepared, examined, folder)
+        evidence = _examine(prepared, reference, captures, artifacts, folder, report)
+        _write_contents(prepared, reference, evidence, folder)
         paths = {
             target: {name: str(path.relative_to(folder)) for name, path in each.items()}
             for target, each in artifacts.items()
         }
         manifest = seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
-        passed = examined.evidence.passed
+        passed = evidence.passed
         place = publish(folder, out if passed else out.with_name(f"{out.name}.failed"))
     return BuildResult(
         path=place,
-        evidence=examined.evidence,
+        evidence=evidence,
         passed=passed,
         tree_sha256=manifest.tree_sha256,
         report=place / "evidence" / "report.html",
@@ -168,19 +172,30 @@ def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:
     return replace(recipe, targets={name: each for name, each in recipe.targets.items() if name in names})
 
 
-def _probes(prepared: Prepared) -> dict[str, tuple[Probe, ...]]:
-    """Probes of every function."""
-    from pocketrec.validate.probes import make_probes
+def _reference(prepared: Prepared, report: Progress) -> Reference:
+    """The original module behind its contract, run on every probe and on all evaluation data."""
+    from pocketrec.convert.capture import ContractModule
+    from pocketrec.validate.evidence import examine_reference
+    from pocketrec.validate.torch_runtime import TorchRuntime
 
-    return {
-        name: make_probes(prepared.contract, name, prepared.data, seed=prepared.recipe.seed)
-        for name in prepared.contract.functions
+    contract = prepared.contract
+    runtimes = {
+        name: TorchRuntime(
+            ContractModule(prepared.module, contract, signature), signature, function=name, contract=contract
+        )
+        for name, signature in contract.functions.items()
     }
+    return examine_reference(
+        runtimes,
+        contract,
+        prepared.recipe.evaluate,
+        prepared.data,
+        seed=prepared.recipe.seed,
+        progress=report,
+    )
 
 
-def _capture(
-    prepared: Prepared, probes: Mapping[str, tuple[Probe, ...]], report: Progress
-) -> dict[str, Capture]:
+def _capture(prepared: Prepared, reference: Reference, report: Progress) -> dict[str, Capture]:
     import torch
 
     from pocketrec.convert.capture import capture
@@ -190,7 +205,7 @@ def _capture(
         report(f"capture {name}", count, len(prepared.contract.functions))
         tensors = [
             {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in each.inputs.items()}
-            for each in probes[name]
+            for each in reference.probes[name]
         ]
         captures[name] = capture(prepared.module, prepared.contract, name, tensors)
     return captures
@@ -229,7 +244,80 @@ def _lower_one(captured: Capture, path: Path, target: Target) -> Path:
     )
 
 
-def _write_contents(prepared: Prepared, examined: Examined, folder: Path) -> None:
+def _examine(
+    prepared: Prepared,
+    reference: Reference,
+    captures: Mapping[str, Capture],
+    artifacts: Mapping[str, Mapping[str, Path]],
+    folder: Path,
+    report: Progress,
+) -> Evidence:
+    """Every target on every runtime that may run it, timed and gated."""
+    from pocketrec.validate.evidence import examine_target, with_latency
+    from pocketrec.validate.gates import check_gates
+    from pocketrec.validate.machine import this_machine, tool_versions
+
+    recipe = prepared.recipe
+    expected = {name: RUNTIMES[target.format or name] for name, target in recipe.targets.items()}
+    results = [reference.result()]
+    for target, runtimes in expected.items():
+        for runtime in runtimes:
+            results.append(
+                examine_target(
+                    target,
+                    runtime,
+                    artifacts[target],
+                    reference=reference,
+                    gates=recipe.gates,
+                    progress=report,
+                )
+            )
+    timed = with_latency(results, reference, artifacts, recipe.latency, progress=report)
+    return Evidence(
+        recipe=recipe.name,
+        recipe_sha256=recipe.sha256(),
+        contract_sha256=prepared.contract.sha256(),
+        machine=this_machine(),
+        versions=tool_versions(),
+        results=tuple(timed),
+        sizes=_sizes(artifacts, folder),
+        rewrites=_rewrites(captures),
+        gates=check_gates(recipe.gates, timed, expected=expected),
+    )
+
+
+def _sizes(artifacts: Mapping[str, Mapping[str, Path]], folder: Path) -> tuple[ArtifactSize, ...]:
+    from pocketrec.validate.sizes import artifact_bytes, tensor_sizes
+
+    return tuple(
+        ArtifactSize(
+            target=target,
+            function=function,
+            path=str(path.relative_to(folder)),
+            size_bytes=artifact_bytes(path),
+            tensors=tensor_sizes(path),
+        )
+        for target, each in artifacts.items()
+        for function, path in each.items()
+    )
+
+
+def _rewrites(captures: Mapping[str, Capture]) -> tuple[RewriteResult, ...]:
+    return tuple(
+        RewriteResult(
+            function=name,
+            name=each.name,
+            where=each.where,
+            reason=each.reason,
+            max_abs_error=each.max_abs_error,
+            probes=each.probes,
+        )
+        for name, captured in captures.items()
+        for each in captured.rewrites
+    )
+
+
+def _write_contents(prepared: Prepared, reference: Reference, evidence: Evidence, folder: Path) -> None:
     """Everything of the bundle but artifacts and manifests."""
     from pocketrec.package.golden import write_golden
     from pocketrec.validate.render import to_html, to_markdown
@@ -239,12 +327,49 @@ def _write_contents(prepared: Prepared, examined: Examined, folder: Path) -> Non
     (folder / "vocabularies").mkdir()
     for name, vocabulary in prepared.vocabularies.items():
         (folder / "vocabularies" / f"{name}.txt").write_bytes(vocabulary.to_bytes())
-    write_golden(folder, examined.golden, examined.tolerances)
-    evidence = folder / "evidence"
-    evidence.mkdir()
-    (evidence / "evidence.json").write_text(examined.evidence.to_json(), encoding="utf-8")
-    (evidence / "report.md").write_text(to_markdown(examined.evidence), encoding="utf-8")
-    (evidence / "report.html").write_text(to_html(examined.evidence), encoding="utf-8")
+    write_golden(folder, _golden(reference), _tolerances(prepared.recipe, reference))
+    place = folder / "evidence"
+    place.mkdir()
+    (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
+    (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
+    (place / "report.html").write_text(to_html(evidence), encoding="utf-8")
+
+
+def _golden(reference: Reference) -> dict[str, tuple[Vector, ...]]:
+    """The first probes of every function with what the reference gave for them."""
+    from pocketrec.package.golden import Vector
+
+    return {
+        function: tuple(
+            Vector(name=f"{number:02d}", inputs=dict(probe.inputs), outputs=dict(outputs))
+            for number, (probe, outputs) in enumerate(zip(probes, reference.outputs[function], strict=True))
+            if number < _GOLDEN_VECTORS
+        )
+        for function, probes in reference.probes.items()
+    }
+
+
+def _tolerances(recipe: Recipe, reference: Reference) -> dict[str, dict[str, dict[str, float]]]:
+    """Target to function to output to the largest difference that `verify` accepts."""
+    return {
+        target: {
+            function: {
+                each.name: _tolerance(recipe, spec, [outputs[each.name] for outputs in vectors])
+                for each in reference.contract.functions[function].outputs
+            }
+            for function, vectors in reference.outputs.items()
+        }
+        for target, spec in recipe.targets.items()
+    }
+
+
+def _tolerance(recipe: Recipe, target: Target, expected: Sequence[npt.NDArray[Any]]) -> float:
+    """The gate as a distance: for float16, eight standard deviations of the noise that it allows."""
+    if target.precision == "float32":
+        return recipe.gates.max_abs_error or 1e-4
+    level = max(float(np.sqrt(np.mean(np.square(each.astype(np.float64))))) for each in expected)
+    sqnr_db = 40.0 if recipe.gates.min_sqnr_db is None else recipe.gates.min_sqnr_db
+    return float(f"{8 * level * 10 ** (-sqnr_db / 20):.2g}")
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
