@@ -13,6 +13,8 @@ from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketrec.package.bundle import Bundle
+    from pocketrec.validate.runtime import TensorSpec
+    from pocketrec.validate.sizes import ArtifactDescription
 
 _SUFFIXES = (".onnx", ".mlpackage")
 
@@ -83,20 +85,21 @@ def _print_bundle(bundle: Bundle) -> None:
     click.echo(f"tree    {manifest.tree_sha256}")
 
 
-def _print_artifact(described: Any) -> None:
+def _print_artifact(described: ArtifactDescription) -> None:
+    click.echo(f"{described.format}, {described.version}")
     rows = [(way, each.name, each.dtype, _shape(each)) for way, each in _tensors(described)]
-    print_table("", ("", "name", "dtype", "shape"), rows)
-    print_table("", ("op", "count"), [(op, str(count)) for op, count in described.ops.items()])
+    print_table("", ("way", "name", "dtype", "shape"), rows)
+    print_table("", ("op", "count"), [(op, str(count)) for op, count in described.op_counts.items()])
     stored = [(t.name, t.dtype, str(list(t.shape)), show_bytes(t.size_bytes)) for t in described.tensors]
     print_table("", ("tensor", "dtype", "shape", "size"), stored)
     click.echo(f"size    {show_bytes(described.size_bytes)}")
 
 
-def _tensors(described: Any) -> list[tuple[str, Any]]:
+def _tensors(described: ArtifactDescription) -> list[tuple[str, TensorSpec]]:
     return [("input", each) for each in described.inputs] + [("output", each) for each in described.outputs]
 
 
-def _shape(tensor: Any) -> str:
+def _shape(tensor: TensorSpec) -> str:
     bounds = tensor.bounds or tuple((size, size) for size in tensor.shape)
     return "[" + ", ".join(_range(low, high) for low, high in bounds) + "]"
 

@@ -40,17 +40,21 @@ class GoldenIndex:
         schema: version of this layout.
         functions: in the contract's order.
         tolerances: target to function to output to the largest absolute difference of a number.
+        tie_tolerance: ids whose scores differ by at most this share of the largest may swap places.
     """
 
     schema: Literal[1]
     functions: tuple[str, ...]
     tolerances: Mapping[str, Mapping[str, Mapping[str, float]]]
+    tie_tolerance: float = 1e-5
 
 
 def write_golden(
     folder: Path,
     vectors: Mapping[str, tuple[Vector, ...]],
     tolerances: Mapping[str, Mapping[str, Mapping[str, float]]],
+    *,
+    tie_tolerance: float = 1e-5,
 ) -> None:
     """Nothing; writes `golden/` into a staging folder.
 
@@ -58,13 +62,16 @@ def write_golden(
         folder: the staging folder.
         vectors: function to its vectors; a vector's name must not hold a slash.
         tolerances: target to function to output to largest absolute difference.
+        tie_tolerance: as in the recipe's gates.
     """
     from safetensors.numpy import save
 
     (folder / "golden").mkdir(exist_ok=True)
     for function, each in vectors.items():
         (folder / "golden" / f"{function}.safetensors").write_bytes(save(_flat(each)))
-    index = GoldenIndex(schema=1, functions=tuple(vectors), tolerances=tolerances)
+    index = GoldenIndex(
+        schema=1, functions=tuple(vectors), tolerances=tolerances, tie_tolerance=tie_tolerance
+    )
     text = json.dumps(asdict(index), indent=1, sort_keys=True)
     (folder / GOLDEN).write_text(f"{text}\n", encoding="utf-8")
 

@@ -7,6 +7,7 @@ beside it, which the next build removes.
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -73,7 +74,7 @@ def check_destination(destination: Path) -> None:
 
 def remove_stale(destination: Path) -> None:
     """Nothing; hidden folders that killed builds of `destination` left are removed, live ones stay."""
-    for left in destination.parent.glob(f"{_prefix(destination)}*"):
+    for left in destination.parent.glob(f"{glob.escape(_prefix(destination))}*"):
         try:
             os.close(_lock(left))
         except OSError:

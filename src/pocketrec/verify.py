@@ -5,13 +5,10 @@ Knows `package` and `validate`, as the pipeline does; never PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
-import numpy.typing as npt
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, PocketrecError
@@ -20,7 +17,6 @@ from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_gold
 from pocketrec.package.manifest import read_json
 from pocketrec.recipe import RUNTIMES
 
-Array = npt.NDArray[np.generic]
 Progress = Callable[[str, int, int], None]
 _FORMATS = {".onnx": "onnx", ".mlpackage": "coreml"}
 
@@ -174,8 +170,7 @@ def _replay_artifact(
             message=there[runtime].reason,
         )
         if there[runtime].available:
-            tolerances = index.tolerances.get(target, {}).get(function, {})
-            message = _compare(artifact, runtime, contract, function, vectors, tolerances)
+            message = _compare(artifact, runtime, contract, index, place, vectors)
             status: Literal["passed", "failed"] = "failed" if message else "passed"
             found = replace(found, status=status, vectors=len(vectors), message=message)
         ran.append(found)
@@ -186,37 +181,31 @@ def _compare(
     artifact: Path,
     runtime: str,
     contract: Contract,
-    function: str,
+    index: GoldenIndex,
+    place: tuple[str, str],
     vectors: tuple[Vector, ...],
-    tolerances: Mapping[str, float],
 ) -> str:
-    """Which output differs and how far; empty where all vectors hold."""
-    from pocketrec.validate.fit import run_fitted
+    """Which output of which vector differs and how far; empty where all vectors hold."""
     from pocketrec.validate.open import open_artifact
+    from pocketrec.validate.replay import GoldenVector, replay
 
-    signature = contract.functions[function]
+    target, function = place
+    golden = [
+        GoldenVector(function=function, name=each.name, inputs=each.inputs, outputs=each.outputs)
+        for each in vectors
+    ]
     try:
         with open_artifact(artifact, runtime) as loaded:
-            for vector in vectors:
-                outputs = run_fitted(loaded, contract, signature, vector.inputs)
-                for name, expected in vector.outputs.items():
-                    if message := _differs(name, outputs.get(name), expected, tolerances.get(name, 0.0)):
-                        return f"vector {vector.name!r}: {message}"
+            results = replay(
+                golden,
+                loaded,
+                contract,
+                function=function,
+                tolerances=index.tolerances.get(target, {}).get(function, {}),
+                tie_tolerance=index.tie_tolerance,
+            )
     except PocketrecError as error:
         return str(error)
-    return ""
-
-
-def _differs(name: str, found: Array | None, expected: Array, tolerance: float) -> str:
-    """How far `found` is from `expected`, in words; empty where it is within `tolerance`."""
-    if found is None:
-        return f"output {name} is missing"
-    if found.shape != expected.shape:
-        return f"output {name} has shape {found.shape}; expected {expected.shape}"
-    if found.dtype.kind in "iub" or expected.dtype.kind in "iub":
-        count = int((found != expected).sum())
-        return f"output {name}: {count} of {found.size} ids differ" if count else ""
-    error = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max(initial=0.0))
-    if not error <= tolerance:  # also where it is NaN
-        return f"output {name} is off by {error:.3g}; at most {tolerance:.3g} is allowed"
-    return ""
+    failed = [each for each in results if not each.passed]
+    more = f" (and {len(failed) - 1} more of {len(results)})" if len(failed) > 1 else ""
+    return f"{failed[0].message}{more}" if failed else ""

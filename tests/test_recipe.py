@@ -1,0 +1,124 @@
+"""Recipes are read strictly: each mistake is one message with file, key and what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pocketrec.errors import RecipeError
+from pocketrec.recipe import Gates, load_recipe
+
+GOOD = """
+schema = 1
+name = "example"
+version = "1.0"
+
+[model]
+factory = "model.py:make"
+
+[contract.dims.batch]
+max = 8
+
+[contract.vocabularies.item]
+tokens = "items.txt"
+padding_id = 0
+
+[contract.functions.main]
+inputs = [{name = "history", kind = "id_sequence", shape = ["batch", 5], vocabulary = "item"}]
+outputs = [{name = "scores", meaning = "score", shape = ["batch", 9], vocabulary = "item"}]
+
+[evaluate]
+data = "model.py:data"
+kind = "ranking"
+output = "scores"
+
+[targets.onnx]
+[targets.coreml]
+"""
+
+
+def write(folder: Path, old: str = "", new: str = "") -> Path:
+    assert old in GOOD
+    path = folder / "recipe.toml"
+    path.write_text(GOOD.replace(old, new, 1) if old else GOOD + new)
+    return path
+
+
+def test_defaults_are_resolved(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path))
+    assert (recipe.targets["onnx"].format, recipe.targets["onnx"].precision) == ("onnx", "float32")
+    assert (recipe.targets["coreml"].format, recipe.targets["coreml"].precision) == ("coreml", "float16")
+    assert recipe.gates == Gates()
+    assert recipe.to_dict()["targets"]["coreml"]["minimum_deployment_target"] == "iOS17"
+
+
+def test_the_hash_follows_the_meaning_and_not_the_spelling(tmp_path: Path) -> None:
+    plain = load_recipe(write(tmp_path)).sha256()
+    assert load_recipe(write(tmp_path, new="# a comment\n")).sha256() == plain
+    assert load_recipe(write(tmp_path, new='precision = "float16"\n')).sha256() == plain
+    assert load_recipe(write(tmp_path, new='precision = "float32"\n')).sha256() != plain
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("schema = 1", "schema = 2", "schema is 2; expected one of 1"),
+        ("schema = 1\n", "", "schema is missing; add it"),
+        ("[model]", "[modle]", "modle is not a known key; did you mean 'model'?"),
+        ('factory = "', 'fatcory = "', "model.fatcory is not a known key; did you mean 'factory'?"),
+        ("max = 8", 'max = "8"', "contract.dims.batch.max is '8'; expected a whole number"),
+        ("max = 8", "max = 0", "contract.dims.batch: dim bounds 1..0: expected 1 <= min <= max"),
+        ('kind = "ranking"', 'kind = "rank"', "evaluate.kind is 'rank'; expected one of 'ranking'"),
+        ("[targets.onnx]", "[targets.tflite]", "targets.tflite: not a format; add format = 'onnx'"),
+        ("[targets.onnx]", '[targets.onnx]\nprecision = "float16"', "an ONNX target is float32"),
+        ("[targets.onnx]\n[targets.coreml]", "", "targets is missing; add it"),
+        ("[targets.coreml]", '[targets.coreml]\nflexible = ["lenght"]', "'lenght' is no dim of the contract"),
+        ("[targets.coreml]", "[gates]\nmax_ndgc_drop = 1.0", "did you mean 'max_ndcg_drop'?"),
+        ('name = "history"', 'name = "self"', "input 'self': expected letters, digits and _"),
+        (', vocabulary = "item"}]\nout', "}]\nout", "input history: kind 'id_sequence' takes a vocabulary"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = write(tmp_path, old, new)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'output = "scores"',
+            'output = "score"',
+            "output 'score' of function 'main'; expected one of scores",
+        ),
+        ('output = "scores"', 'output = "scores"\nk = 0', "evaluate.k is 0; expected 1 or more"),
+        ("[targets.onnx]", "[targets.onnx]\nopset_version = 9", "opset_version is 9; expected 20 to 23"),
+        ("[targets.coreml]", "[latency]\nruns = 1", "expected warmup >= 0, runs >= 10"),
+    ],
+)
+def test_an_impossible_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path, old, new))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b"schema = ", b"\xff\xfe", b"a = 1\na = 2"])
+def test_what_is_no_toml_is_named(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(data)
+    with pytest.raises(RecipeError, match=r"recipe\.toml: (not valid TOML|cannot be read)"):
+        load_recipe(path)
+
+
+def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent.parent / "model_zoo/recipes").glob("*.toml")))
+def test_the_recipes_of_the_zoo_are_read(path: Path) -> None:
+    assert load_recipe(path).name
