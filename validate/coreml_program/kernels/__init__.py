@@ -13,6 +13,7 @@ from typing import Any
 from pocketrec.validate.coreml_program.kernels import (
     activation,
     compression,
+    control_flow,
     conv,
     elementwise_binary,
     elementwise_unary,
@@ -25,12 +26,16 @@ from pocketrec.validate.coreml_program.kernels import (
     recurrent,
     reduction,
     scatter_gather,
+    states,
+    tensor_operation,
     tensor_transformation,
+    transformers,
 )
 
 _FAMILIES = (
     activation,
     compression,
+    control_flow,
     conv,
     elementwise_binary,
     elementwise_unary,
@@ -43,7 +48,10 @@ _FAMILIES = (
     recurrent,
     reduction,
     scatter_gather,
+    states,
+    tensor_operation,
     tensor_transformation,
+    transformers,
 )
 
 KERNELS: dict[str, Callable[..., Any]] = {
