@@ -74,7 +74,7 @@ def select(cond: Array, a: Array, b: Array) -> Array:
 def make_list(
     elem_shape: Any, init_length: Any = 1, dynamic_length: bool = True, dtype: str = "fp32"
 ) -> ListValue:
-    """A list of `init_length` elements, none of them written yet; a str in `elem_shape` is a size not known."""
+    """A list of `init_length` unwritten elements; a str in `elem_shape` is a size that is not known yet."""
     sizes = list(elem_shape)
     if len(sizes) == 1 and isinstance(sizes[0], np.ndarray):
         sizes = list(sizes[0].reshape(-1))
