@@ -90,7 +90,8 @@ def sigmoid(x: Array) -> Array:
 
 def sigmoid_hard(x: Array, alpha: Any = 0.2, beta: Any = 0.5) -> Array:
     """`alpha · x + beta` held between 0 and 1."""
-    return np.clip(alpha * x + beta, 0, 1)
+    result: Array = np.clip(alpha * x + beta, 0, 1)
+    return result
 
 
 def silu(x: Array) -> Array:

@@ -83,7 +83,8 @@ def reduce_log_sum_exp(
     peak = x.max(axis=places, keepdims=True)
     peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)
     total = np.log(_sum(np.exp(x - peak), places, True, op)) + peak
-    return total if keep_dims else total.squeeze(places)
+    result: Array = total if keep_dims else total.squeeze(places)
+    return result
 
 
 def reduce_prod(x: Array, axes: Array | None = None, keep_dims: bool = False) -> Array:

@@ -58,8 +58,9 @@ def gather(
     if batch == 0:
         if table.flags.c_contiguous:
             return np.asarray(np.take(table, places, axis=place))
-        return np.asarray(table[(*[slice(None)] * place, places)])
-    index: Any = (*_grid(places.shape, batch), places)
+        index: Any = (*[slice(None)] * place, places)
+        return np.asarray(table[index])
+    index = (*_grid(places.shape, batch), places)
     found: Array = np.moveaxis(table, place, batch)[index]
     between = place - batch
     return np.moveaxis(found, range(places.ndim, places.ndim + between), range(batch, place))

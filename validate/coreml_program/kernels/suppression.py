@@ -67,7 +67,8 @@ def _overlap(box: Array, others: Array) -> Array:
     high = np.minimum(box[:2] + box[2:] / 2, others[:, :2] + others[:, 2:] / 2)
     shared = np.maximum(high - low, 0).prod(axis=1)
     union = box[2:].prod() + others[:, 2:].prod(axis=1) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    ratio: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ratio
 
 
 KERNELS: dict[str, Callable[..., Any]] = {"non_maximum_suppression": non_maximum_suppression}
