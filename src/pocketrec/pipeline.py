@@ -7,15 +7,14 @@ The only module, besides the command line, that knows all the stages.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from pocketrec.contents import write_contents
 from pocketrec.contract import Contract, Vocabulary
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.convert.capture import Capture
-    from pocketrec.package.golden import Vector
     from pocketrec.validate.evidence import Reference
 
 Progress = Callable[[str, int, int], None]
-# Enough to notice a wrong file; all probes stand in the evidence.
-_GOLDEN_VECTORS = 8
 _SUFFIX = {"onnx": ".onnx", "coreml": ".mlpackage"}
 
 
@@ -142,7 +138,7 @@ def build(
         captures = _capture(prepared, reference, report)
         artifacts = _lower(prepared, captures, folder, report)
         evidence = _examine(prepared, reference, captures, artifacts, folder, report)
-        _write_contents(prepared, reference, evidence, folder)
+        write_contents(folder, chosen, prepared.vocabularies, reference, evidence)
         paths = {
             target: {name: str(path.relative_to(folder)) for name, path in each.items()}
             for target, each in artifacts.items()
@@ -253,9 +249,10 @@ def _examine(
     report: Progress,
 ) -> Evidence:
     """Every target on every runtime that may run it, timed and gated."""
-    from pocketrec.validate.evidence import examine_target, with_latency
+    from pocketrec.validate.evidence import examine_target
     from pocketrec.validate.gates import check_gates
     from pocketrec.validate.machine import this_machine, tool_versions
+    from pocketrec.validate.timing import with_latency
 
     recipe = prepared.recipe
     expected = {name: RUNTIMES[target.format or name] for name, target in recipe.targets.items()}
@@ -315,62 +312,3 @@ def _rewrites(captures: Mapping[str, Capture]) -> tuple[RewriteResult, ...]:
         for name, captured in captures.items()
         for each in captured.rewrites
     )
-
-
-def _write_contents(prepared: Prepared, reference: Reference, evidence: Evidence, folder: Path) -> None:
-    """Everything of the bundle but artifacts and manifests."""
-    from pocketrec.package.golden import write_golden
-    from pocketrec.validate.render import to_html, to_markdown
-
-    _write_json(folder / "recipe.json", prepared.recipe.to_dict())
-    _write_json(folder / "contract.json", prepared.contract.to_dict())
-    (folder / "vocabularies").mkdir()
-    for name, vocabulary in prepared.vocabularies.items():
-        (folder / "vocabularies" / f"{name}.txt").write_bytes(vocabulary.to_bytes())
-    write_golden(folder, _golden(reference), _tolerances(prepared.recipe, reference))
-    place = folder / "evidence"
-    place.mkdir()
-    (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
-    (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
-    (place / "report.html").write_text(to_html(evidence), encoding="utf-8")
-
-
-def _golden(reference: Reference) -> dict[str, tuple[Vector, ...]]:
-    """The first probes of every function with what the reference gave for them."""
-    from pocketrec.package.golden import Vector
-
-    return {
-        function: tuple(
-            Vector(name=f"{number:02d}", inputs=dict(probe.inputs), outputs=dict(outputs))
-            for number, (probe, outputs) in enumerate(zip(probes, reference.outputs[function], strict=True))
-            if number < _GOLDEN_VECTORS
-        )
-        for function, probes in reference.probes.items()
-    }
-
-
-def _tolerances(recipe: Recipe, reference: Reference) -> dict[str, dict[str, dict[str, float]]]:
-    """Target to function to output to the largest difference that `verify` accepts."""
-    return {
-        target: {
-            function: {
-                each.name: _tolerance(recipe, spec, [outputs[each.name] for outputs in vectors])
-                for each in reference.contract.functions[function].outputs
-            }
-            for function, vectors in reference.outputs.items()
-        }
-        for target, spec in recipe.targets.items()
-    }
-
-
-def _tolerance(recipe: Recipe, target: Target, expected: Sequence[npt.NDArray[Any]]) -> float:
-    """The gate as a distance: for float16, eight standard deviations of the noise that it allows."""
-    if target.precision == "float32":
-        return recipe.gates.max_abs_error or 1e-4
-    level = max(float(np.sqrt(np.mean(np.square(each.astype(np.float64))))) for each in expected)
-    sqnr_db = 40.0 if recipe.gates.min_sqnr_db is None else recipe.gates.min_sqnr_db
-    return float(f"{8 * level * 10 ** (-sqnr_db / 20):.2g}")
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
