@@ -1,26 +1,23 @@
 """The orchestration: the reference once, then every target on every runtime, against it.
 
-examine_reference ──▶ Reference ──▶ examine_target per target and runtime ──▶ with_latency
+examine_reference ──▶ Reference ──▶ examine_target per target and runtime ──▶ timing.with_latency
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter_ns
 
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
 from pocketrec.evaluation import EvaluationData
-from pocketrec.recipe import Evaluate, Gates, Latency
-from pocketrec.report import LatencyResult, RankingParity, RuntimeResult, TensorParity
+from pocketrec.recipe import Evaluate, Gates
+from pocketrec.report import RankingParity, RuntimeResult, TensorParity
 from pocketrec.validate.coreml_framework import RuntimeUnavailable
-from pocketrec.validate.fit import fit_inputs, run_fitted
+from pocketrec.validate.fit import run_fitted
 from pocketrec.validate.gates import REFERENCE
-from pocketrec.validate.latency import measure_latency
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.parity import check_parity, failed_parity
 from pocketrec.validate.probes import Probe, make_probes
@@ -57,7 +54,7 @@ class Reference:
     quality: QualityRun
 
     def result(self) -> RuntimeResult:
-        """The reference's own line in the evidence; its latency comes from `with_latency`."""
+        """The reference's own line in the evidence; its latency comes from `timing.with_latency`."""
         description = next(iter(self.runtimes.values())).describe()
         return RuntimeResult(
             target=REFERENCE,
@@ -247,101 +244,3 @@ def _quality(opened: Mapping[str, Runtime], reference: Reference) -> RankingPari
     except (CheckFailed, InputError):
         return None
     return compare_quality(reference.quality, artifact)
-
-
-def with_latency(
-    results: Sequence[RuntimeResult],
-    reference: Reference,
-    paths: Mapping[str, Mapping[str, Path]],
-    latency: Latency,
-    *,
-    progress: Progress | None = None,
-    open_with: Open = open_artifact,
-) -> tuple[RuntimeResult, ...]:
-    """The results with the latency of every function, all measured in turns in the same run.
-
-    One row, sequences at the length the contract allows at most. Results that did not run, or whose
-    outputs could not be compared, are left as they are.
-
-    Args:
-        results: of `examine_target`, and `reference.result()`.
-        reference: its runtimes are measured beside the targets.
-        paths: target to function to artifact.
-        latency: warm-up, runs, threads.
-        progress: told what is being done, how far, and how far there is.
-        open_with: loads an artifact; takes a path, a runtime's name and `threads`.
-    """
-    tell = progress or _silent
-    found: list[dict[str, LatencyResult]] = [{} for _ in results]
-    functions = list(reference.contract.functions)
-    for index, function in enumerate(functions):
-        tell(f"latency: {function}", index, len(functions))
-        for key, value in _measure(function, results, reference, paths, latency, open_with).items():
-            found[int(key)][function] = value
-    tell("latency", len(functions), len(functions))
-    return tuple(replace(result, latency=each) for result, each in zip(results, found, strict=True))
-
-
-def _measure(
-    function: str,
-    results: Sequence[RuntimeResult],
-    reference: Reference,
-    paths: Mapping[str, Mapping[str, Path]],
-    latency: Latency,
-    open_with: Open,
-) -> dict[str, LatencyResult]:
-    calls: dict[str, Callable[[], object]] = {}
-    batch: dict[str, int] = {}
-    load_ms: dict[str, float] = {}
-    with ExitStack() as stack:
-        stack.enter_context(_torch_threads(latency.threads))
-        for index, result in enumerate(results):
-            if result.target == REFERENCE:
-                runtime = reference.runtimes[function]
-            elif _measurable(result, function):
-                start = perf_counter_ns()
-                path = paths[result.target][function]
-                runtime = stack.enter_context(open_with(path, result.runtime, threads=latency.threads))
-                load_ms[str(index)] = (perf_counter_ns() - start) / 1e6
-            else:
-                continue
-            calls[str(index)], batch[str(index)] = _call(runtime, reference, function)
-        return measure_latency(
-            calls,
-            warmup=latency.warmup,
-            runs=latency.runs,
-            threads=latency.threads,
-            batch=batch,
-            load_ms=load_ms,
-        )
-
-
-def _measurable(result: RuntimeResult, function: str) -> bool:
-    """True where the function ran to its end on every probe."""
-    mine = [each for each in result.parity if each.function == function]
-    return result.status == "ran" and bool(mine) and all(each.elements for each in mine)
-
-
-def _call(runtime: Runtime, reference: Reference, function: str) -> tuple[Callable[[], object], int]:
-    """A call without arguments and its number of rows; what padding costs is outside the call."""
-    signature = reference.contract.functions[function]
-    probe = next(
-        (each for each in reference.probes[function] if each.name == "random row, longest"),
-        reference.probes[function][0],
-    )
-    inputs, rows = fit_inputs(runtime, reference.contract, signature, probe.inputs)[0]
-    return lambda: runtime.run(inputs), max(rows, 1)
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    """PyTorch on that many threads while it lasts; nothing where it is not loaded."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else 0
-    if torch is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        if torch is not None:
-            torch.set_num_threads(before)

@@ -1,0 +1,118 @@
+"""Latency of all results in one run: every function of every target beside the reference, in turns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter_ns
+
+from pocketrec.recipe import Latency
+from pocketrec.report import LatencyResult, RuntimeResult
+from pocketrec.validate.evidence import Open, Progress, Reference
+from pocketrec.validate.fit import fit_inputs
+from pocketrec.validate.gates import REFERENCE
+from pocketrec.validate.latency import measure_latency
+from pocketrec.validate.open import open_artifact
+from pocketrec.validate.runtime import Runtime
+
+
+def with_latency(
+    results: Sequence[RuntimeResult],
+    reference: Reference,
+    paths: Mapping[str, Mapping[str, Path]],
+    latency: Latency,
+    *,
+    progress: Progress | None = None,
+    open_with: Open = open_artifact,
+) -> tuple[RuntimeResult, ...]:
+    """The results with the latency of every function, all measured in turns in the same run.
+
+    One row, sequences at the length the contract allows at most. Results that did not run, or whose
+    outputs could not be compared, are left as they are.
+
+    Args:
+        results: of `examine_target`, and `reference.result()`.
+        reference: its runtimes are measured beside the targets.
+        paths: target to function to artifact.
+        latency: warm-up, runs, threads.
+        progress: told what is being done, how far, and how far there is.
+        open_with: loads an artifact; takes a path, a runtime's name and `threads`.
+    """
+    found: list[dict[str, LatencyResult]] = [{} for _ in results]
+    functions = list(reference.contract.functions)
+    for index, function in enumerate(functions):
+        if progress is not None:
+            progress(f"latency: {function}", index, len(functions))
+        for key, value in _measure(function, results, reference, paths, latency, open_with).items():
+            found[int(key)][function] = value
+    if progress is not None:
+        progress("latency", len(functions), len(functions))
+    return tuple(replace(result, latency=each) for result, each in zip(results, found, strict=True))
+
+
+def _measure(
+    function: str,
+    results: Sequence[RuntimeResult],
+    reference: Reference,
+    paths: Mapping[str, Mapping[str, Path]],
+    latency: Latency,
+    open_with: Open,
+) -> dict[str, LatencyResult]:
+    calls: dict[str, Callable[[], object]] = {}
+    batch: dict[str, int] = {}
+    load_ms: dict[str, float] = {}
+    with ExitStack() as stack:
+        stack.enter_context(_torch_threads(latency.threads))
+        for index, result in enumerate(results):
+            if result.target == REFERENCE:
+                runtime = reference.runtimes[function]
+            elif _measurable(result, function):
+                start = perf_counter_ns()
+                path = paths[result.target][function]
+                runtime = stack.enter_context(open_with(path, result.runtime, threads=latency.threads))
+                load_ms[str(index)] = (perf_counter_ns() - start) / 1e6
+            else:
+                continue
+            calls[str(index)], batch[str(index)] = _call(runtime, reference, function)
+        return measure_latency(
+            calls,
+            warmup=latency.warmup,
+            runs=latency.runs,
+            threads=latency.threads,
+            batch=batch,
+            load_ms=load_ms,
+        )
+
+
+def _measurable(result: RuntimeResult, function: str) -> bool:
+    """True where the function ran to its end on every probe."""
+    mine = [each for each in result.parity if each.function == function]
+    return result.status == "ran" and bool(mine) and all(each.elements for each in mine)
+
+
+def _call(runtime: Runtime, reference: Reference, function: str) -> tuple[Callable[[], object], int]:
+    """A call without arguments and its number of rows; what padding costs is outside the call."""
+    signature = reference.contract.functions[function]
+    probe = next(
+        (each for each in reference.probes[function] if each.name == "random row, longest"),
+        reference.probes[function][0],
+    )
+    inputs, rows = fit_inputs(runtime, reference.contract, signature, probe.inputs)[0]
+    return lambda: runtime.run(inputs), max(rows, 1)
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch on that many threads while it lasts; nothing where it is not loaded."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    if torch is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(before)
