@@ -13,7 +13,7 @@ demo: $(STAMP)
 	$(BIN)/pocketrec build model_zoo/recipes/sasrec.toml --out build/sasrec
 
 zoo: $(STAMP)
-	for name in sasrec two_tower dlrm; do \
+	for name in sasrec two-tower dlrm; do \
 		$(BIN)/pocketrec build model_zoo/recipes/$$name.toml --out build/$$name || exit $$?; \
 	done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +49,14 @@ def build(
 
 
 def _print(result: BuildResult) -> None:
-    from pocketrec.validate.render import summary_rows
+    from pocketrec.validate.summary import SummaryRow, notes, summary_rows
 
-    header, *rows = summary_rows(result.evidence)
+    rows = [tuple(asdict(row).values()) for row in summary_rows(result.evidence)]
+    header = [each.name for each in fields(SummaryRow)]
     print_table(result.evidence.recipe, header, rows)
+    for note in notes(result.evidence):
+        click.echo(note)
+    click.echo()
     click.echo(f"bundle  {result.path}")
     click.echo(f"report  {result.report}")
     click.echo(f"tree    {result.tree_sha256}")

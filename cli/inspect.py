@@ -100,7 +100,9 @@ def _tensors(described: ArtifactDescription) -> list[tuple[str, TensorSpec]]:
 
 
 def _shape(tensor: TensorSpec) -> str:
-    bounds = tensor.bounds or tuple((size, size) for size in tensor.shape)
+    bounds: tuple[tuple[int | None, int | None], ...] = tensor.bounds or tuple(
+        (size, size) for size in tensor.shape
+    )
     return "[" + ", ".join(_range(low, high) for low, high in bounds) + "]"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.console import examples, print_json, print_table
+from pocketrec.errors import UsageError
 
 
 @click.group()
@@ -32,9 +34,11 @@ def list_models(as_json: bool) -> None:
 @click.argument("name")
 def path(name: str) -> None:
     """Print the path of the recipe of model NAME."""
-    from pocketrec.model_zoo.registry import family
+    from pocketrec.model_zoo.registry import FAMILIES
 
-    click.echo(str(family(name).recipe))
+    if name not in FAMILIES:
+        raise UsageError(f"zoo: no family {name!r}; expected one of {', '.join(FAMILIES)}")
+    click.echo(str(FAMILIES[name].recipe))
 
 
 @zoo.command(epilog=examples("pocketrec zoo data"))
@@ -48,11 +52,13 @@ def data() -> None:
 @zoo.command(epilog=examples("pocketrec zoo train sasrec --out sasrec.safetensors"))
 @click.argument("name")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights, batches and dropout.")
-@click.option("--out", type=click.Path(path_type=Path), help="The .safetensors file to write.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The .safetensors file to write.  [default: NAME.safetensors]",
+)
 def train(name: str, seed: int, out: Path | None) -> None:
-    """Train model NAME on MovieLens-100K and print its metrics; at most minutes on 2 cores."""
+    """Train model NAME on MovieLens-100K and print where its weights are."""
     from pocketrec.model_zoo.registry import train as run
 
-    with progress_on_stderr():
-        result = run(name, seed=seed, out=out)
-    click.echo(str(result))
+    click.echo(str(run(name, seed=seed, out=out, progress=sys.stderr.isatty())))

@@ -1,0 +1,197 @@
+"""`pocketrec build` end to end on a small model: a good build, a broken converter, a broken factory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+MODEL = '''
+import numpy as np
+import torch
+from torch import nn
+
+from pocketrec.evaluation import RankingData
+
+ITEMS = 40
+
+
+class Mean(nn.Module):
+    """Scores of all items by the mean of a history's embeddings."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.item = nn.Embedding(ITEMS, 8, padding_idx=0)
+
+    def forward(self, history):
+        return self.item(history).mean(1) @ self.item.weight.T
+
+
+def make():
+    return Mean()
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return RankingData(
+        inputs={"history": rng.integers(1, ITEMS, (24, 5)).astype(np.int32)},
+        positives=rng.integers(1, ITEMS, 24),
+        seen_ids=np.zeros(0, np.int64),
+        seen_offsets=np.zeros(25, np.int64),
+        catalogue={},
+    )
+'''
+BRANCH = "history = history if int(history.sum()) % 2 else history.clone()"  # no graph can hold it
+RECIPE = """
+schema = 1
+name = "mean"
+version = "1.0"
+model = {factory = "model.py:make"}
+
+[contract.dims.batch]
+max = 8
+[contract.vocabularies.item]
+tokens = "items.txt"
+padding_id = 0
+
+[[contract.functions.main.inputs]]
+name = "history"
+kind = "id_sequence"
+shape = ["batch", 5]
+vocabulary = "item"
+padding_side = "left"
+out_of_vocabulary = "padding"
+
+[[contract.functions.main.outputs]]
+name = "scores"
+meaning = "score"
+shape = ["batch", 40]
+vocabulary = "item"
+
+[evaluate]
+data = "model.py:data"
+kind = "ranking"
+output = "scores"
+
+[latency]
+warmup = 1
+runs = 10
+
+[targets.onnx]
+[targets.coreml]
+precision = "float32"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(40)))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return tmp_path / "recipe.toml"
+
+
+def test_a_good_build_verifies_and_a_second_one_has_the_same_digest(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    built = pocketrec("build", recipe, "--out", tmp_path / "a", "--json")
+    assert built.returncode == 0, built.stderr
+    result = json.loads(built.stdout)
+    assert result["passed"] is True
+    assert result["bundle"] == str(tmp_path / "a")
+    assert Path(result["report"]).is_file()
+
+    verified = pocketrec("verify", tmp_path / "a", "--json")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    replays = {
+        (each["target"], each["runtime"]): each["status"] for each in json.loads(verified.stdout)["replays"]
+    }
+    assert replays[("onnx", "onnxruntime")] == replays[("coreml", "coreml-interpreter")] == "passed"
+    if sys.platform != "darwin":
+        assert replays[("coreml", "coreml-framework")] == "not_run"
+
+    again = pocketrec("build", recipe, "--out", tmp_path / "b")
+    assert again.returncode == 0, again.stderr
+    assert f"tree    {result['tree_sha256']}" in again.stdout
+    assert f"bundle  {tmp_path / 'b'}" in again.stdout
+    assert "\x1b" not in again.stdout + again.stderr
+    if sys.platform != "darwin":
+        assert "Core ML: not measured on Apple hardware." in again.stdout
+
+    for artifact in ("artifacts/onnx/main.onnx", "artifacts/coreml/main.mlpackage", ""):
+        shown = pocketrec("inspect", tmp_path / "a" / artifact)
+        assert shown.returncode == 0, shown.stderr
+        assert ("history" if artifact else "mean 1.0") in shown.stdout
+
+
+def test_a_converter_that_lies_fails_the_gate_and_says_how_far(recipe: Path, tmp_path: Path) -> None:
+    code = """
+import sys
+import onnx, onnx.numpy_helper
+import pocketrec.convert.onnx as lowering
+from pocketrec.cli.main import main
+
+right = lowering.to_onnx
+
+def wrong(capture, path, **options):
+    right(capture, path, **options)
+    model = onnx.load(str(path))
+    table = max(model.graph.initializer, key=lambda each: len(each.raw_data))
+    table.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(table) + 0.25, table.name))
+    onnx.save(model, str(path))
+    return path
+
+lowering.to_onnx = wrong
+main(sys.argv[1:])
+"""
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "build",
+        str(recipe),
+        "--target",
+        "onnx",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if "max_abs_error" in each]
+    assert line.startswith("failed: onnx on onnxruntime: ")
+    assert "scores" in line
+    evidence = tmp_path / "out.failed/evidence/evidence.json"
+    assert json.loads(evidence.read_text())["gates"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_factory_that_raises_is_one_line(pocketrec: Run, recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(MODEL.replace("return Mean()", "return Mean(1)"))
+    done = pocketrec("build", recipe, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("error: ")]
+    assert "model.factory" in line
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_model_that_cannot_be_lowered_exits_with_3(pocketrec: Run, recipe: Path, tmp_path: Path) -> None:
+    start = "def forward(self, history):\n"
+    (tmp_path / "model.py").write_text(MODEL.replace(start, f"{start}        {BRANCH}\n"))
+    done = pocketrec("build", recipe, "--out", tmp_path / "out")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_target_names_the_known_ones(pocketrec: Run, recipe: Path) -> None:
+    done = pocketrec("build", recipe, "--target", "tflite")
+    assert done.returncode == 2
+    assert "'tflite'" in done.stderr
+    assert "onnx, coreml" in done.stderr

@@ -1,0 +1,28 @@
+"""`pocketrec zoo` lists what comes along, and names what it does not know."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pocketrec.cli.main import main
+from pocketrec.recipe import load_recipe
+
+
+def test_every_listed_model_has_a_recipe_that_loads() -> None:
+    listed = json.loads(CliRunner().invoke(main, ["zoo", "list", "--json"]).stdout)
+    assert set(listed) == {"sasrec", "two-tower", "dlrm"}
+    for name, each in listed.items():
+        path = CliRunner().invoke(main, ["zoo", "path", name]).stdout.strip()
+        assert path == each["recipe"]
+        assert load_recipe(path).name == name
+    assert "sasrec" in CliRunner().invoke(main, ["zoo", "list"]).stdout
+
+
+@pytest.mark.parametrize("command", ["path", "train"])
+def test_an_unknown_model_names_the_known_ones(command: str) -> None:
+    done = CliRunner().invoke(main, ["zoo", command, "bert4rec"])
+    assert done.exit_code == 2
+    assert done.stderr == "error: zoo: no family 'bert4rec'; expected one of sasrec, two-tower, dlrm\n"
