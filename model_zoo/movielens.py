@@ -32,7 +32,9 @@ _SPLIT_SEED = 2026
 _UNKNOWN = "<unknown>"
 _PADDING = "<pad>"
 _AGES = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56 and over"}
-_YEARS = {year: f"{year}s" for year in range(1920, 1990, 10)} | {year: str(year) for year in range(1990, 1999)}
+_YEARS = {year: f"{year}s" for year in range(1920, 1990, 10)} | {
+    year: str(year) for year in range(1990, 1999)
+}
 _WEEKDAYS = ("Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday")  # 1970 began so
 
 
@@ -58,7 +60,9 @@ def user_vocabulary() -> Vocabulary:
 
 def genre_vocabulary() -> Vocabulary:
     """Genre names in alphabetical order; id 0 pads."""
-    return Vocabulary(tokens=(_PADDING, *sorted({each for row in _column("item", "class") for each in row.split()})))
+    return Vocabulary(
+        tokens=(_PADDING, *sorted({each for row in _column("item", "class") for each in row.split()}))
+    )
 
 
 def occupation_vocabulary() -> Vocabulary:

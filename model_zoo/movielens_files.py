@@ -42,7 +42,9 @@ def folder() -> Path:
     given = os.environ.get("POCKETREC_DATA")
     place = _find(Path(given).expanduser()) if given else _find(cache_folder())
     if place is None and given:
-        raise DataError(f"POCKETREC_DATA={given}: not all of {', '.join(FILES)} are there; add them or unset it")
+        raise DataError(
+            f"POCKETREC_DATA={given}: not all of {', '.join(FILES)} are there; add them or unset it"
+        )
     if place is None:
         place = cache_folder()
         _download(place)

@@ -24,7 +24,7 @@ from pocketrec.model_zoo.training import (
 )
 
 MASKED = -1e4  # finite in float16, and exp() of it is 0 in every precision
-SCHEDULE = Schedule(epochs=50, patience=14, every=2, learning_rate=2e-3, weight_decay=0.01)
+SCHEDULE = Schedule(epochs=36, patience=12, every=2, learning_rate=3e-3, weight_decay=0.01)
 BATCH_SIZE = 128
 DROPOUT = 0.3
 
@@ -50,7 +50,8 @@ class SelfAttention(nn.Module):
         return attended
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, x.shape[-1] // self.heads)).transpose(1, 2)
+        batch, length, dim = x.shape
+        return x.reshape(batch, length, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -69,7 +70,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
         """The block's output `[B, T, d]`."""
         x = x + self.dropout(self.attention(self.attention_norm(x), allowed))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        out: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return out
 
 
 class SASRec(nn.Module):
