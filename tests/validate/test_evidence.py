@@ -1,0 +1,138 @@
+"""Examining finds a good artifact good, a broken one broken, and an absent engine absent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pocketrec.contract import Contract
+from pocketrec.errors import ArtifactError, ExecutionError, UnsupportedOp
+from pocketrec.evaluation import RankingData
+from pocketrec.recipe import Evaluate, Gates, Latency
+from pocketrec.report import RuntimeResult
+from pocketrec.validate.coreml_framework import RuntimeUnavailable
+from pocketrec.validate.evidence import Reference, examine_reference, examine_target
+from pocketrec.validate.gates import check_gates
+from pocketrec.validate.timing import with_latency
+
+PATHS = {"main": Path("main.onnx")}
+
+
+@pytest.fixture
+def reference(fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate) -> Reference:
+    return examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data)
+
+
+def examine(reference: Reference, runtime: Any) -> RuntimeResult:
+    def open_with(path: Path, name: str, **_: Any) -> Any:
+        if isinstance(runtime, Exception):
+            raise runtime
+        return runtime
+
+    return examine_target(
+        "onnx", "onnxruntime", PATHS, reference=reference, gates=Gates(), open_with=open_with
+    )
+
+
+def statuses(result: RuntimeResult) -> set[str]:
+    return {each.status for each in check_gates(Gates(), [result])}
+
+
+def test_a_good_artifact_of_fixed_shapes_passes(fake: Any, reference: Reference) -> None:
+    result = examine(reference, fake(batch=1, length=6))
+    assert statuses(result) == {"passed"}
+    assert {each.output for each in result.parity} == {"scores", "best_ids"}
+    assert result.ranking is not None
+    assert result.ranking.examples == 20
+
+
+def test_an_artifact_with_an_input_baked_in_is_caught(fake: Any, reference: Reference) -> None:
+    frozen: dict[str, Any] = {}
+
+    def spoil(outputs: dict[str, Any]) -> dict[str, Any]:
+        first = frozen.setdefault("first", outputs)
+        return {name: np.repeat(first[name][:1], len(array), 0) for name, array in outputs.items()}
+
+    result = examine(reference, fake(spoil=spoil))
+    failed = {each.gate: each for each in check_gates(Gates(), [result]) if each.status == "failed"}
+    assert {"max_abs_error", "top_k_ids"} <= set(failed)
+    assert "main.scores: max_abs_error" in failed["max_abs_error"].message
+
+
+@pytest.mark.parametrize(
+    "error", [ArtifactError("main.onnx: damaged"), ExecutionError("id 40 is beyond the table")]
+)
+def test_an_artifact_that_fails_leaves_evidence_that_fails(
+    fake: Any, reference: Reference, error: Exception
+) -> None:
+    def spoil(outputs: dict[str, Any]) -> dict[str, Any]:
+        raise error
+
+    for runtime in (error, fake(spoil=spoil)):
+        result = examine(reference, runtime)
+        assert {each.failure for each in result.parity} == {str(error)}
+        assert statuses(result) == {"failed"}
+
+
+def test_a_function_without_an_artifact_fails(fake: Any, reference: Reference) -> None:
+    both = replace(
+        reference,
+        contract=replace(
+            reference.contract,
+            functions={**reference.contract.functions, "other": reference.contract.functions["main"]},
+        ),
+    )
+    result = examine(both, fake())
+    assert {each.failure for each in result.parity if each.function == "other"} == {
+        "the target has no artifact for this function"
+    }
+    assert "failed" in statuses(result)
+
+
+def test_an_engine_that_is_not_there_did_not_run(reference: Reference) -> None:
+    result = examine_target(
+        "onnx", "onnxruntime", PATHS, reference=reference, gates=Gates(), open_with=_absent
+    )
+    assert result.status == "not_run"
+    assert result.reason == "no such engine here"
+
+
+def _absent(path: Path, name: str) -> Any:
+    raise RuntimeUnavailable("no such engine here")
+
+
+def test_an_engine_that_lacks_an_op_did_not_run(fake: Any, reference: Reference) -> None:
+    def spoil(outputs: dict[str, Any]) -> dict[str, Any]:
+        raise UnsupportedOp("op einsum")
+
+    assert examine(reference, fake(spoil=spoil)).status == "not_run"
+
+
+def test_a_reference_that_draws_random_numbers_is_refused(
+    fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def spoil(outputs: dict[str, Any]) -> dict[str, Any]:
+        return outputs | {"scores": outputs["scores"] + rng.normal(size=(1, 1)).astype(np.float32)}
+
+    with pytest.raises(ExecutionError, match="'scores': the reference gives other numbers"):
+        examine_reference({"main": fake(spoil=spoil)}, contract, evaluate, data)
+
+
+def test_latency_is_measured_for_what_ran_and_for_nothing_else(fake: Any, reference: Reference) -> None:
+    absent = RuntimeResult(target="coreml", runtime="coreml-framework", status="not_run", reason="no")
+    results = [reference.result(), examine(reference, fake()), absent]
+    found = with_latency(
+        results,
+        reference,
+        {"onnx": PATHS},
+        Latency(warmup=0, runs=10),
+        open_with=lambda path, name, threads: fake(),
+    )
+    assert [list(each.latency) for each in found] == [["main"], ["main"], []]
+    assert found[1].latency["main"].runs == 10

@@ -1,0 +1,123 @@
+"""Every gate passes where it should and fails where it must; what never ran never passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pocketrec.recipe import Gates
+from pocketrec.report import GateResult, RankingParity, RuntimeResult, TensorParity
+from pocketrec.validate.gates import check_gates
+
+SCORES = TensorParity(
+    function="main",
+    output="scores",
+    probes=3,
+    elements=9,
+    max_abs_error=1e-6,
+    max_rel_error=1e-6,
+    sqnr_db=90.0,
+    cosine=1.0,
+    worst_probe="all padding",
+    histogram=(9,),
+)
+IDS = replace(SCORES, output="ids", max_abs_error=0.0, sqnr_db=math.inf, histogram=())
+RANKING = RankingParity(examples=5, reference={"ndcg@10": 0.1}, artifact={"ndcg@10": 0.1}, top_k_overlap=1.0)
+LABELS = RankingParity(
+    examples=5, reference={"auc": 0.8, "log_loss": 0.5}, artifact={"auc": 0.8, "log_loss": 0.5}
+)
+GOOD = RuntimeResult(
+    target="onnx",
+    runtime="onnxruntime",
+    status="ran",
+    precision="float32",
+    parity=(SCORES, IDS),
+    ranking=RANKING,
+)
+HALF = replace(GOOD, precision="float16 storage, float32 accumulation")
+
+
+def failed(result: RuntimeResult, gates: Gates | None = None) -> dict[str, GateResult]:
+    found = check_gates(gates or Gates(), [result])
+    return {each.gate: each for each in found if each.status == "failed"}
+
+
+def test_a_good_result_passes_every_gate_that_applies() -> None:
+    for result, gate in ((GOOD, "max_abs_error"), (HALF, "min_sqnr_db")):
+        found = check_gates(Gates(), [result])
+        assert {each.status for each in found} == {"passed"}
+        assert {each.gate for each in found} == {
+            "comparison",
+            "top_k_ids",
+            gate,
+            "max_ndcg_drop",
+            "min_top_k_overlap",
+        }
+
+
+@pytest.mark.parametrize(
+    ("result", "gate", "words"),
+    [
+        (
+            replace(GOOD, parity=(replace(SCORES, max_abs_error=0.5),)),
+            "max_abs_error",
+            "main.scores: max_abs_error 0.5, limit at most 0.0001 (worst on probe 'all padding')",
+        ),
+        (replace(GOOD, parity=(replace(SCORES, max_abs_error=math.nan),)), "max_abs_error", "nan"),
+        (replace(HALF, parity=(replace(SCORES, sqnr_db=12.0),)), "min_sqnr_db", "sqnr_db 12, limit at least"),
+        (replace(GOOD, parity=(SCORES, replace(IDS, mismatches=2))), "top_k_ids", "2 of 9 ids differ"),
+        (replace(GOOD, parity=(replace(SCORES, failure="3 NaN"),)), "comparison", "main.scores: 3 NaN"),
+        (replace(GOOD, parity=(SCORES, replace(IDS, elements=0))), "comparison", "nothing was compared"),
+        (replace(GOOD, parity=()), "comparison", "nothing was compared"),
+        (replace(GOOD, ranking=None), "quality", "not compared"),
+        (replace(GOOD, ranking=replace(RANKING, examples=0)), "quality", "not compared"),
+        (replace(GOOD, ranking=replace(RANKING, artifact={"ndcg@10": 0.2})), "max_ndcg_drop", "change +0.1"),
+        (replace(GOOD, ranking=replace(RANKING, artifact={})), "max_ndcg_drop", "nan"),
+        (replace(GOOD, ranking=replace(RANKING, top_k_overlap=0.5)), "min_top_k_overlap", "0.5000"),
+        (replace(GOOD, ranking=replace(RANKING, top_k_overlap=None)), "min_top_k_overlap", "not compared"),
+        (
+            replace(GOOD, ranking=replace(LABELS, artifact={"auc": 0.7, "log_loss": 0.5})),
+            "max_auc_drop",
+            "change -0.1",
+        ),
+        (
+            replace(GOOD, ranking=replace(LABELS, artifact={"auc": 0.8, "log_loss": 0.6})),
+            "max_log_loss_rise",
+            "log_loss: 0.6",
+        ),
+    ],
+)
+def test_each_gate_fails_on_its_own_flaw(result: RuntimeResult, gate: str, words: str) -> None:
+    found = failed(result)
+    assert list(found) == [gate]
+    assert words in found[gate].message
+
+
+def test_none_switches_a_limit_off_but_not_the_comparison() -> None:
+    off: dict[str, Any] = {
+        "max_abs_error": None,
+        "max_ndcg_drop": None,
+        "min_top_k_overlap": None,
+        "max_auc_drop": None,
+        "max_log_loss_rise": None,
+    }
+    far = replace(GOOD, parity=(replace(SCORES, max_abs_error=9.0),), ranking=None)
+    assert not failed(far, Gates(**off))
+    assert list(failed(replace(far, parity=()), Gates(**off))) == ["comparison"]
+
+
+def test_what_did_not_run_fails_unless_the_recipe_lets_it_be_skipped() -> None:
+    absent = RuntimeResult(target="coreml", runtime="coreml-framework", status="not_run", reason="no macOS")
+    skipped = check_gates(Gates(), [absent])
+    assert [each.status for each in skipped] == ["skipped"]
+    assert "no macOS" in skipped[0].message
+    assert failed(absent, Gates(may_skip=()))["ran"].message.startswith("not run: no macOS")
+
+
+def test_nothing_examined_and_a_missing_result_fail() -> None:
+    assert [each.status for each in check_gates(Gates(), [])] == ["failed"]
+    found = check_gates(Gates(), [GOOD], expected={"onnx": ["onnxruntime"], "coreml": ["coreml-interpreter"]})
+    assert [(each.target, each.gate) for each in found if each.status == "failed"] == [("coreml", "ran")]
