@@ -10,7 +10,9 @@ from pocketrec.model_zoo import movielens
 
 
 def test_reading_the_data_needs_no_torch() -> None:
-    code = "import sys; from pocketrec.model_zoo import movielens, registry; assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from pocketrec.model_zoo import movielens, registry; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
