@@ -25,7 +25,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(STAMP)
 	$(BIN)/pytest -q -n $(JOBS)
