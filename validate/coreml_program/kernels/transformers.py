@@ -20,7 +20,7 @@ def scaled_dot_product_attention(
     """[B, *, L, EV]: `softmax(query · keyᵀ / √E + attn_mask) · value`.
 
     `query` is [B, *, L, E], `key` [B, *, S, E], `value` [B, *, S, EV]. A bool mask says which places
-    take part, a float mask is added. A row in which no place takes part is NaN, as in PyTorch.
+    take part, a float mask is added. A row in which no place takes part is NaN.
     """
     scores = product(query * np.float32(query.shape[-1] ** -0.5), key.swapaxes(-1, -2), op)
     if attn_mask is not None:
