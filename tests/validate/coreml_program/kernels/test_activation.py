@@ -16,8 +16,13 @@ from hypothesis.extra import numpy as hnp
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import activation as k
 
+
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 Torch = Callable[[torch.Tensor], torch.Tensor]
-SLOPES = np.float32([0.1, 0.2, 0.5])
+SLOPES = floats([0.1, 0.2, 0.5])
 
 # By op type: inputs beyond x, and what PyTorch computes.
 PEERS: list[tuple[str, dict[str, Any], Torch]] = [
@@ -67,7 +72,7 @@ def test_softplus_parametric_has_its_numbers_per_channel() -> None:
 
 def test_softmax_of_a_masked_row_and_of_large_values() -> None:
     """Large values do not overflow; a row of -inf only is NaN, as in PyTorch; the input is left alone."""
-    x = np.float32([[1e4, 1e4], [-np.inf, -np.inf]])
+    x = floats([[1e4, 1e4], [-np.inf, -np.inf]])
     with np.errstate(invalid="ignore"):
         found = k.softmax(x)
     np.testing.assert_array_equal(found[0], [0.5, 0.5])

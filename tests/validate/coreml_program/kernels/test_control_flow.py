@@ -12,6 +12,10 @@ from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import control_flow as k
 
 
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 class Blocks:
     """An op whose nested blocks are functions."""
 
@@ -44,19 +48,19 @@ def test_select_broadcasts_all_three() -> None:
 def test_lists_grow_where_they_may_and_keep_their_past() -> None:
     """Writing gives a new list; the old one does not change, and gaps read as zeros."""
     empty = k.make_list([np.int32(2)], 1, True)
-    grown = k.list_write(empty, np.int32(2), np.float32([5, 6]))
-    assert (k.list_length(empty), k.list_length(grown)) == (1, 3)
+    grown = k.list_write(empty, np.int32(2), floats([5, 6]))
+    assert [int(k.list_length(each)) for each in (empty, grown)] == [1, 3]
     np.testing.assert_array_equal(k.list_read(grown, 2), [5, 6])
     np.testing.assert_array_equal(k.list_gather(grown, np.array([2, 0])), [[5, 6], [0, 0]])
 
 
 def test_scatter_writes_slices_and_gather_reads_them_back() -> None:
     """In any order; nothing gathered keeps the element's shape."""
-    ls = k.list_scatter(k.make_list([2], 3, False), np.array([2, 0]), np.float32([[1, 2], [3, 4]]))
+    ls = k.list_scatter(k.make_list([2], 3, False), np.array([2, 0]), floats([[1, 2], [3, 4]]))
     np.testing.assert_array_equal(k.list_gather(ls, np.array([0, 2])), [[3, 4], [1, 2]])
     assert k.list_gather(ls, np.array([], dtype=np.int32)).shape == (0, 2)
     with pytest.raises(ExecutionError, match="value holds 1 elements for 2 indices"):
-        k.list_scatter(ls, np.array([0, 1]), np.float32([[1, 2]]))
+        k.list_scatter(ls, np.array([0, 1]), floats([[1, 2]]))
 
 
 def test_a_list_of_fixed_length_has_bounds() -> None:

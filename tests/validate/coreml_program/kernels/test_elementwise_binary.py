@@ -14,6 +14,11 @@ from hypothesis import strategies as st
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import elementwise_binary as k
 
+
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 NUMERIC = sorted(set(k.KERNELS) - {"logical_and", "logical_or", "logical_xor"})
 
 
@@ -51,11 +56,11 @@ def test_an_integer_divided_by_zero_is_an_error(op: str) -> None:
     with pytest.raises(ExecutionError, match=r"y is 0 at \[1\]"):
         k.KERNELS[op](x=np.array([4, 4]), y=np.array([2, 0]))
     with np.errstate(all="ignore"):
-        assert not np.isfinite(k.KERNELS[op](x=np.float32([4]), y=np.float32([0])))[0]
+        assert not np.isfinite(k.KERNELS[op](x=floats([4]), y=floats([0])))[0]
 
 
 def test_integers_wrap_and_negative_powers_truncate() -> None:
     """int32 stays int32 beyond its bound; 2 to the power of -1 is a half, which the executor truncates."""
     top = np.array([2**31 - 1], dtype=np.int32)
-    assert k.add(top, np.int32(1))[0] == -(2**31)
+    assert k.add(top, np.ones(1, dtype=np.int32))[0] == -(2**31)
     assert k.pow(np.array([2], dtype=np.int32), np.array([-1], dtype=np.int32))[0] == 0.5

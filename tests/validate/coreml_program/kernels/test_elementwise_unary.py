@@ -16,6 +16,11 @@ from hypothesis.extra import numpy as hnp
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import elementwise_unary as k
 
+
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 PLAIN = sorted(set(k.KERNELS) - {"cast", "clip", "logical_not", "threshold"})
 
 
@@ -41,12 +46,12 @@ def test_erf_is_within_a_few_roundings_of_the_standard_library() -> None:
 
 def test_round_takes_halves_to_the_even_neighbour() -> None:
     """0.5, 1.5 and 2.5 become 0, 2 and 2."""
-    np.testing.assert_array_equal(k.KERNELS["round"](x=np.float32([0.5, 1.5, 2.5])), [0, 2, 2])
+    np.testing.assert_array_equal(k.KERNELS["round"](x=floats([0.5, 1.5, 2.5])), [0, 2, 2])
 
 
 def test_bounds_hold_and_logic_negates() -> None:
     """clip has two bounds, threshold a lower one."""
-    x = np.float32([-2, 0.5, 9])
+    x = floats([-2, 0.5, 9])
     np.testing.assert_array_equal(k.clip(x, -1, 3), [-1, 0.5, 3])
     np.testing.assert_array_equal(k.threshold(x, 0), [0, 0.5, 9])
     np.testing.assert_array_equal(k.KERNELS["logical_not"](x=np.array([True, False])), [False, True])
@@ -78,8 +83,8 @@ def test_cast_reproduces_the_uint16_hazard() -> None:
 def test_cast_of_what_no_integer_holds_and_of_an_unknown_type() -> None:
     """Infinity becomes a bound of int32, NaN 0; bool is what is not zero; other types are refused."""
     np.testing.assert_array_equal(
-        k.cast(np.float32([np.inf, -np.inf, np.nan, 1.9]), "int32"), [2**31 - 1, -(2**31), 0, 1]
+        k.cast(floats([np.inf, -np.inf, np.nan, 1.9]), "int32"), [2**31 - 1, -(2**31), 0, 1]
     )
-    np.testing.assert_array_equal(k.cast(np.float32([0, -0.5]), "bool"), [False, True])
+    np.testing.assert_array_equal(k.cast(floats([0, -0.5]), "bool"), [False, True])
     with pytest.raises(ExecutionError, match="dtype 'fp8' is not known"):
-        k.cast(np.float32([1]), "fp8")
+        k.cast(floats([1]), "fp8")

@@ -13,6 +13,10 @@ from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import ordering as k
 
 
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 def expected_places(x: Any, count: int, ascending: bool) -> Any:
     keys = x.astype(np.float64)
     return np.argsort(keys if ascending else -keys, axis=-1, kind="stable")[..., :count]
@@ -50,7 +54,7 @@ def test_topk_of_equal_scores_and_of_nan() -> None:
 
 def test_topk_along_another_axis_all_of_it_and_without_indices() -> None:
     """-1 takes all; the axis stays where it was."""
-    x = np.float32([[1, 5], [3, 4]])
+    x = floats([[1, 5], [3, 4]])
     values, places = k.topk(x, -1, 0)
     np.testing.assert_array_equal(values, [[3, 5], [1, 4]])
     np.testing.assert_array_equal(places, [[1, 0], [0, 1]])

@@ -15,6 +15,11 @@ from hypothesis import strategies as st
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import reduction as k
 
+
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 HALF = SimpleNamespace(accumulation="float16", output_types=(SimpleNamespace(dtype="float16"),))
 WITH_AXES = sorted(set(k.KERNELS) - {"reduce_argmax", "reduce_argmin"})
 SUMS = sorted(set(WITH_AXES) - {"reduce_max", "reduce_min", "reduce_prod"})
@@ -51,7 +56,7 @@ def test_reductions_agree_with_value_inference(op: str, seed: int, axes: Any, ke
 @pytest.mark.parametrize("keep", [True, False])
 def test_places_agree_with_value_inference(op: str, keep: bool) -> None:
     """The first of equal extremes, axis kept or not."""
-    x = np.float32([[1, 3, 3], [0, 0, 2]])
+    x = floats([[1, 3, 3], [0, 0, 2]])
     np.testing.assert_array_equal(
         k.KERNELS[op](x=x, axis=1, keep_dims=keep), inferred(op, x=x, axis=1, keep_dims=keep)
     )
@@ -77,9 +82,9 @@ def test_sums_of_int32_wrap_and_axes_must_exist() -> None:
 
 def test_log_sum_exp_neither_overflows_nor_loses_minus_infinity() -> None:
     """1,000 stays 1,000 and log(2) more of two; of nothing but -inf the result is -inf."""
-    np.testing.assert_allclose(k.reduce_log_sum_exp(np.float32([1000, 1000])), 1000 + np.log(2))
+    np.testing.assert_allclose(k.reduce_log_sum_exp(floats([1000, 1000])), 1000 + np.log(2))
     with np.errstate(divide="ignore"):
-        assert k.reduce_log_sum_exp(np.float32([-np.inf, -np.inf])) == -np.inf
+        assert k.reduce_log_sum_exp(floats([-np.inf, -np.inf])) == -np.inf
 
 
 @pytest.mark.parametrize("op", SUMS)

@@ -17,6 +17,11 @@ from hypothesis import strategies as st
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import scatter_gather as k
 
+
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 settings.register_profile("indices", max_examples=40, deadline=None)
 settings.load_profile("indices")
 MODES = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
@@ -134,7 +139,7 @@ def test_scatter_agrees_with_torch(seed: int, mode: str, axis: int) -> None:
 )
 def test_modes_that_torch_lacks(mode: str, expected: list[float]) -> None:
     """The last update stays; subtractions and divisions follow one another; the input is left alone."""
-    data, indices, updates = counted(3), np.array([0, 0]), np.float32([5, 9])
+    data, indices, updates = counted(3), np.array([0, 0]), floats([5, 9])
     np.testing.assert_allclose(k.scatter(data, indices, updates, 0, mode), expected, rtol=1e-6)
     np.testing.assert_allclose(k.scatter_along_axis(data, indices, updates, 0, mode), expected, rtol=1e-6)
     np.testing.assert_allclose(k.scatter_nd(data, indices[:, None], updates, mode), expected, rtol=1e-6)

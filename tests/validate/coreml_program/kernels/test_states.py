@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,17 +11,21 @@ from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import states as k
 
 
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 def test_both_spellings_of_an_update_store_and_the_state_is_read_back() -> None:
     """coreml_update_state gives the value too, write_state has no outputs."""
     state = k.State(np.zeros(2, dtype=np.float32))
-    np.testing.assert_array_equal(k.coreml_update_state(state, np.float32([1, 2])), [1, 2])
-    assert k.write_state(state, np.float32([3, 4])) == ()
+    np.testing.assert_array_equal(k.coreml_update_state(state, floats([1, 2])), [1, 2])
+    assert k.write_state(state, floats([3, 4])) == ()
     np.testing.assert_array_equal(k.read_state(state), [3, 4])
 
 
 def test_a_state_does_not_follow_its_source_and_keeps_its_shape() -> None:
     """The caller's array may change later; a value of another shape is refused."""
-    state, source = k.State(np.zeros(2, dtype=np.float32)), np.float32([1, 2])
+    state, source = k.State(np.zeros(2, dtype=np.float32)), floats([1, 2])
     k.write_state(state, source)
     source[0] = 9
     np.testing.assert_array_equal(k.read_state(state), [1, 2])

@@ -9,11 +9,16 @@ import numpy as np
 
 from pocketrec.validate.coreml_program.kernels.suppression import non_maximum_suppression
 
+
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 OLD = SimpleNamespace(output_types=(None,) * 4)
 NEW = SimpleNamespace(output_types=(None,) * 3)
 # Two boxes that nearly coincide, and one far away.
-BOXES = np.float32([[[0, 0, 2, 2], [0.1, 0, 2, 2], [9, 9, 2, 2]]])
-SCORES = np.float32([[[0.9, 0], [0.1, 0.8], [0.3, 0]]])
+BOXES = floats([[[0, 0, 2, 2], [0.1, 0, 2, 2], [9, 9, 2, 2]]])
+SCORES = floats([[[0.9, 0], [0.1, 0.8], [0.3, 0]]])
 
 
 def run(op: Any = OLD, threshold: Any = 0.5, **inputs: Any) -> Any:

@@ -15,6 +15,11 @@ from hypothesis import strategies as st
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import tensor_operation as k
 
+
+def floats(values: Any) -> Any:
+    return np.array(values, dtype=np.float32)
+
+
 settings.register_profile("tensors", max_examples=30, deadline=None)
 settings.load_profile("tensors")
 
@@ -51,7 +56,7 @@ def test_concat_joins_or_interleaves(axis: int, interleave: bool) -> None:
 
 def test_concat_of_scalars_makes_a_vector() -> None:
     """Rank 0 has no axis to join along."""
-    np.testing.assert_array_equal(k.concat([np.int32(1), np.int32(2)], 0), [1, 2])
+    np.testing.assert_array_equal(k.concat([np.array(1), np.array(2)], 0), [1, 2])
 
 
 @given(st.integers(-1, 1), st.booleans(), st.booleans())
@@ -84,7 +89,7 @@ def test_flatten2d_splits_at_the_axis(axis: int) -> None:
 
 def test_identity_shape_and_non_zero() -> None:
     """What is given comes back; sizes and places are int32."""
-    x = np.float32([[0, 2], [3, 0]])
+    x = floats([[0, 2], [3, 0]])
     assert k.identity(x) is x
     np.testing.assert_array_equal(k.shape(counted(2, 3)), [2, 3])
     np.testing.assert_array_equal(k.non_zero(x), [[0, 1], [1, 0]])

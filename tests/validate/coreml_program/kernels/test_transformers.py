@@ -28,7 +28,9 @@ def test_attention_agrees_with_torch(seed: int, kind: str, heads: bool) -> None:
     if kind == "bool":
         mask[:, 0] = True  # what PyTorch gives for a row without any place differs by release
     expected = F.scaled_dot_product_attention(
-        *(torch.tensor(each) for each in (query, key, value)),
+        torch.tensor(query),
+        torch.tensor(key),
+        torch.tensor(value),
         attn_mask=None if mask is None else torch.tensor(mask),
     )
     np.testing.assert_allclose(attend(query, key, value, mask), expected, rtol=1e-4, atol=1e-5)
