@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+import re
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from pocketrec.cli.console import examples, print_json, print_table, progress_on
 
 if TYPE_CHECKING:
     from pocketrec.pipeline import BuildResult
+    from pocketrec.validate.summary import SummaryRow
 
 
 @click.command(
@@ -51,7 +53,7 @@ def build(
 def _print(result: BuildResult) -> None:
     from pocketrec.validate.summary import SummaryRow, notes, summary_rows
 
-    rows = [tuple(asdict(row).values()) for row in summary_rows(result.evidence)]
+    rows = [tuple(asdict(_narrow(row)).values()) for row in summary_rows(result.evidence)]
     header = [each.name for each in fields(SummaryRow)]
     print_table(result.evidence.recipe, header, rows)
     for note in notes(result.evidence):
@@ -61,6 +63,13 @@ def _print(result: BuildResult) -> None:
     click.echo(f"report  {result.report}")
     click.echo(f"tree    {result.tree_sha256}")
     click.echo("passed" if result.passed else "failed")
+
+
+def _narrow(row: SummaryRow) -> SummaryRow:
+    """The row for a table of 120 columns: a line per metric, the precision's first word."""
+    ranking = re.sub(r"(\d) (?=[a-z])", r"\1\n", row.ranking)
+    precision = row.precision.partition(" ")[0]
+    return replace(row, ranking=ranking, precision=precision, p50=row.p50.replace(" (", "\n("))
 
 
 def _to_json(result: BuildResult) -> dict[str, Any]:

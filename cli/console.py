@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?( [a-zA-Z%]+)?\Z|-?\Z")
-_WIDTH = 110  # columns where stdout is no terminal, so that logs do not depend on the machine
+_WIDTH = 120  # columns where stdout is no terminal, so that logs do not depend on the machine
 
 
 def examples(*lines: str) -> str:
@@ -42,10 +42,10 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column, name in enumerate(header):
         numeric = rows and all(_NUMBER.match(row[column]) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=column < 2)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     if title:
@@ -59,10 +59,10 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def show_bytes(size: int) -> str:
-    """A size in B, KB or MB, in thousands."""
+    """A size in B, kB or MB, in thousands."""
     if size < 1000:
         return f"{size} B"
-    return f"{size / 1e3:.1f} KB" if size < 1e6 else f"{size / 1e6:.2f} MB"
+    return f"{size / 1e3:.1f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"
 
 
 @contextmanager

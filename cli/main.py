@@ -9,6 +9,7 @@ that `--help` answers at once.
 
 from __future__ import annotations
 
+import logging
 import traceback
 from typing import Any
 
@@ -68,6 +69,8 @@ def main(debug: bool) -> None:
     Results go to stdout, progress and errors to stderr. Exit codes: 0 passed, 1 a check failed,
     2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 130 interrupted.
     """
+    # coremltools reports on stderr what it was not tested with; `pocketrec doctor` shows the versions.
+    logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)
 
 
 for _command in (build, verify, inspect, run, doctor, zoo):

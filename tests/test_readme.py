@@ -1,0 +1,120 @@
+"""The README is true: its commands run, its recipe loads, and every command is in it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from pocketrec.cli.main import main
+from pocketrec.recipe import Recipe
+from pocketrec.schema import from_table
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# These install, or take the whole suite; the Makefile's own lines are compared instead.
+MADE = ("make demo", "make test")
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def shown() -> list[str]:
+    return [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+
+
+def commands(group: click.Group, path: str = "pocketrec") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def undocumented(group: click.Group, text: str) -> list[str]:
+    missing = []
+    for name, command in commands(group):
+        rows = [row for row in text.splitlines() if row.startswith(f"| `{name}")]
+        options = [param.opts[-1] for param in command.params if isinstance(param, click.Option)]
+        missing += [f"{name} {each}" for each in options if not any(_long(each) in row for row in rows)]
+        missing += [] if rows else [name]
+    return missing
+
+
+def _long(option: str) -> str:
+    return option if option.startswith("--") else f"--{option}"
+
+
+def test_every_command_and_option_is_documented() -> None:
+    assert undocumented(main, README) == []
+
+
+def test_an_undocumented_command_is_found() -> None:
+    @click.group()
+    def group() -> None:
+        pass
+
+    @group.command()
+    @click.option("--deep")
+    def dive(deep: str) -> None:
+        pass
+
+    assert undocumented(group, "") == ["pocketrec dive --deep", "pocketrec dive"]
+    assert undocumented(group, "| `pocketrec dive [--deep N]` | |") == []
+
+
+def test_the_recipe_loads() -> None:
+    (block,) = blocks("toml")
+    assert from_table(Recipe, tomllib.loads(block), source="README.md").name == "mine"
+
+
+def test_the_exit_codes_are_those_of_the_command() -> None:
+    help_text = " ".join(main.help.split()) if main.help else ""
+    for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE):
+        assert re.search(rf"\b{code} ", help_text), code
+
+
+def test_the_make_targets_run_what_the_readme_shows() -> None:
+    demo = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert ".venv/bin/pocketrec build model_zoo/recipes/sasrec.toml --out build/sasrec" in demo
+    assert "pocketrec build model_zoo/recipes/sasrec.toml --out build/sasrec" in shown()
+    tests = subprocess.run(
+        ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for tool in ("ruff check", "ruff format --check", "mypy", "pyright", "pytest"):
+        assert f".venv/bin/{tool}" in tests
+    assert "make test" in (ROOT / ".ci/run").read_text()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "model_zoo").symlink_to(ROOT / "model_zoo")
+    return folder
+
+
+def test_every_command_runs_and_so_does_the_python(place: Path) -> None:
+    ran = [line for line in shown() if line not in MADE]
+    assert any(line.startswith("pocketrec build") for line in ran)
+    for line in ran:
+        words = shlex.split(line)
+        assert words[0] == "pocketrec", line
+        done = subprocess.run(
+            [sys.executable, "-m", *words], cwd=place, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    (block,) = blocks("python")
+    opening = block[block.index("with ") :].replace("result.path", "Path('build/sasrec')")
+    code = f"from pathlib import Path\nimport pocketrec\n{opening}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert "history" in done.stdout, done.stderr
