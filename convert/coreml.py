@@ -142,6 +142,7 @@ def _convert(
             reason=f"function {capture.name}: {reason}",
             remedy="replace the op in the module, or build this recipe for ONNX only",
         ) from error
+    assert model is not None
     model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract.sha256()
     model.user_defined_metadata["pocketrec.function"] = capture.name
     return model

@@ -97,4 +97,6 @@ def _line(error: Exception) -> str:
 def _spec(value: Any) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) else None for size in value.shape)
     bounds = tuple((1, None) if size is None else (size, size) for size in shape)
-    return TensorSpec(name=value.name, dtype=_DTYPES.get(value.type, value.type), shape=shape, bounds=bounds)
+    return TensorSpec(
+        name=value.name, dtype=str(_DTYPES.get(value.type, value.type)), shape=shape, bounds=bounds
+    )

@@ -60,7 +60,7 @@ def open_artifact(path: str | Path, runtime: str | None = None, *, threads: int 
         raise UsageError(f"{path}: no such artifact; pass the path of a .onnx file or an .mlpackage folder")
     if runtime is None:
         runtime = next(name for name in choices if name != "coreml-framework" or sys.platform == "darwin")
-    return _OPENERS[runtime](path, threads)
+    return _OPENERS[str(runtime)](path, threads)
 
 
 def _open_onnx(path: Path, threads: int) -> Runtime:

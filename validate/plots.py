@@ -33,7 +33,7 @@ def plots(evidence: Evidence) -> list[tuple[str, str]]:
         "ytick.color": _INK,
         "legend.frameon": False,
     }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style):  # pyright: ignore[reportArgumentType] - the keys are right
         return [*_errors(evidence), *_latencies(evidence), *_sizes(evidence)]
 
 

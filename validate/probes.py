@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -140,7 +141,7 @@ def _rows_for(signature: Signature, data: EvaluationData | None) -> Mapping[str,
     return next((side for side in sides if side and all(name in side for name in names)), None)
 
 
-def _take(maker: _Maker, rows: Mapping[str, Array], name: str, index: Array) -> Probe:
+def _take(maker: _Maker, rows: Mapping[str, Array], name: str, index: Any) -> Probe:
     low = maker.shape(maker.signature.inputs[0], 1, False)[:1]
     index = np.resize(index, max(len(index), low[0] if low else 1))
     inputs = {

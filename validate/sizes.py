@@ -160,7 +160,7 @@ def _onnx_tensor(tensor: Any, name: str) -> TensorSize:
     import onnx
 
     dtype = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
-    dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
+    dtype = str({"float": "float32", "double": "float64"}.get(dtype, dtype))
     external = {entry.key: entry.value for entry in tensor.external_data}
     shape = tuple(tensor.dims)
     size = int(external.get("length", 0)) or len(tensor.raw_data) or _bytes_of(dtype, shape)
@@ -173,7 +173,7 @@ def _onnx_spec(value: Any) -> TensorSpec:
     tensor = value.type.tensor_type
     shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
     dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-    dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
+    dtype = str({"float": "float32", "double": "float64"}.get(dtype, dtype))
     bounds = tuple((1, None) if size is None else (size, size) for size in shape)
     return TensorSpec(name=value.name, dtype=dtype, shape=shape, bounds=bounds)
 

@@ -188,7 +188,8 @@ class Contract:
             raise ContractError("the contract has no function; add [contract.functions.main]")
         for name, signature in self.functions.items():
             _check_name("function", name)
-            for each in (*signature.inputs, *signature.outputs):
+            everything: list[Feature | Output] = [*signature.inputs, *signature.outputs]
+            for each in everything:
                 self._check_references(f"function {name}, {each.name}", each)
             for feature in signature.inputs:
                 self._check_guard(f"function {name}, input {feature.name}", feature)
@@ -238,7 +239,8 @@ class Contract:
 
     def to_dict(self) -> dict[str, Any]:
         """The contract as plain JSON values; `from_dict` gives it back."""
-        return json.loads(json.dumps(asdict(self)))
+        table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return table
 
     def sha256(self) -> str:
         """Hex digest of the contract's canonical JSON; travels in every artifact's metadata."""

@@ -187,7 +187,8 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe, every default spelled out, as plain JSON values."""
-        return json.loads(json.dumps(asdict(self)))
+        table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return table
 
     def sha256(self) -> str:
         """Hex digest of the resolved recipe's canonical JSON."""

@@ -34,7 +34,7 @@ def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
     """
     if not isinstance(table, Mapping):
         raise _wrong(source, key, table, "a table")
-    fields = _fields(cls)
+    fields: dict[str, tuple[Any, bool]] = _fields(typing.cast(Any, cls))
     for name in table:
         if name not in fields:
             raise _unknown(source, _join(key, str(name)), str(name), list(fields))
@@ -53,7 +53,7 @@ def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
 
 
 @cache
-def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
+def _fields(cls: Any) -> dict[str, tuple[Any, bool]]:
     hints = typing.get_type_hints(cls)
     missing = dataclasses.MISSING
     return {

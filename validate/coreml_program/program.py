@@ -187,7 +187,7 @@ def _tensor(tensor: Any, kind: ValueType, source: Path) -> Any:
     field = tensor.WhichOneof("value")
     values = getattr(tensor, field).values
     if field == "strings":
-        return str(values[0]) if not kind.shape else np.array(list(values), dtype=object).reshape(kind.shape)
+        return str(values[0]) if not kind.shape else np.array(list(values), dtype=object)
     shape = tuple(size or 0 for size in kind.shape)
     count = int(np.prod(shape, dtype=np.int64))
     if field == "bytes":

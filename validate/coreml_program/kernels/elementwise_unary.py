@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -81,23 +82,13 @@ def rsqrt(x: Array, epsilon: Any = 1e-12) -> Array:
     return result
 
 
-# x · P(x²) / Q(x²) on [-4, 4], highest power first; within 4 float32 roundings of erf (Eigen, MPL-2.0).
-_ERF_P = (
-    -2.72614225801306e-10,
-    2.77068142495902e-08,
-    -2.10102402082508e-06,
-    -5.69250639462346e-05,
-    -7.34990630326855e-04,
-    -2.95459980854025e-03,
-    -1.60960333262415e-02,
+# Below 1: the Maclaurin series of erf, 2/√π · Σ (-1)ⁿ x²ⁿ⁺¹ / (n! (2n+1)), highest power first.
+_SERIES = tuple(
+    2 / math.sqrt(math.pi) * (-1) ** n / (math.factorial(n) * (2 * n + 1)) for n in range(11, -1, -1)
 )
-_ERF_Q = (
-    -1.45660718464996e-05,
-    -2.13374055278905e-04,
-    -1.68282697438203e-03,
-    -7.37332916720468e-03,
-    -1.42647390514189e-02,
-)
+# From 1 on: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; off by at most 1.5e-7.
+_TAIL = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592, 0.0)
+_TAIL_SCALE = 0.3275911
 
 
 def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
@@ -109,10 +100,12 @@ def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
 
 
 def erf(x: Array) -> Array:
-    """The Gauss error function of `x`, in float32."""
-    near = np.clip(np.asarray(x, dtype=np.float32), -4.0, 4.0)
-    squares = np.square(near)
-    result: Array = near * _polynomial(squares, _ERF_P) / _polynomial(squares, _ERF_Q)
+    """The Gauss error function of `x`, in float32, within 2e-7 of its value. Source: op `erf`."""
+    x = np.asarray(x, dtype=np.float32)
+    far = np.abs(x)
+    inner = x * _polynomial(np.square(np.minimum(far, 1)), _SERIES)
+    outer = 1 - _polynomial(1 / (1 + _TAIL_SCALE * far), _TAIL) * np.exp(-np.square(far))
+    result: Array = np.where(far < 1, inner, np.copysign(outer, x)).astype(np.float32)
     return result
 
 
