@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import window
+from pocketrec.validate.coreml_program.kernels.linear import product as multiply
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +39,8 @@ def conv(
     pad: Array | None = None,
     dilations: Array | None = None,
     groups: Any = 1,
+    *,
+    op: Any = None,
 ) -> Array:
     """[n, C_out, *out]: `x` [n, C_in, *d] correlated with `weight` [C_out, C_in/groups, *K], plus bias."""
     rank, parts = x.ndim - 2, int(groups)
@@ -48,22 +51,23 @@ def conv(
     pads = window.padding(str(pad_type), pad, extents=x.shape[2:], kernel=reach, strides=steps)
     if any(amount for pair in pads for amount in pair):
         x = np.pad(x, [(0, 0), (0, 0), *pads])
-    return _add_bias(_correlate(x, weight, steps, spread, parts), bias)
+    return _add_bias(_correlate(x, weight, steps, spread, parts, op), bias)
 
 
-def _correlate(x: Array, weight: Array, strides: list[int], dilations: list[int], groups: int) -> Array:
+def _correlate(
+    x: Array, weight: Array, strides: list[int], dilations: list[int], groups: int, op: Any
+) -> Array:
     kernel, (n, channels) = weight.shape[2:], x.shape[:2]
     rank = len(kernel)
     view = window.windows(x, kernel, strides, dilations)
     out = view.shape[2 : 2 + rank]
-    if channels == groups == weight.shape[0]:
+    if channels == groups == weight.shape[0] and (op is None or op.accumulation == "float32"):
         return _depthwise(view, weight, out)
     # [n, C, *K, *out] puts the kernel beside the channels, so that one GEMM per group is left.
     order = (0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
     columns = view.transpose(order).reshape(n, groups, channels // groups * prod(kernel), prod(out))
     filters = weight.reshape(groups, weight.shape[0] // groups, -1)
-    result: Array = np.matmul(filters, columns)
-    return result.reshape(n, weight.shape[0], *out)
+    return multiply(filters, columns, op).reshape(n, weight.shape[0], *out)
 
 
 def _depthwise(view: Array, weight: Array, out: Sequence[int]) -> Array:
@@ -87,6 +91,8 @@ def conv_quantized(
     pad: Array | None = None,
     dilations: Array | None = None,
     groups: Any = 1,
+    *,
+    op: Any = None,
 ) -> Array:
     """`conv` with `weight · quant_scale + quant_bias` as weight; scale and bias per output channel or single.
 
@@ -101,7 +107,7 @@ def conv_quantized(
         np.asarray(value, dtype=np.float32).reshape(shape) for value in (quant_scale, quant_bias)
     )
     dense = weight.astype(np.float32) * scale + offset
-    return conv(x, dense, bias, strides, pad_type, pad, dilations, groups)
+    return conv(x, dense, bias, strides, pad_type, pad, dilations, groups, op=op)
 
 
 def conv_transpose(
@@ -114,6 +120,8 @@ def conv_transpose(
     strides: Array | None = None,
     dilations: Array | None = None,
     groups: Any = 1,
+    *,
+    op: Any = None,
 ) -> Array:
     """[n, C_out, *out]: the gradient of `conv` with `weight` [C_in, C_out/groups, *K], plus bias.
 
@@ -124,7 +132,7 @@ def conv_transpose(
     if x.shape[1] != weight.shape[0] or weight.shape[0] % parts:
         raise ExecutionError(f"weight {list(weight.shape)} does not take {x.shape[1]} channels")
     steps, spread = window.sizes(strides, rank, 1), window.sizes(dilations, rank, 1)
-    full = _scatter(x, weight, steps, spread, parts)
+    full = _scatter(x, weight, steps, spread, parts, op)
     wanted = None if output_shape is None else [int(size) for size in output_shape[2:]]
     cut = _cuts(full.shape[2:], x.shape[2:], steps, str(pad_type), pad, wanted)
     return _add_bias(_fit(full, cut), bias)
@@ -158,11 +166,13 @@ def _fit(full: Array, cuts: list[tuple[int, int]]) -> Array:
     return kept.copy()
 
 
-def _scatter(x: Array, weight: Array, strides: list[int], dilations: list[int], groups: int) -> Array:
+def _scatter(
+    x: Array, weight: Array, strides: list[int], dilations: list[int], groups: int, op: Any
+) -> Array:
     n, channels, extents, kernel = x.shape[0], x.shape[1], x.shape[2:], weight.shape[2:]
     inner, width = channels // groups, weight.shape[1]
     filters = weight.reshape(groups, inner, width * prod(kernel)).swapaxes(1, 2)
-    columns = np.matmul(filters, x.reshape(n, groups, inner, prod(extents)))
+    columns = multiply(filters, x.reshape(n, groups, inner, prod(extents)), op)
     taps = columns.reshape(n, groups * width, *kernel, *extents)
     full = [
         (extent - 1) * stride + (size - 1) * dilation + 1
@@ -171,11 +181,12 @@ def _scatter(x: Array, weight: Array, strides: list[int], dilations: list[int], 
     out = np.zeros((n, groups * width, *full), dtype=columns.dtype)
     for offset in product(*(range(size) for size in kernel)):
         starts = [place * dilation for place, dilation in zip(offset, dilations, strict=True)]
-        index = tuple(
+        target: Any = tuple(
             slice(start, start + (extent - 1) * stride + 1, stride)
             for start, extent, stride in zip(starts, extents, strides, strict=True)
         )
-        out[(slice(None), slice(None), *index)] += taps[(slice(None), slice(None), *offset)]
+        source: Any = (slice(None), slice(None), *offset)
+        out[(Ellipsis, *target)] += taps[source]
     return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import ExecutionError
+from pocketrec.validate.coreml_program.kernels.linear import product
 
 Array = npt.NDArray[Any]
 
@@ -49,9 +50,9 @@ def _activation(name: str) -> Callable[[Array], Array]:
         raise ExecutionError(f"activation {str(name)!r} is not known; expected one of {known}") from None
 
 
-def _project(x: Array, weight: Array, bias: Array | None) -> Array:
+def _project(x: Array, weight: Array, bias: Array | None, op: Any) -> Array:
     """`x · weightᵀ + bias` of all steps at once: [time, batch, gates · H]."""
-    flat = x.reshape(-1, x.shape[-1]) @ weight.T
+    flat = product(x.reshape(-1, x.shape[-1]), weight.T, op)
     if bias is not None:
         flat += bias
     return flat.reshape(*x.shape[:2], -1)
@@ -76,12 +77,14 @@ def rnn(
     direction: str = "forward",
     output_sequence: Any = False,
     activation: str = "tanh",
+    *,
+    op: Any = None,
 ) -> tuple[Array, Array]:
     """All hidden states (or the last) [s or 1, b, H] in the order they were computed, and the last [b, H]."""
     act, h, steps = _activation(activation), initial_h, []
     recurrent = weight_hh.T
-    for given in _project(_ordered(x, str(direction)), weight_ih, bias):
-        h = act(given + h @ recurrent)
+    for given in _project(_ordered(x, str(direction)), weight_ih, bias, op):
+        h = act(given + product(h, recurrent, op))
         steps.append(h)
     return _outputs(steps, output_sequence), h
 
@@ -98,6 +101,8 @@ def gru(
     activation: str = "tanh",
     reset_after: Any = False,
     input_bias: Array | None = None,
+    *,
+    op: Any = None,
 ) -> tuple[Array, Array]:
     """All hidden states (or the last) [s or 1, b, H] in the order they were computed, and the last [b, H].
 
@@ -111,10 +116,13 @@ def gru(
     w_out = weight_hh[size : 2 * size].T
     b = np.zeros(3 * size, dtype=x.dtype) if bias is None else bias
     b_gates, b_out = b[np.r_[0:size, 2 * size : 3 * size]], b[size : 2 * size]
-    for given in _project(_ordered(x, str(direction)), weight_ih, input_bias):
+    for given in _project(_ordered(x, str(direction)), weight_ih, input_bias, op):
         given_gates = np.concatenate([given[:, :size], given[:, 2 * size :]], axis=1)
-        r, z = np.split(gate(given_gates + h @ w_gates + b_gates), 2, axis=1)
-        candidate = r * (h @ w_out + b_out) if reset_after else (r * h) @ w_out + b_out
+        r, z = np.split(gate(given_gates + product(h, w_gates, op) + b_gates), 2, axis=1)
+        reset = h if reset_after else r * h
+        candidate = product(reset, w_out, op) + b_out
+        if reset_after:
+            candidate = r * candidate
         h = (1.0 - z) * act(given[:, size : 2 * size] + candidate) + z * h
         steps.append(h)
     return _outputs(steps, output_sequence), h
@@ -138,6 +146,8 @@ def lstm(
     cell_activation: str = "tanh",
     activation: str = "tanh",
     clip: Any = None,
+    *,
+    op: Any = None,
 ) -> tuple[Array, Array, Array]:
     """Hidden states [s or 1, b, D·H], the last hidden state [b, D·H] and the last cell state [b, D·H].
 
@@ -157,14 +167,15 @@ def lstm(
             peephole,
             acts,
             clip,
+            op,
         )
         return _outputs(states, output_sequence), h, c
     if weight_ih_back is None or weight_hh_back is None:
         raise ExecutionError("bidirectional needs weight_ih_back and weight_hh_back")
     (h_f, h_b), (c_f, c_b) = np.split(initial_h, 2, axis=1), np.split(initial_c, 2, axis=1)
-    ahead, h_f, c_f = _lstm_pass(x, h_f, c_f, weight_ih, weight_hh, bias, peephole, acts, clip)
+    ahead, h_f, c_f = _lstm_pass(x, h_f, c_f, weight_ih, weight_hh, bias, peephole, acts, clip, op)
     back, h_b, c_b = _lstm_pass(
-        x[::-1], h_b, c_b, weight_ih_back, weight_hh_back, bias_back, peephole_back, acts, clip
+        x[::-1], h_b, c_b, weight_ih_back, weight_hh_back, bias_back, peephole_back, acts, clip, op
     )
     h, c = np.concatenate([h_f, h_b], axis=1), np.concatenate([c_f, c_b], axis=1)
     if not output_sequence:
@@ -182,13 +193,14 @@ def _lstm_pass(
     peephole: Array | None,
     acts: tuple[Callable[[Array], Array], ...],
     clip: Any,
+    op: Any,
 ) -> tuple[list[Array], Array, Array]:
     gate, cell, out = acts
     size = h.shape[-1]
     peep = None if peephole is None else np.split(peephole, 3)
     recurrent, steps = weight_hh.T, []
-    for given in _project(x, weight_ih, bias):
-        total = given + h @ recurrent
+    for given in _project(x, weight_ih, bias, op):
+        total = given + product(h, recurrent, op)
         i, f, o, z = (total[:, place * size : (place + 1) * size] for place in range(4))
         if peep is not None:
             i, f = i + c * peep[0], f + c * peep[1]

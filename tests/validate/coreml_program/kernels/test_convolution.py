@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,20 @@ def test_same_padding_gives_ceil_of_the_ratio(pad_type: str) -> None:
     expected = F.conv1d(F.pad(torch.tensor(x), (before, 3 - before)), torch.tensor(weight), stride=2)
     assert ours.shape[-1] == 4
     close(ours, expected)
+
+
+def test_half_accumulation_shows_in_every_convolution() -> None:
+    """In the stress mode sums of float16 ops are rounded at each step: near the result, and not equal."""
+    op = SimpleNamespace(accumulation="float16", output_types=[SimpleNamespace(dtype="float16")])
+    x, weight, single = normal(1, 8, 9), normal(8, 8, 3), normal(8, 1, 3)
+    for kernel, filters, groups in (
+        (conv.conv, weight, 1),
+        (conv.conv, single, 8),
+        (conv.conv_transpose, weight, 1),
+    ):
+        exact, rounded = (kernel(x, filters, groups=groups, op=each) for each in (None, op))
+        assert (exact != rounded).any()
+        np.testing.assert_allclose(rounded, exact, atol=0.1)
 
 
 def test_conv_names_channels_that_do_not_fit() -> None:
