@@ -148,7 +148,7 @@ def _add_step(plan: Plan, operation: Operation, constants: dict[str, Any]) -> No
 
 
 # Inputs that are lists even where they hold a single value.
-_VARIADIC = frozenset({"values", "loop_vars", "elem_shape"})
+_VARIADIC = frozenset({"values", "loop_vars", "elem_shape", "ref_tensors", "begins", "ends", "end_masks"})
 
 
 class _Folded:

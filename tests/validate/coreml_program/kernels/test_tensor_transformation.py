@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import coremltools as ct
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pocketrec.errors import ExecutionError
+from pocketrec.validate.coreml_program import CoreMLInterpreter
 from pocketrec.validate.coreml_program.kernels import tensor_transformation as k
 
 settings.register_profile("kernels", max_examples=40, deadline=None)
@@ -55,6 +58,24 @@ def test_reshape_like_joins_parts_of_the_references() -> None:
         counted((180,)), [counted((2, 3, 4)), counted((1, 5, 6))], [0, 1], [2, 0], [False, True]
     )
     assert out.shape == (2, 3, 5, 6)
+
+
+def test_reshape_like_runs_with_a_single_reference(tmp_path: Path) -> None:
+    """A tuple of one, which a saved program does not tell from a plain input, is still a list."""
+
+    @mb.program(
+        input_specs=[mb.TensorSpec(shape=(2, 3)), mb.TensorSpec(shape=(3, 2))], opset_version=ct.target.iOS17
+    )
+    def program(x: Any, ref: Any) -> Any:
+        return mb.reshape_like(x=x, ref_tensors=(ref,), begins=(0,), ends=(2,), end_masks=(False,), name="y")
+
+    path = tmp_path / "like.mlpackage"
+    ct.convert(
+        program, minimum_deployment_target=ct.target.iOS17, compute_precision=ct.precision.FLOAT32
+    ).save(str(path))
+    with CoreMLInterpreter(path) as interpreter:
+        out = interpreter.run({"x": counted((2, 3)), "ref": counted((3, 2))})["y"]
+    np.testing.assert_array_equal(out, counted((3, 2)))
 
 
 @given(shapes, st.data())
