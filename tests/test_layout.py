@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,19 +26,21 @@ def own_files() -> set[str]:
 
 def disagreements(project: Mapping[str, Any], folders: set[str], files: set[str]) -> list[str]:
     tool = project["tool"]
-    wheel = tool["hatch"]["build"]["targets"]["wheel"]
+    wheel, sdist = (tool["hatch"]["build"]["targets"][name] for name in ("wheel", "sdist"))
     sources = wheel["sources"]
     lists = {
         "only-include": {each for each in wheel["only-include"] if "/" not in each},
         "sources": {each for each in sources if each != "src/pocketrec"},
-        "sdist": set(tool["hatch"]["build"]["targets"]["sdist"]["include"]) & folders,
+        "sdist": set(sdist["only-include"]) & folders,
         "pyright": {each.rpartition("/")[2] for each in tool["pyright"]["include"]} - {"*.py"},
         "ruff": set(tool["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]),
     }
     found = [f"{name}: {sorted(given ^ folders)}" for name, given in lists.items() if given != folders]
     found += [f"sources: {name}" for name in lists["sources"] if sources[name] != f"pocketrec/{name}"]
-    named = {each.removeprefix("src/pocketrec/") for each in wheel["only-include"] if "/" in each}
-    return found + ([f"own files: {sorted(named ^ files)}"] if named != files else [])
+    for name, target in (("wheel", wheel), ("sdist", sdist)):
+        named = {each.removeprefix("src/pocketrec/") for each in target["only-include"] if "/" in each}
+        found += [f"own files, {name}: {sorted(named ^ files)}"] if named != files else []
+    return found
 
 
 @pytest.fixture
@@ -66,7 +71,8 @@ def test_a_folder_or_file_that_one_list_lacks_is_found(project: dict[str, Any]) 
         "pyright: ['package']",
         "ruff: ['convert']",
         "sources: cli",
-        "own files: ['new.py']",
+        "own files, wheel: ['new.py']",
+        "own files, sdist: ['new.py']",
     ]
 
 
@@ -79,3 +85,17 @@ def test_the_constraints_pin_every_direct_dependency(project: dict[str, Any]) ->
     extras = project["project"]["optional-dependencies"]
     asked = [*project["project"]["dependencies"], *extras["build"], *extras["dev"]]
     assert {each.partition(">")[0].lower() for each in asked} <= pinned
+
+
+def test_a_wheel_from_the_sdist_holds_every_module_under_one_name(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    modules = {f"pocketrec/{name}" for name in own_files()}
+    for name in links():
+        found = (
+            path.relative_to(ROOT) for path in (ROOT / name).rglob("*") if "__pycache__" not in path.parts
+        )
+        modules |= {f"pocketrec/{path}" for path in found if (ROOT / path).is_file()}
+    assert held == modules
