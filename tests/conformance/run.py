@@ -1,6 +1,6 @@
 """Run coremltools' own op tests on the interpreter and print how many agree.
 
-    python tests/conformance/run.py [--sample N] [--report FILE] [-k EXPRESSION]
+    python tests/conformance/run.py [FILE ...] [--sample N] [--report FILE] [-k EXPRESSION]
 
 Exit code 0 where at least 97 % of the cases that reach a prediction pass and every failure is
 explained in explained.toml, 1 where not, 2 where the tests could not be run.
@@ -29,6 +29,7 @@ Cases = Mapping[str, Mapping[str, Any]]
 def main(arguments: list[str] | None = None) -> int:
     """The exit code; everything that is found is printed."""
     parser = argparse.ArgumentParser(description="coremltools' op tests on the interpreter")
+    parser.add_argument("files", nargs="*", help="such as iOS14/test_conv.py; default all")
     parser.add_argument("--sample", type=int, default=0, help="cases per test function; default all")
     parser.add_argument("--explained", type=Path, default=HERE / "explained.toml")
     parser.add_argument("--report", type=Path, help="keep the outcome of every case, as JSON")
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"conformance: pytest ended with {finished.returncode} and the cases were not run")
             return 2
         cases = json.loads(path.read_text())
-    whole = not (options.sample or options.keyword)
+    whole = not (options.sample or options.keyword or options.files)
     return conclude(cases, read_explained(options.explained), whole=whole)
 
 
@@ -55,7 +56,8 @@ def run_tests(options: argparse.Namespace, report: Path) -> subprocess.Completed
     assert found is not None
     assert found.origin is not None
     tests = Path(found.origin).parent / "converters/mil/mil/ops/tests"
-    command = [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={tests}", str(tests)]
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={tests}"]
+    command += [str(tests / file) for file in options.files] or [str(tests)]
     command += ["-p", "conformance.plugin", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     command += ["-q", "--tb=short", "--no-summary", "-W", "ignore", "-n", options.processes]
     command += ["--conformance-report", str(report.resolve()), "--conformance-sample", str(options.sample)]

@@ -85,12 +85,24 @@ def test_an_index_outside_is_an_error_for_every_op(index: int) -> None:
         k.scatter_nd(x, grid, counted(2))
 
 
-def test_negative_indices_are_outside_where_the_program_asks_for_validation() -> None:
-    """From iOS17 on only positive indices are valid; without validation they count from the end."""
+@pytest.mark.parametrize("validate", [True, False])
+def test_negative_indices_are_outside_from_ios17_on(validate: bool) -> None:
+    """A program that has `validate_indices` reads no row at -1, whichever value it gives."""
+    x, grid = counted(5, 2), np.array([[0, 0], [-1, 0]])
+    message = "index -1 is outside axis 0 of size 5"
+    with pytest.raises(ExecutionError, match=message):
+        k.gather(x, np.array(-1), validate_indices=validate)
+    with pytest.raises(ExecutionError, match=message):
+        k.gather_nd(x, grid, validate_indices=validate)
+    with pytest.raises(ExecutionError, match=message):
+        k.scatter(x, np.array([-1]), counted(1, 2), validate_indices=validate)
+
+
+def test_negative_indices_count_from_the_end_before_ios17() -> None:
+    """iOS15 and iOS16 document -size <= index < size."""
     x = counted(5, 2)
     np.testing.assert_array_equal(k.gather(x, np.array(-1)), x[-1])
-    with pytest.raises(ExecutionError, match="index -1 is outside axis 0 of size 5"):
-        k.gather(x, np.array(-1), validate_indices=True)
+    np.testing.assert_array_equal(k.gather(x, np.array(-5)), x[0])
 
 
 @given(st.integers(0, 999), st.integers(0, 2))

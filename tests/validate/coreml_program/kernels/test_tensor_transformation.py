@@ -63,7 +63,7 @@ def test_reshape_like_joins_parts_of_the_references() -> None:
 def test_reshape_like_runs_with_a_single_reference(tmp_path: Path) -> None:
     """A tuple of one, which a saved program does not tell from a plain input, is still a list."""
 
-    @mb.program(
+    @mb.program(  # type: ignore[untyped-decorator]
         input_specs=[mb.TensorSpec(shape=(2, 3)), mb.TensorSpec(shape=(3, 2))], opset_version=ct.target.iOS17
     )
     def program(x: Any, ref: Any) -> Any:
