@@ -28,7 +28,7 @@ types: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(STAMP)
-	$(BIN)/pytest -q -n $(JOBS)
+	$(BIN)/pytest -q -n $(JOBS) -m "not conformance"
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py

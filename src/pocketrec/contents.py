@@ -38,7 +38,8 @@ def write_contents(
     (folder / "vocabularies").mkdir()
     for name, vocabulary in vocabularies.items():
         (folder / "vocabularies" / f"{name}.txt").write_bytes(vocabulary.to_bytes())
-    write_golden(folder, _golden(reference), _tolerances(recipe, reference))
+    tolerances = _tolerances(recipe, reference)
+    write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
     place = folder / "evidence"
     place.mkdir()
     (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")

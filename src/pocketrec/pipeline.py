@@ -126,6 +126,7 @@ def build(
         ConversionError: a function cannot be captured or lowered.
     """
     from pocketrec.package.bundle import publish, seal, staging
+    from pocketrec.package.publish import check_destination
 
     base = Path.cwd() if isinstance(recipe, Recipe) else Path(recipe).parent
     chosen = _choose(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), targets)
@@ -133,6 +134,8 @@ def build(
     report = progress or _silent
     report("load", 0, 1)
     prepared = prepare(chosen, base)
+    failed = out.with_name(f"{out.name}.failed")
+    check_destination(failed)
     with staging(out) as folder:
         reference = _reference(prepared, report)
         captures = _capture(prepared, reference, report)
@@ -145,7 +148,7 @@ def build(
         }
         manifest = seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
         passed = evidence.passed
-        place = publish(folder, out if passed else out.with_name(f"{out.name}.failed"))
+        place = publish(folder, out if passed else failed)
     return BuildResult(
         path=place,
         evidence=evidence,

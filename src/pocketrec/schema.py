@@ -46,8 +46,6 @@ def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
             raise RecipeError(f"{source}: {_join(key, name)} is missing; add it")
     try:
         return cls(**given)
-    except RecipeError:
-        raise
     except PocketrecError as error:
         raise RecipeError(f"{source}: {key or 'top level'}: {error}") from error
 
