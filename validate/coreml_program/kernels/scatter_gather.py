@@ -2,7 +2,9 @@
 
 An index outside the table is undefined on a device where `validate_indices` is false; here it is
 always an error. Negative indices count from the end, as iOS15 and iOS16 document. From iOS17 on
-they are outside the table where `validate_indices` is true, and undefined where it is false.
+they are "considered out-of-bound", so converters add the size before they gather; an index below
+-size then arrives as a small negative one and must not read a row. Programs from iOS17 on are known
+by `validate_indices`, which older ones do not have.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ def _axis(axis: Any, rank: int) -> int:
     return place % rank
 
 
-def _places(indices: Any, size: int, axis: int, validate: bool) -> Array:
+def _places(indices: Any, size: int, axis: int, validate: bool | None) -> Array:
     """`indices` as places 0 .. size - 1 of an axis; raises where one is outside."""
     places: Array = np.asarray(indices).astype(np.intp)
     if places.size == 0:
         return places
     low, high = int(places.min()), int(places.max())
-    if high >= size or low < (0 if validate else -size):
+    if high >= size or low < (-size if validate is None else 0):
         worst = high if high >= size else low
         raise ExecutionError(f"index {worst} is outside axis {axis} of size {size}")
     return np.where(places < 0, places + size, places) if low < 0 else places
@@ -46,7 +48,7 @@ def _grid(shape: tuple[int, ...], count: int) -> tuple[Array, ...]:
 
 
 def gather(
-    x: Array, indices: Array, axis: Any = 0, batch_dims: Any = 0, validate_indices: bool = False
+    x: Array, indices: Array, axis: Any = 0, batch_dims: Any = 0, validate_indices: bool | None = None
 ) -> Array:
     """[*D[:axis], *N[batch_dims:], *D[axis+1:]]: the slices of `x` [*D] at `indices` [*N] of `axis`.
 
@@ -66,14 +68,14 @@ def gather(
     return np.moveaxis(found, range(places.ndim, places.ndim + between), range(batch, place))
 
 
-def gather_along_axis(x: Array, indices: Array, axis: Any = 0, validate_indices: bool = False) -> Array:
+def gather_along_axis(x: Array, indices: Array, axis: Any = 0, validate_indices: bool | None = None) -> Array:
     """In the shape of `indices`, the values of `x` at `indices` of `axis` and at their own other places."""
     place = _axis(axis, x.ndim)
     places = _places(indices, x.shape[place], place, validate_indices)
     return np.take_along_axis(x, places, axis=place)
 
 
-def _tuples(indices: Array, shape: tuple[int, ...], batch: int, validate: bool) -> tuple[Array, ...]:
+def _tuples(indices: Array, shape: tuple[int, ...], batch: int, validate: bool | None) -> tuple[Array, ...]:
     """The last axis of `indices` as one array of places per indexed axis of a tensor of `shape`."""
     depth = indices.shape[-1]
     if batch + depth > len(shape):
@@ -84,7 +86,7 @@ def _tuples(indices: Array, shape: tuple[int, ...], batch: int, validate: bool) 
     return (*_grid(indices.shape[:-1], batch), *columns)
 
 
-def gather_nd(x: Array, indices: Array, batch_dims: Any = 0, validate_indices: bool = False) -> Array:
+def gather_nd(x: Array, indices: Array, batch_dims: Any = 0, validate_indices: bool | None = None) -> Array:
     """[*K[:-1], *D[batch_dims+K[-1]:]]: the slices of `x` [*D] that the last axis of `indices` [*K] names."""
     return np.asarray(x[_tuples(indices, x.shape, int(batch_dims), validate_indices)])
 
@@ -123,7 +125,7 @@ def scatter(
     updates: Array,
     axis: Any = 0,
     mode: str = "add",
-    validate_indices: bool = False,
+    validate_indices: bool | None = None,
 ) -> Array:
     """A copy of `data` with `updates` combined by `mode` into the slices at `indices` of `axis`."""
     place = _axis(axis, data.ndim)
@@ -137,7 +139,7 @@ def scatter_along_axis(
     updates: Array,
     axis: Any = 0,
     mode: str = "add",
-    validate_indices: bool = False,
+    validate_indices: bool | None = None,
 ) -> Array:
     """A copy of `data` with each of `updates` combined by `mode` at its index of `axis`.
 
@@ -151,7 +153,7 @@ def scatter_along_axis(
 
 
 def scatter_nd(
-    data: Array, indices: Array, updates: Array, mode: str = "add", validate_indices: bool = False
+    data: Array, indices: Array, updates: Array, mode: str = "add", validate_indices: bool | None = None
 ) -> Array:
     """A copy of `data` with `updates` combined by `mode` into the slices named by `indices`' last axis."""
     return _write(data, _tuples(indices, data.shape, 0, validate_indices), updates, mode)
