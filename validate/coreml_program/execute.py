@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.errors import ExecutionError, PocketrecError, UnsupportedOp
+from pocketrec.errors import ArtifactError, ExecutionError, PocketrecError, UnsupportedOp
 from pocketrec.validate.coreml_program.kernels import KERNELS
 from pocketrec.validate.coreml_program.program import Block, Constant, Function, Operation, Reference
 from pocketrec.validate.coreml_program.values import ValueType, settle, widen
@@ -94,8 +94,29 @@ class OpContext:
 
 
 def plan_function(function: Function, constants: dict[str, Any]) -> Plan:
-    """The function's plan; `constants` is filled with the values that no input changes."""
-    return _plan_block(function.block, constants, top=True)
+    """The function's plan; `constants` is filled with the values that no input changes.
+
+    Raises:
+        UnsupportedOp: names an op that has no kernel.
+        ArtifactError: names a value that is used and nowhere made.
+    """
+    plan = _plan_block(function.block, constants, top=True)
+    _check_names(plan, {*constants, *(name for name, _ in function.inputs)}, f"function {function.name!r}")
+    return plan
+
+
+def _check_names(plan: Plan, known: set[str], where: str) -> None:
+    known.update(plan.inputs)
+    for step in plan.steps:
+        for block in step.blocks:
+            _check_names(block, known, _where(step))
+        for name in _uses(step):
+            if name not in known:
+                raise ArtifactError(f"{_where(step)}: uses {name!r}, which nothing makes; pull it again")
+        known.update(name for name, _ in step.operation.outputs)
+    for name in plan.outputs:
+        if name not in known:
+            raise ArtifactError(f"{where}: gives {name!r}, which nothing makes; pull it again")
 
 
 def _plan_block(block: Block, constants: dict[str, Any], *, top: bool = False) -> Plan:
@@ -246,10 +267,10 @@ class Run:
 
     def step(self, step: Step) -> tuple[Any, ...]:
         """The op's results, each of its declared type."""
-        if step.loaded is None:
-            step.loaded = {name: _argument(each.load()) for name, each in step.constants.items()}
-        arguments = dict(step.loaded)
         try:
+            if step.loaded is None:
+                step.loaded = {name: _argument(each.load()) for name, each in step.constants.items()}
+            arguments = dict(step.loaded)
             for name, source in step.references:
                 arguments[name] = self.value(source, raw=step.raw and name == "x")
             for name, bindings in step.variadic.items():

@@ -85,12 +85,12 @@ def _model_file(package: Path) -> Path:
     try:
         table = json.loads(manifest.read_text(encoding="utf-8"))
         entry = table["itemInfoEntries"][table["rootModelIdentifier"]]["path"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ArtifactError(f"{manifest}: no readable package manifest ({reason}); pull it again") from None
     root = (package / "Data").resolve()
-    model = (root / str(entry)).resolve()
-    if not model.is_relative_to(root):
+    model = (root / str(entry).replace("\0", "")).resolve()
+    if "\0" in str(entry) or not model.is_relative_to(root):
         raise ArtifactError(f"{manifest}: the model's path {entry!r} is outside the package")
     if not model.is_file():
         raise ArtifactError(f"{model}: missing; build or pull the package again")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pocketrec.errors import ArtifactError, UnsupportedOp
-from pocketrec.validate.coreml_program.values import BITS, DTYPES, Array, ValueType, numpy_dtype
+from pocketrec.validate.coreml_program.values import BITS, DTYPES, Array, ValueType, numpy_dtype, unpack
 from pocketrec.validate.coreml_program.weights import WeightFile
 
 
@@ -100,9 +101,14 @@ class ProgramReader:
         name = ""
         for key, value in spec.attributes.items():
             if key == "name":
-                name = value.immediateValue.tensor.strings.values[0]
+                name = "".join(value.immediateValue.tensor.strings.values[:1])
             else:  # const and the constexpr ops of iOS16 keep their operands among the attributes
                 inputs[key] = (self._constant(value),)
+        if not (spec.type.isprintable() and name.isprintable()):
+            raise ArtifactError(f"{self._source}: an op is called {spec.type!r} {name!r}; pull it again")
+        constant = all(isinstance(each, Constant) for each in inputs.get("val") or (None,))
+        if spec.type == "const" and not (constant and spec.outputs):
+            raise ArtifactError(f"{self._source}: constant {name!r} has no value or no name; pull it again")
         outputs = tuple((each.name, self._type(each.type)) for each in spec.outputs)
         return Operation(
             type=spec.type,
@@ -132,9 +138,9 @@ class ProgramReader:
     def _blob_path(self, name: str) -> Path:
         if self._folder is None:
             raise ArtifactError(f"{self._source}: refers to {name}, but is no package with a weight file")
-        path = (self._folder / name.removeprefix("@model_path/")).resolve()
-        if not path.is_relative_to(self._folder.resolve()):
-            raise ArtifactError(f"{self._source}: refers to {name}, which is outside the package")
+        path = (self._folder / name.replace("\0", "").removeprefix("@model_path/")).resolve()
+        if not name.isprintable() or not path.is_relative_to(self._folder.resolve()):
+            raise ArtifactError(f"{self._source}: refers to {name!r}, which is outside the package")
         return path
 
     def _type(self, spec: Any) -> ValueType:
@@ -189,7 +195,7 @@ def _tensor(tensor: Any, kind: ValueType, source: Path) -> Any:
     if field == "strings":
         return str(values[0]) if not kind.shape else np.array(list(values), dtype=object)
     shape = tuple(size or 0 for size in kind.shape)
-    count = int(np.prod(shape, dtype=np.int64))
+    count = prod(shape)
     if field == "bytes":
         array = _from_bytes(values, kind.dtype, count)
     else:
@@ -200,9 +206,9 @@ def _tensor(tensor: Any, kind: ValueType, source: Path) -> Any:
 
 
 def _from_bytes(values: bytes, dtype: str, count: int) -> Array:
-    if dtype in BITS and len(values) < count:
-        from pocketrec.validate.coreml_program.values import unpack
-
-        return unpack(np.frombuffer(values, dtype=np.uint8), dtype, count)
+    if dtype in BITS:
+        return unpack(
+            np.frombuffer(values, dtype=np.uint8), dtype, min(count, 8 * len(values) // BITS[dtype])
+        )
     stored = numpy_dtype(dtype)
     return np.frombuffer(values[: len(values) // stored.itemsize * stored.itemsize], dtype=stored)

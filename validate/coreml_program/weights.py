@@ -8,6 +8,7 @@ Source: the MILBlob storage format, version 2, as coremltools writes it.
 from __future__ import annotations
 
 import struct
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class WeightFile:
         found, size, start = self._record(offset)
         if found != dtype and not (dtype == "bool" and found == "uint8"):
             raise self._broken(offset, f"holds {found}, the program declares {dtype}")
-        count = int(np.prod(shape, dtype=np.int64))
+        count = prod(shape)
         needed = -(-count * BITS[dtype] // 8) if dtype in BITS else count * numpy_dtype(dtype).itemsize
         if size < needed:
             raise self._broken(offset, f"holds {size} bytes, the program declares {needed}")
