@@ -120,10 +120,10 @@ class CoreMLInterpreter:
         return tuple(times)
 
     def make_state(self, function: str | None = None) -> dict[str, Any]:
-        """Fresh zero states of a function, by name."""
+        """Fresh zero states, by name, of the selected function or of another one."""
         from pocketrec.validate.coreml_program.kernels.states import State
 
-        loaded = self._load(self._known(function))
+        loaded = self._load(self._function if function is None else self._known(function))
         return {
             name: State(widen(np.zeros(tuple(size or 1 for size in kind.shape), numpy_dtype(kind.dtype))))
             for name, kind in loaded.function.inputs
@@ -179,11 +179,12 @@ class CoreMLInterpreter:
 
     def _execute(self, name: str, run: Run) -> dict[str, Array]:
         loaded = self._loaded[name]
+        given = {id(value) for value in run.values.values()}
         with np.errstate(all="ignore"):
             results = run.block(loaded.plan)
         specs = {each.name: each for each in self._package.functions[name].outputs}
         return {
-            output: _as_declared(value, specs.get(output))
+            output: _as_declared(value, specs.get(output), given)
             for output, value in zip(loaded.plan.outputs, results, strict=True)
         }
 
@@ -195,6 +196,9 @@ class CoreMLInterpreter:
         return f"float16 storage, {self._accumulation} accumulation"
 
 
-def _as_declared(value: Any, spec: TensorSpec | None) -> Array:
+def _as_declared(value: Any, spec: TensorSpec | None, given: set[int]) -> Array:
+    """The output in its declared dtype, in memory of its own: no view of an input, a state or a weight."""
     array = np.asarray(value)
-    return array.astype(spec.dtype) if spec is not None and str(array.dtype) != spec.dtype else array
+    if spec is not None and array.dtype != spec.dtype:
+        return array.astype(spec.dtype)
+    return array.copy() if array.base is not None or id(value) in given else array

@@ -82,6 +82,7 @@ class ModelProxy:
         try:
             self._interpreter = CoreMLInterpreter(path, function=function_name or None)
             self._inputs = {spec.name: spec for spec in self._interpreter.describe().inputs}
+            self._is_stateful = bool(self._interpreter.make_state())
         except PocketrecError as error:
             self._error = error
         self._load_ns = time.perf_counter_ns() - begin
@@ -111,6 +112,8 @@ class ModelProxy:
     def predict(self, data: Mapping[str, Any], state: StateProxy | None = None) -> dict[str, Any]:
         """All outputs by name; float16 ones as float32."""
         interpreter = self._ready()
+        if state is None and self._is_stateful:
+            raise InputError(f"{self._path.name}: the model has states; pass state=model.make_state()")
         inputs = {name: self._as_declared(name, value) for name, value in data.items()}
         begin = time.perf_counter_ns()
         outputs = interpreter.run(inputs, state=None if state is None else state.values)
@@ -156,6 +159,7 @@ class StateProxy:
             raise InputError(
                 f"{self._where}: state {name!r} has shape {list(given.shape)}; expected {expected}"
             )
+        # Core ML's states are float16, whatever they are given.
         holder.value = widen(given.astype(np.float16)).astype(holder.value.dtype)
 
     def _known(self, name: str) -> Any:
