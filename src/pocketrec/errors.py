@@ -3,14 +3,17 @@
     PocketrecError                       exit  what the caller does next
     ├── UsageError                        2    corrects the call or the input
     │   ├── RecipeError                   2    corrects recipe.toml
+    │   │   └── PlanError                 2    corrects the scheme of the tensor that is named
     │   ├── ContractError                 2    corrects the contract, or what was given for it
     │   ├── InputError                    2    corrects the tensors handed to a runtime
     │   ├── DataError                     2    makes the data set available
     │   └── MissingExtra                  2    installs the extra that is named
     ├── ConversionError                   3    reads which op, and what to do about it
-    │   └── Refused                       3    the model cannot be lowered; the remedy is named
+    │   ├── Refused                       3    the model cannot be lowered; the remedy is named
+    │   └── CannotCarry                   3    raises the target, or changes the tensor's scheme
     └── CheckFailed                       1    something was examined and found wrong
         ├── GateFailed                    1    reads the evidence, which was written all the same
+        ├── BudgetMissed                  1    widens the budget as the nearest plan says
         ├── ArtifactError                 1    builds or pulls the artifact again: the file is damaged
         ├── ExecutionError                1    an artifact's program did what it must not do
         └── UnsupportedOp                 1    chooses another runtime: this one lacks the op
@@ -35,6 +38,10 @@ class UsageError(PocketrecError):
 
 class RecipeError(UsageError):
     """A recipe has an unknown key, a wrong type or an impossible value."""
+
+
+class PlanError(RecipeError):
+    """A compression scheme does not fit the tensor it is planned for; names tensor, scheme and way out."""
 
 
 class ContractError(UsageError):
@@ -80,6 +87,10 @@ class Refused(ConversionError):
         super().__init__(f"{op}{place}: {reason}; {remedy}")
 
 
+class CannotCarry(ConversionError):
+    """A target has no form for a compressed tensor; names tensor, scheme and the lowest target that has."""
+
+
 class CheckFailed(PocketrecError):
     """Something was examined and found wrong."""
 
@@ -88,6 +99,10 @@ class CheckFailed(PocketrecError):
 
 class GateFailed(CheckFailed):
     """A build finished, and one of its gates failed; the evidence has been written."""
+
+
+class BudgetMissed(CheckFailed):
+    """No plan meets the budget; names the nearest one and what it would cost."""
 
 
 class ArtifactError(CheckFailed):

@@ -1,0 +1,85 @@
+"""A module and a plan to the compressed reference and its codes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pocketrec.quantize.plan import Plan
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def compress(
+    module: M, plan: Plan, *, popularity: Mapping[str, Array] | None = None
+) -> tuple[M, dict[str, QuantizedTensor]]:
+    """A copy of the module that carries the dequantized values in float32, and the codes by name.
+
+    The copy is the compressed reference: what every artifact must equal. Tied parameters have one
+    set of codes, under the first of their names; tensors that the plan leaves out are shared with
+    the original, which is not changed.
+
+    Args:
+        module: in eval mode.
+        plan: which tensors, and how.
+        popularity: how often each row of a tensor is read, by tensor name, float `[rows]`.
+
+    Raises:
+        PlanError: a pattern fits nothing, or a scheme does not fit its tensor.
+    """
+    tensors = compressible(module)
+    chosen = plan.schemes_for(tensors)
+    reads = popularity or {}
+    codes = {
+        name: scheme.quantize(name, to_array(tensors[name]), popularity=reads.get(name))
+        for name, scheme in chosen.items()
+    }
+    return with_values(module, {name: each.dequantize() for name, each in codes.items()}), codes
+
+
+def compressible(module: nn.Module) -> dict[str, Tensor]:
+    """The float tensors of a module by name, parameters first, a tied one under its first name only."""
+    found: dict[str, Tensor] = {}
+    seen: set[tuple[int, torch.Size]] = set()
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        place = (tensor.data_ptr(), tensor.shape)
+        if tensor.is_floating_point() and tensor.numel() and place not in seen:
+            seen.add(place)
+            found[name] = tensor
+    return found
+
+
+def to_array(tensor: Tensor) -> Floats:
+    """The tensor's values as a float32 array."""
+    values: Floats = tensor.detach().to("cpu", torch.float32).numpy()
+    return values
+
+
+def with_values(module: M, values: Mapping[str, Floats]) -> M:
+    """A copy with other values for the named tensors, ties kept; all other tensors are shared."""
+    tensors = dict(compressible(module))
+    new = {
+        (tensors[name].data_ptr(), tensors[name].shape): torch.from_numpy(np.ascontiguousarray(each))
+        for name, each in values.items()
+    }
+    memo: dict[int, Tensor] = {}
+    made: dict[tuple[int, torch.Size], Tensor] = {}
+    everything = (
+        *module.named_parameters(remove_duplicate=False),
+        *module.named_buffers(remove_duplicate=False),
+    )
+    for _, tensor in everything:
+        place = (tensor.data_ptr(), tensor.shape)
+        if place in new and place not in made:
+            value = new[place].to(tensor.dtype)
+            made[place] = (
+                nn.Parameter(value, requires_grad=False) if isinstance(tensor, nn.Parameter) else value
+            )
+        memo[id(tensor)] = made.get(place, tensor) if place in new else tensor
+    return copy.deepcopy(module, memo)

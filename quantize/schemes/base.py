@@ -1,0 +1,169 @@
+"""What a scheme is: it is fitted on a sample of rows, and then encodes rows, any rows, alike.
+
+    scheme.fit(sample) ──▶ Codec ── encode(rows) ──▶ Encoded ── codec.tensor(...) ──▶ QuantizedTensor
+
+`encode` keeps no state: a table cut into chunks gives the very bytes that it gives whole, so a
+table of any length can be streamed through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from pocketrec.errors import PlanError
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+
+CHUNK_ROWS = 1 << 14
+SAMPLE_ROWS = 1 << 16
+LARGEST_FLOAT16 = 65504.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """Rows of codes and what belongs to them; every array's first axis runs over the rows.
+
+    Attributes:
+        codes: `[rows, codes of a row]`.
+        scales: float16 `[rows, blocks]`, or None.
+        zero_points: of the codes' dtype, `[rows, blocks]`, or None.
+    """
+
+    codes: Array
+    scales: Array | None = None
+    zero_points: Array | None = None
+
+
+class Codec(Protocol):
+    """A fitted scheme."""
+
+    def encode(self, rows: Floats) -> Encoded:
+        """The codes of `rows`, float32 `[n, columns]`, each row for itself alone."""
+        ...
+
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+        """The tensor of that name and shape, whose rows have all been encoded."""
+        ...
+
+
+@runtime_checkable
+class Scheme(Protocol):
+    """A way to compress a tensor; a frozen dataclass whose fields are the keys of the recipe."""
+
+    scheme: ClassVar[str]
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Nothing where a tensor of that shape can be compressed so; else PlanError, with a way out."""
+        ...
+
+    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+        """The compressed tensor.
+
+        Args:
+            name: of the tensor, for messages.
+            values: float32, of any rank.
+            popularity: how often each row is read, float `[rows]`; where it is None, all rows alike.
+        """
+        ...
+
+
+@runtime_checkable
+class RowScheme(Scheme, Protocol):
+    """A scheme whose rows are encoded one by one, so that tables can be streamed through it."""
+
+    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> Codec:
+        """The codec for all rows of a tensor, from a sample of them that holds the padding row.
+
+        Args:
+            name: of the tensor, for messages.
+            sample: float32 `[rows, columns]`.
+            popularity: of the sample's rows.
+        """
+        ...
+
+
+def quantize_rows(scheme: RowScheme, name: str, values: Floats, popularity: Array | None) -> QuantizedTensor:
+    """A tensor in memory, through the same two steps that a streamed table takes."""
+    scheme.check(name, values.shape)
+    rows = values_by_row(scheme, name, values)
+    chosen = sample_of(len(rows))
+    codec = scheme.fit(name, rows[chosen], popularity=None if popularity is None else popularity[chosen])
+    parts = [codec.encode(rows[start : start + CHUNK_ROWS]) for start in range(0, len(rows), CHUNK_ROWS)]
+    return codec.tensor(name, values.shape, join(parts))
+
+
+def values_by_row(scheme: Scheme, name: str, values: Floats) -> Floats:
+    """The values as contiguous float32 `[rows, columns]`; PlanError where one is not finite."""
+    rows = np.ascontiguousarray(values, np.float32).reshape(rows_and_columns(values.shape))
+    if not np.isfinite(rows).all():
+        raise PlanError(
+            f"{name}: holds NaN or infinity, which {scheme.scheme!r} cannot encode; leave it out of the plan"
+        )
+    return rows
+
+
+def sample_of(rows: int) -> slice:
+    """Evenly spaced rows, the first (where padding is) among them; all where there are few."""
+    return slice(0, rows, max(1, -(-rows // SAMPLE_ROWS)))
+
+
+def join(parts: Sequence[Encoded]) -> Encoded:
+    """The rows of all parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    joined: dict[str, Any] = {}
+    for each in fields(Encoded):
+        arrays = [getattr(part, each.name) for part in parts]
+        joined[each.name] = None if arrays[0] is None else np.concatenate(arrays)
+    return Encoded(**joined)
+
+
+def float16_scales(name: str, scales: Array) -> Array:
+    """The scales as float16, each rounded up, so that no code has to reach beyond its range."""
+    if scales.size and float(scales.max()) > LARGEST_FLOAT16:
+        raise PlanError(
+            f"{name}: a scale of {float(scales.max()):.3g} is beyond float16; leave it out of the plan"
+        )
+    narrow = scales.astype(np.float16)
+    low = narrow.astype(np.float32) < scales
+    narrow[low] = np.nextafter(narrow[low], np.float16(np.inf))
+    return narrow
+
+
+def float16_numbers(name: str, values: Array) -> Array:
+    """The values as float16; PlanError where one is beyond it."""
+    if values.size and float(np.abs(values).max()) > LARGEST_FLOAT16:
+        raise PlanError(
+            f"{name}: {float(np.abs(values).max()):.3g} is beyond float16; leave it out of the plan"
+        )
+    return values.astype(np.float16)
+
+
+def check_block(name: str, columns: int, block_size: int) -> None:
+    """Nothing where blocks of that size fill a row; else PlanError with the sizes that do."""
+    if block_size < 1 or columns % block_size:
+        fitting = [str(each) for each in divisors(columns) if 8 <= each < columns]
+        advice = f"block_size={' or '.join(fitting[-2:])} or " if fitting else ""
+        raise PlanError(
+            f"{name}: {columns} columns do not divide into blocks of {block_size}; use {advice}"
+            'granularity="per_row"'
+        )
+
+
+def check_group(name: str, count: int, groups: int, what: str) -> None:
+    """Nothing where `count` rows or columns divide into `groups`; else PlanError with what would do."""
+    if groups < 1 or count % groups:
+        near = sorted(divisors(count), key=lambda each: (abs(each - groups), each))[:3]
+        raise PlanError(
+            f"{name}: {count} {what} do not divide into {groups} groups; use "
+            f"groups={' or '.join(str(each) for each in sorted(near))}"
+        )
+
+
+def divisors(count: int) -> list[int]:
+    """All whole numbers that divide `count`, rising."""
+    small = [each for each in range(1, int(count**0.5) + 1) if count % each == 0]
+    return sorted({*small, *(count // each for each in small)})

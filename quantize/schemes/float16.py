@@ -1,0 +1,44 @@
+"""Half precision: IEEE 754 binary16, round to nearest, ties to even."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pocketrec.quantize.schemes.base import Encoded, float16_numbers, quantize_rows
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Float16:
+    """Every number as float16, whatever the target's arithmetic is."""
+
+    scheme: ClassVar[str] = "float16"
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Nothing: any shape can be narrowed."""
+
+    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> Float16Codec:
+        """A codec without anything learnt."""
+        return Float16Codec(name=name)
+
+    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+        """The tensor in float16; popularity changes nothing."""
+        return quantize_rows(self, name, values, popularity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Float16Codec:
+    """Narrows rows."""
+
+    name: str
+
+    def encode(self, rows: Floats) -> Encoded:
+        """The rows as float16."""
+        return Encoded(codes=float16_numbers(self.name, rows))
+
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+        """The tensor of that name and shape."""
+        return QuantizedTensor(
+            name=name, scheme="float16", shape=shape, bits=16, granularity="per_element", codes=encoded.codes
+        )

@@ -1,0 +1,194 @@
+"""Linear quantization: evenly spaced levels per tensor, per row or per block of a row.
+
+    value = (code - zero_point) * scale
+
+Symmetric codes are signed and have no zero point; asymmetric codes are unsigned and their zero
+point is itself a code, so that zero, and with it a padding row, stays exactly zero.
+
+The clipping range is that of the values (`range`), or searched for the least squared error
+(`search`): symmetric by a line search over one bound, asymmetric by the greedy search of Guan et
+al. (2019), "Post-training 4-bit quantization on embedding tables", arXiv 1911.02079, which moves
+whichever end costs less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pocketrec.errors import PlanError
+from pocketrec.quantize.schemes.base import (
+    Encoded,
+    check_block,
+    float16_scales,
+    quantize_rows,
+    values_by_row,
+)
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+
+# Guan et al. take 200 steps over the range and stop after a share of them; 4 bits gain nothing below half.
+_STEPS = 48
+_LEAST_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linear:
+    """Evenly spaced levels.
+
+    Attributes:
+        bits: 4 or 8.
+        granularity: what shares a scale: the tensor, a row, or a block of a row.
+        block_size: columns in a block; for `per_block` only.
+        symmetric: signed codes around zero; else unsigned codes with a zero point.
+        clipping: `range` takes in every value; `search` clips for the least squared error.
+    """
+
+    scheme: ClassVar[str] = "linear"
+    bits: Literal[4, 8] = 8
+    granularity: Literal["per_tensor", "per_row", "per_block"] = "per_row"
+    block_size: int | None = None
+    symmetric: bool = True
+    clipping: Literal["range", "search"] = "range"
+
+    def __post_init__(self) -> None:
+        if (self.block_size is None) == (self.granularity == "per_block"):
+            raise PlanError("linear: block_size goes with granularity='per_block', and only with it")
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Nothing where blocks fill the rows of a tensor of that shape; else PlanError."""
+        if self.block_size is None:
+            return
+        if len(shape) > 2:
+            raise PlanError(f"{name}: blocks need one or two axes, it has {len(shape)}; use 'per_row'")
+        check_block(name, rows_and_columns(shape)[1], self.block_size)
+
+    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> LinearCodec:
+        """A codec without anything learnt, save for the one scale of `per_tensor`."""
+        whole = _ranges(self, sample.reshape(1, 1, -1)) if self.granularity == "per_tensor" else None
+        return LinearCodec(scheme=self, name=name, whole=whole)
+
+    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+        """The tensor with evenly spaced levels; popularity changes nothing."""
+        if self.granularity == "per_tensor":  # its range is over all values, not over a sample
+            rows = values_by_row(self, name, values)
+            codec = self.fit(name, rows)
+            return codec.tensor(name, values.shape, codec.encode(rows))
+        return quantize_rows(self, name, values, popularity)
+
+
+Ranges = tuple[Array, Array | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearCodec:
+    """Encodes rows; `whole` is the scale and zero point of the tensor where there is only one."""
+
+    scheme: Linear
+    name: str
+    whole: Ranges | None
+
+    def encode(self, rows: Floats) -> Encoded:
+        """The codes, scales and zero points of `rows`."""
+        blocked = rows.reshape(len(rows), -1, self.scheme.block_size or rows.shape[1])
+        scales, zero_points = self.whole or _ranges(self.scheme, blocked)
+        narrow = float16_scales(self.name, scales)
+        codes = _codes(self.scheme, blocked, narrow.astype(np.float32), zero_points)
+        dtype = np.int8 if self.scheme.symmetric else np.uint8
+        if self.whole is not None:
+            return Encoded(codes=codes.astype(dtype).reshape(rows.shape))
+        return Encoded(
+            codes=codes.astype(dtype).reshape(rows.shape),
+            scales=narrow,
+            zero_points=None if zero_points is None else zero_points.astype(dtype),
+        )
+
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+        """The tensor of that name and shape."""
+        scales, zero_points = encoded.scales, encoded.zero_points
+        if self.whole is not None:
+            scales = float16_scales(self.name, self.whole[0])
+            zero_points = None if self.whole[1] is None else self.whole[1].astype(np.uint8)
+        return QuantizedTensor(
+            name=name,
+            scheme=self.scheme.scheme,
+            shape=shape,
+            bits=self.scheme.bits,
+            granularity=self.scheme.granularity,
+            block_size=self.scheme.block_size or rows_and_columns(shape)[1],
+            codes=encoded.codes,
+            scales=scales,
+            zero_points=zero_points,
+        )
+
+
+def _codes(scheme: Linear, blocked: Floats, scales: Floats, zero_points: Array | None) -> Floats:
+    """The nearest codes, as float32 `[rows, blocks, block]`, for float32 scales `[rows, blocks]`."""
+    half = 1 << (scheme.bits - 1)
+    steps = blocked / np.where(scales == 0, np.float32(1), scales)[:, :, None]
+    if zero_points is None:
+        symmetric: Floats = np.clip(np.rint(steps), -half, half - 1)
+        return symmetric
+    shifted: Floats = np.clip(np.rint(steps) + zero_points[:, :, None], 0, 2 * half - 1)
+    return shifted
+
+
+def _ranges(scheme: Linear, blocked: Floats) -> Ranges:
+    """Scales, float32 `[rows, blocks]`, and zero points or None."""
+    low = np.minimum(blocked.min(axis=2), 0)
+    high = np.maximum(blocked.max(axis=2), 0)
+    if scheme.symmetric:
+        bound = np.maximum(-low, high)
+        if scheme.clipping == "search":
+            bound = _search_symmetric(scheme, blocked, bound)
+        return bound / np.float32((1 << (scheme.bits - 1)) - 1), None
+    if scheme.clipping == "search":
+        low, high = _search_greedy(scheme, blocked, low, high)
+    return _affine(scheme, low, high)
+
+
+def _affine(scheme: Linear, low: Floats, high: Floats) -> Ranges:
+    top = np.float32((1 << scheme.bits) - 1)
+    scales = (high - low) / top
+    zero_points = np.clip(np.rint(-low / np.where(scales == 0, np.float32(1), scales)), 0, top)
+    return scales, zero_points.astype(np.float32)
+
+
+def _error(scheme: Linear, blocked: Floats, scales: Floats, zero_points: Array | None) -> Floats:
+    """Squared error per block, float32 `[rows, blocks]`, with the scales as they will be stored."""
+    stored = float16_scales("", np.minimum(scales, np.float32(65504))).astype(np.float32)
+    codes = _codes(scheme, blocked, stored, zero_points)
+    shifted = codes if zero_points is None else codes - zero_points[:, :, None]
+    total: Floats = np.square(shifted * stored[:, :, None] - blocked).sum(axis=2)
+    return total
+
+
+def _search_symmetric(scheme: Linear, blocked: Floats, bound: Floats) -> Floats:
+    """The bound of least error among evenly spaced shares of the largest magnitude."""
+    top = np.float32((1 << (scheme.bits - 1)) - 1)
+    best, least = bound, _error(scheme, blocked, bound / top, None)
+    for share in np.linspace(1, _LEAST_SHARE, _STEPS, dtype=np.float32)[1:]:
+        candidate = bound * share
+        error = _error(scheme, blocked, candidate / top, None)
+        better = error < least
+        best, least = np.where(better, candidate, best), np.where(better, error, least)
+    return best
+
+
+def _search_greedy(scheme: Linear, blocked: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Both ends of least error: each step moves the end whose move leaves the smaller error."""
+    step = (high - low) * np.float32((1 - _LEAST_SHARE) / _STEPS)
+    best_low, best_high = low, high
+    least = _error(scheme, blocked, *_affine(scheme, low, high))
+    for _ in range(_STEPS):
+        raised, lowered = np.minimum(low + step, 0), np.maximum(high - step, 0)
+        from_below = _error(scheme, blocked, *_affine(scheme, raised, high))
+        from_above = _error(scheme, blocked, *_affine(scheme, low, lowered))
+        below = from_below <= from_above
+        low, high = np.where(below, raised, low), np.where(below, high, lowered)
+        error = np.where(below, from_below, from_above)
+        better = error < least
+        best_low, best_high = np.where(better, low, best_low), np.where(better, high, best_high)
+        least = np.where(better, error, least)
+    return best_low, best_high

@@ -1,0 +1,99 @@
+"""Product quantization: a row is cut into short vectors, each the nearest of a codebook's.
+
+    value[row, part] = codebook[part][code[row, part]]
+
+Jégou, Douze and Schmid (2011), "Product quantization for nearest neighbor search"; for
+recommenders RecJPQ (Petrov and Macdonald, 2024, arXiv 2312.06165), there jointly trained, here
+after training, with rows weighted by how often they are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pocketrec.errors import PlanError
+from pocketrec.quantize.schemes.base import Encoded, divisors, float16_numbers, quantize_rows
+from pocketrec.quantize.schemes.lloyd import centres_of_vectors, nearest_vector
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A codebook of vectors per part of a row.
+
+    Attributes:
+        bits: of a code.
+        width: numbers in a vector.
+        shared: one codebook for all parts; else each part has its own.
+    """
+
+    scheme: ClassVar[str] = "product"
+    bits: Literal[4, 6, 8] = 8
+    width: int = 4
+    shared: bool = False
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Nothing where vectors fill the rows of that shape; else PlanError."""
+        columns = rows_and_columns(shape)[1]
+        if len(shape) > 2:
+            raise PlanError(f"{name}: product needs one or two axes, it has {len(shape)}; use 'palette'")
+        if self.width < 2 or columns % self.width:
+            fitting = [str(each) for each in divisors(columns) if 2 <= each <= 16]
+            advice = f"use width={' or '.join(fitting)}" if fitting else "use 'palette'"
+            raise PlanError(f"{name}: {columns} columns do not divide into vectors of {self.width}; {advice}")
+
+    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> ProductCodec:
+        """The codebooks of a sample of rows."""
+        pin_zero = not sample.any(axis=1).all()
+        parts = sample.reshape(len(sample), -1, self.width)
+        pieces = [parts.reshape(-1, self.width)] if self.shared else list(parts.transpose(1, 0, 2))
+        books = []
+        for each in pieces:
+            weights = None if popularity is None else np.repeat(popularity, len(each) // len(sample))
+            books.append(centres_of_vectors(each, 1 << self.bits, weights=weights, pin_zero=pin_zero))
+        return ProductCodec(
+            scheme=self, name=name, codebooks=float16_numbers(name, np.stack(books))[None], exact=pin_zero
+        )
+
+    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+        """The tensor as codes and codebooks; rows that are read often count for more."""
+        return quantize_rows(self, name, values, popularity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductCodec:
+    """Encodes rows with fixed codebooks, float16 `[1, parts or 1, 2**bits, width]`.
+
+    `exact` says that entry 0 of every codebook is the zero vector.
+    """
+
+    scheme: Product
+    name: str
+    codebooks: Array
+    exact: bool
+
+    def encode(self, rows: Floats) -> Encoded:
+        """The numbers of the nearest vectors; a row of zeros needs a vector of zeros."""
+        if not self.exact and not rows.any(axis=1).all():
+            raise PlanError(
+                f"{self.name}: a row of zeros has no exact code, as the sample held none; sample it"
+            )
+        parts = np.ascontiguousarray(rows.reshape(len(rows), -1, self.scheme.width).transpose(1, 0, 2))
+        books = self.codebooks[0].astype(np.float32)
+        codes = [nearest_vector(part, books[min(i, len(books) - 1)])[0] for i, part in enumerate(parts)]
+        return Encoded(codes=np.stack(codes, axis=1))
+
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+        """The tensor of that name and shape."""
+        return QuantizedTensor(
+            name=name,
+            scheme=self.scheme.scheme,
+            shape=shape,
+            bits=self.scheme.bits,
+            granularity="per_tensor" if self.scheme.shared else "per_group",
+            codes=encoded.codes,
+            codebooks=self.codebooks,
+        )

@@ -1,0 +1,117 @@
+"""Scaled palettes: one codebook of shapes for the tensor, one scale per row.
+
+    value = codebook[code] * scale[row]
+
+Rows of a table differ in length far more than in distribution, so numbers divided by their row's
+scale share one small codebook well. NF4 (Dettmers et al., 2023, "QLoRA", arXiv 2305.14314) does
+the same with a fixed codebook of the normal distribution; here it is fitted by Lloyd's algorithm,
+and its entries are int8, which is what Core ML's joint palettization and scaling takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pocketrec.quantize.schemes.base import Encoded, check_block, float16_scales, quantize_rows
+from pocketrec.quantize.schemes.lloyd import centres_of_numbers, nearest_number
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+
+_TOP = 127  # the largest entry: an int8, so that a codebook of 16 entries is 16 bytes
+_ROUNDS = 4
+_SMALLEST = 2.0**-25  # half of the smallest float16: a scale below it is nearer to zero
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledPalette:
+    """A codebook of int8 numbers, and a scale per row or per block of a row.
+
+    Attributes:
+        bits: of a code.
+        block_size: columns that share a scale; the whole row where it is None.
+    """
+
+    scheme: ClassVar[str] = "scaled_palette"
+    bits: Literal[1, 2, 3, 4, 6] = 3
+    block_size: int | None = None
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Nothing where blocks fill the rows of that shape; else PlanError."""
+        columns = rows_and_columns(shape)[1]
+        check_block(name, columns, self.block_size or columns)
+
+    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> ScaledPaletteCodec:
+        """The codebook of a sample of rows, found in turns with the scales."""
+        blocked = _blocked(sample, self.block_size)
+        weights = np.ones(len(sample)) if popularity is None else popularity
+        weights = np.repeat(weights, len(blocked) // len(sample))
+        full = np.abs(blocked).max(axis=1)
+        scales = np.where(full > 0, full / _TOP, 1).astype(np.float32)
+        book = np.zeros(1 << self.bits, np.int8)
+        for _ in range(_ROUNDS):
+            # An error in a row weighs as much as the row's scale is large.
+            mass = np.repeat(weights * np.square(scales, dtype=np.float64), blocked.shape[1])
+            centres = centres_of_numbers(blocked / scales[:, None], len(book), weights=mass)
+            book = np.sort(np.clip(np.rint(centres), -_TOP, _TOP).astype(np.int8))
+            scales = _least_squares(blocked, book, scales)
+        return ScaledPaletteCodec(scheme=self, name=name, codebook=book)
+
+    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+        """The tensor as codes, one codebook and scales; rows that are read often count for more."""
+        return quantize_rows(self, name, values, popularity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledPaletteCodec:
+    """Encodes rows with a fixed codebook, int8 `[2**bits]`."""
+
+    scheme: ScaledPalette
+    name: str
+    codebook: Array
+
+    def encode(self, rows: Floats) -> Encoded:
+        """Codes, and the scales that fit them best; a row of zeros has the scale zero."""
+        blocked = _blocked(rows, self.scheme.block_size)
+        full = np.abs(blocked).max(axis=1)
+        scales = np.where(full > 0, full / _TOP, 1).astype(np.float32)
+        for _ in range(_ROUNDS):
+            scales = _least_squares(blocked, self.codebook, scales)
+        narrow = float16_scales(self.name, scales)
+        narrow[full < _TOP * _SMALLEST] = 0
+        codes = _nearest(blocked, self.codebook, narrow.astype(np.float32))
+        return Encoded(codes=codes.reshape(rows.shape), scales=narrow.reshape(len(rows), -1))
+
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+        """The tensor of that name and shape."""
+        return QuantizedTensor(
+            name=name,
+            scheme=self.scheme.scheme,
+            shape=shape,
+            bits=self.scheme.bits,
+            granularity="per_row" if self.scheme.block_size is None else "per_block",
+            block_size=self.scheme.block_size or rows_and_columns(shape)[1],
+            codes=encoded.codes,
+            scales=encoded.scales,
+            codebooks=self.codebook[None, None, :, None],
+        )
+
+
+def _blocked(rows: Floats, block_size: int | None) -> Floats:
+    return rows.reshape(-1, block_size or rows.shape[1])
+
+
+def _nearest(blocked: Floats, book: Array, scales: Floats) -> Array:
+    safe = np.where(scales == 0, np.float32(1), scales)
+    return nearest_number(blocked / safe[:, None], book.astype(np.float32))
+
+
+def _least_squares(blocked: Floats, book: Array, scales: Floats) -> Floats:
+    """The scale of each block that fits the codes of the present one best, where it is better."""
+    entries = book.astype(np.float32)[_nearest(blocked, book, scales)]
+    power = np.square(entries).sum(axis=1)
+    fitted = (entries * blocked).sum(axis=1) / np.where(power > 0, power, np.float32(1))
+    usable = (power > 0) & (fitted > 0)
+    better: Floats = np.where(usable, fitted, scales).astype(np.float32)
+    return better
