@@ -31,12 +31,11 @@ def convert(program: Any, *, precision: str = "FLOAT32", **options: Any) -> Any:
 
 
 def score_program() -> Any:
-    @mb.program(input_specs=[mb.TensorSpec((3,), dtype=types.int32)], opset_version=IOS18)
     def program(ids: Any) -> Any:
         rows = mb.gather(x=TABLE, indices=ids, axis=0, name="rows")
         return mb.matmul(x=rows, y=TABLE, transpose_y=True, name="scores")
 
-    return program
+    return mb.program(input_specs=[mb.TensorSpec((3,), dtype=types.int32)], opset_version=IOS18)(program)
 
 
 @pytest.fixture(scope="session")
