@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -102,11 +103,16 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array], *, 
         _check_one(spec, inputs[spec.name], where)
 
 
+@cache
+def _dtype_name(dtype: np.dtype[np.generic]) -> str:
+    return str(dtype)
+
+
 def _check_one(spec: TensorSpec, array: Array, where: str) -> None:
     if not isinstance(array, np.ndarray):
         kind = type(array).__name__
         raise InputError(f"{where}: input {spec.name!r} is a {kind}; expected a NumPy array {_show(spec)}")
-    if str(array.dtype) != spec.dtype:
+    if _dtype_name(array.dtype) != spec.dtype:
         raise InputError(f"{where}: input {spec.name!r} is {array.dtype}; expected {spec.dtype}")
     if spec.enumerated:
         fits = array.shape in spec.enumerated

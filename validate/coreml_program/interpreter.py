@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from pocketrec.errors import InputError, UsageError
-from pocketrec.validate.coreml_program.execute import Plan, Run, Step, plan_function
+from pocketrec.validate.coreml_program.execute import Run
 from pocketrec.validate.coreml_program.package import open_package
+from pocketrec.validate.coreml_program.plan import Folded, Plan, Step, plan_function
 from pocketrec.validate.coreml_program.program import Function
 from pocketrec.validate.coreml_program.values import Array, numpy_dtype, widen
 from pocketrec.validate.runtime import Description, TensorSpec, check_inputs
@@ -33,7 +34,7 @@ class OpTime:
 class _Loaded:
     function: Function
     plan: Plan
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, Folded] = field(default_factory=dict)
 
 
 class CoreMLInterpreter:
@@ -99,7 +100,7 @@ class CoreMLInterpreter:
         seen: dict[str, Array] = {}
 
         def watch(step: Step, results: tuple[Any, ...], _: int) -> None:
-            for (output, _kind), value in zip(step.operation.outputs, results, strict=True):
+            for (output, _), value in zip(step.operation.outputs, results, strict=True):
                 seen[output] = value
 
         run.observer = watch
@@ -149,7 +150,7 @@ class CoreMLInterpreter:
     def _load(self, name: str) -> _Loaded:
         if name not in self._loaded:
             function = self._package.reader.function(name)
-            constants: dict[str, Any] = {}
+            constants: dict[str, Folded] = {}
             self._loaded[name] = _Loaded(function, plan_function(function, constants), constants)
         return self._loaded[name]
 
@@ -173,7 +174,6 @@ class CoreMLInterpreter:
             values=values,
             constants=loaded.constants,
             accumulation=self._accumulation,
-            rng=np.random.default_rng(0),
         )
         return name, run
 
@@ -201,4 +201,5 @@ def _as_declared(value: Any, spec: TensorSpec | None, given: set[int]) -> Array:
     array = np.asarray(value)
     if spec is not None and array.dtype != spec.dtype:
         return array.astype(spec.dtype)
-    return array.copy() if array.base is not None or id(value) in given else array
+    shared = array.base is not None or not array.flags.writeable or id(value) in given
+    return array.copy() if shared else array

@@ -60,40 +60,39 @@ def widen(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-# Bit patterns of float32: the smallest normal float16, and the span up to what rounds to infinity.
-_SMALLEST = np.uint32(0x38800000)
-_SPAN = np.uint32(0x477FF000 - 0x38800000)
-_FEW = 2048  # below this many numbers NumPy's own cast is as fast
+_EXPONENT = np.uint32(0x7F800000)  # of a float32's bits: what is left is its power of two
+_SMALLEST, _LARGEST = np.float32(2.0**-14), np.float32(2.0**15)  # powers of two of float16's normal numbers
+_SHIFT = np.float32(1.5 * 2**13)
+_FEW = 256  # below this many numbers NumPy's own cast is as fast
 
 
 def round_to_float16(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Every number rounded to the nearest float16, ties to even, as float32; NumPy's cast bit for bit.
 
-    Numbers that are normal in float16 are rounded on their bits, which is several times as fast;
-    the others (zeros, subnormals, overflows, NaN) go through the cast.
+    The sum of a number and 1.5 · 2^13 times its own power of two (at least the smallest normal one)
+    has float16's step for its last bit, so float32's own addition does the rounding, subnormals
+    included. Numbers from 2^15 on, infinities and NaN among them, go through the cast.
     """
     if array.size < _FEW:
         return array.astype(np.float16).astype(np.float32)
-    array = np.ascontiguousarray(array)
-    bits = array.view(np.uint32)
-    rounded = bits >> 13
-    rounded &= 1
-    rounded += bits
-    rounded += 0xFFF
-    rounded &= 0xFFFFE000
-    distance = bits & 0x7FFFFFFF
-    distance -= _SMALLEST
-    others = np.flatnonzero(distance >= _SPAN)
-    result = rounded.view(np.float32)
-    if others.size:
-        result.reshape(-1)[others] = array.reshape(-1)[others].astype(np.float16)
-    return result
+    powers = (array.view(np.uint32) & _EXPONENT).view(np.float32)
+    large = powers >= _LARGEST if powers.max() >= _LARGEST else None
+    np.maximum(powers, _SMALLEST, out=powers)
+    powers *= _SHIFT
+    rounded = array + powers
+    rounded -= powers
+    np.copysign(rounded, array, out=rounded)  # the sum has lost the sign of what became zero
+    if large is not None:
+        rounded[large] = array[large].astype(np.float16)
+    return rounded
 
 
 def settle(value: object, dtype: str) -> Array:
     """A kernel's result as a tensor of the declared dtype: rounded to float16, wrapped to integers."""
     array = np.asarray(value)
     if dtype == "float16":
+        if array.dtype == np.float16:
+            return array.astype(np.float32)
         return round_to_float16(array if array.dtype == np.float32 else array.astype(np.float32))
     wanted = numpy_dtype(dtype) if dtype != "string" else array.dtype
     if array.dtype == wanted:

@@ -42,7 +42,7 @@ class WeightFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
+            self._bytes = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
         except (OSError, ValueError) as error:
             raise ArtifactError(
                 f"{path}: cannot be read ({error}); build or pull the package again"

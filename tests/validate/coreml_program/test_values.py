@@ -17,7 +17,7 @@ def same_bits(left: np.ndarray, right: np.ndarray) -> bool:
     return bool((equal | (np.isnan(left) & np.isnan(right))).all())
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
 @given(st.integers(0, 2**32 - 1))
 def test_rounding_to_float16_is_numpys_cast_bit_for_bit(seed: int) -> None:
     """Normal numbers, subnormals, ties, overflows and NaN round as IEEE 754 says."""
