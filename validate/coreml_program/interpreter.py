@@ -100,7 +100,7 @@ class CoreMLInterpreter:
         seen: dict[str, Array] = {}
 
         def watch(step: Step, results: tuple[Any, ...], _: int) -> None:
-            for (output, _), value in zip(step.operation.outputs, results, strict=True):
+            for (output, _kind), value in zip(step.operation.outputs, results, strict=True):
                 seen[output] = value
 
         run.observer = watch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,9 @@ def batch_norm(
 
 
 def _standardize(x: Array, axes: tuple[int, ...], epsilon: Any) -> Array:
-    centred: Array = x - x.mean(axis=axes, keepdims=True)
-    variance = np.square(centred).mean(axis=axes, keepdims=True)
+    count = np.float32(prod(x.shape[axis] for axis in axes))
+    centred: Array = x - np.add.reduce(x, axis=axes, keepdims=True) / count
+    variance = np.add.reduce(np.square(centred), axis=axes, keepdims=True) / count
     centred /= np.sqrt(variance + epsilon)
     return centred
 

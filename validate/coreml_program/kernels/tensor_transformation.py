@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 
 def _ints(values: Any) -> list[int]:
-    return [int(value) for value in np.asarray(values).reshape(-1)]
+    return [int(value) for value in np.asarray(values).reshape(-1).tolist()]
 
 
 def _axes(axes: Any, rank: int) -> list[int]:
