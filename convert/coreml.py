@@ -10,7 +10,8 @@ import torch
 
 from pocketrec.contract import Contract, Dim, Feature, Signature
 from pocketrec.convert.canonical import canonicalize
-from pocketrec.convert.capture import Capture, export_program
+from pocketrec.convert.capture import Capture
+from pocketrec.convert.export import export_program
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.errors import ContractError, ConversionError, Refused
 
@@ -24,6 +25,7 @@ def to_coreml(
     precision: str = "float16",
     minimum_deployment_target: str = "iOS17",
     flexible: Sequence[str] = (),
+    frontend: str = "export",
 ) -> Path:
     """The path of the .mlpackage written at `path`; identical bytes for identical input.
 
@@ -32,6 +34,8 @@ def to_coreml(
         path: the package's directory; it must not exist.
         precision: `float16` (scores and top-k stay float32) or `float32`.
         minimum_deployment_target: `iOS15` to `iOS18`.
+        frontend: `export` lowers the exported program; `trace` runs it once under torch.jit.trace
+            and lowers that, which knows recurrent layers that the other does not.
         flexible: dims that stay ranges. Others are fixed: a dim that leads every input at its
             smallest size (one user on a phone), lengths at their largest.
 
@@ -46,7 +50,10 @@ def to_coreml(
     program = _export_for(capture, sizes, flexible)
     _check_int32(program, capture.name)
     with quiet_converters():
-        model = _convert(capture, program, sizes, precision, minimum_deployment_target)
+        source = program if frontend == "export" else _trace(capture, sizes)
+        model = _convert(
+            capture, source, _input_types(capture, program), precision, minimum_deployment_target
+        )
         model.save(str(path))
     _check_names(model.get_spec(), signature, path)
     canonicalize(path)
@@ -81,6 +88,27 @@ def _export_for(
     return export_program(capture.module, example, dims, capture.name)
 
 
+def _trace(capture: Capture, sizes: Mapping[str, int]) -> torch.jit.ScriptModule:
+    """The rewritten module traced on inputs of these sizes."""
+    example = tuple(
+        _resized(value, feature, sizes)
+        for value, feature in zip(capture.example, capture.signature.inputs, strict=True)
+    )
+    try:
+        with torch.no_grad():
+            trace: Any = torch.jit.trace
+            traced: torch.jit.ScriptModule = trace(capture.module, example, check_trace=False)
+            return traced
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise Refused(
+            op="torch.jit.trace",
+            where="",
+            reason=f"function {capture.name}: {reason}",
+            remedy="make the forward depend on tensors only through torch operations",
+        ) from error
+
+
 def _check_int32(program: torch.export.ExportedProgram, function: str) -> None:
     """Core ML has no int64; coremltools saturates silently, which would turn hashes into others."""
     for name, tensor in (*program.state_dict.items(), *program.constants.items()):
@@ -107,8 +135,8 @@ def _check_range(value: int, name: str, function: str) -> None:
 
 def _convert(
     capture: Capture,
-    program: torch.export.ExportedProgram,
-    sizes: Mapping[str, int],
+    program: torch.export.ExportedProgram | torch.jit.ScriptModule,
+    inputs: list[Any],
     precision: str,
     minimum_deployment_target: str,
 ) -> Any:
@@ -120,7 +148,7 @@ def _convert(
     try:
         model = ct.convert(
             program,
-            inputs=_input_types(capture, program),
+            inputs=inputs,
             outputs=[
                 ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in capture.signature.outputs
             ],

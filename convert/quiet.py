@@ -10,7 +10,15 @@ from functools import partialmethod
 
 from tqdm import tqdm
 
-_NAMES = (None, "torch.onnx", "torch.export", "onnxscript", "onnx_ir", "coremltools")
+_NAMES = (
+    None,
+    "torch.onnx",
+    "torch.export",
+    "torch.fx.experimental.symbolic_shapes",
+    "onnxscript",
+    "onnx_ir",
+    "coremltools",
+)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Rewrites: torch to torch, once for all targets, each proved against what it replaces.
 
-A rewrite names the modules that it matches and what it puts there. `apply_rewrites` replaces
-them in a copy, runs every probe through both, and refuses a replacement that differs.
+Three kinds, by what they see: a `ModuleRule` replaces modules, a `FunctionRule` calls of PyTorch
+functions while the module runs, an `OpRule` ATen ops of the captured graph. A rule says what it
+matches, what it puts there and when that is exact; the tables here are all of them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from pocketrec.convert.intercept import FunctionRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRewrite
+from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.errors import Refused
 
 M = TypeVar("M", bound=nn.Module)
 
 
-class Rule(Protocol):
+class ModuleRule(Protocol):
     """A rewrite of one kind of module."""
 
     name: str
@@ -37,7 +40,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
-    """A rewrite that was applied: at which module, why, and the largest difference on the probes."""
+    """A rewrite that was applied: at which module or line, why, and the largest difference on the probes."""
 
     name: str
     where: str
@@ -46,21 +49,21 @@ class Rewrite:
     probes: int
 
 
-RULES: tuple[Rule, ...] = (EmbeddingBagRewrite(),)
+MODULE_RULES: tuple[ModuleRule, ...] = (EmbeddingBagRewrite(),)
+FUNCTION_RULES: tuple[FunctionRule, ...] = ()
+OP_RULES: tuple[OpRule, ...] = ()
 
 # A replacement sums the same float32 numbers in another order; anything more is a wrong rewrite.
 _TOLERANCE = 1e-5
 
 
-def apply_rewrites(
-    module: M, probes: Sequence[tuple[Tensor, ...]], rules: Sequence[Rule] = RULES
-) -> tuple[M, tuple[Rewrite, ...]]:
-    """A rewritten copy and what was replaced; the module itself where nothing matched.
+def replace_modules(
+    module: M, rules: Sequence[ModuleRule] = MODULE_RULES
+) -> tuple[M, list[tuple[str, ModuleRule]]]:
+    """A copy with the matching modules replaced, and what was replaced where.
 
-    Parameters are shared with the original, so that no table is held twice.
-
-    Raises:
-        Refused: a replacement differs from the original on a probe.
+    Parameters are shared with the original, so that no table is held twice; the module itself
+    comes back where nothing matched.
     """
     matched = [
         (path, each, rule)
@@ -69,44 +72,53 @@ def apply_rewrites(
         if path and rule.matches(each)
     ]
     if not matched:
-        return module, ()
-    result = _copy_sharing(module)
+        return module, []
+    result = copy_sharing(module)
     for path, each, rule in matched:
         parent, _, name = path.rpartition(".")
         setattr(result.get_submodule(parent), name, rule.replace(each))
     result.eval()
-    error = _largest_difference(module, result, probes, matched)
-    return result, tuple(
-        Rewrite(name=rule.name, where=path, reason=rule.reason, max_abs_error=error, probes=len(probes))
-        for path, _, rule in matched
-    )
+    return result, [(path, rule) for path, _, rule in matched]
 
 
-def _copy_sharing(module: M) -> M:
-    shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, dict(shared))
-
-
-def _largest_difference(
-    module: nn.Module,
-    result: nn.Module,
-    probes: Sequence[tuple[Tensor, ...]],
-    matched: Sequence[tuple[str, nn.Module, Rule]],
+def prove_same(
+    original: nn.Module, rewritten: nn.Module, probes: Sequence[tuple[Tensor, ...]], names: Sequence[str]
 ) -> float:
+    """The largest difference between the outputs of both on the probes.
+
+    Args:
+        original: returns a tuple of tensors.
+        rewritten: the same with rewrites.
+        probes: inputs of both.
+        names: of the rewrites.
+
+    Raises:
+        Refused: it is more than float noise.
+    """
     largest = 0.0
     for number, probe in enumerate(probes):
-        with torch.no_grad():
-            pairs = zip(module(*probe), result(*probe), strict=True)
+        pairs = zip(_outputs(original, probe), _outputs(rewritten, probe), strict=True)
         for expected, actual in pairs:
-            gap = (expected.double() - actual.double()).abs()
-            bound = _TOLERANCE * (1 + expected.double().abs())
-            if expected.shape != actual.shape or not bool((gap <= bound).all()):
-                path, _, rule = matched[0]
+            same = expected.shape == actual.shape
+            gap = (expected - actual).abs().nan_to_num() if same else torch.tensor([torch.inf])
+            bound = _TOLERANCE * (1 + expected.abs().nan_to_num())
+            if not same or not bool((gap <= bound).all()):
                 raise Refused(
-                    op=rule.name,
-                    where=path,
+                    op=", ".join(dict.fromkeys(names)) or "rewrite",
+                    where="",
                     reason=f"the rewrite is off by {gap.max().item():.3g} on probe {number}",
                     remedy="report it with this module; the original was not converted",
                 )
             largest = max(largest, gap.max().item() if gap.numel() else 0.0)
     return largest
+
+
+def _outputs(module: nn.Module, probe: tuple[Tensor, ...]) -> list[Tensor]:
+    with torch.no_grad():
+        return [each.double() for each in module(*(each.clone() for each in probe))]
+
+
+def copy_sharing(module: M) -> M:
+    """A deep copy that shares every parameter and buffer with the original."""
+    shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, dict(shared))

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from pocketrec.contract import Contract
+    from pocketrec.conversion import Conversion
     from pocketrec.pipeline import BuildResult
     from pocketrec.recipe import Recipe
     from pocketrec.validate.runtime import Runtime
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build", "open"]
+__all__ = ["__version__", "build", "convert_module", "open"]
 
 
 def build(
@@ -28,6 +32,40 @@ def build(
     from pocketrec.pipeline import build as run
 
     return run(recipe, out=None if out is None else Path(out), targets=targets)
+
+
+def convert_module(
+    module: nn.Module,
+    example_inputs: object,
+    out: str | Path,
+    targets: Sequence[str] = ("coreml", "onnx"),
+    contract: Contract | None = None,
+    *,
+    precision: str = "float32",
+    minimum_deployment_target: str = "iOS17",
+) -> Conversion:
+    """The artifacts of any eval-mode module, each proved equal to it; Refused where there is none.
+
+    Args:
+        module: in eval mode; it is not changed.
+        example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments.
+        out: a folder for the artifacts and the inferred contract.
+        targets: `coreml` and `onnx`.
+        contract: replaces the inferred one; its one function is `main`.
+        precision: of the Core ML program, `float32` or `float16`.
+        minimum_deployment_target: of the Core ML program, `iOS15` to `iOS18`.
+    """
+    from pocketrec.conversion import convert_module as run
+
+    return run(
+        module,
+        example_inputs,
+        out,
+        targets,
+        contract,
+        precision=precision,
+        minimum_deployment_target=minimum_deployment_target,
+    )
 
 
 def open(path: str | Path, runtime: str | None = None) -> Runtime:  # noqa: A001 - as `gzip.open`

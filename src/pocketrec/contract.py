@@ -25,14 +25,14 @@ Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "to
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _ID_KINDS = ("id", "id_sequence", "id_bag")
 # Core ML and Swift both give these words a meaning of their own.
-_RESERVED = frozenset({"description", "self", "init", "class", "default", "state"})
+RESERVED_NAMES = frozenset({"description", "self", "init", "class", "default", "state"})
 
 
 def _check_name(what: str, name: str) -> None:
-    if not _NAME.match(name) or name in _RESERVED:
+    if not _NAME.match(name) or name in RESERVED_NAMES:
         raise ContractError(
             f"{what} {name!r}: expected letters, digits and _ after a letter, and none of "
-            f"{', '.join(sorted(_RESERVED))}; rename it"
+            f"{', '.join(sorted(RESERVED_NAMES))}; rename it"
         )
 
 

@@ -173,7 +173,7 @@ def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:
 
 def _reference(prepared: Prepared, report: Progress) -> Reference:
     """The original module behind its contract, run on every probe and on all evaluation data."""
-    from pocketrec.convert.capture import ContractModule
+    from pocketrec.convert.contract_module import ContractModule
     from pocketrec.validate.evidence import examine_reference
     from pocketrec.validate.torch_runtime import TorchRuntime
 

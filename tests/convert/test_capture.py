@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.capture import ContractModule, capture
+from pocketrec.convert.capture import capture
+from pocketrec.convert.contract_module import ContractModule
 from pocketrec.errors import ContractError, Refused
 
 Probes = list[dict[str, Tensor]]
@@ -77,10 +78,15 @@ def test_a_forward_that_draws_random_numbers_is_refused() -> None:
         capture(Noisy(), dense_contract(), "main", dense_probes())
 
 
-@pytest.mark.parametrize("module", [BakedIn(), Data()])
-def test_a_forward_that_leaves_torch_or_branches_on_data_is_refused(module: nn.Module) -> None:
-    with pytest.raises(Refused, match=r"torch.export"):
-        capture(module, dense_contract(), "main", dense_probes())
+def test_a_forward_that_leaves_torch_is_refused_with_its_line() -> None:
+    with pytest.raises(Refused, match=r"\.numpy\(\) at .*test_capture.py:\d+: it takes a value .* on x out"):
+        capture(BakedIn(), dense_contract(), "main", dense_probes())
+
+
+def test_a_forward_that_branches_on_data_is_refused_with_its_line() -> None:
+    probes = [*dense_probes(), *({"x": -each["x"].abs() - 1} for each in dense_probes())]
+    with pytest.raises(Refused, match=r"\.bool\(\) at .*test_capture.py:\d+: the code branches on a value"):
+        capture(Data(), dense_contract(), "main", probes)
 
 
 def test_outputs_that_the_contract_does_not_name_are_an_error() -> None:

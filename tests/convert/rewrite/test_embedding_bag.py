@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketrec.convert.rewrite import apply_rewrites
+from pocketrec.convert.rewrite import prove_same, replace_modules
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRewrite
 from pocketrec.errors import Refused
 
@@ -30,20 +30,21 @@ def probes() -> list[tuple[Tensor, ...]]:
 @pytest.mark.parametrize("mode", ["sum", "mean", "max"])
 @pytest.mark.parametrize("padding_idx", [None, 0])
 def test_every_mode_and_padding_is_equal_on_every_probe(mode: str, padding_idx: int | None) -> None:
-    rewritten, applied = apply_rewrites(Bag(mode=mode, padding_idx=padding_idx), probes())
-    assert [each.where for each in applied] == ["bag"]
-    assert applied[0].max_abs_error <= 1e-6
+    bag = Bag(mode=mode, padding_idx=padding_idx)
+    rewritten, applied = replace_modules(bag)
+    assert [path for path, _ in applied] == ["bag"]
+    assert prove_same(bag, rewritten, probes(), []) <= 1e-6
     assert not any(isinstance(each, nn.EmbeddingBag) for each in rewritten.modules())
 
 
 def test_a_module_without_bags_is_left_as_it_is() -> None:
     module = nn.Sequential(nn.Linear(2, 2))
-    assert apply_rewrites(module, []) == (module, ())
+    assert replace_modules(module) == (module, [])
 
 
 def test_a_bag_that_renormalizes_while_it_reads_is_refused() -> None:
     with pytest.raises(Refused, match=r"max_norm changes the table while it is read"):
-        apply_rewrites(Bag(max_norm=1.0), probes())
+        replace_modules(Bag(max_norm=1.0))
 
 
 def test_the_proof_catches_a_wrong_rewrite() -> None:
@@ -53,5 +54,7 @@ def test_the_proof_catches_a_wrong_rewrite() -> None:
             replacement.mode = "sum"  # type: ignore[assignment]
             return replacement
 
-    with pytest.raises(Refused, match=r"the rewrite is off by .* on probe 0"):
-        apply_rewrites(Bag(mode="mean"), probes(), [Summing()])
+    bag = Bag(mode="mean")
+    rewritten, _ = replace_modules(bag, [Summing()])
+    with pytest.raises(Refused, match=r"embedding_bag.*: the rewrite is off by .* on probe 0"):
+        prove_same(bag, rewritten, probes(), [Summing.name])

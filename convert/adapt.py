@@ -1,0 +1,254 @@
+"""Any module behind positional tensors: nested inputs and outputs, flattened and put back together."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from pocketrec.contract import RESERVED_NAMES
+from pocketrec.errors import InputError, Refused
+
+_INT32 = (-(2**31), 2**31 - 1)
+_SYMBOLS = re.compile(r"\W+", re.ASCII)
+
+
+class FlatModule(nn.Module):
+    """A module that takes the tensors of its example in order, and returns its tensors in order.
+
+    Leaves of the example that are no tensors (numbers, strings, None) stay as they were. Tensors
+    come in the contract's dtypes and reach the module in those of the example.
+    """
+
+    def __init__(self, module: nn.Module, example: FlatExample) -> None:
+        super().__init__()
+        self.module = module
+        self._example = example
+        self.outlines: tuple[tuple[int | str, ...], ...] = ()
+
+    def raw(self, *tensors: Tensor) -> object:
+        """What the module itself returns."""
+        args, kwargs = self._example.unflatten(tensors)
+        return self.module(*args, **kwargs)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The module's output tensors, flattened; an axis that a batch of one lost is put back."""
+        values = [each for each in _leaves(self.raw(*tensors)) if isinstance(each, Tensor)]
+        if not self.outlines:
+            return tuple(values)
+        return tuple(_like(each, outline) for each, outline in zip(values, self.outlines, strict=True))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FlatExample:
+    """Example inputs as a flat list of named tensors.
+
+    Attributes:
+        tensors: in the order of torch.utils._pytree, in the contract's dtypes (int32, float32).
+        dtypes: what the module takes.
+        names: one per tensor: the parameter of `forward` and the keys that lead to it.
+    """
+
+    tensors: tuple[Tensor, ...]
+    dtypes: tuple[torch.dtype, ...]
+    names: tuple[str, ...]
+    leaves: tuple[Any, ...]
+    places: tuple[int, ...]
+    spec: pytree.TreeSpec
+
+    def unflatten(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The module's positional and keyword arguments with these tensors in their places."""
+        leaves = list(self.leaves)
+        for place, tensor, dtype in zip(self.places, tensors, self.dtypes, strict=True):
+            leaves[place] = tensor if tensor.dtype == dtype else tensor.to(dtype)
+        args, kwargs = _rebuild(pytree.tree_unflatten(leaves, self.spec))
+        return args, kwargs
+
+
+def flatten_example(module: nn.Module, example: object) -> FlatExample:
+    """The example of `module` as named tensors.
+
+    Args:
+        module: its `forward` says whether a dict is one argument or keyword arguments.
+        example: a tensor, a tuple of arguments, or a dict; nested as the module takes it.
+
+    Raises:
+        InputError: there is no tensor in it.
+        Refused: it holds integers beyond int32, or numbers that no target has.
+    """
+    args, kwargs = _arguments(module, example)
+    names = _positional_names(module, len(args))
+    pairs, spec = pytree.tree_flatten_with_path((_nodes(args), _nodes(kwargs)))
+    leaves = [leaf for _, leaf in pairs]
+    places = tuple(place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor))
+    if not places:
+        raise InputError(
+            f"{type(module).__name__}: the example has no tensor; pass a tuple or dict of tensors"
+        )
+    paths = [_path_name(pairs[place][0], names) for place in places]
+    return FlatExample(
+        tensors=tuple(_portable(leaves[place], name) for place, name in zip(places, paths, strict=True)),
+        dtypes=tuple(leaves[place].dtype for place in places),
+        names=unique_names(paths),
+        leaves=tuple(None if isinstance(leaf, Tensor) else leaf for leaf in leaves),
+        places=places,
+        spec=spec,
+    )
+
+
+def output_names(outputs: object, taken: Sequence[str]) -> tuple[str, ...]:
+    """A name for every tensor that a module returned, none of them in `taken`."""
+    pairs, _ = pytree.tree_flatten_with_path(_nodes(outputs))
+    paths = ["_".join(_key(each) for each in path) for path, leaf in pairs if isinstance(leaf, Tensor)]
+    named = [path if path and not path[0].isdigit() else f"output_{path}".rstrip("_") for path in paths]
+    return unique_names(named, taken=taken)
+
+
+def unique_names(wanted: Sequence[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
+    """The wanted names made fit for every target: letters, digits and _, each one once."""
+    used = {name.lower() for name in taken}
+    found = []
+    for each in wanted:
+        name = _SYMBOLS.sub("_", each).strip("_") or "x"
+        name = name if name[0].isalpha() else f"x_{name}"
+        base = f"{name}_value" if name in RESERVED_NAMES else name
+        name, count = base, 1
+        while name.lower() in used:
+            name, count = f"{base}_{count}", count + 1
+        used.add(name.lower())
+        found.append(name)
+    return tuple(found)
+
+
+def _arguments(module: nn.Module, example: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(example, Mapping):
+        return _mapping(module, example)
+    if isinstance(example, list):
+        return tuple(example), {}
+    return (
+        (example, {}) if isinstance(example, tuple) and not hasattr(example, "_fields") else ((example,), {})
+    )
+
+
+def _mapping(module: nn.Module, example: Mapping[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Keyword arguments where the keys are parameters of `forward`, else one argument."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    known = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+    required = {each.name for each in parameters if each.default is each.empty and each.name in known}
+    keys = {key for key in example if isinstance(key, str)}
+    anything = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    if len(keys) == len(example) and required <= keys and (keys <= known or anything):
+        return (), dict(example)
+    return (dict(example),), {}
+
+
+def _positional_names(module: nn.Module, count: int) -> list[str]:
+    names = [
+        each.name
+        for each in inspect.signature(module.forward).parameters.values()
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    return [names[place] if place < len(names) else f"input_{place}" for place in range(count)]
+
+
+def _path_name(path: tuple[Any, ...], names: Sequence[str]) -> str:
+    """The keys below the argument; the argument's own name where it is the tensor itself."""
+    where, argument, *rest = path
+    first: str = names[argument.idx] if where.idx == 0 else str(argument.key)
+    keys = [_key(each) for each in rest]
+    if not keys:
+        return first
+    # A dict of named features needs no prefix; a place in a list says nothing by itself.
+    return "_".join(keys) if not keys[0].isdigit() else "_".join([first, *keys])
+
+
+def _key(entry: Any) -> str:
+    for name in ("key", "idx", "name"):
+        if hasattr(entry, name):
+            return str(getattr(entry, name))
+    return str(entry).strip("[].'\"")
+
+
+def _portable(tensor: Tensor, name: str) -> Tensor:
+    """The tensor in int32 or float32, the dtypes that every target takes."""
+    if tensor.layout != torch.strided or tensor.is_complex():
+        raise Refused(
+            op="input",
+            where="",
+            reason=f"input {name} is {tensor.dtype}, {tensor.layout}",
+            remedy="pass dense real tensors",
+        )
+    if tensor.is_floating_point():
+        return tensor.detach().to(torch.float32).contiguous()
+    if tensor.dtype != torch.bool and tensor.numel():
+        low, high = int(tensor.min()), int(tensor.max())
+        if low < _INT32[0] or high > _INT32[1]:
+            raise Refused(
+                op="input",
+                where="",
+                reason=f"input {name} holds {low} to {high}; ids on the targets are int32",
+                remedy="hash or renumber ids before the model",
+            )
+    return tensor.detach().to(torch.int32).contiguous()
+
+
+class _Fields:
+    """A dataclass as a pytree node, which torch has for registered classes only."""
+
+    def __init__(self, kind: type[Any], values: dict[str, Any]) -> None:
+        self.kind, self.values = kind, values
+
+
+def _fields_flatten(node: _Fields) -> tuple[list[Any], Any]:
+    return list(node.values.values()), (node.kind, tuple(node.values))
+
+
+def _fields_unflatten(values: Any, context: Any) -> _Fields:
+    kind, names = context
+    return _Fields(kind, dict(zip(names, values, strict=True)))
+
+
+def _fields_with_keys(node: _Fields) -> tuple[list[tuple[Any, Any]], Any]:
+    return [(pytree.GetAttrKey(k), v) for k, v in node.values.items()], (node.kind, tuple(node.values))
+
+
+pytree.register_pytree_node(
+    _Fields, _fields_flatten, _fields_unflatten, flatten_with_keys_fn=_fields_with_keys
+)
+
+
+def _nodes(value: Any) -> Any:
+    return pytree.tree_map(_node, value)
+
+
+def _node(leaf: Any) -> Any:
+    if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+        return _Fields(
+            type(leaf), {each.name: _nodes(getattr(leaf, each.name)) for each in dataclasses.fields(leaf)}
+        )
+    return leaf
+
+
+def _rebuild(value: Any) -> Any:
+    def back(leaf: Any) -> Any:
+        return leaf.kind(**_rebuild(leaf.values)) if isinstance(leaf, _Fields) else leaf
+
+    return pytree.tree_map(back, value, is_leaf=lambda each: isinstance(each, _Fields))
+
+
+def _like(tensor: Tensor, outline: tuple[int | str, ...]) -> Tensor:
+    """The tensor; where it has fewer axes than its outline, those of a single row."""
+    if tensor.ndim == len(outline):
+        return tensor
+    return tensor.reshape([1 if isinstance(size, str) else size for size in outline])
+
+
+def _leaves(value: Any) -> list[Any]:
+    leaves: list[Any] = pytree.tree_leaves(_nodes(value))
+    return leaves

@@ -1,0 +1,67 @@
+"""One function of a module behind its contract: guarded inputs in order, outputs as a tuple."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pocketrec.contract import Contract, Signature
+from pocketrec.convert.intercept import Interception
+from pocketrec.convert.survey import Recorder
+from pocketrec.errors import ContractError
+
+_DTYPES = {"int32": torch.int32, "float32": torch.float32, "bool": torch.bool}
+
+
+class ContractModule(nn.Module):
+    """The contract made part of the graph: ids are guarded, outputs cast to what the contract says.
+
+    Attributes:
+        interception: what is replaced while the module runs; None for the module as it is.
+        recorder: told of every event while a survey runs.
+    """
+
+    def __init__(self, module: nn.Module, contract: Contract, signature: Signature) -> None:
+        super().__init__()
+        self.module = module
+        self.signature = signature
+        self.interception: Interception | None = None
+        self.recorder: Recorder | None = None
+        self._guards = [
+            (contract.guard_id(each), contract.vocabularies[each.vocabulary].size if each.vocabulary else 0)
+            for each in signature.inputs
+        ]
+        if not callable(getattr(module, signature.method, None)):
+            raise ContractError(
+                f"{type(module).__name__} has no method {signature.method!r}; correct `method`"
+            )
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The contract's outputs, in order, each of the contract's dtype."""
+        guarded = [
+            each if guard is None else torch.where(torch.logical_or(each < 0, each >= size), guard, each)
+            for each, (guard, size) in zip(inputs, self._guards, strict=True)
+        ]
+        given = self.call(*guarded)
+        outputs = given if isinstance(given, tuple | list) else (given,)
+        return tuple(
+            value if value.dtype == _DTYPES[each.dtype] else value.to(_DTYPES[each.dtype])
+            for value, each in zip(outputs, self.signature.outputs, strict=True)
+        )
+
+    def call(self, *inputs: Tensor) -> object:
+        """What the module's method gives for inputs that need no guard."""
+        method = self.signature.method
+        function = self.module if method == "forward" else getattr(self.module, method)
+        if self.interception is None:
+            return function(*inputs)
+        with self.interception.running(self.recorder):
+            return function(*inputs)
+
+    def using(self, module: nn.Module, interception: Interception) -> ContractModule:
+        """The same contract around `module`, with the interception."""
+        other = ContractModule.__new__(ContractModule)
+        nn.Module.__init__(other)
+        other.module, other.signature, other._guards = module, self.signature, self._guards
+        other.interception, other.recorder = interception, None
+        return other.eval()

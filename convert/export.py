@@ -1,0 +1,109 @@
+"""torch.export with the contract's dims, and the graph made ready for every lowering."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pocketrec.contract import Dim, Signature
+from pocketrec.convert.contract_module import ContractModule
+from pocketrec.convert.fold import fold_constants
+from pocketrec.convert.lines import line_of
+from pocketrec.convert.quiet import quiet_converters
+from pocketrec.convert.rewrite import OP_RULES
+from pocketrec.convert.rewrite.ops import lower_ops
+from pocketrec.errors import PocketrecError, Refused
+
+_REMEDY = "make the forward depend on tensor shapes and values only through torch operations"
+
+
+def export_module(
+    module: ContractModule, example: tuple[Tensor, ...], dims: Mapping[str, Dim], function: str
+) -> torch.export.ExportedProgram:
+    """The module in the dialect of torch.export, before any lowering.
+
+    `dims` are left symbolic within their bounds; other sizes are those of `example`.
+
+    Raises:
+        Refused: with the source line where torch knows it.
+    """
+    try:
+        return _export(module, example, (_dynamic(module.signature, dims),))
+    except PocketrecError:
+        raise
+    except Exception as error:
+        raise _refused(error, function) from error
+
+
+def _dynamic(signature: Signature, dims: Mapping[str, Dim]) -> tuple[dict[int, Any], ...]:
+    symbols = {
+        name: torch.export.Dim(name, min=dim.min, max=dim.max)
+        for name, dim in dims.items()
+        if dim.min < dim.max
+    }
+    return tuple(
+        {axis: symbols[size] for axis, size in enumerate(each.shape) if size in symbols}
+        for each in signature.inputs
+    )
+
+
+def _export(
+    module: torch.nn.Module, example: tuple[Tensor, ...], dynamic: Any
+) -> torch.export.ExportedProgram:
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), quiet_converters():
+            return torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def export_program(
+    module: ContractModule, example: tuple[Tensor, ...], dims: Mapping[str, Dim], function: str
+) -> torch.export.ExportedProgram:
+    """The module in the core ATen dialect, rewritten ops replaced and constants folded."""
+    exported = export_module(module, example, dims, function)
+    return lower_program(exported, module.signature, example, dims, function)
+
+
+def lower_program(
+    program: torch.export.ExportedProgram,
+    signature: Signature,
+    example: tuple[Tensor, ...],
+    dims: Mapping[str, Dim],
+    function: str,
+) -> torch.export.ExportedProgram:
+    """The program ready for the lowerings: constants folded, ops decomposed.
+
+    Raises:
+        Refused: an op has no decomposition, or the function writes to a buffer.
+    """
+    mutated = [*program.graph_signature.buffers_to_mutate.values()]
+    if mutated:
+        raise Refused(
+            op="torch.export",
+            where="",
+            reason=f"function {function} writes to the buffer {mutated[0]!r} in every call",
+            remedy="return the new state as an output and take the old one as an input",
+        )
+    try:
+        plain = program.module(check_guards=False)
+        if fold_constants(plain):
+            program = _export(plain, example, _dynamic(signature, dims))
+        with torch.no_grad(), quiet_converters():
+            return lower_ops(program, OP_RULES)
+    except PocketrecError:
+        raise
+    except Exception as error:
+        raise _refused(error, function) from error
+
+
+def _refused(error: Exception, function: str) -> Refused:
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return Refused(
+        op="torch.export", where=line_of(error), reason=f"function {function}: {line}", remedy=_REMEDY
+    )

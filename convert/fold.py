@@ -1,0 +1,146 @@
+"""Constants of a captured graph computed once: what no input changes need not be computed on the device.
+
+A graph recommender propagates its embeddings over a fixed graph; only the result must ship. Views
+of a table are left to the lowerings, which share the table's bytes, and so is what would store a
+large table a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+_VIEWS = frozenset(
+    [
+        "view",
+        "reshape",
+        "t",
+        "transpose",
+        "permute",
+        "unsqueeze",
+        "squeeze",
+        "expand",
+        "slice",
+        "select",
+        "clone",
+        "alias",
+        "detach",
+        "detach_",
+        "contiguous",
+        "lift_fresh_copy",
+        "split",
+        "split_with_sizes",
+        "unbind",
+        "getitem",
+        "to",
+        "numpy_T",
+        "flatten",
+    ]
+)
+_PRODUCTS = frozenset(["mm", "matmul", "addmm", "bmm", "linear", "einsum", "baddbmm"])
+_LARGEST_COPY = 1 << 14  # elements that may be stored beside their source
+
+
+def fold_constants(graph_module: fx.GraphModule) -> bool:
+    """True where computations on constants were replaced, in place, by buffers with their values."""
+    graph = graph_module.graph
+    constant = _constant_nodes(graph)
+    roots = [node for node in graph.nodes if node in constant and _is_worth(node, constant, graph_module)]
+    if not roots:
+        return False
+    values = _Evaluate(graph_module, constant)
+    for number, node in enumerate(roots):
+        name = f"folded_{number}"
+        graph_module.register_buffer(name, values.of(node))
+        with graph.inserting_before(node):
+            attribute = graph.get_attr(name)
+        attribute.meta = {key: node.meta[key] for key in ("val", "stack_trace") if key in node.meta}
+        node.replace_all_uses_with(attribute)
+    graph.eliminate_dead_code()
+    graph_module.delete_all_unused_submodules()
+    graph_module.recompile()
+    return True
+
+
+def _constant_nodes(graph: fx.Graph) -> set[fx.Node]:
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op == "get_attr" or (
+            node.op == "call_function"
+            and all(each in found for each in node.all_input_nodes)
+            and not _is_impure(node)
+        ):
+            found.add(node)
+    return found
+
+
+def _is_impure(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return (schema is not None and schema.is_mutable) or "assert" in str(node.target)
+
+
+def _is_worth(node: fx.Node, constant: set[fx.Node], module: fx.GraphModule) -> bool:
+    """True for a tensor that the rest of the graph uses, that is computed, and that is worth its bytes."""
+    value = node.meta.get("val")
+    if node.op == "get_attr" or not isinstance(value, Tensor) or value.is_complex():
+        return False
+    if all(user in constant for user in node.users):
+        return False
+    nodes = _closure(node)
+    names = {_op_name(each) for each in nodes if each.op == "call_function"}
+    sources = [each for each in nodes if each.op == "get_attr"]
+    if not names - _VIEWS or not sources:
+        return False
+    if names & _PRODUCTS or value.numel() <= _LARGEST_COPY:
+        return True
+    freed = sum(_numel(module, each) for each in sources if all(user in constant for user in each.users))
+    return value.numel() <= freed
+
+
+def _closure(node: fx.Node) -> set[fx.Node]:
+    found: set[fx.Node] = set()
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting.extend(each.all_input_nodes)
+    return found
+
+
+def _op_name(node: fx.Node) -> str:
+    packet = getattr(node.target, "overloadpacket", None)
+    return str(getattr(packet or node.target, "__name__", node.target))
+
+
+def _numel(module: fx.GraphModule, node: fx.Node) -> int:
+    value = _attribute(module, str(node.target))
+    return value.numel() if isinstance(value, Tensor) else 0
+
+
+def _attribute(module: torch.nn.Module, path: str) -> Any:
+    value: Any = module
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+class _Evaluate:
+    """Values of constant nodes, each computed once."""
+
+    def __init__(self, module: fx.GraphModule, constant: Iterable[fx.Node]) -> None:
+        self._interpreter = fx.Interpreter(module, garbage_collect_values=False)
+        self._constant = set(constant)
+
+    def of(self, node: fx.Node) -> Tensor:
+        needed = _closure(node)
+        environment = self._interpreter.env
+        with torch.no_grad():
+            for each in node.graph.nodes:
+                if each in needed and each not in environment:
+                    environment[each] = self._interpreter.run_node(each)
+        value: Tensor = environment[node]
+        return value.detach().clone()

@@ -1,0 +1,143 @@
+"""Rewrites of ATen ops in a captured graph: a decomposition per op, proved on what the op receives.
+
+A rule becomes an entry of the decomposition table with which the program is lowered; both targets
+see only what the rule puts there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils._pytree import tree_leaves
+
+from pocketrec.errors import Refused
+
+# A decomposition adds the same float32 numbers in another order; anything more is a wrong one.
+_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpRule:
+    """A rewrite of one ATen op.
+
+    Attributes:
+        name: of the rewrite, as the evidence shows it.
+        op: the overload, such as torch.ops.aten.bucketize.Tensor.
+        replace: called with the op's arguments; gives what the op gives, from simpler ones.
+        reason: which target lacks the op.
+    """
+
+    name: str
+    op: torch._ops.OpOverload
+    replace: Callable[..., Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedOp:
+    """A rule that applies to a program: where, and the largest difference on the probes."""
+
+    rule: OpRule
+    where: str
+    max_abs_error: float
+
+
+def lower_ops(program: torch.export.ExportedProgram, rules: Sequence[OpRule]) -> torch.export.ExportedProgram:
+    """The program in the core ATen dialect, with the rules' ops replaced."""
+    table = torch.export.default_decompositions()
+    for rule in rules:
+        table[rule.op] = rule.replace
+    lowered: torch.export.ExportedProgram = program.run_decompositions(table)
+    return lowered
+
+
+def prove_ops(
+    program: torch.export.ExportedProgram, rules: Sequence[OpRule], probes: Sequence[tuple[Tensor, ...]]
+) -> list[ProvedOp]:
+    """Every use of a rule in `program`, with op and replacement compared on all probes.
+
+    Raises:
+        Refused: a replacement differs from its op.
+    """
+    known: dict[Any, OpRule] = {rule.op: rule for rule in rules}
+    graph = program.module()
+    if not any(node.target in known for node in graph.graph.nodes):
+        return []
+    comparer = _Comparer(graph, known)
+    for probe in probes:
+        with torch.no_grad():
+            comparer.run(*probe)
+    return [
+        ProvedOp(rule=known[node.target], where=_where(node), max_abs_error=error)
+        for node, error in comparer.errors.items()
+    ]
+
+
+class _Comparer(fx.Interpreter):
+    """Runs a graph, and every op that has a rule twice: as it is and as the rule has it."""
+
+    def __init__(self, module: fx.GraphModule, rules: Mapping[Any, OpRule]) -> None:
+        super().__init__(module)
+        self._rules = rules
+        self.errors: dict[fx.Node, float] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The node's own result; what its rule gives is compared with it."""
+        rule = self._rules.get(n.target)
+        if rule is None:
+            return super().run_node(n)
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        expected = rule.op(*args, **kwargs)
+        actual = rule.replace(*args, **kwargs)
+        if actual is not NotImplemented:
+            error = _difference(expected, actual, rule, _where(n))
+            self.errors[n] = max(self.errors.get(n, 0.0), error)
+        return expected
+
+
+def _difference(expected: Any, actual: Any, rule: OpRule, where: str) -> float:
+    largest = 0.0
+    for one, two in zip(_tensors(expected), _tensors(actual), strict=True):
+        same = one.shape == two.shape and one.dtype == two.dtype
+        gap = _gap(one, two) if same else float("inf")
+        if gap > _TOLERANCE * (1 + _scale(one)):
+            raise Refused(
+                op=str(rule.op),
+                where=where,
+                reason=f"the rewrite {rule.name} is off by {gap:.3g}",
+                remedy="report it with this module; nothing was converted",
+            )
+        largest = max(largest, gap)
+    return largest
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [each for each in tree_leaves(value) if isinstance(each, Tensor)]
+
+
+def _gap(one: Tensor, two: Tensor) -> float:
+    if not one.numel():
+        return 0.0
+    if one.is_complex():
+        one, two = torch.view_as_real(one), torch.view_as_real(two)
+    left, right = one.double(), two.double()
+    same = (left == right) | (left.isnan() & right.isnan())
+    return torch.where(same, 0.0, (left - right).abs()).nan_to_num(float("inf")).max().item()
+
+
+def _scale(tensor: Tensor) -> float:
+    if not tensor.numel():
+        return 0.0
+    finite = tensor.abs().double().nan_to_num(0.0, 0.0, 0.0)
+    return finite.max().item()
+
+
+def _where(node: fx.Node) -> str:
+    """The user's `file:line` that made the node, from its stack trace."""
+    from pocketrec.convert.lines import line_in_trace
+
+    return line_in_trace(node.meta.get("stack_trace") or "")

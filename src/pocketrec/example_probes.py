@@ -1,0 +1,148 @@
+"""Probes made from one example: permuted and resampled contents, a batch of one and of several.
+
+Values are only ever moved between places where the example shows that they belong: rows, or the
+rows of one column. Ids are drawn anew only where the table that they read is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from pocketrec.contract import Contract
+
+Array = npt.NDArray[np.generic]
+Inputs = dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleProbe:
+    """One set of inputs, and how it was made."""
+
+    name: str
+    inputs: Inputs
+
+
+def probes_from_example(
+    example: Sequence[Array],
+    contract: Contract,
+    *,
+    runs: Callable[[Inputs], bool],
+    seed: int = 0,
+) -> tuple[ExampleProbe, ...]:
+    """The example and what can be made of it; probes on which the module fails are left out.
+
+    Args:
+        example: one array per input of the contract's function `main`.
+        contract: says which axis is the batch and which inputs are ids of a table.
+        runs: True where the module runs on these inputs.
+        seed: the same seed gives the same probes.
+    """
+    signature = contract.functions["main"]
+    names = [each.name for each in signature.inputs]
+    maker = _Maker(
+        example=dict(zip(names, example, strict=True)), contract=contract, rng=np.random.default_rng(seed)
+    )
+    first = ExampleProbe(name="example", inputs=maker.example)
+    return (first, *(each for each in maker.made() if runs(each.inputs)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Maker:
+    example: Inputs
+    contract: Contract
+    rng: np.random.Generator
+
+    @property
+    def _batched(self) -> frozenset[str]:
+        inputs = self.contract.functions["main"].inputs
+        return frozenset(each.name for each in inputs if each.shape and isinstance(each.shape[0], str))
+
+    def made(self) -> Iterator[ExampleProbe]:
+        if self._batched:
+            yield from self._by_rows()
+        for number in range(2):
+            yield self._probe(f"columns shuffled {number}", self._shuffled)
+        yield self._probe("values redrawn", self._redrawn)
+        if self._batched:
+            rows = self._count + 3
+            inputs = self._rows(self.rng.integers(0, self._count, rows))
+            yield ExampleProbe(
+                name=f"values redrawn, batch of {rows}", inputs=self._each(self._redrawn, inputs)
+            )
+
+    def _by_rows(self) -> Iterator[ExampleProbe]:
+        count = self._count
+        smallest = self.contract.dims["batch"].min
+        if count > 1:
+            yield ExampleProbe(name="rows permuted", inputs=self._rows(self.rng.permutation(count)))
+            yield ExampleProbe(name="rows resampled", inputs=self._rows(self.rng.integers(0, count, count)))
+        for row in sorted({0, count - 1}):
+            yield ExampleProbe(
+                name=f"batch of {smallest}, row {row}", inputs=self._rows(np.full(smallest, row))
+            )
+        several = count + 3
+        yield ExampleProbe(
+            name=f"batch of {several}", inputs=self._rows(self.rng.integers(0, count, several))
+        )
+
+    @property
+    def _count(self) -> int:
+        return len(self.example[min(self._batched)])
+
+    def _rows(self, index: npt.NDArray[np.int64]) -> Inputs:
+        return {
+            name: np.ascontiguousarray(array[index]) if name in self._batched else array
+            for name, array in self.example.items()
+        }
+
+    def _probe(self, name: str, change: Callable[[str, Array], Array]) -> ExampleProbe:
+        return ExampleProbe(name=name, inputs=self._each(change, self.example))
+
+    def _each(self, change: Callable[[str, Array], Array], inputs: Inputs) -> Inputs:
+        return {name: np.ascontiguousarray(change(name, array)) for name, array in inputs.items()}
+
+    def _shuffled(self, name: str, array: Array) -> Array:
+        """Every column in an order of its own; a single row's values in another order."""
+        if array.ndim == 0:
+            return array
+        if len(array) > 1 and name in self._batched:
+            order = self.rng.random(array.shape).argsort(axis=0)
+            return np.take_along_axis(array, order, axis=0)
+        if array.ndim > 1 and self._size(name) is not None:
+            return self.rng.permuted(array, axis=-1)
+        return array
+
+    def _redrawn(self, name: str, array: Array) -> Array:
+        """Ids drawn anew from their table, zeros and padding kept; real numbers moved a little."""
+        size = self._size(name)
+        if size is not None and size > 2:
+            drawn = self.rng.integers(1, size, array.shape)
+            padding = self.contract.vocabularies[name].padding_id or 0
+            return np.where((array == 0) | (array == padding) | (drawn == padding), array, drawn).astype(
+                array.dtype
+            )
+        if array.dtype == np.float32 and not np.array_equal(array, np.round(array.astype(np.float64))):
+            whole = _whole_columns(array)
+            noise = self.rng.normal(0.0, 0.1, array.shape).astype(np.float32)
+            moved = array.astype(np.float32) * (1 + noise)
+            return np.where(whole, array, moved).astype(np.float32)
+        return self._shuffled(name, array)
+
+    def _size(self, name: str) -> int | None:
+        known = self.contract.vocabularies.get(name)
+        return known.size if known else None
+
+
+def _whole_columns(array: Array) -> npt.NDArray[np.bool_]:
+    """True where the last axis' column holds whole numbers only: it may be an id."""
+    values = array.astype(np.float64)
+    whole = values == np.round(values)
+    if array.ndim < 2:
+        return np.full(array.shape, bool(whole.all()))
+    return np.broadcast_to(whole.all(axis=tuple(range(array.ndim - 1))), array.shape)
