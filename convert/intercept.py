@@ -207,7 +207,7 @@ def _choose(choice: Choice, name: str, args: Sequence[Any], kwargs: Mapping[str,
         chosen = tensor[tuple(places)]
         return chosen.flatten(0, 1) if choice.per_row else chosen
     mask = args[1] if len(args) > 1 else kwargs["mask"]
-    wide = torch.broadcast_tensors(tensor, mask)[0]
+    wide = tensor + torch.zeros_like(mask, dtype=tensor.dtype)
     return wide[(*(rows or (...,)), *choice.places)].reshape(-1)
 
 
