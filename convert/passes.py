@@ -13,6 +13,8 @@ from coremltools.converters.mil.mil import Block, Builder, Operation, Program, V
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
+from pocketrec.convert.masks import FLOAT16_MASKS
+
 # add_int16_cast narrows indices without looking at the table: top-k over 65,536 items and more
 # wraps, gather_nd becomes int16 whatever the size.
 UNSAFE = frozenset({"common::add_int16_cast"})
@@ -25,12 +27,16 @@ _FLOAT32_SCORES = "pocketrec::float32_scores"
 
 
 def recommender_pipeline(*, float16: bool) -> ct.PassPipeline:
-    """The default passes of coremltools without the unsafe ones; float32 scores where `float16`."""
+    """The default passes of coremltools without the unsafe ones.
+
+    Where `float16`, with float32 scores and with masks that float16 can hold.
+    """
     pipeline = ct.PassPipeline()
     pipeline.passes = [name for name in pipeline.passes if name not in UNSAFE]
     pipeline.set_options("common::const_elimination", {"skip_const_by_size": str(_LARGEST_FOLD)})
     if float16:
-        pipeline.insert_pass(pipeline.passes.index("common::add_fp16_cast"), _FLOAT32_SCORES)
+        for each in (FLOAT16_MASKS, _FLOAT32_SCORES):
+            pipeline.insert_pass(pipeline.passes.index("common::add_fp16_cast"), each)
     return pipeline
 
 
