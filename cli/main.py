@@ -19,6 +19,7 @@ from pocketrec import __version__
 from pocketrec.cli.build import build
 from pocketrec.cli.doctor import doctor
 from pocketrec.cli.inspect import inspect
+from pocketrec.cli.lint import lint
 from pocketrec.cli.run import run
 from pocketrec.cli.verify import verify
 from pocketrec.cli.zoo import zoo
@@ -73,5 +74,5 @@ def main(debug: bool) -> None:
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)
 
 
-for _command in (build, verify, inspect, run, doctor, zoo):
+for _command in (build, verify, inspect, lint, run, doctor, zoo):
     main.add_command(_command)

@@ -57,7 +57,7 @@ def artifact_bytes(path: str | Path) -> int:
 def tensor_sizes(path: str | Path) -> tuple[TensorSize, ...]:
     """The stored tensors of a .onnx file or an .mlpackage, largest first, ties by name."""
     path = Path(path)
-    found = _onnx_tensors(_load_onnx(path)) if _is_onnx(path) else _mil_tensors(load_spec(path))
+    found = _onnx_tensors(load_onnx(path)) if _is_onnx(path) else _mil_tensors(load_spec(path))
     return tuple(sorted(found, key=lambda each: (-each.size_bytes, each.name)))
 
 
@@ -74,7 +74,7 @@ def _is_onnx(path: Path) -> bool:
 
 
 def _describe_onnx(path: Path) -> ArtifactDescription:
-    model = _load_onnx(path)
+    model = load_onnx(path)
     stored = {each.name for each in model.graph.initializer}
     ops = Counter(node.op_type for node in _onnx_nodes(model.graph) if node.op_type != "Constant")
     return ArtifactDescription(
@@ -107,7 +107,8 @@ def _describe_coreml(path: Path) -> ArtifactDescription:
     )
 
 
-def _load_onnx(path: Path) -> Any:
+def load_onnx(path: Path) -> Any:
+    """The file's ModelProto without external data; ArtifactError where it is damaged."""
     try:
         import onnx
     except ModuleNotFoundError:
@@ -127,7 +128,7 @@ def _load_onnx(path: Path) -> Any:
 def _external_files(path: Path) -> set[Path]:
     names = {
         entry.value
-        for tensor in _load_onnx(path).graph.initializer
+        for tensor in load_onnx(path).graph.initializer
         for entry in tensor.external_data
         if entry.key == "location"
     }
@@ -163,7 +164,7 @@ def _onnx_tensor(tensor: Any, name: str) -> TensorSize:
     dtype = str({"float": "float32", "double": "float64"}.get(dtype, dtype))
     external = {entry.key: entry.value for entry in tensor.external_data}
     shape = tuple(tensor.dims)
-    size = int(external.get("length", 0)) or len(tensor.raw_data) or _bytes_of(dtype, shape)
+    size = int(external.get("length", 0)) or len(tensor.raw_data) or stored_bytes(dtype, shape)
     return TensorSize(name=name, dtype=dtype, shape=shape, size_bytes=size)
 
 
@@ -200,10 +201,10 @@ def _mil_value(value: Any, name: str) -> Iterator[TensorSize]:
     if dtype == "string":
         return
     shape = tuple(int(each.constant.size) for each in kind.dimensions)
-    yield TensorSize(name=name, dtype=dtype, shape=shape, size_bytes=_bytes_of(dtype, shape))
+    yield TensorSize(name=name, dtype=dtype, shape=shape, size_bytes=stored_bytes(dtype, shape))
 
 
-def _bytes_of(dtype: str, shape: tuple[int, ...]) -> int:
+def stored_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """Bytes of a tensor with packed elements; float8 and bool take one byte."""
     if dtype.startswith("float8") or dtype == "bool":
         return prod(shape)

@@ -23,7 +23,7 @@ from pocketrec.errors import (
 )
 
 HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich", "matplotlib")
-COMMANDS = ("build", "verify", "inspect", "run", "doctor", "zoo")
+COMMANDS = ("build", "verify", "inspect", "lint", "run", "doctor", "zoo")
 
 
 def raising(error: BaseException) -> click.Group:
@@ -115,6 +115,7 @@ def test_a_missing_torch_names_the_extra() -> None:
         (["build", "none.toml"], "error: none.toml: no such file; pass the path of a recipe.toml"),
         (["verify", "none"], "error: none: no such folder; pass the path of a bundle"),
         (["inspect", "none"], "error: none: expected a bundle, a .mlpackage or a .onnx file"),
+        (["lint", "none"], "error: none: expected a bundle, a .mlpackage, a .mlmodel or a .onnx file"),
         (["run", "a.onnx", "--inputs", "none.npz", "--out", "o.npz"], "error: none.npz: no such file"),
     ],
 )

@@ -1,0 +1,81 @@
+"""`pocketrec lint`: the hazards of an artifact, or of every artifact in a bundle."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pocketrec.cli.console import examples, print_json
+
+if TYPE_CHECKING:
+    from pocketrec.validate.lint import Finding
+
+_SEVERITIES = ("error", "warning", "note")
+
+
+@click.command(epilog=examples("pocketrec lint model.mlpackage", "pocketrec lint build/sasrec --json"))
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--severity",
+    type=click.Choice(_SEVERITIES),
+    default="note",
+    show_default=True,
+    help="Show nothing milder than this.",
+)
+@click.pass_context
+def lint(ctx: click.Context, path: Path, as_json: bool, severity: str) -> None:
+    """Name the hazards of PATH: a bundle, a .mlpackage, a .mlmodel or a .onnx file.
+
+    Each with its consequence and its remedy; the file may come from any converter. Exits with 1 where
+    one is an error.
+    """
+    from pocketrec.validate.lint import lint_artifact
+
+    found = {str(each): lint_artifact(each) for each in _artifacts(path)}
+    counts: Counter[str] = Counter(each.severity for findings in found.values() for each in findings)
+    shown = {
+        name: tuple(each for each in findings if _worst(each.severity) <= _worst(severity))
+        for name, findings in found.items()
+    }
+    print_json(_to_json(shown, counts)) if as_json else _print(shown, counts)
+    ctx.exit(1 if counts["error"] else 0)
+
+
+def _artifacts(path: Path) -> list[Path]:
+    """The artifacts of a bundle; any other path is one itself."""
+    from pocketrec.package.bundle import is_bundle, read_bundle
+
+    if path.suffix in (".onnx", ".mlpackage", ".mlmodel") or not is_bundle(path):
+        return [path]
+    functions = read_bundle(path).manifest.artifacts.values()
+    return [path / name for name in sorted({name for each in functions for name in each.values()})]
+
+
+def _worst(severity: str) -> int:
+    return _SEVERITIES.index(severity)
+
+
+def _to_json(found: Mapping[str, tuple[Finding, ...]], counts: Counter[str]) -> dict[str, object]:
+    return {
+        "schema": 1,
+        "artifacts": {name: [asdict(each) for each in findings] for name, findings in found.items()},
+        "counts": {each: counts[each] for each in _SEVERITIES},
+        "passed": not counts["error"],
+    }
+
+
+def _print(found: Mapping[str, tuple[Finding, ...]], counts: Counter[str]) -> None:
+    for name, findings in found.items():
+        click.echo(f"{name}{'' if findings else ': nothing found'}")
+        for each in findings:
+            click.echo(f"  {each.severity:7}  {each.rule}  {each.place}")
+            click.echo(f"           {each.message}")
+            click.echo(f"           so: {each.consequence}")
+            click.echo(f"           do: {each.remedy}")
+    click.echo(", ".join(f"{counts[each]} {each}{'' if counts[each] == 1 else 's'}" for each in _SEVERITIES))

@@ -1,0 +1,164 @@
+"""Hazards of ids and indices: integers too narrow for what they count, and floats that round them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pocketrec.validate.lint.finding import Hit, Rule
+from pocketrec.validate.lint.graph import Graph, Node, Value
+
+# The largest index that a dtype holds; for floats, the largest up to which every integer is exact.
+_LARGEST_INTEGER = {"int8": 127, "uint8": 255, "int16": 32_767, "uint16": 65_535}
+_LARGEST_EXACT = {"bfloat16": 256, "float16": 2_048, "float32": 16_777_216}
+
+_GATHERS = ("gather", "gather_nd", "gather_along_axis")
+_RANKERS = ("topk", "argsort", "reduce_argmax", "reduce_argmin")
+
+
+def _made(graph: Graph) -> Iterator[tuple[Node, str, int | None]]:
+    """Each op that makes indices: the op, the value that holds them, and how many there are."""
+    for node in graph.of_kind(*_RANKERS):
+        place = 1 if node.kind == "topk" else 0
+        if len(node.outputs) > place and node.outputs[place]:
+            yield node, node.outputs[place], graph.extent(node, default_axis=-1)
+
+
+def _read(graph: Graph) -> Iterator[tuple[Node, str, int | None]]:
+    """Each lookup: the op, the value that holds its indices, and how many rows it chooses from."""
+    for node in graph.of_kind(*_GATHERS):
+        bound = node.inputs.get("indices")
+        if bound and graph.value(bound[0]).load is None:
+            yield node, bound[0], _rows(graph, node)
+
+
+def _rows(graph: Graph, node: Node) -> int | None:
+    if node.kind != "gather_nd":
+        return graph.extent(node)
+    table, indices = graph.operand(node, "x"), graph.operand(node, "indices")
+    if table is None or indices is None or table.shape is None or not indices.shape:
+        return None
+    first = int(graph.parameter(node, "batch_dims", 0))
+    sizes = table.shape[first : first + (indices.shape[-1] or len(table.shape))]
+    return None if None in sizes or not sizes else max(size for size in sizes if size is not None)
+
+
+def _first_below(values: Iterator[Value], limits: dict[str, int], count: int) -> Value | None:
+    """The first value whose dtype cannot hold `count` indices."""
+    return next((each for each in values if limits.get(each.dtype, count) < count - 1), None)
+
+
+def narrow_top_k_indices(graph: Graph) -> Iterator[Hit]:
+    """A hit where indices that a ranking op makes are, or become, too narrow for what is ranked."""
+    for node, indices, count in _made(graph):
+        if count is None:
+            narrow = next((v for v in graph.downstream(indices) if v.dtype in _LARGEST_INTEGER), None)
+            if narrow is not None:
+                message = f"{narrow.dtype} indices over a number of items that the file does not say"
+                yield Hit(severity="warning", place=node.name, message=message)
+            continue
+        narrow = _first_below(graph.downstream(indices), _LARGEST_INTEGER, count)
+        if narrow is not None:
+            wrapped = np.asarray(count - 1).astype(narrow.dtype)
+            message = f"{narrow.dtype} indices over {count:,} items: item {count - 1:,} becomes {wrapped:,}"
+            yield Hit(severity="error", place=node.name, message=message)
+
+
+def narrow_gather_indices(graph: Graph) -> Iterator[Hit]:
+    """A hit where a lookup's indices are, or were on their way, too narrow for its table."""
+    for node, indices, rows in _read(graph):
+        if rows is None:
+            dtype = graph.value(indices).dtype
+            if dtype in _LARGEST_INTEGER:
+                message = f"{dtype} indices into a number of rows that the file does not say"
+                yield Hit(severity="warning", place=node.name, message=message)
+            continue
+        narrow = _first_below(graph.upstream(indices), _LARGEST_INTEGER, rows)
+        if narrow is not None:
+            end = _LARGEST_INTEGER[narrow.dtype]
+            message = f"{narrow.dtype} indices ({narrow.name}), which end at {end:,}, into {rows:,} rows"
+            yield Hit(severity="error", place=node.name, message=message)
+        elif node.kind == "gather_nd" and graph.value(indices).dtype in _LARGEST_INTEGER:
+            message = f"gather_nd in {graph.value(indices).dtype}: {rows:,} rows fit, and nothing checks it"
+            yield Hit(severity="note", place=node.name, message=message)
+
+
+def ids_narrowed_on_entry(graph: Graph) -> Iterator[Hit]:
+    """A hit where an id from outside loses its upper bits before a lookup that its table would fit."""
+    names = {each.name for each in graph.inputs}
+    for node, indices, rows in _read(graph):
+        path = list(graph.upstream(indices))
+        narrow = next((each for each in reversed(path) if each.dtype in _LARGEST_INTEGER), None)
+        source = next((each for each in path if each.name in names), None)
+        if narrow is None or source is None or source.dtype in _LARGEST_INTEGER:
+            continue
+        if rows is not None and _LARGEST_INTEGER[narrow.dtype] >= rows - 1:
+            message = f"input {source.name} is {source.dtype or 'wider'} and becomes {narrow.dtype}"
+            yield Hit(severity="warning", place=node.name, message=message)
+
+
+def ids_in_float(graph: Graph) -> Iterator[Hit]:
+    """A hit where an id passes through a float that does not hold every integer of its range."""
+    for node, indices, rows in _read(graph):
+        rounding = _first_below(graph.upstream(indices), _LARGEST_EXACT, rows or 0)
+        if rounding is not None:
+            yield _rounded(node, rounding, f"ids of {rows:,} rows")
+    for node, indices, count in _made(graph):
+        rounding = _first_below(graph.downstream(indices), _LARGEST_EXACT, count or 0)
+        if rounding is not None:
+            yield _rounded(node, rounding, f"indices of {count:,} items")
+
+
+def _rounded(node: Node, value: Value, what: str) -> Hit:
+    exact = _LARGEST_EXACT[value.dtype]
+    message = f"{what} pass through {value.dtype} ({value.name}), which is exact up to {exact:,}"
+    return Hit(severity="error", place=node.name, message=message)
+
+
+def index_guard_chain(graph: Graph) -> Iterator[Hit]:
+    """One hit where lookups stand behind the chain that adds the number of rows to negative ids."""
+    places = [node.name for node, indices, _ in _read(graph) if _wraps_negatives(graph, indices)]
+    if places:
+        message = f"{len(places)} of the lookups add the number of rows to a negative id first"
+        yield Hit(severity="note", place=places[0], message=message)
+
+
+def _wraps_negatives(graph: Graph, indices: str) -> bool:
+    for value in graph.upstream(indices):
+        node = graph.makers.get(value.name)
+        if node is not None and node.kind == "select":
+            condition = graph.makers.get((node.inputs.get("cond") or ("",))[0])
+            other = graph.makers.get((node.inputs.get("b") or ("",))[0])
+            if condition and other and condition.kind == "greater_equal" and other.kind == "add":
+                return bool({*condition.operands} & {*other.operands})
+    return False
+
+
+RULES = {
+    "narrow-top-k-indices": Rule(
+        check=narrow_top_k_indices,
+        consequence="items beyond the dtype's end come out as other items",
+        remedy="keep indices int32: leave common::add_int16_cast out of coremltools' passes, or cast later",
+    ),
+    "narrow-gather-indices": Rule(
+        check=narrow_gather_indices,
+        consequence="ids beyond the dtype's end read other rows of the table",
+        remedy="keep ids int32 (Core ML) or int64 (ONNX): leave common::add_int16_cast out, remove the cast",
+    ),
+    "ids-narrowed-on-entry": Rule(
+        check=ids_narrowed_on_entry,
+        consequence="an unknown id of 65,536 + n reads row n, and no check in the graph can notice",
+        remedy="check ids before the cast, or leave common::add_int16_cast out of coremltools' passes",
+    ),
+    "ids-in-float": Rule(
+        check=ids_in_float,
+        consequence="ids are rounded to neighbours, so other rows are read or other items recommended",
+        remedy="give ids an integer input of their own, or keep the ops on their way in float32 or int32",
+    ),
+    "index-guard-chain": Rule(
+        check=index_guard_chain,
+        consequence="three integer ops for each lookup that serve negative ids only, which no id space has",
+        remedy="nothing is wrong; a guard that maps unknown ids to padding makes the chain redundant",
+    ),
+}
