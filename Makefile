@@ -15,6 +15,7 @@ demo: $(STAMP)
 zoo: $(STAMP)
 	for name in sasrec two-tower dlrm; do \
 		$(BIN)/pocketrec build model_zoo/recipes/$$name.toml --out build/$$name || exit $$?; \
+		$(BIN)/pocketrec lint --severity warning build/$$name || exit $$?; \
 	done
 
 test: lint types tests

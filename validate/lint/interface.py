@@ -8,12 +8,41 @@ from collections.abc import Iterator
 from pocketrec.validate.lint.finding import Hit, Rule
 from pocketrec.validate.lint.graph import Graph, Node
 
-# Names that converters draw: a counter alone, or behind the name of an op or of nothing in particular.
+# Names that converters draw: an op's, a counter, or a counter behind a word that says nothing.
+_OPS = (
+    *(
+        "add",
+        "addmm",
+        "baddbmm",
+        "bmm",
+        "cast",
+        "cat",
+        "clone",
+        "concat",
+        "copy",
+        "div",
+        "embedding",
+        "expand",
+    ),
+    *(
+        "gather",
+        "identity",
+        "index",
+        "layer_norm",
+        "linear",
+        "matmul",
+        "mean",
+        "mm",
+        "mul",
+        "permute",
+        "relu",
+    ),
+    *("reshape", "select", "sigmoid", "slice", "softmax", "squeeze", "sub", "sum", "tanh", "to_copy", "topk"),
+    *("transpose", "unsqueeze", "view", "where"),
+)
+_WORDS = ("var", "op", "output", "getitem", "tensor", "value", "graph_output", "node")
 _DRAWN = re.compile(
-    r"(var|op|output|getitem|cast|tensor|value|linear|matmul|addmm|mm|bmm|add|sub|mul|div|view|reshape|select|"
-    r"squeeze|unsqueeze|softmax|sigmoid|relu|tanh|sum|mean|topk|permute|transpose|slice|embedding|"
-    r"index|where|concat|cat|gather|identity|graph_output|layer_norm)?[._]*\d+([._]\d+)*(_cast_fp16)?\Z"
-    r"|\w*_cast_fp16\w*\Z"
+    rf"_?({'|'.join(_OPS)})([._]*\d+)*\Z|({'|'.join(_WORDS)})?([._]*\d+)+\Z|\w*_cast_fp16\w*\Z"
 )
 _DATE = "com.github.apple.coremltools.conversion_date"
 _RANDOM = re.compile(r"random_\w+|Random\w+|Multinomial|Bernoulli")
