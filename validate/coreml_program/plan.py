@@ -25,7 +25,7 @@ _VARIADIC = frozenset({"values", "loop_vars", "elem_shape", "ref_tensors", "begi
 # Ops that take `x` as stored and read a part of it, so that a float16 table is not widened as a whole.
 _READS_PART = frozenset({"gather", "gather_along_axis", "gather_nd", "slice_by_index", "slice_by_size"})
 # Ops whose results are numbers of these inputs: float16 ones need no rounding.
-_MOVES: dict[str, tuple[str, ...]] = {
+MOVES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_READS_PART, ("x",)),
     **dict.fromkeys(("expand_dims", "reshape", "reverse", "split", "squeeze", "tile", "transpose"), ("x",)),
     **dict.fromkeys(("identity", "reduce_max", "reduce_min", "relu", "topk"), ("x",)),
@@ -240,7 +240,7 @@ def _bound(binding: Binding, constants: Mapping[str, Folded]) -> str | Folded:
 
 def _is_exact(operation: Operation, dtypes: Mapping[str, str]) -> bool:
     """True where results are numbers of the inputs, and these are of the outputs' dtype."""
-    bindings = [each for name in _MOVES.get(operation.type, ()) for each in operation.inputs.get(name, ())]
+    bindings = [each for name in MOVES.get(operation.type, ()) for each in operation.inputs.get(name, ())]
     given = {dtypes.get(each.name) if isinstance(each, Reference) else each.type.dtype for each in bindings}
     return given == {operation.outputs[0][1].dtype} if operation.outputs else False
 
