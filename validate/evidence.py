@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
 from pocketrec.evaluation import EvaluationData
 from pocketrec.recipe import Evaluate, Gates
-from pocketrec.report import RankingParity, RuntimeResult, TensorParity
+from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, TensorParity
 from pocketrec.validate.coreml_framework import RuntimeUnavailable
 from pocketrec.validate.fit import run_fitted
 from pocketrec.validate.gates import REFERENCE
@@ -23,6 +23,7 @@ from pocketrec.validate.parity import check_parity, failed_parity
 from pocketrec.validate.probes import Probe, make_probes
 from pocketrec.validate.ranking import QualityRun, compare_quality, quality_of
 from pocketrec.validate.runtime import Array, Runtime
+from pocketrec.validate.sensitivity import accumulation_sensitivity
 
 Progress = Callable[[str, int, int], None]
 Open = Callable[..., Runtime]
@@ -165,10 +166,11 @@ def examine_target(
                 parity.extend(_parity(opened.get(function), function, reference, gates))
             tell(f"{target} on {runtime}: quality", total - 1, total)
             ranking = _quality(opened, reference)
+            accumulation = _accumulation(opened, parity, reference)
         except UnsupportedOp as error:
             return _not_run(target, runtime, str(error))
         tell(f"{target} on {runtime}", total, total)
-        return _ran(target, opened, tuple(parity), ranking)
+        return replace(_ran(target, opened, tuple(parity), ranking), accumulation=accumulation)
 
 
 def _ran(
@@ -233,6 +235,23 @@ def _parity(
         function=function,
         tie_tolerance=tolerance,
     )
+
+
+def _accumulation(
+    opened: Mapping[str, Runtime], parity: Sequence[TensorParity], reference: Reference
+) -> tuple[AccumulationSensitivity, ...]:
+    """What float16 accumulation does to the functions that ran to their end."""
+    found: list[AccumulationSensitivity] = []
+    for function, runtime in opened.items():
+        if all(each.elements for each in parity if each.function == function):
+            found += accumulation_sensitivity(
+                runtime,
+                reference.contract,
+                function,
+                reference.probes[function],
+                tie_tolerance=FLOAT16_TIE_TOLERANCE,
+            )
+    return tuple(found)
 
 
 def _quality(opened: Mapping[str, Runtime], reference: Reference) -> RankingParity | None:

@@ -13,6 +13,7 @@ from pocketrec.validate.summary import (
     PARITY_HEAD,
     SummaryRow,
     notes,
+    overlap_text,
     parity_cells,
     ratio_text,
     size_text,
@@ -94,6 +95,7 @@ def _tables(evidence: Evidence) -> list[Table]:
         Table(title="Targets", head=names, rows=[astuple(row) for row in summary_rows(evidence)]),
         _gates(evidence),
         _parity(evidence),
+        _accumulation(evidence),
         _ranking(evidence),
         _latency(evidence),
         _sizes(evidence),
@@ -117,6 +119,19 @@ def _parity(evidence: Evidence) -> Table:
         for each in result.parity
     ]
     return Table(title="Parity with the reference", head=("target", "runtime", *PARITY_HEAD), rows=rows)
+
+
+def _accumulation(evidence: Evidence) -> Table:
+    rows = [
+        (result.target, result.runtime, *parity_cells(each.parity), overlap_text(each))
+        for result in evidence.results
+        for each in result.accumulation
+    ]
+    return Table(
+        title="If a device accumulates in float16: against the same artifact with float32 sums",
+        head=("target", "runtime", *PARITY_HEAD, "top-k overlap"),
+        rows=rows,
+    )
 
 
 def _ranking(evidence: Evidence) -> Table:

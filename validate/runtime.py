@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,15 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array], *, 
                 continue
             raise InputError(f"{where}: input {spec.name!r} is missing; pass {spec.dtype} {_show(spec)}")
         _check_one(spec, inputs[spec.name], where)
+
+
+@runtime_checkable
+class Accumulating(Protocol):
+    """A runtime that lets its accumulation be chosen."""
+
+    def with_accumulation(self, accumulation: Literal["float32", "float16"]) -> Runtime:
+        """The same artifact on the same engine, accumulated so."""
+        ...
 
 
 @cache

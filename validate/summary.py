@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pocketrec.report import Evidence, LatencyResult, RuntimeResult, TensorParity
+from pocketrec.report import AccumulationSensitivity, Evidence, LatencyResult, RuntimeResult, TensorParity
 from pocketrec.validate.gates import REFERENCE
 
 
@@ -140,10 +140,31 @@ def notes(evidence: Evidence) -> tuple[str, ...]:
         said.append(f"Core ML artifacts were executed by Apple's Core ML framework on {system}.")
     else:
         said.append("Core ML: not measured on Apple hardware.")
+    said += [_accumulation_note(each) for each in evidence.results if each.accumulation]
     for each in evidence.results:
         if each.status == "not_run":
             said.append(f"Not run: {each.target} on {each.runtime}: {each.reason}")
     return tuple(said)
+
+
+def _accumulation_note(result: RuntimeResult) -> str:
+    """The output that float16 accumulation moves most."""
+    broken = [each.parity for each in result.accumulation if each.parity.failure]
+    if broken:
+        worst = f"{broken[0].function}.{broken[0].output} fails: {broken[0].failure}"
+    else:
+        each = min(result.accumulation, key=lambda each: each.parity.sqnr_db)
+        ids = sum(other.parity.mismatches for other in result.accumulation)
+        overlaps = [other.top_k_overlap for other in result.accumulation if other.top_k_overlap is not None]
+        worst = f"{each.parity.function}.{each.parity.output} keeps {each.parity.sqnr_db:.1f} dB"
+        worst += f", top-k overlap {min(overlaps):.3f}" if overlaps else ""
+        worst += f", {ids} ids differ" if ids else ""
+    return f"{result.target}: if a device accumulates in float16, {worst} (against float32 accumulation)."
+
+
+def overlap_text(each: AccumulationSensitivity) -> str:
+    """The overlap, or an em dash where the output is no list."""
+    return "—" if each.top_k_overlap is None else f"{each.top_k_overlap:.3f}"
 
 
 def parity_cells(each: TensorParity) -> tuple[str, ...]:

@@ -66,6 +66,19 @@ class RankingParity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccumulationSensitivity:
+    """What accumulating in float16 does to one output, the artifact against itself with float32 sums.
+
+    Attributes:
+        parity: float16 against float32 accumulation.
+        top_k_overlap: mean share of a row's 10 best in both lists; None where the output is no such list.
+    """
+
+    parity: TensorParity
+    top_k_overlap: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyResult:
     """Milliseconds per call on this machine; `samples_ms` are the counted runs in order."""
 
@@ -92,6 +105,7 @@ class RuntimeResult:
         parity: one entry per function and output.
         ranking: None where it did not run.
         latency: per function; empty where it did not run.
+        accumulation: per function and output of a float16 artifact, where the engine offers the choice.
     """
 
     target: str
@@ -104,6 +118,7 @@ class RuntimeResult:
     parity: tuple[TensorParity, ...] = ()
     ranking: RankingParity | None = None
     latency: Mapping[str, LatencyResult] = field(default_factory=dict)
+    accumulation: tuple[AccumulationSensitivity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,10 @@ class CoreMLInterpreter:
             if kind.form == "state"
         }
 
+    def with_accumulation(self, accumulation: Accumulation) -> CoreMLInterpreter:
+        """The same function of the same package, accumulated so."""
+        return CoreMLInterpreter(self._package.path, function=self._function, accumulation=accumulation)
+
     def close(self) -> None:
         """Forget plans and unmap the weights."""
         self._loaded.clear()

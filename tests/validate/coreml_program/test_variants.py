@@ -15,13 +15,14 @@ read off the program: the ops on its longest path that compute rather than move.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import coremltools as ct
 import coremltools.optimize.coreml as cto
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
@@ -38,6 +39,7 @@ from pocketrec.validate.fit import run_fitted
 from pocketrec.validate.probes import make_probes
 from pocketrec.validate.runtime import Array
 
+Floats = npt.NDArray[np.float32]
 U16, U32 = 2.0**-11, 2.0**-24
 LONGEST_SUM = 256  # the widest layer of the three
 # One of iOS17 and two of iOS18, whose constexpr ops differ.
@@ -99,7 +101,7 @@ def weights_of(model: Any) -> dict[str, Any]:
     return found
 
 
-def nearest(parameter: Array, constants: list[Array]) -> Array:
+def nearest(parameter: Floats, constants: Sequence[Floats]) -> Floats:
     """The constant, as it is or transposed, that differs least; the parameter where the function has none."""
     shaped = [
         each
