@@ -88,10 +88,7 @@ def check_stateless(
     """Nothing where a module that has run answers like a fresh copy; else Refused."""
     pairs = zip(run(fresh, arguments), run(module, arguments), module.signature.outputs, strict=True)
     for expected, actual, output in pairs:
-        same = expected.shape == actual.shape
-        if not same or not torch.allclose(
-            expected.double(), actual.double(), rtol=1e-4, atol=1e-5, equal_nan=True
-        ):
+        if not _agree(expected, actual):
             raise Refused(
                 op=type(module.module).__name__,
                 where="",
@@ -99,6 +96,12 @@ def check_stateless(
                 "that of a fresh copy with the same inputs",
                 remedy="clear what the forward caches, or compute it from the inputs",
             )
+
+
+def _agree(expected: Tensor, actual: Tensor) -> bool:
+    if expected.shape != actual.shape:
+        return False
+    return torch.allclose(expected.double(), actual.double(), rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 def check_dependence(surveys: Sequence[Survey], signature: Signature, function: str) -> None:
@@ -147,8 +150,9 @@ def check_program(
     for number, each in enumerate(arguments):
         outputs = zip(module.signature.outputs, run(module, each), run(captured, each), strict=True)
         for output, expected, actual in outputs:
-            if not torch.allclose(expected.double(), actual.double(), rtol=1e-4, atol=1e-5, equal_nan=True):
-                gap = (expected.double() - actual.double()).abs().max().item()
+            if not _agree(expected, actual):
+                same = expected.shape == actual.shape
+                gap = (expected.double() - actual.double()).abs().max().item() if same else float("inf")
                 raise Refused(
                     op="torch.export",
                     where="",

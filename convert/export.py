@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pocketrec.contract import Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
+from pocketrec.convert.explicit import squeeze_known_axes
 from pocketrec.convert.fold import fold_constants
 from pocketrec.convert.lines import line_of
 from pocketrec.convert.quiet import quiet_converters
@@ -95,6 +96,7 @@ def lower_program(
         if fold_constants(plain):
             program = _export(plain, example, _dynamic(signature, dims))
         with torch.no_grad(), quiet_converters():
+            squeeze_known_axes(program)
             return lower_ops(program, OP_RULES)
     except PocketrecError:
         raise
