@@ -110,7 +110,8 @@ def capture(module: nn.Module, contract: Contract, function: str, probes: Sequen
         program = lower_program(exported, signature, example, contract.dims, function)
         check_program(program, rewritten, arguments, function)
     except Refused as refused:
-        raise explained(refused, surveys, signature) from refused
+        explanation = explained(refused, surveys, signature)
+        raise explanation from (refused.__cause__ if explanation is refused else refused)
     modules = [
         Rewrite(name=r.name, where=path, reason=r.reason, max_abs_error=error, probes=len(probes))
         for path, r in places

@@ -13,6 +13,7 @@ from pocketrec.convert.canonical import canonicalize
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.export import export_program
 from pocketrec.convert.quiet import quiet_converters
+from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ContractError, ConversionError, Refused
 
 _INT32 = range(-(2**31), 2**31)
@@ -163,12 +164,12 @@ def _convert(
             skip_model_load=True,
         )
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise Refused(
-            op="coremltools",
-            where="",
-            reason=f"function {capture.name}: {reason}",
-            remedy="replace the op in the module, or build this recipe for ONNX only",
+        raise refusal(
+            error,
+            capture.program,
+            converter="coremltools",
+            function=capture.name,
+            remedy="compute it from other operations in the module, or convert for ONNX only",
         ) from error
     assert model is not None
     model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract.sha256()

@@ -14,15 +14,23 @@ def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:
     `x.squeeze()` was captured for a free batch, which it keeps; run as it stands it would remove the
     batch axis of a batch of one.
     """
-    for node in program.graph.nodes:
+    for node in list(program.graph.nodes):
         if node.target is aten.squeeze.default:
-            axes = [axis for axis, size in enumerate(_shape(node.args[0])) if isinstance(size, int) and size == 1]
-            node.target = aten.squeeze.dims if axes else aten.alias.default
-            node.args = (node.args[0], axes) if axes else (node.args[0],)
+            axes = [
+                axis for axis, size in enumerate(_shape(node.args[0])) if isinstance(size, int) and size == 1
+            ]
+            node.target, node.args = aten.squeeze.dims, (node.args[0], axes)
+            if not axes:
+                _drop(node)
         elif node.target is aten.squeeze.dim and not _is_known(node.args[0], int(node.args[1])):
-            node.target = aten.alias.default
-            node.args = (node.args[0],)
+            _drop(node)
     program.graph_module.recompile()
+
+
+def _drop(node: fx.Node) -> None:
+    assert isinstance(node.args[0], fx.Node)
+    node.replace_all_uses_with(node.args[0])
+    node.graph.erase_node(node)
 
 
 def _shape(node: fx.node.Argument) -> torch.Size:

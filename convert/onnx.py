@@ -10,7 +10,8 @@ import torch
 from pocketrec.contract import Feature, Output
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.quiet import quiet_converters
-from pocketrec.errors import ConversionError, Refused
+from pocketrec.convert.unsupported import refusal
+from pocketrec.errors import ConversionError
 
 # The exporter's own default; higher opsets are reached by the version converter.
 _IR_VERSION = 10
@@ -44,12 +45,12 @@ def to_onnx(capture: Capture, path: Path, *, opset_version: int = 20) -> Path:
                 verbose=False,
             )
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise Refused(
-                op="torch.onnx",
-                where="",
-                reason=f"function {capture.name}: {reason}",
-                remedy="replace the op in the module, or register a rewrite for it",
+            raise refusal(
+                error,
+                capture.program,
+                converter="torch.onnx",
+                function=capture.name,
+                remedy="compute it from other operations in the module, or convert for Core ML only",
             ) from error
     assert exported is not None
     model = exported.model_proto

@@ -28,7 +28,8 @@ def quiet_converters() -> Iterator[None]:
     levels = [each.level for each in loggers]
     show = tqdm.__init__
     for each in loggers:
-        each.setLevel(logging.ERROR)
+        # What goes wrong is raised, and told in one line.
+        each.setLevel(logging.CRITICAL)
     tqdm.__init__ = partialmethod(show, disable=True)
     try:
         with warnings.catch_warnings():

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pocketrec.convert.intercept import FunctionRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRewrite
 from pocketrec.convert.rewrite.ops import OpRule
+from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
 from pocketrec.errors import Refused
 
 M = TypeVar("M", bound=nn.Module)
@@ -49,8 +50,8 @@ class Rewrite:
     probes: int
 
 
-MODULE_RULES: tuple[ModuleRule, ...] = (EmbeddingBagRewrite(),)
-FUNCTION_RULES: tuple[FunctionRule, ...] = ()
+MODULE_RULES: tuple[ModuleRule, ...] = (EmbeddingBagRewrite(), PaddedRecurrentRewrite())
+FUNCTION_RULES: tuple[FunctionRule, ...] = (PackRule(),)
 OP_RULES: tuple[OpRule, ...] = ()
 
 # A replacement sums the same float32 numbers in another order; anything more is a wrong rewrite.
