@@ -23,7 +23,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 def refusal(
     error: Exception, program: torch.export.ExportedProgram, *, converter: str, function: str, remedy: str
 ) -> Refused:
-    """The refusal that names the op and line on which `converter` failed; its own words where it names none."""
+    """The refusal that names op and line on which `converter` failed; its own words where it names none."""
     text = _ANSI.sub("", "\n".join(str(each) for each in _causes(error)))
     found = next((match for pattern in _PATTERNS if (match := pattern.search(text))), None)
     reason = _root(error)

@@ -83,7 +83,7 @@ def step_mask(sizes: Lengths) -> Tensor:
 
 
 class PaddedRecurrentRewrite:
-    """Matches nn.GRU, nn.LSTM and nn.RNN; tensors go the way that they went, packed sequences the padded one."""
+    """Matches nn.GRU, nn.LSTM and nn.RNN; only packed sequences go another way than before."""
 
     name = "recurrent_layer_over_padded_rows"
     reason = "a packed sequence is padded rows with a mask"
