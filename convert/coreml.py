@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import torch
 from pocketrec.contract import Contract, Dim, Feature, Signature
 from pocketrec.convert.canonical import canonicalize
 from pocketrec.convert.capture import Capture
+from pocketrec.convert.carry import Carrier
 from pocketrec.convert.export import export_program
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ContractError, ConversionError, Refused
+from pocketrec.quantize import QuantizedTensor
 
 _INT32 = range(-(2**31), 2**31)
 
@@ -27,6 +29,7 @@ def to_coreml(
     minimum_deployment_target: str = "iOS17",
     flexible: Sequence[str] = (),
     frontend: str = "export",
+    tensors: Mapping[str, QuantizedTensor] | None = None,
 ) -> Path:
     """The path of the .mlpackage written at `path`; identical bytes for identical input.
 
@@ -39,9 +42,11 @@ def to_coreml(
             and lowers that, which knows recurrent layers that the other does not.
         flexible: dims that stay ranges. Others are fixed: a dim that leads every input at its
             smallest size (one user on a phone), lengths at their largest.
+        tensors: the codes of compressed tensors by name, whose dequantized values the capture holds.
 
     Raises:
         Refused: an op has no Core ML lowering, or a 64-bit constant does not fit in int32.
+        CannotCarry: the deployment target has no form for a compressed tensor.
         ConversionError: the package lost a name of the contract.
 
     Source: coremltools.convert on the exported program, with `recommender_pipeline`.
@@ -50,15 +55,27 @@ def to_coreml(
     sizes = _sizes(capture.contract, signature, flexible)
     program = _export_for(capture, sizes, flexible)
     _check_int32(program, capture.name)
+    carrier = Carrier(tensors or {})
+    needed = carrier.used_by(program)
+    _check_targets(needed, tensors or {}, minimum_deployment_target)
     with quiet_converters():
         source = program if frontend == "export" else _trace(capture, sizes)
-        model = _convert(
-            capture, source, _input_types(capture, program), precision, minimum_deployment_target
-        )
+        inputs = _input_types(capture, program)
+        model = _convert(capture, source, inputs, precision, minimum_deployment_target, carrier)
+        carrier.check(needed, "Core ML")
         model.save(str(path))
     _check_names(model.get_spec(), signature, path)
     canonicalize(path)
     return path
+
+
+def _check_targets(
+    needed: Iterable[str], tensors: Mapping[str, QuantizedTensor], minimum_deployment_target: str
+) -> None:
+    from pocketrec.convert.constexpr import check_target
+
+    for name in sorted(needed):
+        check_target(tensors[name], minimum_deployment_target)
 
 
 def _sizes(contract: Contract, signature: Signature, flexible: Sequence[str]) -> dict[str, int]:
@@ -140,6 +157,7 @@ def _convert(
     inputs: list[Any],
     precision: str,
     minimum_deployment_target: str,
+    carrier: Carrier,
 ) -> Any:
     import coremltools as ct
 
@@ -160,7 +178,9 @@ def _convert(
                 if float16
                 else ct.precision.FLOAT32
             ),
-            pass_pipeline=recommender_pipeline(float16=float16),
+            pass_pipeline=recommender_pipeline(
+                float16=float16, carrier=carrier, minimum_deployment_target=minimum_deployment_target
+            ),
             skip_model_load=True,
         )
     except Exception as error:

@@ -1,4 +1,7 @@
-"""The pass pipeline for recommenders: coremltools' own, less what is unsafe, plus float32 scores.
+"""The pass pipeline for recommenders: coremltools' own, less what is unsafe, plus two of our own.
+
+`float32_scores` runs before the cast to float16, where the tables of the final products are still
+whole; `carry_codes` runs after all folding, where every other constant has its final form.
 
 coremltools is imported with this module, so import it inside functions.
 """
@@ -13,6 +16,8 @@ from coremltools.converters.mil.mil import Block, Builder, Operation, Program, V
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
+from pocketrec.convert.carry import Carrier
+from pocketrec.convert.constexpr import Place, constexpr
 from pocketrec.convert.masks import FLOAT16_MASKS
 
 # add_int16_cast narrows indices without looking at the table: top-k over 65,536 items and more
@@ -24,20 +29,60 @@ _LARGEST_FOLD = 1 << 14
 _PRODUCTS = frozenset({"linear", "matmul", "einsum", "conv", "gru", "lstm", "rnn"})
 _BORDERS = frozenset({"gather", "gather_nd", "gather_along_axis", "layer_norm", "batch_norm", "softmax"})
 _FLOAT32_SCORES = "pocketrec::float32_scores"
+_CARRY_CODES = "pocketrec::carry_codes"
+# The first pass after the last folding; what follows turns weights that are no constants into matmuls.
+_FOLDED = "common::merge_affine_dequantize_with_consecutive_ops"
 
 
-def recommender_pipeline(*, float16: bool) -> ct.PassPipeline:
-    """The default passes of coremltools without the unsafe ones.
+def recommender_pipeline(
+    *, float16: bool, carrier: Carrier | None = None, minimum_deployment_target: str = "iOS17"
+) -> ct.PassPipeline:
+    """The default passes of coremltools without the unsafe ones, and our own.
 
     Where `float16`, with float32 scores and with masks that float16 can hold.
+
+    Args:
+        float16: whether the program computes in float16, and its scores in float32.
+        carrier: the compressed tensors to write as codes; none where it is None.
+        minimum_deployment_target: decides in what form codes are written.
     """
     pipeline = ct.PassPipeline()
     pipeline.passes = [name for name in pipeline.passes if name not in UNSAFE]
     pipeline.set_options("common::const_elimination", {"skip_const_by_size": str(_LARGEST_FOLD)})
+    writer = Writer(carrier or Carrier({}), minimum_deployment_target)
+    pipeline.insert_pass(pipeline.passes.index(_FOLDED), _CARRY_CODES)
+    pipeline.set_options(_CARRY_CODES, {"writer": writer})
     if float16:
         for each in (FLOAT16_MASKS, _FLOAT32_SCORES):
             pipeline.insert_pass(pipeline.passes.index("common::add_fp16_cast"), each)
+        pipeline.set_options(_FLOAT32_SCORES, {"writer": writer})
     return pipeline
+
+
+class Writer:
+    """Writes compressed tensors into a block, each once, and tells the carrier.
+
+    coremltools takes options that are text or callable, so this is called with a block and a constant.
+    """
+
+    def __init__(self, carrier: Carrier, minimum_deployment_target: str) -> None:
+        self._carrier, self._target = carrier, minimum_deployment_target
+
+    def __call__(self, block: Block, value: Var) -> Var | None:
+        """The variable that replaces the constant `value` in `block`; None where nothing does."""
+        match = self._carrier(value.val)
+        if match is None:
+            return None
+        place = Place(
+            before=block.operations[0],
+            transposed=match.transposed,
+            dtype=value.val.dtype.type,
+            minimum_deployment_target=self._target,
+        )
+        with block:
+            written = constexpr(match.tensor, place)
+        self._carrier.carried.add(match.tensor.name)
+        return written
 
 
 def float16_selector() -> Callable[[Operation], bool]:
@@ -55,15 +100,25 @@ def float16_selector() -> Callable[[Operation], bool]:
             block = block.outer_op.enclosing_block
         if id(block) not in tails:
             tails[id(block)] = {id(each) for each in tail(block)}
-        if id(op) in tails[id(block)] or op.op_type == "constexpr_cast":
+        if id(op) in tails[id(block)] or op.op_type.startswith("constexpr_"):
             return False
-        return not (op.op_type == "gather" and _from_constexpr(op.x))
+        # A table in parts is joined, put in order and read as it is stored.
+        return not (op.op_type in ("gather", "concat") and _stored(_table_of(op)))
 
     return to_float16
 
 
-def _from_constexpr(value: Var) -> bool:
-    return value.op is not None and value.op.op_type == "constexpr_cast"
+def _table_of(op: Operation) -> Var:
+    return op.values[0] if op.op_type == "concat" else op.x
+
+
+def _stored(value: Var) -> bool:
+    """Whether a variable is a stored table: a constexpr, or parts of one put together."""
+    if value.op is None:
+        return False
+    if value.op.op_type in ("gather", "concat"):
+        return _stored(_table_of(value.op))
+    return bool(value.op.op_type.startswith("constexpr_"))
 
 
 def tail(block: Block) -> list[Operation]:
@@ -90,16 +145,56 @@ class float32_scores(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - t
     """Store the tables of the final products as float16, and multiply in float32.
 
     A table that a gather shares with the product (tied embeddings) is stored once: both read the
-    same constexpr_cast.
+    same constexpr_cast. A compressed table becomes its codes here, for the same reason.
     """
+
+    writer = Writer(Carrier({}), "iOS17")  # an option has to be there to be set
 
     def apply(self, prog: Program) -> None:
         """Rewrites every function of `prog` in place."""
         for function in prog.functions.values():
-            _share_tables(function)
+            _share_tables(function, self.writer)
 
 
-def _share_tables(block: Block) -> None:
+@register_pass(namespace="pocketrec")
+class carry_codes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+    """Write every constant that is a compressed tensor as its codes.
+
+    Constants that are too large to have been folded are narrowed to float16 here, where the
+    program reads them so.
+    """
+
+    writer = Writer(Carrier({}), "iOS17")  # an option has to be there to be set
+
+    def apply(self, prog: Program) -> None:
+        """Rewrites every function of `prog` in place."""
+        for function in prog.functions.values():
+            _narrow_constants(function)
+            for op in list(function.operations):
+                if op.op_type == "const":
+                    _replace(function, op.outputs[0], self.writer(function, op.outputs[0]))
+
+
+def _replace(block: Block, old: Var, new: Var | None) -> None:
+    if new is not None:
+        block.replace_uses_of_var_after_op(
+            anchor_op=new.op, old_var=old, new_var=new, no_check_var_types=True, force_replace=True
+        )
+
+
+def _narrow_constants(block: Block) -> None:
+    for op in list(block.operations):
+        if op.op_type != "cast" or op.dtype.val != "fp16":
+            continue
+        source = op.x.op
+        if source is not None and source.op_type == "const" and op.x.val.dtype == np.float32:
+            with block:
+                narrow = Builder.const(val=op.x.val.astype(np.float16), before_op=op, name=op.outputs[0].name)
+            _replace(block, op.outputs[0], narrow)
+            block.remove_ops([op])
+
+
+def _share_tables(block: Block, writer: Writer) -> None:
     tables: dict[int, Var] = {}
     for op in tail(block):
         if op.op_type in _PRODUCTS:
@@ -107,6 +202,10 @@ def _share_tables(block: Block) -> None:
                 if _is_table(value):
                     tables[id(value)] = value
     for value in tables.values():
+        written = writer(block, value)
+        if written is not None:
+            _replace(block, value, written)
+            continue
         with block:
             narrow = Builder.constexpr_cast(
                 source_val=np.asarray(value.val).astype(np.float16),
