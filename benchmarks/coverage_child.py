@@ -1,0 +1,247 @@
+"""What runs in a child process: one model is built, converted and checked against itself.
+
+The check knows nothing of the conversion's own parity: it draws inputs that the conversion has not
+seen, runs the original module and each artifact on them, and compares output by output.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from coverage_models import Built, Model
+from torch import Generator, Tensor
+from torch.utils import _pytree
+
+RTOL, ATOL = 1e-3, 1e-4
+FLOAT16_RTOL, FLOAT16_ATOL = 2e-2, 1e-2  # the second of the output's largest magnitude
+
+Run = Callable[[Sequence[Tensor]], list[np.ndarray[Any, Any]]]
+
+
+def limit_memory(gib: float) -> None:
+    """Nothing; from here on an allocation beyond `gib` fails instead of driving the machine to swap."""
+    size = int(gib * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def tensors(tree: Any) -> list[Tensor]:
+    """The tensor leaves in the order of flattening."""
+    return [each for each in _pytree.tree_leaves(tree) if isinstance(each, Tensor)]
+
+
+def reference(module: torch.nn.Module, inputs: tuple[Any, ...]) -> list[np.ndarray[Any, Any]]:
+    """The original's outputs; inputs are cloned, since some models write into them."""
+    cloned = _pytree.tree_map(lambda each: each.clone() if isinstance(each, Tensor) else each, inputs)
+    with torch.no_grad():
+        return [each.detach().cpu().numpy().copy() for each in tensors(module(*cloned))]
+
+
+def probes(built: Built) -> dict[str, tuple[Any, ...]]:
+    """Inputs that the conversion has not seen: other contents, rows in another order, batch 1 and 7."""
+    example = built.draw(Generator().manual_seed(1), built.batch)
+    found = {
+        f"resampled {seed}": built.draw(Generator().manual_seed(seed), built.batch) for seed in (11, 12, 13)
+    }
+    if built.batched:
+        order = torch.randperm(built.batch, generator=Generator().manual_seed(5))
+        found["permuted"] = _pytree.tree_map(
+            lambda each: (
+                each[order] if isinstance(each, Tensor) and each.ndim and len(each) == len(order) else each
+            ),
+            example,
+        )
+        found["batch 1"] = built.draw(Generator().manual_seed(21), 1)
+        found["batch 7"] = built.draw(Generator().manual_seed(22), 7)
+    return found
+
+
+def behaviour(built: Built) -> dict[str, Any]:
+    """Facts about the original: whether it draws random numbers, is constant, or fails at a batch of 1."""
+    example = built.draw(Generator().manual_seed(1), built.batch)
+    torch.manual_seed(0)
+    first = reference(built.module, example)
+    torch.manual_seed(99)
+    again = reference(built.module, example)
+    other = reference(built.module, built.draw(Generator().manual_seed(11), built.batch))
+    same = len(first) == len(again) and all(_same(a, b) for a, b in zip(first, again, strict=True))
+    constant = len(first) == len(other) and all(_same(a, b) for a, b in zip(first, other, strict=True))
+    return {
+        "deterministic": same,
+        "constant": constant,
+        "nan": any(np.isnan(each).any() for each in first if each.dtype.kind == "f"),
+        "outputs": len(first),
+    }
+
+
+def _same(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+def compare(
+    expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any], *, float16: bool
+) -> tuple[str, float]:
+    """Why they differ, or an empty string, and the largest difference."""
+    actual = np.asarray(actual)
+    if actual.shape != expected.shape:
+        return f"shape {list(actual.shape)}, expected {list(expected.shape)}", float("inf")
+    if expected.dtype.kind not in "fc":
+        wrong = int((expected.astype(np.int64) != actual.astype(np.int64)).sum())
+        return (f"{wrong} of {expected.size} integers differ" if wrong else ""), float(wrong)
+    left, right = expected.astype(np.float64), actual.astype(np.float64)
+    rtol, atol = RTOL, ATOL
+    if float16:
+        finite = np.abs(left[np.isfinite(left)])
+        rtol, atol = FLOAT16_RTOL, FLOAT16_ATOL * float(finite.max(initial=1e-3))
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(left - right)
+    worst = float(np.nanmax(gap)) if gap.size and not np.isnan(gap).all() else 0.0
+    if np.allclose(right, left, rtol=rtol, atol=atol, equal_nan=True):
+        return "", worst
+    bad = int((~np.isclose(right, left, rtol=rtol, atol=atol, equal_nan=True)).sum())
+    return f"{bad} of {left.size} values differ, by up to {worst:.3g}", worst
+
+
+def check(built: Built, run: Run, accepts: Callable[[Sequence[Tensor]], bool], *, float16: bool) -> dict[str, Any]:
+    """`equal` or `wrong`, why, the worst difference, and which batches the artifact does not take."""
+    worst, fixed, compared = 0.0, [], 0
+    for name, inputs in probes(built).items():
+        try:
+            expected = reference(built.module, inputs)
+        except Exception as error:
+            if name.startswith("batch"):
+                fixed.append(f"{name}: the original fails ({type(error).__name__})")
+                continue
+            raise
+        flat = tensors(inputs)
+        if name.startswith("batch") and not accepts(flat):
+            fixed.append(f"{name}: not accepted")
+            continue
+        actual = run(flat)
+        if len(actual) != len(expected):
+            return {"status": "wrong", "detail": f"{len(actual)} outputs, expected {len(expected)}"}
+        for index, (left, right) in enumerate(zip(expected, actual, strict=True)):
+            reason, gap = compare(left, right, float16=float16)
+            if reason:
+                return {"status": "wrong", "detail": f"{name}, output {index}: {reason}"}
+            worst = max(worst, gap)
+        compared += 1
+    if not compared:
+        return {"status": "wrong", "detail": "nothing was compared"}
+    return {"status": "equal", "detail": "; ".join(fixed), "worst": worst, "fixed": bool(fixed)}
+
+
+def open_run(
+    path: Path, names: Sequence[str], outputs: Sequence[str]
+) -> tuple[Run, Callable[[Sequence[Tensor]], bool], bool]:
+    """How an artifact runs on flattened inputs, whether it takes their shapes, and whether it is float16."""
+    import pocketrec
+
+    runtime = pocketrec.open(path)
+    described = runtime.describe()
+    specs = {each.name: each for each in described.inputs}
+
+    def feeds(flat: Sequence[Tensor]) -> dict[str, np.ndarray[Any, Any]]:
+        if len(flat) != len(names):
+            raise AssertionError(f"{len(names)} input names for {len(flat)} flattened inputs")
+        return {
+            name: np.ascontiguousarray(value.numpy()).astype(specs[name].dtype)
+            for name, value in zip(names, flat, strict=True)
+            if name in specs
+        }
+
+    def accepts(flat: Sequence[Tensor]) -> bool:
+        return all(
+            specs[name].shape[0] in (None, array.shape[0]) and _within(specs[name], array.shape)
+            for name, array in feeds(flat).items()
+            if array.ndim
+        )
+
+    def run(flat: Sequence[Tensor]) -> list[np.ndarray[Any, Any]]:
+        found = runtime.run(feeds(flat))
+        return [found[name] for name in outputs]
+
+    return run, accepts, "float16" in described.precision
+
+
+def _within(spec: Any, shape: tuple[int, ...]) -> bool:
+    if spec.enumerated:
+        return shape in spec.enumerated
+    return all(
+        low <= size and (high is None or size <= high)
+        for size, (low, high) in zip(shape, spec.bounds, strict=False)
+    )
+
+
+def convert(built: Built, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """One result per target, from pocketrec."""
+    import pocketrec
+    from pocketrec.errors import Refused
+
+    example = built.draw(Generator().manual_seed(1), built.batch)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        try:
+            conversion = pocketrec.convert_module(  # type: ignore[attr-defined]
+                built.module, example, Path(folder), targets=tuple(targets)
+            )
+        except Refused as error:
+            detail = {"status": "refused", "detail": str(error), "op": error.op, "where": error.where}
+            return {target: dict(detail) for target in targets}
+        seconds = time.perf_counter() - start
+        results = {target: _result(built, conversion, target) for target in targets}
+        for each in results.values():
+            each["seconds"] = round(seconds, 2)
+            each["rewrites"] = sorted({str(getattr(one, "name", one)) for one in conversion.rewrites})
+        return results
+
+
+def _result(built: Built, conversion: Any, target: str) -> dict[str, Any]:
+    if target in conversion.refused:
+        reason = conversion.refused[target]
+        return {"status": "refused", "detail": str(reason), "op": getattr(reason, "op", "")}
+    try:
+        path = Path(conversion.artifacts[target])
+        run, accepts, float16 = open_run(path, conversion.inputs, conversion.outputs)
+        result = check(built, run, accepts, float16=float16)
+    except Exception as error:
+        return crashed(error, stage="run")
+    return {**result, "float16": float16}
+
+
+def crashed(error: BaseException, *, stage: str) -> dict[str, Any]:
+    """A result that names the exception and the last lines of ours or theirs in its traceback."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    place = " < ".join(f"{Path(each.filename).name}:{each.lineno}" for each in reversed(frames))
+    message = " ".join(str(error).split())[:400]
+    return {"status": "crashed", "detail": f"{type(error).__name__}: {message} [{place}]", "stage": stage}
+
+
+def run_model(model: Model, targets: Sequence[str], baseline: bool) -> dict[str, Any]:
+    """The model's facts and its results by column; run it in a child only."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        built = model.build()
+        facts: Mapping[str, Any] = behaviour(built)
+    except Exception as error:
+        return {"unbuilt": crashed(error, stage="build")["detail"]}
+    try:
+        if baseline:
+            from coverage_baseline import convert_plainly
+
+            results = convert_plainly(built, targets)
+        else:
+            results = convert(built, targets)
+    except Exception as error:
+        results = {target: crashed(error, stage="convert") for target in targets}
+    return {**facts, "results": results}
