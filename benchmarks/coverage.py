@@ -98,7 +98,9 @@ def examine_all(model: Model, library: str, options: argparse.Namespace) -> Row:
     )
     took = time.perf_counter() - start
     verdicts = " ".join(f"{key}={value['status']}" for key, value in row.results.items())
-    print(f"{library:14} {model.name:26} {took:6.1f} s  {verdicts or row.unbuilt}", file=sys.stderr, flush=True)
+    print(
+        f"{library:14} {model.name:26} {took:6.1f} s  {verdicts or row.unbuilt}", file=sys.stderr, flush=True
+    )
     return row
 
 

@@ -110,7 +110,9 @@ def compare(
     return f"{bad} of {left.size} values differ, by up to {worst:.3g}", worst
 
 
-def check(built: Built, run: Run, accepts: Callable[[Sequence[Tensor]], bool], *, float16: bool) -> dict[str, Any]:
+def check(
+    built: Built, run: Run, accepts: Callable[[Sequence[Tensor]], bool], *, float16: bool
+) -> dict[str, Any]:
     """`equal` or `wrong`, why, the worst difference, and which batches the artifact does not take."""
     worst, fixed, compared = 0.0, [], 0
     for name, inputs in probes(built).items():

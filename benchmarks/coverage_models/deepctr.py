@@ -86,7 +86,9 @@ def plain(
     return build
 
 
-def history(make: Callable[[list[Any], list[str]], nn.Module], negatives: bool = False) -> Callable[[], Built]:
+def history(
+    make: Callable[[list[Any], list[str]], nn.Module], negatives: bool = False
+) -> Callable[[], Built]:
     def build() -> Built:
         shop = SparseFeat("shop", 70, embedding_dim=4)
         columns = [*sparse(), shop, *dense()]

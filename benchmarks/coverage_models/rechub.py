@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
 from torch_rechub.models import generative, matching, multi_task, ranking
-from torch_rechub.models.matching.dssm_senet import DSSM as SenetDSSM
+from torch_rechub.models.matching import dssm_senet
 
 from coverage_models import Built, Model, histories, ids, reals, spread
 
@@ -148,7 +148,9 @@ def ranking_models() -> dict[str, Callable[[], Built]]:
         "FiBiNet field_each": plain(
             lambda f: ranking.FiBiNet(f, dict(MLP), bilinear_type="field_each"), fields
         ),
-        "FiBiNet field_all": plain(lambda f: ranking.FiBiNet(f, dict(MLP), bilinear_type="field_all"), fields),
+        "FiBiNet field_all": plain(
+            lambda f: ranking.FiBiNet(f, dict(MLP), bilinear_type="field_all"), fields
+        ),
         "DeepFFM": plain(lambda f: ranking.DeepFFM(f, ffm_columns(), DIM, dict(MLP)), fields),
         "FatDeepFFM": plain(lambda f: ranking.FatDeepFFM(f, ffm_columns(), DIM, 2, dict(MLP)), fields),
         "AutoInt": plain(
@@ -240,8 +242,12 @@ def listwise(make: Callable[..., nn.Module], mode: str | None, split: bool = Tru
     def build() -> Built:
         users, items = user_columns(), [sparse("item", ITEMS)]
         history, negatives = history_columns("concat" if split else "mean"), negative_columns()
-        model = make(users, history, items, negatives) if split else make([*users, *history], items, negatives)
-        wanted = {None: [*users, *history, *items, *negatives], "user": [*users, *history], "item": items}[mode]
+        model = (
+            make(users, history, items, negatives) if split else make([*users, *history], items, negatives)
+        )
+        wanted = {None: [*users, *history, *items, *negatives], "user": [*users, *history], "item": items}[
+            mode
+        ]
         return built(model, wanted, mode)
 
     return build
@@ -292,7 +298,7 @@ def matching_models() -> dict[str, Callable[[], Built]]:
 
     families: dict[str, Callable[[str | None], Callable[[], Built]]] = {
         "DSSM": lambda mode: two_tower(matching.DSSM, mode),
-        "DSSM senet": lambda mode: two_tower(SenetDSSM, mode),
+        "DSSM senet": lambda mode: two_tower(dssm_senet.DSSM, mode),
         "FaceBookDSSM": facebook,
         "YoutubeDNN": lambda mode: listwise(youtube, mode, split=False),
         "YoutubeSBC": sbc,
@@ -305,11 +311,10 @@ def matching_models() -> dict[str, Callable[[], Built]]:
         "GRU4Rec": lambda mode: listwise(gru, mode),
         "SINE": sine,
         "NARM": lambda mode: session(
-            lambda each: matching.NARM(each, hidden_dim=12, emb_dropout_p=0.1, session_rep_dropout_p=0.1), mode
+            lambda each: matching.NARM(each, hidden_dim=12, emb_dropout_p=0.1, session_rep_dropout_p=0.1),
+            mode,
         ),
-        "STAMP": lambda mode: session(
-            lambda each: matching.STAMP(each, weight_std=0.2, emb_std=0.2), mode
-        ),
+        "STAMP": lambda mode: session(lambda each: matching.STAMP(each, weight_std=0.2, emb_std=0.2), mode),
         "SASRec": sasrec,
     }
     found: dict[str, Callable[[], Built]] = {}
