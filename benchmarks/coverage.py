@@ -28,7 +28,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 from coverage_baseline import COLUMNS  # noqa: E402 - thread counts are read when torch is imported
-from coverage_child import limit_memory, run_model  # noqa: E402
+from coverage_child import limit, run_model, warm_up  # noqa: E402
 from coverage_models import LIBRARIES, Model, models_of  # noqa: E402
 from coverage_report import Row, closing_line, markdown, table  # noqa: E402
 
@@ -36,12 +36,17 @@ TARGETS = ("coreml", "onnx")
 _FORK = multiprocessing.get_context("fork")
 
 
-def child(pipe: Connection, model: Model, columns: tuple[str, ...], baseline: bool, gib: float) -> None:
+_PATIENCE = 15  # wall-clock seconds per second of processor time, before a sleeping child is given up
+
+
+def child(
+    pipe: Connection, model: Model, columns: tuple[str, ...], baseline: bool, gib: float, seconds: float
+) -> None:
     os.setsid()
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    limit_memory(gib)
+    limit(gib, seconds)
     pipe.send(run_model(model, columns, baseline))
     pipe.close()
 
@@ -49,17 +54,19 @@ def child(pipe: Connection, model: Model, columns: tuple[str, ...], baseline: bo
 def run_child(model: Model, columns: tuple[str, ...], baseline: bool, options: argparse.Namespace) -> Any:
     """What the child sent, or the reason why it sent nothing."""
     receiver, sender = _FORK.Pipe(duplex=False)
-    arguments = (sender, model, columns, baseline, options.memory_gib)
+    arguments = (sender, model, columns, baseline, options.memory_gib, options.timeout)
     process = _FORK.Process(target=child, args=arguments, daemon=True)
     process.start()
     sender.close()
     try:
-        if not receiver.poll(options.timeout):
-            return f"time-out after {options.timeout:g} s"
+        if not receiver.poll(options.timeout * _PATIENCE):
+            return f"time-out after {options.timeout * _PATIENCE:g} s without an answer"
         return receiver.recv()
     except EOFError:
         process.join()
         code = process.exitcode or 0
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            return f"time-out after {options.timeout:g} s of processor time"
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code} without a result"
     finally:
         if process.is_alive():
@@ -111,7 +118,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=TARGETS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="all results, details included")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the page for the documentation")
-    parser.add_argument("--timeout", type=float, default=120.0, metavar="S")
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="processor time a model")
     parser.add_argument("--memory-gib", type=float, default=12.0, metavar="N")
     parser.add_argument("--jobs", type=int, default=1, metavar="N")
     parser.add_argument("--baseline", action="store_true", help="also what the converters give by themselves")
@@ -133,6 +140,7 @@ def collect(options: argparse.Namespace) -> list[Row]:
 
 def main() -> int:
     options = parse()
+    warm_up()
     rows = collect(options)
     columns = [*options.targets, *(COLUMNS if options.baseline else ())]
     if options.json:

@@ -6,6 +6,8 @@ seen, runs the original module and each artifact on them, and compares output by
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import resource
 import tempfile
@@ -27,10 +29,38 @@ FLOAT16_RTOL, FLOAT16_ATOL = 2e-2, 1e-2  # the second of the output's largest ma
 Run = Callable[[Sequence[Tensor]], list[np.ndarray[Any, Any]]]
 
 
-def limit_memory(gib: float) -> None:
-    """Nothing; from here on an allocation beyond `gib` fails instead of driving the machine to swap."""
-    size = int(gib * 2**30)
+def limit(gib: float, seconds: float) -> None:
+    """Nothing; from here on memory beyond `gib` is not given, and `seconds` of processor time end it.
+
+    Processor time, so that a busy machine does not change what the table says.
+    """
+    size, longest = int(gib * 2**30), int(seconds) + 1
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(resource.RLIMIT_CPU, (longest, longest))
+
+
+def warm_up() -> None:
+    """Nothing; after it a forked child has every import behind it and starts no thread by itself.
+
+    No session of ONNX Runtime is made here: its threads would not live on in a child.
+    """
+    import coremltools as ct
+    import onnxruntime  # noqa: F401
+    import pocketrec.conversion  # noqa: F401
+    import pocketrec.convert.coreml
+    import pocketrec.convert.onnx
+    import pocketrec.validate.onnx_runtime  # noqa: F401
+    from pocketrec.convert.quiet import quiet_converters
+
+    torch.set_num_threads(1)
+    tiny, example = torch.nn.Linear(2, 1).eval(), (torch.zeros(1, 2),)
+    with quiet_converters(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+        program = torch.export.export(tiny, example).run_decompositions({})
+        ct.convert(program, convert_to="mlprogram", skip_model_load=True)
+        ct.convert(
+            torch.jit.trace(tiny, example), inputs=[ct.TensorType(shape=(1, 2))], skip_model_load=True
+        )
+        torch.onnx.export(tiny, example, dynamo=True, verbose=False)
 
 
 def tensors(tree: Any) -> list[Tensor]:
@@ -246,4 +276,5 @@ def run_model(model: Model, targets: Sequence[str], baseline: bool) -> dict[str,
             results = convert(built, targets)
     except Exception as error:
         results = {target: crashed(error, stage="convert") for target in targets}
-    return {**facts, "results": results}
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {**facts, "cpu_seconds": round(used.ru_utime + used.ru_stime, 2), "results": results}
