@@ -100,6 +100,8 @@ def _resized(example: torch.Tensor, feature: Feature, sizes: Mapping[str, int]) 
 def _export_for(
     capture: Capture, sizes: Mapping[str, int], flexible: Sequence[str]
 ) -> torch.export.ExportedProgram:
+    if all(name in flexible or dim.min == dim.max for name, dim in capture.contract.dims.items()):
+        return capture.program  # nothing is fixed, so the capture is the very program
     pairs = zip(capture.example, capture.signature.inputs, strict=True)
     example = tuple(_resized(value, feature, sizes) for value, feature in pairs)
     dims = {name: dim for name, dim in capture.contract.dims.items() if name in flexible}
