@@ -5,8 +5,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/installed
 JOBS ?= 2
+COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types tests conformance clean
+.PHONY: demo zoo test lint types tests conformance coverage clean
 
 demo: $(STAMP)
 	$(BIN)/pocketrec zoo data
@@ -34,8 +35,13 @@ tests: $(STAMP)
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py
 
+# Slow: every model is exported several times. LIBRARIES="torch-rechub RecBole" takes some only.
+coverage: $(COVERAGE)/installed
+	$(COVERAGE)/bin/python -W ignore benchmarks/coverage.py $(LIBRARIES) --jobs $(JOBS) \
+		--markdown docs/coverage.md
+
 clean:
-	rm -rf .venv build
+	rm -rf .venv $(COVERAGE) build
 
 # PyTorch comes first and alone, pinned: where an index has a build without CUDA, that one is newest
 # and is taken, and nothing that is installed after it can bring another.
@@ -43,4 +49,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[build,dev]'
+	touch $@
+
+# The libraries share the project's packages through a .pth file and bring no dependencies of their own.
+$(COVERAGE)/installed: benchmarks/coverage_requirements.txt $(STAMP)
+	$(PYTHON) -m venv --clear --without-pip $(COVERAGE)
+	$(BIN)/python -c "import site; print('import site; site.addsitedir(%r)' % site.getsitepackages()[0])" \
+		> $$($(COVERAGE)/bin/python -c "import site; print(site.getsitepackages()[0])")/project.pth
+	$(BIN)/pip --python $(COVERAGE)/bin/python install -q --disable-pip-version-check --no-deps \
+		-r benchmarks/coverage_requirements.txt
 	touch $@

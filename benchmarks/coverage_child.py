@@ -46,7 +46,8 @@ def warm_up() -> None:
     """
     import coremltools as ct
     import onnxruntime  # noqa: F401
-    import pocketrec.conversion  # noqa: F401
+
+    import pocketrec.conversion
     import pocketrec.convert.coreml
     import pocketrec.convert.onnx
     import pocketrec.validate.onnx_runtime  # noqa: F401
@@ -57,9 +58,7 @@ def warm_up() -> None:
     with quiet_converters(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
         program = torch.export.export(tiny, example).run_decompositions({})
         ct.convert(program, convert_to="mlprogram", skip_model_load=True)
-        ct.convert(
-            torch.jit.trace(tiny, example), inputs=[ct.TensorType(shape=(1, 2))], skip_model_load=True
-        )
+        ct.convert(torch.jit.trace(tiny, example), inputs=[ct.TensorType(shape=(1, 2))], skip_model_load=True)
         torch.onnx.export(tiny, example, dynamo=True, verbose=False)
 
 
