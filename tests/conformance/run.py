@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = options.report or Path(folder) / "report.json"
         path.unlink(missing_ok=True)
-        finished = run_tests(options, path)
+        finished = run_tests(options, path, scratch=folder)
         if finished.returncode not in (0, 1) or not path.exists():
             print(finished.stdout[-4000:], file=sys.stderr)
             print(f"conformance: pytest ended with {finished.returncode} and the cases were not run")
@@ -50,8 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
     return conclude(cases, read_explained(options.explained), whole=whole)
 
 
-def run_tests(options: argparse.Namespace, report: Path) -> subprocess.CompletedProcess[str]:
-    """The finished pytest session, which has written its outcomes to `report`."""
+def run_tests(options: argparse.Namespace, report: Path, scratch: str) -> subprocess.CompletedProcess[str]:
+    """The finished pytest session, which has written its outcomes to `report`.
+
+    `scratch` holds the thousands of packages that it converts, until it is removed with all of them.
+    """
     found = importlib.util.find_spec("coremltools")
     assert found is not None
     assert found.origin is not None
@@ -61,6 +64,8 @@ def run_tests(options: argparse.Namespace, report: Path) -> subprocess.Completed
     command += ["-p", "conformance.plugin", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     command += ["-q", "--tb=short", "--no-summary", "-W", "ignore", "-n", options.processes]
     command += ["--conformance-report", str(report.resolve()), "--conformance-sample", str(options.sample)]
+    progress = os.dup(sys.stderr.fileno())
+    command += ["--conformance-progress", str(progress)]
     if options.keyword:
         command += ["-k", options.keyword]
     if options.break_op:
@@ -73,6 +78,7 @@ def run_tests(options: argparse.Namespace, report: Path) -> subprocess.Completed
         # Every test on every opset that it is valid for; a sample takes the first such opset.
         "RUN_BACKWARD_COMPATIBILITY": "0" if options.sample else "1",
         "OMP_NUM_THREADS": "1",
+        "TMPDIR": scratch,
     }
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYMIL_TEST_TARGETS", "PYTEST_CURRENT_TEST"):
         environment.pop(name, None)
@@ -83,6 +89,7 @@ def run_tests(options: argparse.Namespace, report: Path) -> subprocess.Completed
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        pass_fds=(progress,),
     )
 
 

@@ -139,3 +139,18 @@ def test_random_draws_follow_their_distributions_and_seeds() -> None:
         classes = random.random_categorical(x, mode, 20000, op=op)
         assert np.bincount(classes[0].astype(int), minlength=3)[1] == 0
         assert (classes == 2).mean() == pytest.approx(0.9, abs=0.02)
+
+
+@given(st.integers(0, 2**31 - 1), st.lists(st.integers(1, 4), min_size=1, max_size=3))
+def test_a_seed_repeats_itself_and_values_stay_in_range(seed: int, shape: list[int]) -> None:
+    """Any seed and shape; a class that has no probability is never drawn."""
+    op, sizes = SimpleNamespace(rng=np.random.default_rng(0)), np.array(shape)
+    for kernel in (random.random_uniform, random.random_normal, random.random_bernoulli):
+        drawn = kernel(sizes, seed=seed, op=op)
+        assert drawn.shape == tuple(shape)
+        np.testing.assert_array_equal(drawn, kernel(sizes, seed=seed, op=op))
+    uniform = random.random_uniform(sizes, -2.0, 5.0, seed=seed, op=op)
+    assert ((uniform >= -2) & (uniform < 5)).all()
+    assert np.isin(random.random_bernoulli(sizes, seed=seed, op=op), [0, 1]).all()
+    probabilities = np.array([[0.0, 1.0, 0.0]], dtype=np.float32)
+    assert (random.random_categorical(probabilities, "probs", 9, seed=seed, op=op) == 1).all()

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import control_flow as k
@@ -79,3 +82,44 @@ def test_an_element_of_unknown_shape_must_be_written_first() -> None:
     with pytest.raises(ExecutionError, match="element 0 was never written"):
         k.list_read(ls, 0)
     assert k.list_read(k.list_write(ls, 1, np.zeros((4, 2))), 0).shape == (4, 2)
+
+
+writes = st.lists(st.tuples(st.integers(0, 6), st.integers(-9, 9)), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 4), writes)
+def test_a_growing_list_behaves_as_pythons(length: int, changes: list[tuple[int, int]]) -> None:
+    """Any sequence of writes, against a list that is padded with zeros; earlier lists keep their length."""
+    ls, model = k.make_list([1], length, True), [0] * length
+    for index, value in changes:
+        before, had = ls, len(model)
+        ls = k.list_write(ls, np.int32(index), floats([value]))
+        model += [0] * (index + 1 - len(model))
+        model[index] = value
+        assert int(k.list_length(before)) == had
+    assert int(k.list_length(ls)) == len(model)
+    assert [float(k.list_read(ls, place)[0]) for place in range(len(model))] == model
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-20, 20), st.integers(1, 9), st.integers(-20, 20))
+def test_a_loop_counts_as_pythons(start: int, step: int, end: int) -> None:
+    """The variables after the loop are those of the same `while`."""
+    blocks = Blocks(lambda i, _: (np.array(i < end),), lambda i, total: (i + step, total + i))
+    i, total = start, 0
+    while i < end:
+        i, total = i + step, total + i
+    assert k.while_loop([start, 0], op=blocks) == (i, total)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 999), st.sampled_from([(2, 3), (1, 3), (2, 1), ()]), st.sampled_from([(2, 3), (3,), ()])
+)
+def test_select_agrees_with_torch(seed: int, first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    """Of any shapes that broadcast."""
+    rng = np.random.default_rng(seed)
+    cond, a, b = rng.random(first) < 0.5, rng.random(second), rng.random((2, 3))
+    expected = torch.where(*(torch.tensor(each) for each in (cond, a, b)))
+    np.testing.assert_array_equal(k.select(np.asarray(cond), a, b), expected)

@@ -1,4 +1,4 @@
-"""Convolution, pooling and normalization against PyTorch."""
+"""Convolution and pooling against PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketrec.errors import ExecutionError
-from pocketrec.validate.coreml_program.kernels import conv, normalization, pool
+from pocketrec.validate.coreml_program.kernels import conv, pool
 
 settings.register_profile("kernels", max_examples=40, deadline=None)
 settings.load_profile("kernels")
@@ -160,39 +160,17 @@ def test_l2_pool_is_the_root_of_the_sum_of_squares() -> None:
     np.testing.assert_allclose(pool.l2_pool(x, np.array([2]), "valid"), [[[5.0, 4.0]]])
 
 
-def test_normalizations_agree_with_torch() -> None:
-    """Batch, instance, layer and local response norm give PyTorch's values."""
-    x, gamma, beta = normal(2, 5, 4, 3), normal(5), normal(5)
-    mean, variance = normal(5), np.abs(normal(5)) + 0.1
-    t = {name: torch.tensor(value) for name, value in locals().items()}
-    close(
-        normalization.batch_norm(x, mean, variance, gamma, beta, np.float32(1e-3)),
-        F.batch_norm(t["x"], t["mean"], t["variance"], t["gamma"], t["beta"], eps=1e-3),
-    )
-    close(
-        normalization.instance_norm(x, gamma, beta),
-        F.instance_norm(t["x"], weight=t["gamma"], bias=t["beta"]),
-    )
-    w = normal(4, 3)
-    close(
-        normalization.layer_norm(x, np.array([-1, 2]), w, w),
-        F.layer_norm(t["x"], (4, 3), torch.tensor(w), torch.tensor(w)),
-    )
-    for size in (2, 3):
-        close(
-            normalization.local_response_norm(x, size, alpha=0.5),
-            F.local_response_norm(t["x"], size, alpha=0.5),
-        )
-
-
-def test_layer_norm_without_axes_normalizes_everything() -> None:
-    """The documented default, which coremltools' value inference gets wrong."""
-    x = normal(2, 3, 4)
-    close(normalization.layer_norm(x), F.layer_norm(torch.tensor(x), (2, 3, 4)))
-
-
-def test_l2_norm_spans_the_last_three_axes() -> None:
-    """Leading axes are batch."""
-    x = normal(2, 3, 4, 5)
-    expected = x / np.sqrt((x**2).sum(axis=(1, 2, 3), keepdims=True) + 1e-6)
-    np.testing.assert_allclose(normalization.l2_norm(x), expected, rtol=1e-5)
+@given(ranks, st.integers(1, 4), st.integers(1, 3), st.sampled_from(["same", "same_lower"]))
+def test_pooling_with_same_padding_gives_ceil_of_the_ratio(
+    rank: int, kernel: int, stride: int, pad_type: str
+) -> None:
+    """It equals explicit padding, the odd element behind, or in front for lower."""
+    x = normal(1, 2, *range(5, 5 + rank))
+    total = [max(0, (-(-size // stride) - 1) * stride + kernel - size) for size in x.shape[2:]]
+    front = [each // 2 if pad_type == "same" else each - each // 2 for each in total]
+    pad = np.array([part for a, b in zip(front, total, strict=True) for part in (a, b - a)])
+    sizes = {"kernel_sizes": np.full(rank, kernel), "strides": np.full(rank, stride)}
+    for each in (pool.max_pool, pool.avg_pool, pool.l2_pool):
+        ours = each(x, **sizes, pad_type=pad_type)
+        assert list(ours.shape[2:]) == [-(-size // stride) for size in x.shape[2:]]
+        np.testing.assert_array_equal(ours, each(x, **sizes, pad_type="custom", pad=pad))

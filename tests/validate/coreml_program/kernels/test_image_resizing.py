@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import image_resizing as k
+from pocketrec.validate.coreml_program.kernels.image_sampling import grid
 
 settings.register_profile("kernels", max_examples=40, deadline=None)
 settings.load_profile("kernels")
@@ -106,3 +107,44 @@ def test_crop_removes_borders() -> None:
     """Rows and columns go from both sides."""
     x = normal(1, 4, 5)
     np.testing.assert_array_equal(k.crop(x, np.array([1, 0]), np.array([0, 2])), x[:, 1:, :3])
+
+
+@given(
+    st.sampled_from(
+        ["STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "UNALIGN_CORNERS", "OFFSET_CORNERS", "DEFAULT"]
+    ),
+    *[st.integers(1, 5)] * 4,
+)
+def test_a_crop_of_everything_is_a_resize(mode: str, h: int, w: int, th: int, tw: int) -> None:
+    """The box of all pixels, in pixels or normalized, by corners or by centre, wherever it reads inside."""
+    x = normal(1, 2, h, w)
+    whole = k.resize_bilinear(x, th, tw, mode)
+    size: dict[str, Any] = {"target_height": th, "target_width": tw, "sampling_mode": mode}
+    ys, xs = (grid(mode, 0, extent - 1, count) for extent, count in ((h, th), (w, tw)))
+    inside = ((ys >= 0) & (ys <= h - 1))[:, None] & ((xs >= 0) & (xs <= w - 1))
+    boxes = {
+        ("CORNERS_HEIGHT_FIRST", False): [0, 0, h - 1, w - 1],
+        ("CORNERS_WIDTH_FIRST", False): [0, 0, w - 1, h - 1],
+        ("CORNERS_WIDTH_FIRST", True): [0, 0, 1, 1],
+        ("CENTER_SIZE_HEIGHT_FIRST", False): [(h - 1) / 2, (w - 1) / 2, h - 1, w - 1],
+        ("CENTER_SIZE_WIDTH_FIRST", True): [0.5, 0.5, 1, 1],
+    }
+    for (order, normalized), box in boxes.items():
+        cut = k.crop_resize(
+            x,
+            boxes=np.array([box], dtype=np.float32),
+            box_indices=np.array([0]),
+            normalized_coordinates=normalized,
+            box_coordinate_mode=order,
+            **size,
+        )
+        np.testing.assert_allclose(cut[0, :, inside], whole[0, :, inside], atol=1e-5)
+        assert not cut[0, :, ~inside].any()  # pad_value
+
+
+@given(*[st.integers(1, 5)] * 4, st.booleans())
+def test_resize_agrees_with_resize_bilinear(h: int, w: int, th: int, tw: int, align: bool) -> None:
+    """The op of iOS17, on the two last axes and in the modes that both have."""
+    x, mode = normal(1, 2, h, w), "STRICT_ALIGN_CORNERS" if align else "UNALIGN_CORNERS"
+    ours = k.resize(x, np.array([th, tw]), np.uint32(2), "LINEAR", mode)
+    np.testing.assert_allclose(ours, k.resize_bilinear(x, th, tw, mode), atol=1e-6)

@@ -7,11 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import recurrent
 
+settings.register_profile("recurrent", max_examples=25, deadline=None)
+settings.load_profile("recurrent")
+
 S, B, N, H = 5, 3, 4, 6
+sizes = st.tuples(*[st.integers(1, 5)] * 4)
+seeds = st.integers(0, 999)
 
 
 def parts(layer: torch.nn.Module, suffix: str = "") -> dict[str, Any]:
@@ -32,6 +39,7 @@ def sequence(seed: int) -> Any:
 
 
 def close(ours: Any, theirs: Any) -> None:
+    assert ours.shape == tuple(theirs.shape)
     np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-5)
 
 
@@ -123,3 +131,66 @@ def test_unknown_activation_is_named() -> None:
     zeros = np.zeros((B, H))
     with pytest.raises(ExecutionError, match=r"activation 'gelu' is not known; expected one of hard_sigmoid"):
         recurrent.rnn(sequence(0), zeros, np.zeros((H, N)), np.zeros((H, H)), activation="gelu")
+
+
+def drawn(seed: int, *shape: int) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@given(seeds, sizes, st.booleans())
+def test_rnn_agrees_with_torch_in_any_size(seed: int, size: tuple[int, ...], relu: bool) -> None:
+    """tanh and relu; a single step, sample or feature included."""
+    steps, batch, width, hidden = size
+    torch.manual_seed(seed)
+    name = "relu" if relu else "tanh"
+    layer, x = torch.nn.RNN(width, hidden, nonlinearity=name), drawn(seed, steps, batch, width)
+    w, h = parts(layer), drawn(seed + 1, batch, hidden)
+    ours, last = recurrent.rnn(
+        x, h, w["ih"], w["hh"], w["bi"] + w["bh"], output_sequence=True, activation=name
+    )
+    states, final = layer(torch.tensor(x), torch.tensor(h)[None])
+    close(ours, states)
+    close(last, final[0])
+
+
+@given(seeds, sizes, st.sampled_from(["forward", "reverse"]))
+def test_gru_agrees_with_torch_in_any_size(seed: int, size: tuple[int, ...], direction: str) -> None:
+    """With `reset_after`, in both directions."""
+    steps, batch, width, hidden = size
+    torch.manual_seed(seed)
+    layer, x, h = (
+        torch.nn.GRU(width, hidden),
+        drawn(seed, steps, batch, width),
+        drawn(seed + 1, batch, hidden),
+    )
+    w = {name: regroup(value, (0, 2, 1)) for name, value in parts(layer).items()}
+    ours, last = recurrent.gru(
+        x,
+        h,
+        w["ih"],
+        w["hh"],
+        w["bh"],
+        direction=direction,
+        output_sequence=True,
+        reset_after=True,
+        input_bias=w["bi"],
+    )
+    turned = x[::-1].copy() if direction == "reverse" else x
+    states, final = layer(torch.tensor(turned), torch.tensor(h)[None])
+    close(ours, states)
+    close(last, final[0])
+
+
+@given(seeds, sizes, st.booleans())
+def test_lstm_agrees_with_torch_in_any_size(seed: int, size: tuple[int, ...], whole: bool) -> None:
+    """Hidden and cell states, all of them or the last."""
+    steps, batch, width, hidden = size
+    torch.manual_seed(seed)
+    layer, x = torch.nn.LSTM(width, hidden), drawn(seed, steps, batch, width)
+    h, c = drawn(seed + 1, batch, hidden), drawn(seed + 2, batch, hidden)
+    w = {name: regroup(value, (0, 1, 3, 2)) for name, value in parts(layer).items()}
+    ours, last_h, last_c = recurrent.lstm(x, h, c, w["ih"], w["hh"], w["bi"] + w["bh"], output_sequence=whole)
+    states, (hn, cn) = layer(torch.tensor(x), (torch.tensor(h)[None], torch.tensor(c)[None]))
+    close(ours, states if whole else states[-1:])
+    close(last_h, hn[0])
+    close(last_c, cn[0])

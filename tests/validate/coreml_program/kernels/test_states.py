@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.kernels import states as k
@@ -31,3 +33,13 @@ def test_a_state_does_not_follow_its_source_and_keeps_its_shape() -> None:
     np.testing.assert_array_equal(k.read_state(state), [1, 2])
     with pytest.raises(ExecutionError, match=r"value \[3\] does not fit a state \[2\]"):
         k.coreml_update_state(state, np.zeros(3))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-99, 99)), max_size=8))
+def test_a_state_holds_the_last_of_any_updates(updates: list[tuple[bool, int]]) -> None:
+    """In either spelling and any order; what was read before does not change."""
+    state, read = k.State(floats([0])), [(0, k.read_state(k.State(floats([0]))))]
+    for saved, value in updates:
+        (k.write_state if saved else k.coreml_update_state)(state, floats([value]))
+        read.append((value, k.read_state(state)))
+    assert all(float(array[0]) == value for value, array in read)

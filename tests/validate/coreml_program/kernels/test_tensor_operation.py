@@ -160,3 +160,47 @@ def test_stack_and_tile_agree_with_numpy() -> None:
     x = counted(2, 3)
     np.testing.assert_array_equal(k.stack([x, x], -1)[..., 1], x)
     np.testing.assert_array_equal(k.tile(x, np.array([2, 1])), np.concatenate([x, x]))
+
+
+shapes = st.lists(st.integers(1, 4), min_size=1, max_size=4)
+
+
+@given(shapes, st.data())
+def test_split_agrees_with_torch(shape: list[int], data: st.DataObject) -> None:
+    """Along any axis, into any sizes; joined again they are the whole."""
+    x, axis = counted(*shape), data.draw(st.integers(-len(shape), len(shape) - 1))
+    first = data.draw(st.integers(0, shape[axis]))
+    sizes = [first, shape[axis] - first]
+    ours = k.split(x, axis, split_sizes=np.array(sizes))
+    for part, expected in zip(ours, torch.split(torch.tensor(x), sizes, axis), strict=True):
+        np.testing.assert_array_equal(part, expected)
+    np.testing.assert_array_equal(k.concat(list(ours), axis), x)
+
+
+@given(shapes, st.data())
+def test_stack_and_tile_agree_with_torch(shape: list[int], data: st.DataObject) -> None:
+    """Any new axis, any repetitions."""
+    x, axis = counted(*shape), data.draw(st.integers(-len(shape) - 1, len(shape)))
+    reps = data.draw(st.lists(st.integers(1, 3), min_size=len(shape), max_size=len(shape)))
+    t = torch.tensor(x)
+    np.testing.assert_array_equal(k.stack([x, -x], axis), torch.stack([t, -t], axis))
+    np.testing.assert_array_equal(k.tile(x, np.array(reps)), t.tile(reps))
+
+
+@given(st.lists(st.integers(-1, 5), min_size=1, max_size=6), st.integers(1, 5), st.integers(-2, 1))
+def test_one_hot_sets_a_single_place_per_index(indices: list[int], size: int, axis: int) -> None:
+    """Along the new axis each index inside has one `on_value` at its place, each index outside none."""
+    hot = np.moveaxis(k.one_hot(np.array(indices), size, axis, 2.0, -1.0), axis, -1)
+    for index, row in zip(indices, hot, strict=True):
+        expected = [2.0 if place == index else -1.0 for place in range(size)]
+        np.testing.assert_array_equal(row, expected)
+
+
+@given(st.integers(0, 999), shapes)
+def test_non_zero_and_flatten2d_agree_with_torch(seed: int, shape: list[int]) -> None:
+    """Places in row-major order; rows are the axes before."""
+    x = (np.random.default_rng(seed).random(shape) < 0.5).astype(np.float32)
+    np.testing.assert_array_equal(k.non_zero(x), torch.nonzero(torch.tensor(x)))
+    for axis in range(len(shape)):
+        expected = torch.tensor(x).reshape(int(np.prod(shape[:axis])), -1)
+        np.testing.assert_array_equal(k.flatten2d(x, axis), expected)

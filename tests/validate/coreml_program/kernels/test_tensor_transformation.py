@@ -176,3 +176,48 @@ def test_sliding_windows_agree_with_torch_unfold() -> None:
     x = counted((2, 7, 3))
     expected = torch.tensor(x).unfold(1, 3, 2).movedim(-1, 2)
     np.testing.assert_array_equal(k.sliding_windows(x, -2, 3, 2), expected)
+
+
+@given(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2), st.tuples(*[st.integers(0, 1)] * 4))
+def test_space_to_batch_is_undone_by_batch_to_space(n: int, b0: int, b1: int, edges: tuple[int, ...]) -> None:
+    """For any blocks and paddings that divide."""
+    top, bottom, left, right = edges
+    x = counted((n, 2, 4 * b0 - top - bottom, 4 * b1 - left - right))
+    block, edge = np.array([b0, b1]), np.array([[top, bottom], [left, right]])
+    moved = k.space_to_batch(x, block, edge)
+    assert moved.shape == (n * b0 * b1, 2, 4, 4)
+    np.testing.assert_array_equal(k.batch_to_space(moved, block, edge), x)
+
+
+@given(st.integers(1, 3), st.integers(4, 7), st.integers(1, 4), st.integers(1, 3))
+def test_sliding_windows_agree_with_torch_in_any_size(n: int, extent: int, size: int, stride: int) -> None:
+    """Windows of any size and stride."""
+    x = counted((n, extent, 2))
+    expected = torch.tensor(x).unfold(1, size, stride).movedim(-1, 2)
+    np.testing.assert_array_equal(k.sliding_windows(x, 1, size, stride), expected)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=4), st.booleans())
+def test_reverse_sequence_reverses_any_prefixes(lengths: list[int], batch_first: bool) -> None:
+    """The first `lengths[i]` elements are turned, the others stay."""
+    x = counted((len(lengths), 5, 2))
+    expected = np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(x, lengths, strict=True)])
+    turned = x if batch_first else x.swapaxes(0, 1)
+    axes = (1, 0) if batch_first else (0, 1)
+    ours = k.reverse_sequence(turned, np.array(lengths), *axes)
+    np.testing.assert_array_equal(ours if batch_first else ours.swapaxes(0, 1), expected)
+
+
+@given(st.data())
+def test_slice_by_size_agrees_with_torch(data: st.DataObject) -> None:
+    """Any start from either side, any size that fits, -1 for the rest."""
+    x = counted((4, 5))
+    begin = [data.draw(st.integers(-n, n - 1)) for n in x.shape]
+    starts = [b % n for b, n in zip(begin, x.shape, strict=True)]
+    size = [
+        data.draw(st.sampled_from([-1, *range(1, n - s + 1)])) for s, n in zip(starts, x.shape, strict=True)
+    ]
+    expected = torch.tensor(x)
+    for axis, (start, count) in enumerate(zip(starts, size, strict=True)):
+        expected = expected.narrow(axis, start, x.shape[axis] - start if count == -1 else count)
+    np.testing.assert_array_equal(k.slice_by_size(x, np.array(begin), np.array(size)), expected)
