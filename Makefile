@@ -30,7 +30,7 @@ types: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(STAMP)
-	$(BIN)/pytest -q -n $(JOBS) -m "not conformance"
+	$(BIN)/pytest -q -n $(JOBS)
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py

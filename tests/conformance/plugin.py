@@ -24,9 +24,10 @@ import pytest
 
 _MACOS = (15, 6)  # new enough for every skip by version in the tests
 _OPSETS = {6: "iOS15", 7: "iOS16", 8: "iOS17", 9: "iOS18"}  # by specification version
-# Their bounds for fp32, 1e-4 and 1e-5, are below what one rounding to float16 costs; their bound for
-# fp16 is 0.5. Where a program of precision fp32 holds float16 tensors, this is between the two.
-_MIXED_TOLERANCE = float(__import__("os").environ.get("MIXED", "1e-2"))
+# coremltools compares within 1e-4 and 1e-5 in precision fp32, and within 0.5 in fp16. Programs of
+# precision fp32 that hold float16 tensors all the same cannot meet the first: one rounding to float16 is
+# off by up to 2^-11, relative. This allows them four; the report says which cases needed it.
+_MIXED_TOLERANCE = 4 * 2.0**-11
 _NOT_RUN = {
     "iOS17/test_tensor_transformation.py::TestSliceByIndex::test_efficient_type_inference": "asserts a time"
 }

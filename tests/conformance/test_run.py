@@ -19,6 +19,7 @@ def outcomes(**counts: int) -> dict[str, dict[str, Any]]:
         f"iOS15/test_x.py::test_{outcome}[{number}]": {
             "outcome": outcome.replace("_", " "),
             "opset": "iOS15",
+            "widened": False,
             "message": "boom",
         }
         for outcome, count in counts.items()
@@ -59,6 +60,15 @@ def test_gate_fails_on_a_stale_reason(capsys: pytest.CaptureFixture[str]) -> Non
     assert conclude(outcomes(passed=10), {"iOS15/test_x.py::test_passed[0]": "known"}, whole=False) == 1
 
 
+def test_what_passed_by_a_wider_bound_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """The figure stands beside the ratio; failures do not add to it."""
+    cases = outcomes(passed=3, failed=1)
+    for case in [*cases.values()][1:]:
+        case["widened"] = True
+    conclude(cases, explain(cases, "failed"), whole=True)
+    assert "2 of the passed hold float16 in precision fp32" in capsys.readouterr().out
+
+
 def test_gate_fails_where_nothing_was_compared() -> None:
     """No prediction reached is not a pass."""
     assert conclude(outcomes(not_applicable=10), {}, whole=True) == 1
@@ -76,14 +86,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.conformance
 def test_sample_of_the_op_tests_agrees() -> None:
-    """One ML Program case of every op test of coremltools passes the gate."""
-    finished = run("--sample", "1")
+    """Two ML Program cases of every op test of coremltools pass the gate; `make conformance` runs all."""
+    finished = run("--sample", "2", "--processes", "0")
     assert finished.returncode == 0, finished.stdout[-5000:] + finished.stderr[-2000:]
 
 
-@pytest.mark.conformance
 @pytest.mark.parametrize(
     ("op_type", "file"), [("relu", "test_activation"), ("reshape", "test_tensor_transformation")]
 )
