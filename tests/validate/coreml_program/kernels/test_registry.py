@@ -10,7 +10,7 @@ import coremltools as ct
 import pytest
 from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
-from pocketrec.validate.coreml_program.execute import LEFT_OUT
+from pocketrec.validate.coreml_program.plan import LEFT_OUT
 from pocketrec.validate.coreml_program.kernels import KERNELS
 
 OPSETS = (ct.target.iOS15, ct.target.iOS16, ct.target.iOS17, ct.target.iOS18)
