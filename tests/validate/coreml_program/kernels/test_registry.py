@@ -10,8 +10,8 @@ import coremltools as ct
 import pytest
 from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
-from pocketrec.validate.coreml_program.plan import LEFT_OUT
 from pocketrec.validate.coreml_program.kernels import KERNELS
+from pocketrec.validate.coreml_program.plan import LEFT_OUT
 
 OPSETS = (ct.target.iOS15, ct.target.iOS16, ct.target.iOS17, ct.target.iOS18)
 # `const` is read by the executor. A saved program holds neither symbols nor the ops of the `complex`
