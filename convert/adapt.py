@@ -29,6 +29,7 @@ class FlatModule(nn.Module):
     def __init__(self, module: nn.Module, example: FlatExample) -> None:
         super().__init__()
         self.module = module
+        self.training = False
         self._example = example
         self.outlines: tuple[tuple[int | str, ...], ...] = ()
 
@@ -138,7 +139,7 @@ def _arguments(module: nn.Module, example: object) -> tuple[tuple[Any, ...], dic
 
 def _mapping(module: nn.Module, example: Mapping[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Keyword arguments where the keys are parameters of `forward`, else one argument."""
-    parameters = inspect.signature(module.forward).parameters.values()
+    parameters = _parameters(module)
     known = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
     required = {each.name for each in parameters if each.default is each.empty and each.name in known}
     keys = {key for key in example if isinstance(key, str)}
@@ -148,10 +149,24 @@ def _mapping(module: nn.Module, example: Mapping[Any, Any]) -> tuple[tuple[Any, 
     return (dict(example),), {}
 
 
+def _parameters(module: nn.Module) -> list[inspect.Parameter]:
+    if not isinstance(module, torch.jit.ScriptModule):
+        return list(inspect.signature(module.forward).parameters.values())
+    arguments = module.forward.schema.arguments[1:]  # the first is self
+    return [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=each.default_value if each.has_default_value() else inspect.Parameter.empty,
+        )
+        for each in arguments
+    ]
+
+
 def _positional_names(module: nn.Module, count: int) -> list[str]:
     names = [
         each.name
-        for each in inspect.signature(module.forward).parameters.values()
+        for each in _parameters(module)
         if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ]
     return [names[place] if place < len(names) else f"input_{place}" for place in range(count)]

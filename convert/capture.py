@@ -90,7 +90,7 @@ def capture(module: nn.Module, contract: Contract, function: str, probes: Sequen
             inputs, or cannot be exported; with the source line where it is known.
     """
     signature = contract.functions[function]
-    original = ContractModule(module, contract, signature).eval()
+    original = ContractModule(module, contract, signature)
     fresh = original.using(copy_sharing(module), Interception())
     arguments = [tuple(probe[each.name] for each in signature.inputs) for probe in probes]
     check_outputs(original, arguments[0], function)

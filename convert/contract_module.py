@@ -24,6 +24,7 @@ class ContractModule(nn.Module):
     def __init__(self, module: nn.Module, contract: Contract, signature: Signature) -> None:
         super().__init__()
         self.module = module
+        self.training = False
         self.signature = signature
         self.interception: Interception | None = None
         self.recorder: Recorder | None = None
@@ -63,5 +64,5 @@ class ContractModule(nn.Module):
         other = ContractModule.__new__(ContractModule)
         nn.Module.__init__(other)
         other.module, other.signature, other._guards = module, self.signature, self._guards
-        other.interception, other.recorder = interception, None
-        return other.eval()
+        other.interception, other.recorder, other.training = interception, None, False
+        return other

@@ -77,8 +77,7 @@ def replace_modules(
     result = copy_sharing(module)
     for path, each, rule in matched:
         parent, _, name = path.rpartition(".")
-        setattr(result.get_submodule(parent), name, rule.replace(each))
-    result.eval()
+        setattr(result.get_submodule(parent), name, rule.replace(each).eval())
     return result, [(path, rule) for path, _, rule in matched]
 
 

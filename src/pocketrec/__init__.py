@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.export import ExportedProgram
 
     from pocketrec.contract import Contract
     from pocketrec.conversion import Conversion
@@ -35,7 +36,7 @@ def build(
 
 
 def convert_module(
-    module: nn.Module,
+    module: nn.Module | ExportedProgram,
     example_inputs: object,
     out: str | Path,
     targets: Sequence[str] = ("coreml", "onnx"),
@@ -47,7 +48,7 @@ def convert_module(
     """The artifacts of any eval-mode module, each proved equal to it; Refused where there is none.
 
     Args:
-        module: in eval mode; it is not changed.
+        module: in eval mode; it is not changed. Also a TorchScript module or an exported program.
         example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments.
         out: a folder for the artifacts and the inferred contract.
         targets: `coreml` and `onnx`.

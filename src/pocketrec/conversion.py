@@ -22,6 +22,7 @@ from pocketrec.report import TensorParity
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.export import ExportedProgram
 
     from pocketrec.convert.adapt import FlatExample, FlatModule
     from pocketrec.convert.capture import Capture
@@ -85,7 +86,7 @@ class _Draft:
 
 
 def convert_module(
-    module: nn.Module,
+    module: nn.Module | ExportedProgram,
     example_inputs: object,
     out: str | Path,
     targets: Sequence[str] = ("coreml", "onnx"),
@@ -98,7 +99,7 @@ def convert_module(
     """The artifacts of a module, each proved equal to it on probes made from the example.
 
     Args:
-        module: in eval mode, on the CPU; it is not changed.
+        module: in eval mode, on the CPU, and not changed; also a TorchScript module or an exported program.
         example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments.
         out: a folder; artifacts and contract.json are put there when they are proved.
         targets: `coreml` and `onnx`.
@@ -114,6 +115,7 @@ def convert_module(
     unknown = [each for each in targets if each not in _FILES]
     if unknown or not targets:
         raise UsageError(f"targets {list(targets)}: expected some of {', '.join(_FILES)}")
+    module = _module(module)
     if module.training:
         raise UsageError(f"{type(module).__name__} is in training mode; call module.eval() first")
     report = progress or _silent
@@ -133,6 +135,12 @@ def convert_module(
         if not draft.artifacts:
             raise _first(draft.refused, targets)
         return _publish(job, draft, destination, targets)
+
+
+def _module(model: nn.Module | ExportedProgram) -> nn.Module:
+    from pocketrec.convert.load import as_module
+
+    return as_module(model)
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -158,6 +166,7 @@ class _Attempt:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     flat: FlatModule
+    reference: FlatModule
     example: FlatExample
     free: Contract
     fixed: Contract | None
@@ -165,20 +174,36 @@ class _Job:
 
     def attempts(self) -> Iterator[_Attempt]:
         """The attempts in order; the second only matters for what the first did not give."""
-        yield _with_probes(self.flat, self.example, self.free, self.note)
+        yield _with_probes(self, self.free, self.note)
         if self.fixed is not None:
-            yield _with_probes(self.flat, self.example, self.fixed, "the batch is fixed")
+            yield _with_probes(self, self.fixed, "the batch is fixed")
 
 
 def _prepare(module: nn.Module, example_inputs: object, contract: Contract | None) -> _Job:
     from pocketrec.convert.adapt import FlatModule, flatten_example
 
     example = flatten_example(module, example_inputs)
-    flat = FlatModule(module, example).eval()
+    reference = FlatModule(module, example)
+    flat = _visible(reference, example)
     if contract is not None:
         _check_contract(contract, example)
-        return _Job(flat=flat, example=example, free=contract, fixed=None, note="")
-    return _inferred(flat, example)
+        return _Job(flat=flat, reference=reference, example=example, free=contract, fixed=None, note="")
+    return _inferred(flat, reference, example)
+
+
+def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
+    """The module itself; for TorchScript, whose inside nothing sees, its graph as a module."""
+    import torch
+
+    from pocketrec.convert.adapt import FlatModule
+    from pocketrec.convert.load import scripted_graph
+
+    if not isinstance(reference.module, torch.jit.ScriptModule):
+        return reference
+    args, kwargs = example.unflatten(example.tensors)
+    if kwargs:
+        raise UsageError("a TorchScript module takes its example as a tuple, in the order of its arguments")
+    return FlatModule(scripted_graph(reference.module, args), example)
 
 
 def _check_contract(contract: Contract, example: FlatExample) -> None:
@@ -192,7 +217,7 @@ def _check_contract(contract: Contract, example: FlatExample) -> None:
         )
 
 
-def _inferred(flat: FlatModule, example: FlatExample) -> _Job:
+def _inferred(flat: FlatModule, reference: FlatModule, example: FlatExample) -> _Job:
     from pocketrec.convert.checks import run
     from pocketrec.convert.infer import find_shapes
     from pocketrec.convert.survey import tables_read
@@ -201,7 +226,7 @@ def _inferred(flat: FlatModule, example: FlatExample) -> _Job:
     given = run(flat, example.tensors)
     tables = tables_read(flat, example.tensors)
     names = _output_names(flat, example)
-    flat.outlines = shapes.outputs
+    flat.outlines = reference.outlines = shapes.outputs
 
     def contract(chosen: Shapes) -> Contract:
         from pocketrec.convert.infer import infer_contract
@@ -210,7 +235,14 @@ def _inferred(flat: FlatModule, example: FlatExample) -> _Job:
 
     still = shapes.fixed([tuple(each.shape) for each in given], "")
     fixed = contract(still) if shapes.batched else None
-    return _Job(flat=flat, example=example, free=contract(shapes), fixed=fixed, note=shapes.note)
+    return _Job(
+        flat=flat,
+        reference=reference,
+        example=example,
+        free=contract(shapes),
+        fixed=fixed,
+        note=shapes.note,
+    )
 
 
 def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
@@ -222,12 +254,14 @@ def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
         return output_names(flat.raw(*(each.clone() for each in example.tensors)), example.names)
 
 
-def _with_probes(flat: FlatModule, example: FlatExample, contract: Contract, note: str) -> _Attempt:
+def _with_probes(job: _Job, contract: Contract, note: str) -> _Attempt:
     from pocketrec.convert.contract_module import ContractModule
     from pocketrec.validate.torch_runtime import TorchRuntime
 
     signature = contract.functions["main"]
-    reference = TorchRuntime(ContractModule(flat, contract, signature).eval(), signature, contract=contract)
+    reference = TorchRuntime(
+        ContractModule(job.reference, contract, signature), signature, contract=contract
+    )
     outputs: dict[int, Mapping[str, Any]] = {}
 
     def runs(inputs: Inputs) -> bool:
@@ -237,11 +271,11 @@ def _with_probes(flat: FlatModule, example: FlatExample, contract: Contract, not
             return False  # whatever the module raises: these contents are not for it
         return True
 
-    arrays = [each.numpy() for each in example.tensors]
+    arrays = [each.numpy() for each in job.example.tensors]
     probes = probes_from_example(arrays, contract, runs=runs)
     runs(probes[0].inputs)
     return _Attempt(
-        flat=flat,
+        flat=job.flat,
         contract=contract,
         probes=probes,
         expected=tuple(outputs.get(id(each.inputs), {}) for each in probes),

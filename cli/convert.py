@@ -1,0 +1,160 @@
+"""`pocketrec convert`: a module and an example in, proved artifacts out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketrec.cli.arrays import load_arrays
+from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.errors import ContractError, UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pocketrec.contract import Contract
+    from pocketrec.conversion import Conversion
+
+
+@click.command(
+    epilog=examples(
+        "pocketrec convert model.py:make --weights weights.safetensors --example inputs.npz --out converted",
+        "pocketrec convert package.models:make --argument items=1000 --example inputs.npz --target onnx",
+        "pocketrec convert scripted.pt --example inputs.npz --precision float16 --json",
+    )
+)
+@click.argument("factory")
+@click.option(
+    "--example",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="An .npz file: arrays by the names of forward's arguments, or in their order.",
+)
+@click.option("--weights", type=click.Path(path_type=Path), help="A state dict for the factory's module.")
+@click.option("--argument", "arguments", multiple=True, metavar="KEY=JSON", help="For the factory; repeatable.")
+@click.option("--contract", type=click.Path(path_type=Path), help="A corrected contract.json.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("converted"), show_default=True)
+@click.option(
+    "--target", "targets", multiple=True, type=click.Choice(["coreml", "onnx"]), help="[default: both]"
+)
+@click.option("--precision", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@click.option(
+    "--minimum-deployment-target",
+    type=click.Choice(["iOS15", "iOS16", "iOS17", "iOS18"]),
+    default="iOS17",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def convert(
+    factory: str,
+    example: Path,
+    weights: Path | None,
+    arguments: tuple[str, ...],
+    contract: Path | None,
+    out: Path,
+    targets: tuple[str, ...],
+    precision: str,
+    minimum_deployment_target: str,
+    as_json: bool,
+) -> None:
+    """Convert the module that FACTORY makes, and prove every artifact on probes made from --example.
+
+    FACTORY is `package.module:function`, `file.py:function`, a TorchScript file or a .pt2 file. The
+    inferred contract is written beside the artifacts; correct it and pass it as --contract. Exits with
+    3 where no target is left.
+    """
+    from pocketrec.conversion import convert_module
+
+    with progress_on_stderr() as progress:
+        progress("load", 0, 1)
+        module = _module(factory, weights, arguments)
+        result = convert_module(
+            module,
+            _example(example),
+            out,
+            targets or ("coreml", "onnx"),
+            _contract(contract),
+            precision=precision,
+            minimum_deployment_target=minimum_deployment_target,
+            progress=progress,
+        )
+    if as_json:
+        print_json({"schema": 1, **_strict(result)})
+    else:
+        _print(result)
+
+
+def _module(factory: str, weights: Path | None, arguments: tuple[str, ...]) -> nn.Module:
+    from pocketrec.convert.load import SUFFIXES, load_saved
+    from pocketrec.convert.source import load_module
+    from pocketrec.recipe import ModelSource
+
+    if factory.endswith(SUFFIXES):
+        if weights is not None or arguments:
+            raise UsageError(f"{factory}: a saved module has its weights; drop --weights and --argument")
+        return load_saved(Path(factory))
+    source = ModelSource(
+        factory=factory,
+        weights=None if weights is None else str(weights.resolve()),
+        arguments=dict(map(_argument, arguments)),
+    )
+    return load_module(source, base=Path.cwd())
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = None
+    if not separator or not key or (parsed is None and value != "null"):
+        raise UsageError(f"--argument {text!r}: expected KEY=JSON, such as items=1000 or name='\"a\"'")
+    return key, parsed
+
+
+def _example(path: Path) -> Any:
+    """The arrays as tensors: a tuple where numpy.savez numbered them, else a dict."""
+    import torch
+
+    arrays = {name: torch.from_numpy(array) for name, array in load_arrays(path).items()}
+    if arrays and all(name.startswith("arr_") and name[4:].isdigit() for name in arrays):
+        return tuple(arrays[f"arr_{number}"] for number in range(len(arrays)))
+    return arrays
+
+
+def _contract(path: Path | None) -> Contract | None:
+    from pocketrec.contract import Contract
+
+    if path is None:
+        return None
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{path}: no readable contract.json ({error}); pass one that convert wrote") from None
+    return Contract.from_dict(table)
+
+
+def _strict(result: Conversion) -> dict[str, Any]:
+    from pocketrec.report import plain
+
+    table: dict[str, Any] = plain(result.to_dict())
+    return table
+
+
+def _print(result: Conversion) -> None:
+    rows = [
+        (target, each.output, str(each.probes), f"{each.max_abs_error:.2g}", str(result.artifacts[target]))
+        for target, parities in result.parity.items()
+        for each in parities
+    ]
+    print_table("", ("target", "output", "probes", "max |Δ|", "artifact"), rows)
+    for each in result.rewrites:
+        where = f" at {each.where}" if each.where else ""
+        click.echo(f"rewritten: {each.name}{where}: {each.reason} (off by {each.max_abs_error:.2g} at most)")
+    for note in result.notes:
+        click.echo(f"note: {note}")
+    for target, reason in result.refused.items():
+        click.echo(f"refused: {target}: {reason}", err=True)
