@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     help="An .npz file: arrays by the names of forward's arguments, or in their order.",
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="A state dict for the factory's module.")
-@click.option("--argument", "arguments", multiple=True, metavar="KEY=JSON", help="For the factory; repeatable.")
+@click.option(
+    "--argument", "arguments", multiple=True, metavar="KEY=JSON", help="For the factory; repeatable."
+)
 @click.option("--contract", type=click.Path(path_type=Path), help="A corrected contract.json.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("converted"), show_default=True)
 @click.option(
@@ -127,14 +129,17 @@ def _example(path: Path) -> Any:
 
 def _contract(path: Path | None) -> Contract | None:
     from pocketrec.contract import Contract
+    from pocketrec.schema import from_table
 
     if path is None:
         return None
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ContractError(f"{path}: no readable contract.json ({error}); pass one that convert wrote") from None
-    return Contract.from_dict(table)
+        raise ContractError(
+            f"{path}: no readable contract.json ({error}); pass one that convert wrote"
+        ) from None
+    return from_table(Contract, table, source=path.name)
 
 
 def _strict(result: Conversion) -> dict[str, Any]:

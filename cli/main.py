@@ -17,6 +17,7 @@ import click
 
 from pocketrec import __version__
 from pocketrec.cli.build import build
+from pocketrec.cli.convert import convert
 from pocketrec.cli.doctor import doctor
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
@@ -74,5 +75,5 @@ def main(debug: bool) -> None:
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)
 
 
-for _command in (build, verify, inspect, lint, run, doctor, zoo):
+for _command in (build, convert, verify, inspect, lint, run, doctor, zoo):
     main.add_command(_command)

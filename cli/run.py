@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from pocketrec.cli.arrays import load_arrays, save_arrays
 from pocketrec.cli.console import examples
-from pocketrec.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 
 @click.command(
@@ -32,42 +24,12 @@ def run(artifact: Path, source: Path, out: Path, runtime: str | None) -> None:
     """Run ARTIFACT (.onnx or .mlpackage) on the arrays in --inputs and write its outputs to --out."""
     from pocketrec import open as open_artifact
 
-    arrays = _load(source)
+    arrays = load_arrays(source)
     with open_artifact(artifact, runtime) as loaded:
         outputs = loaded.run(arrays)
         engine = loaded.describe()
-    _save(out, outputs)
+    save_arrays(out, outputs)
     click.echo(f"{engine.runtime} {engine.version} ({engine.precision}, {engine.compute_units})")
     for name, array in outputs.items():
         click.echo(f"{name}: {array.dtype} {list(array.shape)}")
     click.echo(str(out))
-
-
-def _load(path: Path) -> dict[str, npt.NDArray[np.generic]]:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; save the inputs with numpy.savez") from None
-    except Exception as error:
-        raise InputError(f"{path}: not an .npz of plain arrays ({error}); use numpy.savez") from error
-
-
-def _save(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-    """Nothing; the file appears whole or not at all."""
-    import numpy as np
-
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); pass another --out") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

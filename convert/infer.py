@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Kind, Output, Signature, VocabularySpec
 from pocketrec.convert.survey import Table
-from pocketrec.errors import InputError, PocketrecError, Refused
+from pocketrec.errors import InputError, PocketrecError
 
 BATCH = "batch"
 _LARGEST_BATCH = 1024
@@ -185,8 +185,9 @@ def infer_contract(
     for number, (name, tensor, dtype) in enumerate(zip(names, tensors, dtypes, strict=True)):
         shape = _input_shape(number, tensor, shapes)
         reads = [each for each in tables if each.source == number and each.exact]
-        if reads and tensor.dtype == torch.int32:
-            vocabularies[name] = _vocabulary(reads, tensor, name)
+        found = _vocabulary(reads, tensor) if tensor.dtype == torch.int32 else None
+        if found is not None:
+            vocabularies[name] = found
         features.append(_feature(name, tensor, dtype, shape, name if name in vocabularies else None))
     return Contract(
         functions={
@@ -211,15 +212,12 @@ def _input_shape(number: int, tensor: Tensor, shapes: Shapes) -> tuple[int | str
     return tuple(sizes)
 
 
-def _vocabulary(reads: Sequence[Table], tensor: Tensor, name: str) -> VocabularySpec:
-    size = min(each.rows for each in reads)
-    if tensor.numel() and int(tensor.max()) >= size:
-        raise Refused(
-            op="aten.embedding",
-            where="",
-            reason=f"input {name} holds {int(tensor.max())}; its table has {size} rows",
-            remedy="pass an example within the table",
-        )
+def _vocabulary(reads: Sequence[Table], tensor: Tensor) -> VocabularySpec | None:
+    """The id space of the one table that the input reads; None where it reads parts of several."""
+    sizes = {each.rows for each in reads}
+    size = min(sizes, default=0)
+    if len(sizes) != 1 or (tensor.numel() and int(tensor.max()) >= size):
+        return None
     padding = {each.padding_id for each in reads}
     return VocabularySpec(size=size, padding_id=padding.pop() if len(padding) == 1 else None)
 

@@ -108,8 +108,6 @@ _UNCHANGED = frozenset(
         "ravel",
         "repeat_interleave",
         "movedim",
-        "masked_fill",
-        "clamp",
         "__get__",
     ]
 )

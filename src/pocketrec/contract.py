@@ -238,7 +238,7 @@ class Contract:
         return self.vocabularies[feature.vocabulary].padding_id or 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The contract as plain JSON values; `from_dict` gives it back."""
+        """The contract as plain JSON values; `schema.from_table` gives it back."""
         table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return table
 

@@ -259,9 +259,7 @@ def _with_probes(job: _Job, contract: Contract, note: str) -> _Attempt:
     from pocketrec.validate.torch_runtime import TorchRuntime
 
     signature = contract.functions["main"]
-    reference = TorchRuntime(
-        ContractModule(job.reference, contract, signature), signature, contract=contract
-    )
+    reference = TorchRuntime(ContractModule(job.reference, contract, signature), signature, contract=contract)
     outputs: dict[int, Mapping[str, Any]] = {}
 
     def runs(inputs: Inputs) -> bool:
