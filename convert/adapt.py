@@ -152,7 +152,8 @@ def _mapping(module: nn.Module, example: Mapping[Any, Any]) -> tuple[tuple[Any, 
 def _parameters(module: nn.Module) -> list[inspect.Parameter]:
     if not isinstance(module, torch.jit.ScriptModule):
         return list(inspect.signature(module.forward).parameters.values())
-    arguments = module.forward.schema.arguments[1:]  # the first is self
+    forward: Any = module.forward
+    arguments = forward.schema.arguments[1:]  # the first is self
     return [
         inspect.Parameter(
             each.name,

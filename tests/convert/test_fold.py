@@ -13,6 +13,8 @@ IDS = torch.tensor([0, 2, 1])
 class Propagated(nn.Module):
     """Two rounds over a fixed graph, then a lookup."""
 
+    adjacency: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)

@@ -20,7 +20,8 @@ class Scores(nn.Module):
     def forward(self, history: Tensor, price: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         rows = self.items(history) * valid.unsqueeze(-1)
         scores = rows.mean(1) @ self.items.weight.t() + price.unsqueeze(1)
-        return scores.topk(3)
+        best, ids = scores.topk(3)
+        return best, ids
 
 
 def example() -> tuple[Tensor, ...]:
@@ -65,7 +66,8 @@ def test_ids_that_are_changed_on_the_way_have_no_vocabulary() -> None:
             self.table = nn.Embedding(7, 2)
 
         def forward(self, ids: Tensor) -> Tensor:
-            return self.table(ids % 7)
+            rows: Tensor = self.table(ids % 7)
+            return rows
 
     module = Hashed()
     found = tables_read(
@@ -133,7 +135,8 @@ def test_an_input_that_reads_several_tables_has_no_vocabulary_of_its_own() -> No
             self.big, self.small = nn.Embedding(9, 2), nn.Embedding(4, 2)
 
         def forward(self, ids: Tensor) -> Tensor:
-            return self.big(ids[:, 0]) + self.small(ids[:, 1])
+            rows: Tensor = self.big(ids[:, 0]) + self.small(ids[:, 1])
+            return rows
 
     module = Columns()
     flat = flatten_example(module, (torch.tensor([[8, 1], [7, 3]]),))
