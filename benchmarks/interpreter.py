@@ -3,7 +3,8 @@
     python benchmarks/interpreter.py [--runs N] [--json]
 
 Exits with 1 where a ratio misses its limit: 3.0 on the zoo's models, 1.5 on the retrieval head over
-1,000,000 items. Both engines use 2 threads.
+1,000,000 items. Both engines use 2 threads. Also prints what it costs to open a package with a table
+of 1,000,000 x 64, and to gather ten rows of it, in a process of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,7 +27,7 @@ import numpy as np  # noqa: E402 - the thread counts are read when it is importe
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from pocketrec.contract import Contract, Dim, Feature, Output, Signature  # noqa: E402
+from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec  # noqa: E402
 from pocketrec.convert.capture import Capture, ContractModule, capture  # noqa: E402
 from pocketrec.convert.coreml import to_coreml  # noqa: E402
 from pocketrec.model_zoo.registry import FAMILIES  # noqa: E402
@@ -137,6 +139,86 @@ def head_row(folder: Path, runs: int) -> Row:
     return measure(name, captured, folder, precision="float32", limit=HEAD_LIMIT, runs=min(runs, 30))
 
 
+class Rows(nn.Module):
+    """Rows of a table."""
+
+    def __init__(self, items: int, dim: int = 64) -> None:
+        super().__init__()
+        self.table = nn.Embedding(items, dim)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The rows of `ids`, `[batch, dim]`."""
+        rows: Tensor = self.table(ids)
+        return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """What a package costs to open and to read ten rows of, in milliseconds and growth of resident memory."""
+
+    precision: str
+    package_mb: float
+    open_ms: float
+    open_mb: float
+    gather_ms: float
+    gather_mb: float
+
+
+_PROBE = """
+import sys, time
+import numpy as np
+from coremltools.proto import Model_pb2
+from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+figures, before = [], resident()
+start = time.perf_counter()
+runtime = CoreMLInterpreter(sys.argv[1])
+figures += [1e3 * (time.perf_counter() - start), resident() - before]
+ids, before, start = np.arange(10, dtype=np.int32) * 99_991, resident(), time.perf_counter()
+runtime.run({"ids": ids})
+figures += [1e3 * (time.perf_counter() - start), resident() - before]
+print(*figures)
+"""
+
+
+def footprints(folder: Path) -> list[Footprint]:
+    """The figures of a float32 and a float16 package."""
+    ids = Feature(name="ids", kind="id", shape=("batch",), vocabulary="item")
+    signature = Signature(
+        inputs=(ids,), outputs=(Output(name="rows", meaning="embedding", shape=("batch", 64)),)
+    )
+    contract = Contract(
+        functions={"main": signature},
+        dims={"batch": Dim(min=10, max=12)},
+        vocabularies={"item": VocabularySpec(size=HEAD_ITEMS)},
+    )
+    probes = [{"ids": torch.arange(size, dtype=torch.int32)} for size in (10, 12)]
+    captured = capture(Rows(HEAD_ITEMS).eval().requires_grad_(False), contract, "main", probes)
+    found = []
+    for precision in ("float32", "float16"):
+        path = to_coreml(captured, folder / f"rows-{precision}.mlpackage", precision=precision)
+        printed = subprocess.run(
+            [sys.executable, "-c", _PROBE, str(path)], capture_output=True, text=True, check=True
+        )
+        opened, grown, gathered, more = (float(each) for each in printed.stdout.split())
+        size = sum(each.stat().st_size for each in path.rglob("*") if each.is_file()) / 1e6
+        found.append(
+            Footprint(
+                precision=precision,
+                package_mb=size,
+                open_ms=opened,
+                open_mb=grown,
+                gather_ms=gathered,
+                gather_mb=more,
+            )
+        )
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=100)
@@ -145,14 +227,20 @@ def main() -> int:
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
         rows = [*zoo_rows(Path(folder), arguments.runs), head_row(Path(folder), arguments.runs)]
+        costs = footprints(Path(folder))
     if arguments.json:
-        print(json.dumps([asdict(each) for each in rows], indent=1))
+        print(json.dumps([asdict(each) for each in (*rows, *costs)], indent=1))
     else:
         for each in rows:
             verdict = "" if each.ratio <= each.limit else "  MISSED"
             print(
                 f"{each.model:36} {each.precision:8} eager {each.eager_ms:8.3f} ms  "
                 f"interpreter {each.interpreter_ms:8.3f} ms  {each.ratio:5.2f}x (limit {each.limit}){verdict}"
+            )
+        for cost in costs:
+            print(
+                f"package of {cost.package_mb:.0f} MB, {cost.precision}: open {cost.open_ms:.1f} ms and "
+                f"{cost.open_mb:.1f} MB, ten rows {cost.gather_ms:.1f} ms and {cost.gather_mb:.1f} MB"
             )
     return int(any(each.ratio > each.limit for each in rows))
 
