@@ -18,6 +18,7 @@ import click
 from pocketrec import __version__
 from pocketrec.cli.build import build
 from pocketrec.cli.convert import convert
+from pocketrec.cli.diverge import diverge
 from pocketrec.cli.doctor import doctor
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
@@ -75,5 +76,5 @@ def main(debug: bool) -> None:
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)
 
 
-for _command in (build, convert, verify, inspect, lint, run, doctor, zoo):
+for _command in (build, convert, verify, inspect, lint, run, diverge, doctor, zoo):
     main.add_command(_command)

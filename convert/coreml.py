@@ -12,10 +12,12 @@ from pocketrec.contract import Contract, Dim, Feature, Signature
 from pocketrec.convert.canonical import canonicalize
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.carry import Carrier
+from pocketrec.convert.coreml_origins import number_nodes, program_origins
 from pocketrec.convert.export import export_program
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ContractError, ConversionError, Refused
+from pocketrec.origin import ORIGINS, to_json
 from pocketrec.quantize import QuantizedTensor
 
 _INT32 = range(-(2**31), 2**31)
@@ -53,16 +55,19 @@ def to_coreml(
     """
     signature = capture.signature
     sizes = _sizes(capture.contract, signature, flexible)
-    program = _export_for(capture, sizes, flexible)
+    program = program_for(capture, flexible)
     _check_int32(program, capture.name)
     carrier = Carrier(tensors or {})
     needed = carrier.used_by(program)
     _check_targets(needed, tensors or {}, minimum_deployment_target)
     with quiet_converters():
+        number_nodes(program)
         source = program if frontend == "export" else _trace(capture, sizes)
         inputs = _input_types(capture, program)
         model = _convert(capture, source, inputs, precision, minimum_deployment_target, carrier)
         carrier.check(needed, "Core ML")
+        origins = program_origins(model._mil_program, program, [each.name for each in signature.outputs])
+        model.user_defined_metadata[ORIGINS] = to_json(origins)
         model.save(str(path))
     _check_names(model.get_spec(), signature, path)
     canonicalize(path)
@@ -97,11 +102,11 @@ def _resized(example: torch.Tensor, feature: Feature, sizes: Mapping[str, int]) 
     return example
 
 
-def _export_for(
-    capture: Capture, sizes: Mapping[str, int], flexible: Sequence[str]
-) -> torch.export.ExportedProgram:
+def program_for(capture: Capture, flexible: Sequence[str]) -> torch.export.ExportedProgram:
+    """What is lowered: the function with every dim fixed that is not `flexible`."""
     if all(name in flexible or dim.min == dim.max for name, dim in capture.contract.dims.items()):
         return capture.program  # nothing is fixed, so the capture is the very program
+    sizes = _sizes(capture.contract, capture.signature, flexible)
     pairs = zip(capture.example, capture.signature.inputs, strict=True)
     example = tuple(_resized(value, feature, sizes) for value, feature in pairs)
     dims = {name: dim for name, dim in capture.contract.dims.items() if name in flexible}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ast import literal_eval
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -9,9 +11,11 @@ import torch
 
 from pocketrec.contract import Feature, Output
 from pocketrec.convert.capture import Capture
+from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ConversionError
+from pocketrec.origin import ORIGINS, Origin, to_json
 
 # The exporter's own default; higher opsets are reached by the version converter.
 _IR_VERSION = 10
@@ -55,6 +59,8 @@ def to_onnx(capture: Capture, path: Path, *, opset_version: int = 20) -> Path:
     assert exported is not None
     model = exported.model_proto
     _finish(model, capture)
+    assert exported.exported_program is not None
+    onnx.helper.set_model_props(model, _metadata(model, capture, exported.exported_program))
     onnx.save(model, str(path))
     _check(model, capture, path)
     return path
@@ -71,9 +77,36 @@ def _finish(model: onnx.ModelProto, capture: Capture) -> None:
         _name_dims(value, out)
     for node in model.graph.node:
         _strip_paths(node)
-    onnx.helper.set_model_props(
-        model, {"pocketrec.contract_sha256": capture.contract.sha256(), "pocketrec.function": capture.name}
-    )
+
+
+def _metadata(
+    model: onnx.ModelProto, capture: Capture, program: torch.export.ExportedProgram
+) -> dict[str, str]:
+    return {
+        "pocketrec.contract_sha256": capture.contract.sha256(),
+        "pocketrec.function": capture.name,
+        ORIGINS: to_json(_origins(model, capture, program)),
+    }
+
+
+def _origins(
+    model: onnx.ModelProto, capture: Capture, program: torch.export.ExportedProgram
+) -> dict[str, Origin]:
+    """Origins by tensor name: the exporter names a tensor after the graph node that it is the result of."""
+    by_node = node_origins(program)
+    names = [each.name for each in capture.signature.outputs]
+    results = dict(zip(names, output_names(program), strict=True))
+    origins = {}
+    for node in model.graph.node:
+        scopes = {each.key: each.value for each in node.metadata_props}.get(_SCOPES, "[]")
+        step = by_node.get(str((literal_eval(scopes) or [""])[-1]))
+        for name in node.output:
+            origin = by_node.get(results.get(name, name))
+            if origin is not None:
+                origins[name] = origin
+            elif step is not None:
+                origins[name] = replace(step, exact=False)
+    return origins
 
 
 def _name_dims(value: onnx.ValueInfoProto, each: Feature | Output) -> None:
@@ -83,8 +116,9 @@ def _name_dims(value: onnx.ValueInfoProto, each: Feature | Output) -> None:
             dim.dim_param = size
 
 
-# Stack traces hold the paths of one machine; module scopes are what a divergence report needs.
-_KEPT = frozenset({"pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"})
+# Stack traces hold the paths of one machine; module scopes are what other tools show.
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_KEPT = frozenset({_SCOPES, "pkg.torch.onnx.class_hierarchy"})
 
 
 def _strip_paths(node: onnx.NodeProto) -> None:

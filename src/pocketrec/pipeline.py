@@ -52,13 +52,19 @@ class BuildResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A recipe with everything that it names loaded."""
+class Model:
+    """The module of a recipe, with its contract."""
 
-    recipe: Recipe
     contract: Contract
     vocabularies: Mapping[str, Vocabulary]
     module: nn.Module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared(Model):
+    """A recipe with everything that it names loaded."""
+
+    recipe: Recipe
     data: EvaluationData
 
 
@@ -68,18 +74,28 @@ def prepare(recipe: Recipe, base: Path) -> Prepared:
     Raises:
         RecipeError: a name leads nowhere, or what it leads to does not fit.
     """
+    model = load_model(recipe, base)
+    return Prepared(
+        recipe=recipe,
+        contract=model.contract,
+        vocabularies=model.vocabularies,
+        module=model.module,
+        data=_load_data(recipe, base),
+    )
+
+
+def load_model(recipe: Recipe, base: Path) -> Model:
+    """The recipe's vocabularies, contract and module, without its data; raises RecipeError."""
     from pocketrec.convert.source import load_module
 
     vocabularies = {
         name: load_vocabulary(each.tokens, base=base, key=f"contract.vocabularies.{name}.tokens")
         for name, each in recipe.contract.vocabularies.items()
     }
-    return Prepared(
-        recipe=recipe,
+    return Model(
         contract=resolve_contract(recipe.contract, vocabularies),
         vocabularies=vocabularies,
         module=load_module(recipe.model, base=base),
-        data=_load_data(recipe, base),
     )
 
 

@@ -1,0 +1,293 @@
+"""Where a bundle's artifact, or one of two artifacts, began to compute something else.
+
+Knows all the stages, as the pipeline does: `convert` gives the captured program whose every value is
+the reference, `validate` runs parts of the artifact, `package` gives the bundle and its golden vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pocketrec.contract import Contract
+from pocketrec.errors import RecipeError, UsageError
+from pocketrec.package.bundle import Bundle, read_bundle
+from pocketrec.package.golden import Vector, read_golden
+from pocketrec.package.manifest import read_json
+from pocketrec.pipeline import Model, load_model
+from pocketrec.recipe import Recipe, Target, load_recipe
+from pocketrec.validate.artifact_graph import ArtifactGraph
+from pocketrec.validate.divergence import FLOAT16_TOLERANCE, Comparison, find_divergence
+from pocketrec.validate.fit import fit_inputs
+from pocketrec.validate.open import open_artifact
+from pocketrec.validate.runtime import Array, check_inputs
+
+if TYPE_CHECKING:
+    import torch
+
+    from pocketrec.convert.capture import Capture
+
+Progress = Callable[[str, int, int], None]
+Inputs = Mapping[str, Array]
+# The engines whose programs can be looked into.
+_ENGINES = {".onnx": "onnxruntime", ".mlpackage": "coreml-interpreter", ".mlmodel": "coreml-interpreter"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """One artifact, examined.
+
+    Attributes:
+        artifact: its path.
+        target: as in the bundle; empty for two artifacts.
+        function: as in the contract.
+        reference: what it was compared with.
+        inputs: which inputs showed what is reported.
+        comparison: what was found; of several inputs the first that diverges, else the worst.
+        source_text: the source line of the diverging op, where the source is at hand.
+    """
+
+    artifact: Path
+    target: str
+    function: str
+    reference: str
+    inputs: str
+    comparison: Comparison
+    source_text: str = ""
+
+
+def diverge_bundle(
+    path: Path,
+    recipe: Path,
+    *,
+    target: str | None = None,
+    function: str | None = None,
+    inputs: Inputs | None = None,
+    tolerance: float | None = None,
+    progress: Progress | None = None,
+) -> tuple[Examined, ...]:
+    """Every artifact of the bundle against PyTorch, op by op.
+
+    Args:
+        path: the bundle.
+        recipe: the recipe.toml that it was built from; its model is the reference.
+        target: one target of the bundle; all by default.
+        function: one function of the contract; all by default.
+        inputs: what to compare on; by default the golden vectors, one after the other.
+        tolerance: as in `find_divergence`.
+        progress: called with what is being done, how many artifacts are done, and of how many.
+
+    Raises:
+        UsageError: a target or function that is not there, or another recipe than the bundle's.
+    """
+    bundle = read_bundle(path)
+    contract = read_json(path, "contract.json", Contract)
+    built = read_json(path, "recipe.json", Recipe)
+    places = _places(bundle, target, function)
+    model = _load(recipe, contract)
+    report, found = progress or _silent, []
+    captures: dict[str, Capture] = {}
+    for count, (each, name) in enumerate(places):
+        report(f"compare {each}/{name} with PyTorch", count, len(places))
+        vectors = read_golden(bundle, name)
+        if name not in captures:
+            captures[name] = _capture(model, name, vectors)
+        given = {vector.name: vector.inputs for vector in vectors} if inputs is None else {"given": inputs}
+        artifact = bundle.artifact(each, name)
+        found.append(_against_torch(artifact, captures[name], built.targets[each], each, given, tolerance))
+    return tuple(found)
+
+
+def diverge_artifacts(
+    reference: Path,
+    artifact: Path,
+    *,
+    inputs: Inputs,
+    function: str | None = None,
+    tolerance: float | None = None,
+) -> Examined:
+    """`artifact` against `reference`, on the same inputs.
+
+    Tensors are partners where they come from the same PyTorch op; where one of the two does not say
+    what its tensors came from, where they have the same name.
+    """
+    one, two = _open_graph(reference, function), _open_graph(artifact, function)
+    for graph in (one, two):
+        check_inputs(graph.inputs, inputs, where=graph.name)
+    if tolerance is None and one.is_narrow:
+        tolerance = FLOAT16_TOLERANCE
+    values: dict[str, Array] = {}
+
+    def value(name: str) -> Array:
+        if name not in values:
+            values.update(one.evaluate([name], inputs))
+        return values[name]
+
+    comparison = find_divergence(two, value, _partners(two, one), inputs, tolerance=tolerance)
+    return Examined(
+        artifact=artifact,
+        target="",
+        function=function or "main",
+        reference=str(reference),
+        inputs="given",
+        comparison=comparison,
+    )
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def _places(bundle: Bundle, target: str | None, function: str | None) -> list[tuple[str, str]]:
+    artifacts = bundle.manifest.artifacts
+    places = [
+        (each, name)
+        for each, functions in sorted(artifacts.items())
+        for name in sorted(functions)
+        if target in (None, each) and function in (None, name)
+    ]
+    if not places:
+        known = ", ".join(f"{each}/{name}" for each, functions in artifacts.items() for name in functions)
+        wanted = f"{target or 'any target'}/{function or 'any function'}"
+        raise UsageError(f"{bundle.path}: no artifact {wanted}; expected one of {known}")
+    return places
+
+
+def _load(path: Path, contract: Contract) -> Model:
+    """The recipe's model; UsageError where its contract is not the bundle's."""
+    model = load_model(load_recipe(path), path.parent)
+    if model.contract.sha256() != contract.sha256():
+        raise UsageError(f"{path}: its contract is not the bundle's; pass the recipe that built the bundle")
+    return model
+
+
+def _capture(model: Model, function: str, vectors: tuple[Vector, ...]) -> Capture:
+    """The function captured; RecipeError where the module does not give what the bundle was built with."""
+    import torch
+
+    from pocketrec.convert.capture import capture
+
+    signature = model.contract.functions[function]
+    probes = [
+        {each.name: torch.from_numpy(np.array(vector.inputs[each.name])) for each in signature.inputs}
+        for vector in vectors
+    ]
+    captured = capture(model.module, model.contract, function, probes)
+    with torch.no_grad():
+        given = captured.module(*(probes[0][each.name] for each in signature.inputs))
+    for each, value in zip(signature.outputs, given, strict=True):
+        expected = vectors[0].outputs[each.name]
+        if not np.allclose(value.numpy(), expected, rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise RecipeError(
+                f"function {function}: the recipe's model gives another {each.name} than the bundle's golden "
+                "vectors; its weights or code have changed since the build"
+            )
+    return captured
+
+
+def _against_torch(
+    artifact: Path,
+    captured: Capture,
+    target: Target,
+    name: str,
+    given: Mapping[str, Inputs],
+    tolerance: float | None,
+) -> Examined:
+    from pocketrec.convert.origins import source_texts
+
+    graph = _open_graph(artifact, None)
+    program = _program(captured, target)
+    worst: tuple[str, Comparison] | None = None
+    for label, chunk in _calls(artifact, captured, given):
+        comparison = _compare(graph, program, captured, chunk, tolerance)
+        if worst is None or _badness(comparison) > _badness(worst[1]):
+            worst = (label, comparison)
+        if comparison.divergence is not None:
+            break
+    assert worst is not None
+    origin = worst[1].divergence.origin if worst[1].divergence is not None else None
+    return Examined(
+        artifact=artifact,
+        target=name,
+        function=captured.name,
+        reference="PyTorch",
+        inputs=worst[0],
+        comparison=worst[1],
+        source_text=source_texts(program).get(origin.source, "") if origin is not None else "",
+    )
+
+
+def _program(captured: Capture, target: Target) -> torch.export.ExportedProgram:
+    """The program that was lowered to the target."""
+    if target.format == "onnx":
+        return captured.program
+    from pocketrec.convert.coreml import program_for
+
+    return program_for(captured, target.flexible)
+
+
+def _calls(
+    artifact: Path, captured: Capture, given: Mapping[str, Inputs]
+) -> Iterator[tuple[str, dict[str, Array]]]:
+    """The inputs as the artifact takes them, with a label for each."""
+    with open_artifact(artifact, _ENGINES[artifact.suffix]) as runtime:
+        specs = runtime.describe().inputs
+        for label, inputs in given.items():
+            fitted = fit_inputs(runtime, captured.contract, captured.signature, inputs)
+            for number, (chunk, _) in enumerate(fitted):
+                check_inputs(specs, chunk, where=artifact.name)
+                yield (label if len(fitted) == 1 else f"{label}, part {number}"), chunk
+
+
+def _compare(
+    graph: ArtifactGraph,
+    program: torch.export.ExportedProgram,
+    captured: Capture,
+    chunk: Inputs,
+    tolerance: float | None,
+) -> Comparison:
+    import torch
+
+    from pocketrec.convert.origins import node_origins, node_values, output_names
+
+    signature = captured.signature
+    values = node_values(program, [torch.from_numpy(np.array(chunk[each.name])) for each in signature.inputs])
+    by_key = {origin.key: name for name, origin in node_origins(program).items() if name in values}
+    partners = {
+        name: by_key[origin.key]
+        for name, origin in graph.origins.items()
+        if origin.exact and origin.key in by_key
+    }
+    partners |= dict(zip((each.name for each in signature.outputs), output_names(program), strict=True))
+    return find_divergence(graph, values.__getitem__, partners, chunk, tolerance=tolerance)
+
+
+def _badness(comparison: Comparison) -> float:
+    return max((each.relative_error or 0.0 for each in comparison.outputs), default=0.0)
+
+
+def _open_graph(path: Path, function: str | None) -> ArtifactGraph:
+    if path.suffix == ".onnx":
+        from pocketrec.validate.onnx_graph import OnnxGraph
+
+        return OnnxGraph(path)
+    from pocketrec.validate.coreml_program.graph import CoreMLGraph
+
+    return CoreMLGraph(path, function=function)
+
+
+def _partners(artifact: ArtifactGraph, reference: ArtifactGraph) -> dict[str, str]:
+    """The artifact's tensors to the reference's of the same meaning."""
+    shared = {name: name for name in artifact.outputs if name in reference.outputs}
+    if not shared:
+        raise UsageError(f"{artifact.name} and {reference.name} share no output; pass two forms of one model")
+    if artifact.origins and reference.origins:
+        by_key = {origin.key: name for name, origin in reference.origins.items() if origin.exact}
+        same = {name: by_key.get(each.key) for name, each in artifact.origins.items() if each.exact}
+        return {name: each for name, each in same.items() if each is not None} | shared
+    there = {name for op in reference.ops for name in op.outputs}
+    return {name: name for op in artifact.ops for name in op.outputs if name in there} | shared
