@@ -135,7 +135,7 @@ def _print_divergence(divergence: Divergence, found: Comparison, text: str) -> N
     if origin is None:
         click.echo("PyTorch: the artifact does not say where this op came from")
     else:
-        click.echo(f"PyTorch: {origin.op} in module {origin.place}")
+        click.echo(f"PyTorch: {origin.op} in {origin.place}")
         if text:
             click.echo(f"    {text}")
     rows = [

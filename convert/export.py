@@ -13,6 +13,7 @@ from pocketrec.convert.contract_module import ContractModule
 from pocketrec.convert.explicit import squeeze_known_axes
 from pocketrec.convert.fold import fold_constants
 from pocketrec.convert.lines import line_of
+from pocketrec.convert.origins import lines_of
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.rewrite import OP_RULES
 from pocketrec.convert.rewrite.ops import lower_ops
@@ -57,7 +58,7 @@ def _export(
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), quiet_converters():
+        with torch.no_grad(), quiet_converters(), lines_of(module):
             return torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

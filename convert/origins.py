@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import linecache
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,8 @@ import numpy.typing as npt
 import torch
 from torch.export.graph_signature import InputKind
 
+from pocketrec.convert.lines import is_users, line_in_trace
 from pocketrec.origin import Origin
-
-_FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n?([^\n]*)')
-# Frames of these tell nothing about the user's model.
-_FOREIGN = (Path(torch.__file__).parent, Path(__file__).parent.resolve())
-
 
 def node_origins(program: torch.export.ExportedProgram) -> dict[str, Origin]:
     """The origin of every op of the program, by the name of its graph node."""
@@ -33,7 +31,8 @@ def node_origins(program: torch.export.ExportedProgram) -> dict[str, Origin]:
 
 
 def _identity(node: torch.fx.Node) -> tuple[str, str, str]:
-    source, _ = source_line(node)
+    # The file's name alone: an artifact must not tell where it was built.
+    source = Path(line_in_trace(node.meta.get("stack_trace") or "")).name
     return module_path(node), source, _op_name(node)
 
 
@@ -51,23 +50,37 @@ def module_path(node: torch.fx.Node) -> str:
     return path.removeprefix("module").removeprefix(".") if path.partition(".")[0] == "module" else ""
 
 
-def source_line(node: torch.fx.Node) -> tuple[str, str]:
-    """`file.py:line` of the innermost line of the user's that led to the op, and its text.
-
-    Both are empty where there is none. torch keeps only frames of `forward` in its traces.
-    """
-    frames: Sequence[tuple[str, str, str]] = _FRAME.findall(node.meta.get("stack_trace") or "")
-    for name, line, text in reversed(frames):
-        path = Path(name)
-        if path.is_absolute() and not any(path.resolve().is_relative_to(each) for each in _FOREIGN):
-            return f"{path.name}:{line}", text.strip()
-    return "", ""
-
-
 def source_texts(program: torch.export.ExportedProgram) -> dict[str, str]:
-    """The text of every source line that led to an op, by `file.py:line`."""
-    lines = dict(source_line(node) for node in program.graph.nodes if node.op == "call_function")
-    return {place: text for place, text in lines.items() if place}
+    """The text of every source line that led to an op, by `file.py:line`, where the file is there."""
+    places = {line_in_trace(node.meta.get("stack_trace") or "") for node in program.graph.nodes}
+    return {Path(place).name: _text(place) for place in sorted(places) if place}
+
+
+def _text(place: str) -> str:
+    name, _, line = place.rpartition(":")
+    return linecache.getline(name, int(line)).strip()
+
+
+@contextmanager
+def lines_of(module: torch.nn.Module) -> Iterator[None]:
+    """Nothing; while it lasts, captures keep the lines of all methods of the module, not of `forward` alone.
+
+    Through a name that torch does not promise to keep: without it lines are those of `forward`.
+    """
+    anchors: set[tuple[str, str]] = getattr(torch.fx.proxy, "_STACK_TRACE_ANCHORS", set())
+    methods = {
+        (each.__code__.co_filename, each.__code__.co_name)
+        for child in module.modules()
+        for kind in type(child).__mro__
+        for each in vars(kind).values()
+        if isinstance(each, FunctionType) and is_users(each.__code__.co_filename)
+    }
+    added = methods - anchors
+    anchors |= added
+    try:
+        yield
+    finally:
+        anchors -= added
 
 
 def node_values(

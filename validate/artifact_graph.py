@@ -65,6 +65,10 @@ class ArtifactGraph(Protocol):
         """Origins by tensor name; empty where the artifact does not say."""
         ...
 
+    def dtype(self, name: str) -> str:
+        """The tensor's declared dtype; empty where it is not declared."""
+        ...
+
     def evaluate(self, names: Sequence[str], given: Mapping[str, Array]) -> dict[str, Array]:
         """The named tensors, computed from the given ones; float16 as float32."""
         ...

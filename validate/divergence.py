@@ -30,7 +30,7 @@ class Compared:
 
     Attributes:
         name: in the artifact.
-        dtype: of its values; float16 is held as float32.
+        dtype: as the artifact declares it.
         shape: of its values.
         max_abs_error: largest difference; None where it has no partner, infinite where only one of
             the two is finite, or an integer differs.
@@ -218,7 +218,7 @@ class _Search:
             absolute, relative = difference(value, self.expected(name))
         return Compared(
             name=name,
-            dtype=str(value.dtype),
+            dtype=self._graph.dtype(name) or str(value.dtype),
             shape=value.shape,
             max_abs_error=absolute,
             relative_error=relative,

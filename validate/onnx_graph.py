@@ -47,6 +47,13 @@ class OnnxGraph:
                 return from_json(each.value, where=self.name)
         return {}
 
+    def dtype(self, name: str) -> str:
+        """As declared or inferred."""
+        import onnx
+
+        kind = self._types.get(name, 0)
+        return str(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else ""
+
     def evaluate(self, names: Sequence[str], given: Mapping[str, Array]) -> dict[str, Array]:
         """The named tensors, by ONNX Runtime on the part of the graph that leads to them."""
         found = {name: given[name] for name in names if name in given}

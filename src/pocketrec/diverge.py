@@ -21,7 +21,7 @@ from pocketrec.package.manifest import read_json
 from pocketrec.pipeline import Model, load_model
 from pocketrec.recipe import Recipe, Target, load_recipe
 from pocketrec.validate.artifact_graph import ArtifactGraph
-from pocketrec.validate.divergence import FLOAT16_TOLERANCE, Comparison, find_divergence
+from pocketrec.validate.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
 from pocketrec.validate.fit import fit_inputs
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtime import Array, check_inputs
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 Inputs = Mapping[str, Array]
+# PyTorch on another machine adds in another order.
+_SAME_MODEL = 1e-3
 # The engines whose programs can be looked into.
 _ENGINES = {".onnx": "onnxruntime", ".mlpackage": "coreml-interpreter", ".mlmodel": "coreml-interpreter"}
 
@@ -91,14 +93,18 @@ def diverge_bundle(
     model = _load(recipe, contract)
     report, found = progress or _silent, []
     captures: dict[str, Capture] = {}
+    programs: dict[object, torch.export.ExportedProgram] = {}
     for count, (each, name) in enumerate(places):
         report(f"compare {each}/{name} with PyTorch", count, len(places))
-        vectors = read_golden(bundle, name)
+        vectors, aim = read_golden(bundle, name), built.targets[each]
         if name not in captures:
             captures[name] = _capture(model, name, vectors)
+        kind = name, aim.format, aim.flexible
+        if kind not in programs:
+            programs[kind] = _program(captures[name], aim)
         given = {vector.name: vector.inputs for vector in vectors} if inputs is None else {"given": inputs}
         artifact = bundle.artifact(each, name)
-        found.append(_against_torch(artifact, captures[name], built.targets[each], each, given, tolerance))
+        found.append(_against_torch(artifact, captures[name], programs[kind], each, given, tolerance))
     return tuple(found)
 
 
@@ -166,33 +172,38 @@ def _load(path: Path, contract: Contract) -> Model:
 
 
 def _capture(model: Model, function: str, vectors: tuple[Vector, ...]) -> Capture:
-    """The function captured; RecipeError where the module does not give what the bundle was built with."""
+    """The function captured on the golden vectors."""
     import torch
 
     from pocketrec.convert.capture import capture
 
+    _check_model(model, function, vectors)
+    names = [each.name for each in model.contract.functions[function].inputs]
+    probes = [{name: torch.from_numpy(np.array(vector.inputs[name])) for name in names} for vector in vectors]
+    return capture(model.module, model.contract, function, probes)
+
+
+def _check_model(model: Model, function: str, vectors: tuple[Vector, ...]) -> None:
+    """Nothing where the module still gives the golden vectors' outputs; else RecipeError."""
+    from pocketrec.convert.capture import ContractModule
+    from pocketrec.validate.torch_runtime import TorchRuntime
+
     signature = model.contract.functions[function]
-    probes = [
-        {each.name: torch.from_numpy(np.array(vector.inputs[each.name])) for each in signature.inputs}
-        for vector in vectors
-    ]
-    captured = capture(model.module, model.contract, function, probes)
-    with torch.no_grad():
-        given = captured.module(*(probes[0][each.name] for each in signature.inputs))
-    for each, value in zip(signature.outputs, given, strict=True):
-        expected = vectors[0].outputs[each.name]
-        if not np.allclose(value.numpy(), expected, rtol=1e-3, atol=1e-4, equal_nan=True):
-            raise RecipeError(
-                f"function {function}: the recipe's model gives another {each.name} than the bundle's golden "
-                "vectors; its weights or code have changed since the build"
-            )
-    return captured
+    module = ContractModule(model.module, model.contract, signature)
+    runtime = TorchRuntime(module, signature, function=function, contract=model.contract)
+    for vector in vectors:
+        for name, value in runtime.run(vector.inputs).items():
+            if difference(value, vector.outputs[name])[1] > _SAME_MODEL:
+                raise RecipeError(
+                    f"function {function}: the recipe's model gives another {name} than the bundle's golden "
+                    "vectors; its weights or code have changed since the build"
+                )
 
 
 def _against_torch(
     artifact: Path,
     captured: Capture,
-    target: Target,
+    program: torch.export.ExportedProgram,
     name: str,
     given: Mapping[str, Inputs],
     tolerance: float | None,
@@ -200,7 +211,6 @@ def _against_torch(
     from pocketrec.convert.origins import source_texts
 
     graph = _open_graph(artifact, None)
-    program = _program(captured, target)
     worst: tuple[str, Comparison] | None = None
     for label, chunk in _calls(artifact, captured, given):
         comparison = _compare(graph, program, captured, chunk, tolerance)

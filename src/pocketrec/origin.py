@@ -44,7 +44,9 @@ class Origin:
     @property
     def place(self) -> str:
         """For people: module and source line."""
-        return f"{self.module or 'the model itself'} at {self.source or 'no source line'}"
+        if not self.module and not self.source:
+            return "the contract's checks around the model"
+        return f"{f'module {self.module}' if self.module else 'the model itself'}, {self.source or 'no line'}"
 
     def to_list(self) -> list[str | int | bool]:
         """The fields in order, as JSON takes them."""

@@ -54,6 +54,10 @@ class CoreMLGraph:
         text = self._metadata.get(ORIGINS)
         return from_json(text, where=self.name) if text is not None else {}
 
+    def dtype(self, name: str) -> str:
+        """As declared."""
+        return self._types[name].dtype if name in self._types else ""
+
     def evaluate(self, names: Sequence[str], given: Mapping[str, Array]) -> dict[str, Array]:
         """The named tensors, by the interpreter on the ops that lead to them."""
         if given is not self._given:
