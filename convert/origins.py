@@ -18,6 +18,7 @@ from torch.export.graph_signature import InputKind
 from pocketrec.convert.lines import is_users, line_in_trace
 from pocketrec.origin import Origin
 
+
 def node_origins(program: torch.export.ExportedProgram) -> dict[str, Origin]:
     """The origin of every op of the program, by the name of its graph node."""
     found = {node.name: _identity(node) for node in program.graph.nodes if node.op == "call_function"}

@@ -156,14 +156,12 @@ def only(examined: tuple[Examined, ...]) -> Divergence:
     return found.comparison.divergence
 
 
-def test_a_good_bundle_does_not_diverge(built: Path) -> None:
-    """Every target, on every golden vector, and most of the tensors were compared."""
-    examined = diverge_bundle(built / "good", built / "recipe.toml")
-    assert [each.target for each in examined] == ["coreml", "coreml_fp32", "onnx"]
-    for each in examined:
-        assert each.comparison.divergence is None
-        assert each.comparison.partners > 70
-        assert each.comparison.outputs[0].relative_error is not None
+def test_a_good_artifact_does_not_diverge_from_pytorch(built: Path) -> None:
+    """On every golden vector, and most of its tensors were compared."""
+    (examined,) = diverge_bundle(built / "good", built / "recipe.toml", target="onnx")
+    assert examined.comparison.divergence is None
+    assert examined.comparison.partners > 70
+    assert examined.comparison.outputs[0].relative_error is not None
 
 
 def test_a_wrong_op_in_the_middle_is_found_in_both_formats(built: Path, bundle: Path) -> None:

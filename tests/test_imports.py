@@ -10,7 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "pocketrec"
 STAGES = {"convert", "quantize", "validate", "package"}
-TOP = {"cli", "contents", "conversion", "diverge", "pipeline", "verify", "__main__"}  # these know all the stages
+TOP = {
+    "cli",
+    "contents",
+    "conversion",
+    "diverge",
+    "pipeline",
+    "verify",
+    "__main__",
+}  # these know all the stages
 ALLOWED = {
     "convert": {"convert", "quantize"},
     "quantize": {"quantize"},

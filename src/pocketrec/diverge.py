@@ -185,7 +185,7 @@ def _capture(model: Model, function: str, vectors: tuple[Vector, ...]) -> Captur
 
 def _check_model(model: Model, function: str, vectors: tuple[Vector, ...]) -> None:
     """Nothing where the module still gives the golden vectors' outputs; else RecipeError."""
-    from pocketrec.convert.capture import ContractModule
+    from pocketrec.convert.contract_module import ContractModule
     from pocketrec.validate.torch_runtime import TorchRuntime
 
     signature = model.contract.functions[function]

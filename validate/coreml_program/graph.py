@@ -11,9 +11,10 @@ import numpy as np
 from pocketrec.errors import UsageError
 from pocketrec.origin import ORIGINS, Origin, from_json
 from pocketrec.validate.artifact_graph import GraphOp, slice_ops
-from pocketrec.validate.coreml_program.execute import Run, plan_function
+from pocketrec.validate.coreml_program.execute import Run
 from pocketrec.validate.coreml_program.kernels.states import State
 from pocketrec.validate.coreml_program.package import open_package
+from pocketrec.validate.coreml_program.plan import Folded, plan_function
 from pocketrec.validate.coreml_program.program import Block, Operation, Reference
 from pocketrec.validate.coreml_program.values import Array, numpy_dtype, settle, widen
 
@@ -34,7 +35,7 @@ class CoreMLGraph:
         self.name = path.name
         self._metadata = package.metadata
         self._function = package.reader.function(chosen)
-        self._constants: dict[str, Any] = {}
+        self._constants: dict[str, Folded] = {}
         self._plan = plan_function(self._function, self._constants)
         features = package.functions[chosen]
         self.inputs = features.inputs
@@ -69,7 +70,10 @@ class CoreMLGraph:
                 results = run.step(step)
                 for (name, _), value in zip(step.operation.outputs, results, strict=True):
                     run.values.setdefault(name, value)
-        return {name: np.asarray(run.value(name)) for name in names}
+        return {name: np.asarray(self._held(name)) for name in names}
+
+    def _held(self, name: str) -> Any:
+        return self._constants[name].wide() if name in self._constants else self._run.values[name]
 
     def _known(self) -> set[str]:
         return self._run.values.keys() - {
@@ -81,7 +85,6 @@ class CoreMLGraph:
             values={name: self._as_held(name, array) for name, array in given.items()} | self._states(),
             constants=self._constants,
             accumulation="float32",
-            rng=np.random.default_rng(0),
         )
 
     def _as_held(self, name: str, array: Array) -> Array:
