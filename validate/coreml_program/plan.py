@@ -133,7 +133,9 @@ FAULTS = (
     TypeError,
     KeyError,
     AttributeError,
-    FloatingPointError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
 )
 
 
