@@ -1,8 +1,9 @@
-"""A captured function as an ONNX file: standard opset, the contract's names, dynamic dims."""
+"""A captured function as an ONNX file: checked, the contract's names, dynamic dims."""
 
 from __future__ import annotations
 
 from ast import literal_eval
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,26 +12,40 @@ import torch
 
 from pocketrec.contract import Feature, Output
 from pocketrec.convert.capture import Capture
+from pocketrec.convert.carry import Carrier
+from pocketrec.convert.onnx_carry import carry_codes
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ConversionError
 from pocketrec.origin import ORIGINS, Origin, to_json
+from pocketrec.quantize import QuantizedTensor
 
 # The exporter's own default; higher opsets are reached by the version converter.
 _IR_VERSION = 10
 
 
-def to_onnx(capture: Capture, path: Path, *, opset_version: int = 20) -> Path:
+def to_onnx(
+    capture: Capture,
+    path: Path,
+    *,
+    opset_version: int = 20,
+    tensors: Mapping[str, QuantizedTensor] | None = None,
+    contrib_ops: bool = True,
+) -> Path:
     """The path of the ONNX file written at `path`, checked, with the contract's names and dims.
 
     Args:
         capture: what to lower.
         path: the file to write.
         opset_version: 20 or later.
+        tensors: the codes of compressed tensors by name, whose dequantized values the capture holds.
+        contrib_ops: whether compressed tensors may be read by ops of ONNX Runtime's own domain where
+            those are faster; without, the standard opset is all that the file needs.
 
     Raises:
         Refused: an op has no ONNX lowering.
+        CannotCarry: the graph holds a compressed tensor in a form that codes cannot replace.
         ConversionError: the file does not pass onnx.checker, or lost a name of the contract.
 
     Source: torch.onnx.export(dynamo=True) on the exported program.
@@ -58,6 +73,9 @@ def to_onnx(capture: Capture, path: Path, *, opset_version: int = 20) -> Path:
             ) from error
     assert exported is not None
     model = exported.model_proto
+    carrier = Carrier(tensors or {})
+    carry_codes(model, carrier, contrib_ops=contrib_ops)
+    carrier.check(carrier.used_by(capture.program), "ONNX")
     _finish(model, capture)
     assert exported.exported_program is not None
     onnx.helper.set_model_props(model, _metadata(model, capture, exported.exported_program))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
+from pocketrec.convert.capture import Capture, capture
 
 ITEMS, GENRES, LENGTH = 300, 12, 8
 
@@ -105,3 +106,34 @@ def make_tiny() -> Callable[[int], nn.Module]:
 @pytest.fixture
 def make_probes() -> Callable[[int], list[dict[str, Tensor]]]:
     return probes_for
+
+
+class Small(nn.Module):
+    """A tied table and a layer between its two ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item = nn.Embedding(60, 16, padding_idx=0)
+        self.mix = nn.Linear(16, 16)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        scores: Tensor = torch.tanh(self.mix(self.item(ids))) @ self.item.weight.T
+        return scores
+
+
+@pytest.fixture
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return Small().eval().requires_grad_(False)
+
+
+@pytest.fixture
+def capture_small() -> Callable[[nn.Module], Capture]:
+    ids = Feature(name="ids", kind="id", shape=(3,), vocabulary="item")
+    scores = Output(name="scores", meaning="score", shape=(3, 60))
+    contract = Contract(
+        functions={"main": Signature(inputs=(ids,), outputs=(scores,))},
+        vocabularies={"item": VocabularySpec(size=60, padding_id=0)},
+    )
+    probes = [{"ids": torch.tensor(each, dtype=torch.int32)} for each in ([1, 2, 3], [59, 0, 7])]
+    return lambda module: capture(module, contract, "main", probes)

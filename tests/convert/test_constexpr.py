@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.capture import capture
+from pocketrec.convert.capture import Capture
 from pocketrec.convert.constexpr import check_target, lowest_target
 from pocketrec.convert.coreml import to_coreml
 from pocketrec.errors import CannotCarry
@@ -29,38 +29,8 @@ from pocketrec.validate.sizes import tensor_sizes
 
 READS = {"item.weight": np.arange(60.0)}
 ITEMS, WIDTH = 60, 16
-
-
-class Small(nn.Module):
-    """A tied table and a layer between its two ends."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.item = nn.Embedding(ITEMS, WIDTH, padding_idx=0)
-        self.mix = nn.Linear(WIDTH, WIDTH)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        scores: Tensor = torch.tanh(self.mix(self.item(ids))) @ self.item.weight.T
-        return scores
-
-
-CONTRACT = Contract(
-    functions={
-        "main": Signature(
-            inputs=(Feature(name="ids", kind="id", shape=(3,), vocabulary="item"),),
-            outputs=(Output(name="scores", meaning="score", shape=(3, ITEMS)),),
-        )
-    },
-    vocabularies={"item": VocabularySpec(size=ITEMS, padding_id=0)},
-)
-PROBES = [{"ids": torch.tensor(each, dtype=torch.int32)} for each in ([1, 2, 3], [59, 0, 7])]
-
-
-@pytest.fixture
-def small() -> Small:
-    torch.manual_seed(0)
-    return Small().eval().requires_grad_(False)
-
+IDS = torch.tensor([59, 0, 7], dtype=torch.int32)
+CaptureSmall = Callable[[nn.Module], Capture]
 
 FROM_IOS16: list[Scheme] = [
     Linear(),
@@ -92,41 +62,39 @@ def names(value: Any) -> str | None:
     return "-".join(str(each) for each in scheme_to_table(value).values())
 
 
-def lowered(module: nn.Module, path: Path, **options: Any) -> Path:
-    return to_coreml(capture(module, CONTRACT, "main", PROBES), path, **options)
-
-
 @pytest.mark.parametrize(("scheme", "target"), ALL, ids=names)
 def test_the_program_equals_the_compressed_reference(
-    scheme: Scheme, target: str, small: Small, tmp_path: Path
+    scheme: Scheme, target: str, small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
     other = scheme if scheme.scheme != "hot_rows" else Linear()
     plan = Plan(tensors={"item.weight": scheme, "mix.weight": other})
     module, codes = compress(small, plan, popularity=READS)
     options = {"minimum_deployment_target": target, "tensors": codes}
-    path = lowered(module, tmp_path / "small.mlpackage", precision="float32", **options)
+    path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", precision="float32", **options)
     with CoreMLInterpreter(path) as interpreter:
-        given = interpreter.run({"ids": PROBES[1]["ids"].numpy()})["scores"]
-    assert float(np.abs(given - module(PROBES[1]["ids"]).numpy()).max()) < 1e-5
+        given = interpreter.run({"ids": IDS.numpy()})["scores"]
+    assert float(np.abs(given - module(IDS).numpy()).max()) < 1e-5
 
 
 @pytest.mark.parametrize("scheme", [Linear(), ScaledPalette(), HotRows(), Sparse()], ids=names)
 def test_in_float16_the_table_is_read_once_and_scores_are_near(
-    scheme: Scheme, small: Small, tmp_path: Path
+    scheme: Scheme, small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
     module, codes = compress(small, Plan(tensors={"item.weight": scheme}), popularity=READS)
     options = {"minimum_deployment_target": "iOS18", "tensors": codes}
-    path = lowered(module, tmp_path / "small.mlpackage", **options)
+    path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", **options)
     with CoreMLInterpreter(path) as interpreter:
-        given = interpreter.run({"ids": PROBES[1]["ids"].numpy()})["scores"]
-    expected = module(PROBES[1]["ids"]).numpy()
+        given = interpreter.run({"ids": IDS.numpy()})["scores"]
+    expected = module(IDS).numpy()
     assert float(np.abs(given - expected).max()) < 0.01 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_a_tied_table_is_one_set_of_codes_in_the_file(precision: str, small: Small, tmp_path: Path) -> None:
+def test_a_tied_table_is_one_set_of_codes_in_the_file(
+    precision: str, small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
+) -> None:
     module, codes = compress(small, Plan(tensors={"item.weight": Linear()}))
-    path = lowered(module, tmp_path / "small.mlpackage", precision=precision, tensors=codes)
+    path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", precision=precision, tensors=codes)
     tables = [each for each in tensor_sizes(path) if each.shape == (ITEMS, WIDTH)]
     assert [each.dtype for each in tables] == ["int8"]
 
@@ -140,10 +108,12 @@ def test_what_a_target_cannot_carry_is_an_error_with_the_lowest_that_can(scheme:
     check_target(tensor, "iOS18")
 
 
-def test_an_impossible_target_leaves_no_package(small: Small, tmp_path: Path) -> None:
+def test_an_impossible_target_leaves_no_package(
+    small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
+) -> None:
     module, codes = compress(small, Plan(tensors={"item.weight": Linear(bits=4)}))
     with pytest.raises(CannotCarry, match=r"item\.weight: linear 4 bit per_row"):
-        lowered(module, tmp_path / "small.mlpackage", tensors=codes)
+        to_coreml(capture_small(module), tmp_path / "small.mlpackage", tensors=codes)
     assert not (tmp_path / "small.mlpackage").exists()
 
 
@@ -152,7 +122,9 @@ def test_ios15_carries_nothing() -> None:
     assert {lowest_target(each) for each in tensors} == {"iOS16"}
 
 
-def test_a_tensor_that_the_graph_holds_in_a_derived_form_is_named(small: Small, tmp_path: Path) -> None:
+def test_a_tensor_that_the_graph_holds_in_a_derived_form_is_named(
+    small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
+) -> None:
     class Folded(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -163,4 +135,4 @@ def test_a_tensor_that_the_graph_holds_in_a_derived_form_is_named(small: Small, 
 
     module, codes = compress(Folded().eval().requires_grad_(False), Plan(tensors={"shift": Linear()}))
     with pytest.raises(CannotCarry, match=r"shift: linear 8 bit .*the Core ML graph holds it only in a der"):
-        lowered(module, tmp_path / "small.mlpackage", tensors=codes)
+        to_coreml(capture_small(module), tmp_path / "small.mlpackage", tensors=codes)

@@ -1,0 +1,176 @@
+"""Compressed tensors into an exported ONNX model: constants become codes, each stored once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import onnx
+from onnx import numpy_helper
+
+from pocketrec.convert.carry import Carrier, Match
+from pocketrec.convert.onnx_blocks import OnnxBlocks, fits_blocks
+from pocketrec.convert.onnx_codes import OnnxCodes
+from pocketrec.convert.onnx_writer import MICROSOFT, OnnxWriter
+
+Codes = OnnxCodes | OnnxBlocks
+
+
+def carry_codes(model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool) -> None:
+    """Rewrites the model in place: every constant that is a compressed tensor is read from its codes.
+
+    Args:
+        model: as exported.
+        carrier: the compressed tensors; it is told which were carried.
+        contrib_ops: whether ops of ONNX Runtime's own domain may be used where they are faster.
+    """
+    graph = model.graph
+    found = {
+        each.name: match
+        for each in graph.initializer
+        if each.data_type == onnx.TensorProto.FLOAT
+        if (match := carrier(numpy_helper.to_array(each))) is not None
+    }
+    if not found:
+        return
+    rewriter = _Rewriter(graph, found, contrib_ops)
+    nodes = [new for node in graph.node for new in rewriter.replaced(node)]
+    _replace_nodes(graph, [*rewriter.prologue, *nodes])
+    constants = [*(each for each in graph.initializer if each.name not in found), *rewriter.constants]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+    if rewriter.contrib and not any(each.domain == MICROSOFT for each in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid(MICROSOFT, 1))
+    carrier.carried.update(match.tensor.name for match in found.values())
+
+
+class _Rewriter:
+    """Rewrites node by node. What reads a whole table goes to the front, once per table."""
+
+    def __init__(self, graph: onnx.GraphProto, found: dict[str, Match], contrib_ops: bool) -> None:
+        self.prologue: list[onnx.NodeProto] = []
+        self._found = found
+        self._writers: dict[str, OnnxWriter] = {}
+        self._codes: dict[str, Codes] = {}
+        self._whole: dict[tuple[str, bool], str] = {}
+        self._turned = _transposes(graph, found)
+        for match in found.values():
+            name = match.tensor.name
+            if name not in self._codes:
+                writer = self._writers[name] = OnnxWriter(name)
+                blocks = contrib_ops and fits_blocks(match.tensor)
+                self._codes[name] = (OnnxBlocks if blocks else OnnxCodes)(match.tensor, writer)
+
+    @property
+    def constants(self) -> list[onnx.TensorProto]:
+        """What all tensors store."""
+        return [each for writer in self._writers.values() for each in writer.constants]
+
+    @property
+    def contrib(self) -> bool:
+        """Whether an op of ONNX Runtime's own domain was used."""
+        return any(each.contrib for each in self._writers.values())
+
+    def replaced(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """The nodes that stand in for `node`."""
+        lookup = self._lookup(node) or self._product(node)
+        if lookup:
+            return lookup
+        for place, name in enumerate(node.input):
+            if name in self._found:
+                match = self._found[name]
+                node.input[place] = self._read_whole(match.tensor.name, match.transposed)
+        for graph in _subgraphs(node):
+            inner = [new for each in graph.node for new in self.replaced(each)]
+            _replace_nodes(graph, inner)
+        return [node]
+
+    def _lookup(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """A gather of rows as a gather of codes; nothing where `node` is none."""
+        match = self._found.get(node.input[0]) if node.op_type == "Gather" and node.input else None
+        axis = next((each.i for each in node.attribute if each.name == "axis"), 0)
+        if match is None or match.transposed or axis != 0 or len(match.tensor.shape) != 2:
+            return []
+        if match.tensor.mask is not None:
+            return []  # kept numbers have no place of their own to gather from
+        name = match.tensor.name
+        output = self._codes[name].rows(node.input[1])
+        return _renamed(self._writers[name].take(), output, node.output[0])
+
+    def _product(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """A product with a large table as a product with its codes; nothing where `node` is none."""
+        if node.op_type != "MatMul" or not node.input:
+            return []
+        right = node.input[1]
+        match = self._found.get(right)
+        name = match.tensor.name if match is not None and match.transposed else self._turned.get(right)
+        codes = self._codes.get(name or "")
+        if name is None or not isinstance(codes, OnnxBlocks) or not codes.multiplies:
+            return []
+        output = codes.product(node.input[0])
+        return _renamed(self._writers[name].take(), output, node.output[0])
+
+    def _read_whole(self, name: str, transposed: bool) -> str:
+        key = (name, transposed)
+        if key not in self._whole:
+            writer = self._writers[name]
+            if transposed:
+                self._whole[key] = writer.node("Transpose", [self._read_whole(name, False)], perm=[1, 0])
+            else:
+                self._whole[key] = self._codes[name].whole()
+            self.prologue += writer.take()
+        return self._whole[key]
+
+
+def _transposes(graph: onnx.GraphProto, found: dict[str, Match]) -> dict[str, str]:
+    """Outputs of the nodes that transpose a compressed table, to its name."""
+    turned = {}
+    for node in graph.node:
+        if node.op_type == "Transpose" and node.input[0] in found:
+            match = found[node.input[0]]
+            if len(match.tensor.shape) == 2 and not match.transposed:
+                turned[node.output[0]] = match.tensor.name
+    return turned
+
+
+def _renamed(nodes: list[onnx.NodeProto], old: str, new: str) -> list[onnx.NodeProto]:
+    nodes[-1].output[0] = new
+    assert nodes[-1].name == old
+    return nodes
+
+
+def _subgraphs(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    """The graph with `nodes`, less those whose outputs nobody reads any more."""
+    dead: set[int] = set()
+    counts = defaultdict[str, int](int)
+    for node in nodes:
+        for name in _all_inputs(node):
+            counts[name] += 1
+    for each in graph.output:
+        counts[each.name] += 1
+    for node in reversed(nodes):
+        if not any(counts[name] for name in node.output):
+            dead.add(id(node))
+            for name in _all_inputs(node):
+                counts[name] -= 1
+    kept = [node for node in nodes if id(node) not in dead]
+    written = {name for node in kept for name in node.output}
+    infos = [each for each in graph.value_info if each.name in written]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(kept)
+    graph.value_info.extend(infos)
+
+
+def _all_inputs(node: onnx.NodeProto) -> Iterable[str]:
+    yield from node.input
+    for graph in _subgraphs(node):
+        for inner in graph.node:
+            yield from _all_inputs(inner)
+        yield from (each.name for each in graph.output)

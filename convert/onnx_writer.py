@@ -1,0 +1,67 @@
+"""Nodes and constants for an ONNX graph, written one after the other under names of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+MICROSOFT = "com.microsoft"
+_CONTRIB = frozenset({"GatherBlockQuantized", "MatMulNBits"})
+
+
+class OnnxWriter:
+    """Collects nodes in order, and constants, each of which is stored once.
+
+    Attributes:
+        nodes: what has been written and not been taken yet.
+        constants: everything stored so far.
+        contrib: whether an op of ONNX Runtime's own domain was written.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.contrib = False
+        self._prefix, self._count = prefix, 0
+        self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def node(self, op: str, inputs: list[str], **attributes: Any) -> str:
+        """The name of the single output of a new node."""
+        self._count += 1
+        name = f"{self._prefix}/{op.lower()}_{self._count}"
+        domain = MICROSOFT if op in _CONTRIB else ""
+        self.contrib = self.contrib or bool(domain)
+        self.nodes.append(onnx.helper.make_node(op, inputs, [name], name=name, domain=domain, **attributes))
+        return name
+
+    def constant(self, value: Any, kind: str = "constant") -> str:
+        """The name of a stored array; the same array has the same name."""
+        array = np.ascontiguousarray(value)
+        key = (array.dtype.str, np.shape(value), array.tobytes())
+        if key not in self._known:
+            self._known[key] = f"{self._prefix}/{kind}_{len(self._known)}"
+            tensor = numpy_helper.from_array(array.reshape(np.shape(value)), self._known[key])
+            self.constants.append(tensor)
+        return self._known[key]
+
+    def take(self) -> list[onnx.NodeProto]:
+        """The nodes written since the last call."""
+        taken, self.nodes = self.nodes, []
+        return taken
+
+    def cast(self, value: str, dtype: int = TensorProto.FLOAT) -> str:
+        """The value in another type, float32 by default."""
+        return self.node("Cast", [value], to=dtype)
+
+    def reshape(self, value: str, shape: tuple[int, ...]) -> str:
+        """The value in a fixed shape."""
+        return self.node("Reshape", [value, self.constant(np.array(shape, np.int64), "shape")])
+
+    def merge_last(self, value: str) -> str:
+        """The value with its last two axes made one, whatever its rank."""
+        leading = self.node("Shape", [value], start=0, end=-2)
+        shape = self.node("Concat", [leading, self.constant(np.array([-1], np.int64), "shape")], axis=0)
+        return self.node("Reshape", [value, shape])
