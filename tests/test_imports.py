@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent / "src" / "pocketrec"
 STAGES = {"convert", "quantize", "validate", "package"}
 TOP = {
     "cli",
+    "compression",
     "contents",
     "conversion",
     "diverge",

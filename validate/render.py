@@ -99,6 +99,7 @@ def _tables(evidence: Evidence) -> list[Table]:
         _ranking(evidence),
         _latency(evidence),
         _sizes(evidence),
+        _compression(evidence),
         _rewrites(evidence),
         _origin(evidence),
     ]
@@ -182,6 +183,33 @@ def _sizes(evidence: Evidence) -> Table:
             total = size_text(sum(tensor.size_bytes for tensor in rest))
             rows.append((*where, f"({len(rest)} smaller ones)", "", "", total))
     return Table(title="Size", head=("target", "function", "tensor", "dtype", "shape", "size"), rows=rows)
+
+
+def _compression(evidence: Evidence) -> Table:
+    rows = []
+    for each in evidence.compression:
+        shape = " × ".join(str(size) for size in each.shape) or "scalar"
+        sizes = (size_text(each.bytes_before), size_text(each.bytes_after), f"{each.bits:.2f}")
+        figures = (*sizes, f"{each.sqnr_db:.1f}", f"{each.share:.1%}")
+        rows.append((each.name, shape, each.asked or "—", each.done, *figures, ", ".join(each.functions)))
+    if rows:
+        before = sum(each.bytes_before for each in evidence.compression)
+        after = sum(each.bytes_after for each in evidence.compression)
+        sizes = (size_text(before), size_text(after), f"{32 * after / before:.2f}")
+        rows.insert(0, ("(all tensors)", "", "", "", *sizes, "", f"{after / before:.1%} of float32", ""))
+    head = (
+        "tensor",
+        "shape",
+        "asked for",
+        "done",
+        "before",
+        "after",
+        "bits",
+        "SQNR dB",
+        "share",
+        "functions",
+    )
+    return Table(title="Compression, tensor by tensor", head=head, rows=rows)
 
 
 def _rewrites(evidence: Evidence) -> Table:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pocketrec.report import AccumulationSensitivity, Evidence, LatencyResult, RuntimeResult, TensorParity
+from pocketrec.report import (
+    COMPRESSED,
+    AccumulationSensitivity,
+    Evidence,
+    LatencyResult,
+    RuntimeResult,
+    TensorParity,
+)
 from pocketrec.validate.gates import REFERENCE
 
 
@@ -74,7 +81,7 @@ def _status(
 def _parity_text(result: RuntimeResult) -> str:
     if result.status == "not_run":
         return "not run"
-    if result.target == REFERENCE:
+    if result.target in (REFERENCE, COMPRESSED):
         return "—"
     broken = [each for each in result.parity if each.failure or not each.elements]
     if broken or not result.parity:

@@ -1,6 +1,6 @@
 """The whole road as one function: recipe in, proven bundle out.
 
-    source ─▶ capture, rewrite ─▶ lower per target ─▶ examine per runtime ─▶ gates ─▶ bundle
+    source ─▶ compress ─▶ capture, rewrite ─▶ lower per target ─▶ examine per runtime ─▶ gates ─▶ bundle
 
 The only module, besides the command line, that knows all the stages.
 """
@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketrec.compression import Compression, audit, check_loss, compress_module
 from pocketrec.contents import write_contents
 from pocketrec.contract import Contract, Vocabulary
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.factory import call_factory, load_vocabulary
-from pocketrec.recipe import RUNTIMES, Recipe, Target, load_recipe, resolve_contract
-from pocketrec.report import ArtifactSize, Evidence, RewriteResult
+from pocketrec.recipe import RUNTIMES, Compress, Recipe, Target, load_recipe, resolve_contract
+from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RewriteResult
 
 if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.convert.capture import Capture
+    from pocketrec.quantize import QuantizedTensor
     from pocketrec.validate.evidence import Reference
 
 Progress = Callable[[str, int, int], None]
@@ -153,10 +155,20 @@ def build(
     failed = out.with_name(f"{out.name}.failed")
     check_destination(failed)
     with staging(out) as folder:
-        reference = _reference(prepared, report)
+        original = reference = _reference(prepared, report)
+        compression = None
+        if chosen.compress.active:
+            report("compress", 0, 1)
+            compression = compress_module(chosen.compress, prepared.module, prepared.contract, prepared.data)
+            prepared = replace(prepared, module=compression.module)
+            reference = _reference(prepared, report)
         captures = _capture(prepared, reference, report)
-        artifacts = _lower(prepared, captures, folder, report)
+        artifacts = _lower(prepared, captures, compression, folder, report)
         evidence = _examine(prepared, reference, captures, artifacts, folder, report)
+        if compression is not None:
+            evidence = _with_compression(
+                evidence, compression, original, reference, captures, chosen.compress
+            )
         write_contents(folder, chosen, prepared.vocabularies, reference, evidence)
         paths = {
             target: {name: str(path.relative_to(folder)) for name, path in each.items()}
@@ -227,7 +239,11 @@ def _capture(prepared: Prepared, reference: Reference, report: Progress) -> dict
 
 
 def _lower(
-    prepared: Prepared, captures: Mapping[str, Capture], folder: Path, report: Progress
+    prepared: Prepared,
+    captures: Mapping[str, Capture],
+    compression: Compression | None,
+    folder: Path,
+    report: Progress,
 ) -> dict[str, dict[str, Path]]:
     """Target to function to the artifact's path in the staging folder."""
     targets = prepared.recipe.targets
@@ -239,15 +255,22 @@ def _lower(
         assert form is not None
         path = folder / "artifacts" / target / f"{function}{_SUFFIX[form]}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        artifacts[target][function] = _lower_one(captures[function], path, targets[target])
+        codes = compression.codes if compression is not None else {}
+        artifacts[target][function] = _lower_one(captures[function], path, targets[target], codes)
     return artifacts
 
 
-def _lower_one(captured: Capture, path: Path, target: Target) -> Path:
+def _lower_one(captured: Capture, path: Path, target: Target, codes: Mapping[str, QuantizedTensor]) -> Path:
     if target.format == "onnx":
         from pocketrec.convert.onnx import to_onnx
 
-        return to_onnx(captured, path, opset_version=target.opset_version)
+        return to_onnx(
+            captured,
+            path,
+            opset_version=target.opset_version,
+            tensors=codes,
+            contrib_ops=target.contrib_ops,
+        )
     from pocketrec.convert.coreml import to_coreml
 
     return to_coreml(
@@ -256,6 +279,31 @@ def _lower_one(captured: Capture, path: Path, target: Target) -> Path:
         precision=target.precision or "float16",
         minimum_deployment_target=target.minimum_deployment_target,
         flexible=target.flexible,
+        tensors=codes,
+    )
+
+
+def _with_compression(
+    evidence: Evidence,
+    compression: Compression,
+    original: Reference,
+    reference: Reference,
+    captures: Mapping[str, Capture],
+    asked: Compress,
+) -> Evidence:
+    """The evidence with what compression did and cost; artifacts were compared with what it made."""
+    from pocketrec.validate.ranking import compare_quality
+
+    before = original.result()
+    cost = compare_quality(original.quality, reference.quality)
+    compressed = replace(before, target=COMPRESSED, ranking=cost)
+    rows = audit(compression, captures)
+    first, *rest = evidence.results
+    return replace(
+        evidence,
+        results=(replace(before, latency=first.latency), compressed, *rest),
+        gates=(*check_loss(asked, cost), *evidence.gates),
+        compression=rows,
     )
 
 

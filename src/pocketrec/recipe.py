@@ -105,6 +105,8 @@ class Target:
         opset_version: ONNX only.
         minimum_deployment_target: Core ML only.
         compute_units: Core ML only; what the application should ask for.
+        contrib_ops: ONNX only; whether compressed tensors may be read by ops of ONNX Runtime's own
+            domain where those are faster; otherwise the standard opset is enough.
         flexible: Core ML only; the contract's dims that stay ranges. Others are fixed: the batch
             (any dim that leads every input) at its smallest, lengths at their largest.
     """
@@ -114,6 +116,7 @@ class Target:
     opset_version: int = 20
     minimum_deployment_target: DeploymentTarget = "iOS17"
     compute_units: ComputeUnits = "all"
+    contrib_ops: bool = True
     flexible: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -150,6 +153,63 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compress:
+    """How tensors are compressed, and what ranking quality that may cost.
+
+    One of `tensors`, `preset` and the budgets decides; with none of them, nothing is compressed.
+
+    Attributes:
+        tensors: a plan: tensor name, or a pattern with `*`, to a scheme's table; the first that
+            fits decides.
+        preset: `int8` or `int4` per row for every table and matrix, or `smallest-neutral`, which
+            searches for the smallest plan within half a per cent of NDCG, or 0.0005 of AUC.
+        max_size_mb: search: the compressed weights, in 10^6 bytes.
+        max_ratio: search: the compressed weights, as a share of float32's.
+        max_ndcg_drop: largest loss of NDCG@k that compression may cost.
+        max_auc_drop: largest loss of AUC that compression may cost.
+        min_top_k_overlap: lowest mean share of the k best that both lists hold.
+        time_limit_s: search: after so many seconds the best plan so far is taken.
+    """
+
+    tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preset: Literal["int8", "int4", "smallest-neutral"] | None = None
+    max_size_mb: float | None = None
+    max_ratio: float | None = None
+    max_ndcg_drop: float | None = None
+    max_auc_drop: float | None = None
+    min_top_k_overlap: float | None = None
+    time_limit_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        if self.tensors and (self.preset is not None or self.max_size_mb or self.max_ratio):
+            raise RecipeError(
+                "compress: tensors is a whole plan; leave out preset, max_size_mb and max_ratio, or tensors"
+            )
+        if self.preset in ("int8", "int4") and (self.max_size_mb or self.max_ratio):
+            raise RecipeError(
+                f"compress: preset {self.preset!r} is a whole plan; leave out max_size_mb and max_ratio"
+            )
+        positive = (self.max_size_mb, self.max_ratio, self.time_limit_s)
+        if any(value is not None and value <= 0 for value in positive):
+            raise RecipeError(
+                f"compress: max_size_mb {self.max_size_mb}, max_ratio {self.max_ratio}, time_limit_s "
+                f"{self.time_limit_s}; expected more than 0"
+            )
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is to be compressed."""
+        return bool(self.tensors) or self.preset is not None or self.searches
+
+    @property
+    def searches(self) -> bool:
+        """Whether a plan has to be searched for."""
+        budgets = (self.max_size_mb, self.max_ratio, self.max_ndcg_drop, self.max_auc_drop)
+        budgeted = any(each is not None for each in budgets)
+        return self.preset == "smallest-neutral" or (not self.tensors and self.preset is None and budgeted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """How latency is measured: `warmup` calls, then `runs` counted ones, on `threads` threads."""
 
@@ -176,6 +236,7 @@ class Recipe:
     contract: ContractSource
     evaluate: Evaluate
     targets: Mapping[str, Target]
+    compress: Compress = field(default_factory=Compress)
     gates: Gates = field(default_factory=Gates)
     latency: Latency = field(default_factory=Latency)
     seed: int = 0

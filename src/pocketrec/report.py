@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+COMPRESSED = "compressed"  # the target of the line that says what compression cost
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorParity:
@@ -154,6 +156,35 @@ class ArtifactSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompressedTensor:
+    """What was asked of one tensor of the model, and what was done.
+
+    Attributes:
+        name: in the module.
+        shape: its shape.
+        asked: the scheme as the plan has it; empty where the plan leaves the tensor alone.
+        done: the form of its codes; `float32` where it was left alone.
+        functions: the functions whose artifacts hold it.
+        bits: stored bits per number, scales, zero points, codebooks and masks included.
+        bytes_before: in float32.
+        bytes_after: of codes and all that belongs to them.
+        sqnr_db: signal-to-quantization-noise ratio; infinite where nothing was lost.
+        share: of all bytes afterwards.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    asked: str
+    done: str
+    functions: tuple[str, ...]
+    bits: float
+    bytes_before: int
+    bytes_after: int
+    sqnr_db: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteResult:
     """A rewrite that was applied and proved: where, how often, and the largest difference seen."""
 
@@ -189,6 +220,7 @@ class Evidence:
     sizes: tuple[ArtifactSize, ...]
     rewrites: tuple[RewriteResult, ...]
     gates: tuple[GateResult, ...]
+    compression: tuple[CompressedTensor, ...] = ()
     schema: int = 1
 
     @property

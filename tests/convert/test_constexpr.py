@@ -69,7 +69,7 @@ def test_the_program_equals_the_compressed_reference(
     other = scheme if scheme.scheme != "hot_rows" else Linear()
     plan = Plan(tensors={"item.weight": scheme, "mix.weight": other})
     module, codes = compress(small, plan, popularity=READS)
-    options = {"minimum_deployment_target": target, "tensors": codes}
+    options: dict[str, Any] = {"minimum_deployment_target": target, "tensors": codes}
     path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", precision="float32", **options)
     with CoreMLInterpreter(path) as interpreter:
         given = interpreter.run({"ids": IDS.numpy()})["scores"]
@@ -81,7 +81,7 @@ def test_in_float16_the_table_is_read_once_and_scores_are_near(
     scheme: Scheme, small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
     module, codes = compress(small, Plan(tensors={"item.weight": scheme}), popularity=READS)
-    options = {"minimum_deployment_target": "iOS18", "tensors": codes}
+    options: dict[str, Any] = {"minimum_deployment_target": "iOS18", "tensors": codes}
     path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", **options)
     with CoreMLInterpreter(path) as interpreter:
         given = interpreter.run({"ids": IDS.numpy()})["scores"]

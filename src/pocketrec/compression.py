@@ -1,0 +1,183 @@
+"""Compression within the pipeline: the plan, the compressed reference, the audit and the budget's gates.
+
+recipe.compress ─▶ plan ─▶ compressed module + codes ─▶ audit, and gates on the ranking's loss
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Contract
+from pocketrec.errors import PlanError
+from pocketrec.evaluation import EvaluationData, RankingData
+from pocketrec.recipe import Compress
+from pocketrec.report import COMPRESSED, CompressedTensor, GateResult, RankingParity
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pocketrec.convert.capture import Capture
+    from pocketrec.quantize import Plan, QuantizedTensor
+
+Counts = npt.NDArray[np.float64]
+# Half a per cent of NDCG is below what evaluation resolves; AUC has the same meaning at 0.0005.
+NEUTRAL_NDCG_LOSS, NEUTRAL_AUC_LOSS = 0.005, 0.0005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """What was decided and made.
+
+    Attributes:
+        original: the module as it was.
+        module: the compressed reference, which artifacts must equal.
+        plan: which tensor is compressed how.
+        codes: by tensor name.
+    """
+
+    original: nn.Module
+    module: nn.Module
+    plan: Plan
+    codes: Mapping[str, QuantizedTensor]
+
+
+def compress_module(
+    compress: Compress, module: nn.Module, contract: Contract, data: EvaluationData
+) -> Compression:
+    """The module compressed as the recipe states; raises PlanError where a scheme does not fit."""
+    from pocketrec.quantize import compress as run
+
+    plan = explicit_plan(compress, module)
+    made, codes = run(module, plan, popularity=row_popularity(module, contract, data))
+    return Compression(original=module, module=made, plan=plan, codes=codes)
+
+
+def explicit_plan(compress: Compress, module: nn.Module) -> Plan:
+    """The plan that the recipe states, in words or by a preset that needs no search."""
+    from pocketrec.quantize import plan_from_table
+    from pocketrec.quantize.presets import preset_plan
+    from pocketrec.quantize.reference import compressible
+
+    if compress.preset is None:
+        return plan_from_table(compress.tensors)
+    shapes = {name: tuple(each.shape) for name, each in compressible(module).items()}
+    return preset_plan(compress.preset, shapes)
+
+
+def row_popularity(module: nn.Module, contract: Contract, data: EvaluationData) -> dict[str, Counts]:
+    """How often each row of a table is read, by tensor name, float `[rows]`, one added to each.
+
+    Counted over the evaluation data's inputs and the ids that users have had. A table belongs to
+    the one vocabulary of its number of rows; where two have that size, nothing is said of it.
+    """
+    from pocketrec.quantize.reference import compressible
+
+    by_size: dict[int, list[Counts]] = {}
+    for name, vocabulary in contract.vocabularies.items():
+        counts = np.ones(vocabulary.size)
+        for ids in _ids_of(name, contract, data):
+            inside = ids[(ids >= 0) & (ids < vocabulary.size)].ravel()
+            counts += np.bincount(inside, minlength=vocabulary.size)
+        if vocabulary.padding_id is not None:
+            counts[vocabulary.padding_id] = 1
+        by_size.setdefault(vocabulary.size, []).append(counts)
+    return {
+        name: by_size[len(tensor)][0]
+        for name, tensor in compressible(module).items()
+        if tensor.ndim == 2 and len(by_size.get(len(tensor), [])) == 1
+    }
+
+
+def _ids_of(vocabulary: str, contract: Contract, data: EvaluationData) -> Iterator[npt.NDArray[np.int64]]:
+    for signature in contract.functions.values():
+        for each in signature.inputs:
+            if each.vocabulary == vocabulary and each.name in data.inputs:
+                yield np.asarray(data.inputs[each.name]).astype(np.int64)
+        outputs = {each.vocabulary for each in signature.outputs}
+        if vocabulary in outputs and isinstance(data, RankingData):
+            yield data.seen_ids
+
+
+def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[CompressedTensor, ...]:
+    """Every float tensor of the original module, as asked and as done, largest afterwards first.
+
+    Raises:
+        PlanError: a tensor is planned that no function reads, so that no artifact holds its codes.
+    """
+    from pocketrec.convert.carry import Carrier
+    from pocketrec.quantize.reference import compressible, to_array
+
+    tensors, codes = compressible(compression.original), compression.codes
+    asked = compression.plan.schemes_for(tensors)
+    carrier = Carrier(codes)
+    users = {name: carrier.used_by(captured.program) for name, captured in captures.items()}
+    after = {name: codes[name].size_bytes if name in codes else 4 * t.numel() for name, t in tensors.items()}
+    total = sum(after.values())
+    rows = []
+    for name, tensor in tensors.items():
+        done = codes.get(name)
+        functions = tuple(each for each, used in users.items() if name in used)
+        if done is not None and not functions:
+            raise PlanError(f"{name}: no function reads it; leave it out of compress.tensors")
+        rows.append(
+            CompressedTensor(
+                name=name,
+                shape=tuple(tensor.shape),
+                asked=_describe(asked[name]) if name in asked else "",
+                done="float32" if done is None else done.describe(),
+                functions=functions,
+                bits=8 * after[name] / tensor.numel(),
+                bytes_before=4 * tensor.numel(),
+                bytes_after=after[name],
+                sqnr_db=float("inf") if done is None else done.sqnr_db(to_array(tensor)),
+                share=after[name] / total,
+            )
+        )
+    return tuple(sorted(rows, key=lambda each: (-each.bytes_after, each.name)))
+
+
+def _describe(scheme: Any) -> str:
+    from pocketrec.quantize.schemes import scheme_to_table
+
+    return json.dumps(scheme_to_table(scheme), separators=(", ", " = ")).replace('"', "")
+
+
+def limits(compress: Compress, reference: Mapping[str, float]) -> dict[str, float]:
+    """The largest loss of each metric, by its name, that compression may cost; as stated, or neutral."""
+    found = {}
+    for name, value in reference.items():
+        if name.startswith("ndcg@"):
+            neutral = NEUTRAL_NDCG_LOSS * value
+            found[name] = neutral if compress.max_ndcg_drop is None else compress.max_ndcg_drop
+        if name == "auc":
+            found[name] = NEUTRAL_AUC_LOSS if compress.max_auc_drop is None else compress.max_auc_drop
+    return found
+
+
+def check_loss(compress: Compress, ranking: RankingParity) -> tuple[GateResult, ...]:
+    """The gates on what compression cost: the compressed reference against the original."""
+    found = []
+    for name, limit in limits(compress, ranking.reference).items():
+        before, after = ranking.reference[name], ranking.artifact.get(name, float("nan"))
+        message = f"{name}: {after:.5f} compressed, {before:.5f} before; limit: at most {limit:.5f} less"
+        found.append((f"compression loss: {name}", before - after <= limit, message))
+    if compress.min_top_k_overlap is not None:
+        overlap = float("nan") if ranking.top_k_overlap is None else ranking.top_k_overlap
+        message = f"top-k overlap {overlap:.4f}, limit at least {compress.min_top_k_overlap:g}"
+        found.append(("compression loss: top-k overlap", overlap >= compress.min_top_k_overlap, message))
+    return tuple(
+        GateResult(
+            gate=gate,
+            target=COMPRESSED,
+            runtime="pytorch",
+            status="passed" if passed else "failed",
+            message=message,
+        )
+        for gate, passed, message in found
+    )
