@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types tests conformance coverage clean
+.PHONY: demo zoo test lint types tests large conformance coverage clean
 
 demo: $(STAMP)
 	$(BIN)/pocketrec zoo data
@@ -30,7 +30,10 @@ types: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(STAMP)
-	$(BIN)/pytest -q -n $(JOBS)
+	$(BIN)/pytest -q -n $(JOBS) -m "not large"
+
+large: $(STAMP)
+	$(BIN)/pytest -q -m large
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py

@@ -169,27 +169,30 @@ def _convert(
     import coremltools as ct
 
     from pocketrec.convert.passes import float16_selector, recommender_pipeline
+    from pocketrec.convert.value_inference import without_wrong_values
 
     float16 = precision == "float16"
     try:
-        model = ct.convert(
-            program,
-            inputs=inputs,
-            outputs=[
-                ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in capture.signature.outputs
-            ],
-            convert_to="mlprogram",
-            minimum_deployment_target=getattr(ct.target, minimum_deployment_target),
-            compute_precision=(
-                ct.transform.FP16ComputePrecision(op_selector=float16_selector())
-                if float16
-                else ct.precision.FLOAT32
-            ),
-            pass_pipeline=recommender_pipeline(
-                float16=float16, carrier=carrier, minimum_deployment_target=minimum_deployment_target
-            ),
-            skip_model_load=True,
-        )
+        with without_wrong_values():
+            model = ct.convert(
+                program,
+                inputs=inputs,
+                outputs=[
+                    ct.TensorType(name=each.name, dtype=_dtype(each.dtype))
+                    for each in capture.signature.outputs
+                ],
+                convert_to="mlprogram",
+                minimum_deployment_target=getattr(ct.target, minimum_deployment_target),
+                compute_precision=(
+                    ct.transform.FP16ComputePrecision(op_selector=float16_selector())
+                    if float16
+                    else ct.precision.FLOAT32
+                ),
+                pass_pipeline=recommender_pipeline(
+                    float16=float16, carrier=carrier, minimum_deployment_target=minimum_deployment_target
+                ),
+                skip_model_load=True,
+            )
     except Exception as error:
         raise refusal(
             error,

@@ -76,12 +76,33 @@ def to_onnx(
     carrier = Carrier(tensors or {})
     carry_codes(model, carrier, contrib_ops=contrib_ops)
     carrier.check(carrier.used_by(capture.program), "ONNX")
+    _widen_indices(model)
     _finish(model, capture)
     assert exported.exported_program is not None
     onnx.helper.set_model_props(model, _metadata(model, capture, exported.exported_program))
     onnx.save(model, str(path))
     _check(model, capture, path)
     return path
+
+
+# Unlike Gather, these take no int32; the exporter hands on whatever dtype the module indexes with.
+_WIDE_INDICES = frozenset({"GatherND", "ScatterND"})
+
+
+def _widen_indices(model: onnx.ModelProto) -> None:
+    """Cast int32 indices to int64 in front of the ops that accept nothing else."""
+    graph = model.graph
+    narrow = {
+        value.name
+        for value in (*graph.input, *graph.value_info)
+        if value.type.tensor_type.elem_type == onnx.TensorProto.INT32
+    } | {each.name for each in graph.initializer if each.data_type == onnx.TensorProto.INT32}
+    for node in list(graph.node):
+        if node.op_type in _WIDE_INDICES and node.input[1] in narrow:
+            wide = f"{node.output[0]}_indices"
+            cast = onnx.helper.make_node("Cast", [node.input[1]], [wide], to=onnx.TensorProto.INT64)
+            graph.node.insert(list(graph.node).index(node), cast)
+            node.input[1] = wide
 
 
 def _finish(model: onnx.ModelProto, capture: Capture) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import coremltools as ct
 import numpy as np
-from coremltools.converters.mil.mil import Block, Builder, Operation, Program, Var
+from coremltools.converters.mil.mil import Block, Builder, Function, Operation, Program, Var
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
@@ -27,6 +27,7 @@ UNSAFE = frozenset({"common::add_int16_cast"})
 _LARGEST_FOLD = 1 << 14
 
 _PRODUCTS = frozenset({"linear", "matmul", "einsum", "conv", "gru", "lstm", "rnn"})
+_RECURRENT = frozenset({"gru", "lstm", "rnn"})  # their weights must be plain constants
 _BORDERS = frozenset({"gather", "gather_nd", "gather_along_axis", "layer_norm", "batch_norm", "softmax"})
 _FLOAT32_SCORES = "pocketrec::float32_scores"
 _CARRY_CODES = "pocketrec::carry_codes"
@@ -103,7 +104,9 @@ def float16_selector() -> Callable[[Operation], bool]:
         if id(op) in tails[id(block)] or op.op_type.startswith("constexpr_"):
             return False
         # A table in parts is joined, put in order and read as it is stored.
-        return not (op.op_type in ("gather", "concat") and _stored(_table_of(op)))
+        stored = op.op_type in ("gather", "concat") and _stored(_table_of(op))
+        shared = op.op_type == "gather" and any(id(each) in tails[id(block)] for each in op.x.child_ops)
+        return not (stored or shared)
 
     return to_float16
 
@@ -145,7 +148,8 @@ class float32_scores(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - t
     """Store the tables of the final products as float16, and multiply in float32.
 
     A table that a gather shares with the product (tied embeddings) is stored once: both read the
-    same constexpr_cast. A compressed table becomes its codes here, for the same reason.
+    same constexpr_cast. A compressed table becomes its codes here, for the same reason. iOS15 has no
+    constexpr_cast, so there the table is stored once as float32.
     """
 
     writer = Writer(Carrier({}), "iOS17")  # an option has to be there to be set
@@ -194,10 +198,10 @@ def _narrow_constants(block: Block) -> None:
             block.remove_ops([op])
 
 
-def _share_tables(block: Block, writer: Writer) -> None:
+def _share_tables(block: Function, writer: Writer) -> None:
     tables: dict[int, Var] = {}
     for op in tail(block):
-        if op.op_type in _PRODUCTS:
+        if op.op_type in _PRODUCTS - _RECURRENT:
             for value in _inputs(op):
                 if _is_table(value):
                     tables[id(value)] = value
@@ -205,6 +209,8 @@ def _share_tables(block: Block, writer: Writer) -> None:
         written = writer(block, value)
         if written is not None:
             _replace(block, value, written)
+            continue
+        if block.opset_version < ct.target.iOS16:
             continue
         with block:
             narrow = Builder.constexpr_cast(
@@ -220,4 +226,5 @@ def _share_tables(block: Block, writer: Writer) -> None:
 
 def _is_table(value: Var) -> bool:
     constant = value.op is not None and value.op.op_type == "const"
-    return constant and value.val is not None and value.val.dtype == np.float32 and value.val.ndim == 2
+    numbers = value.val if constant else None
+    return isinstance(numbers, np.ndarray) and numbers.dtype == np.float32 and numbers.ndim == 2
