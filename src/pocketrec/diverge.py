@@ -7,18 +7,19 @@ the reference, `validate` runs parts of the artifact, `package` gives the bundle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketrec.compression import compress_module
 from pocketrec.contract import Contract
 from pocketrec.errors import RecipeError, UsageError
 from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.golden import Vector, read_golden
 from pocketrec.package.manifest import read_json
-from pocketrec.pipeline import Model, load_model
+from pocketrec.pipeline import Model, load_model, prepare
 from pocketrec.recipe import Recipe, Target, load_recipe
 from pocketrec.validate.artifact_graph import ArtifactGraph
 from pocketrec.validate.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
@@ -164,8 +165,14 @@ def _places(bundle: Bundle, target: str | None, function: str | None) -> list[tu
 
 
 def _load(path: Path, contract: Contract) -> Model:
-    """The recipe's model; UsageError where its contract is not the bundle's."""
-    model = load_model(load_recipe(path), path.parent)
+    """The recipe's model, compressed where it says so; UsageError where the bundle has another contract."""
+    recipe = load_recipe(path)
+    if not recipe.compress.active:
+        model = load_model(recipe, path.parent)
+    else:
+        whole = prepare(recipe, path.parent)
+        compression = compress_module(recipe.compress, whole.module, whole.contract, whole.data)
+        model = replace(whole, module=compression.module)
     if model.contract.sha256() != contract.sha256():
         raise UsageError(f"{path}: its contract is not the bundle's; pass the recipe that built the bundle")
     return model
