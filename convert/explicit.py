@@ -1,4 +1,4 @@
-"""What a captured graph leaves to the sizes of one call, said once: which axes a squeeze removes."""
+"""What a captured graph leaves to one call, said once: which axes a squeeze removes, what memory holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ import torch
 from torch import fx
 
 aten = torch.ops.aten
+_EMPTY = {
+    aten.empty.memory_format: aten.zeros.default,
+    aten.empty_like.default: aten.zeros_like.default,
+    aten.new_empty.default: aten.new_zeros.default,
+}
+
+
+def fill_empty(program: torch.export.ExportedProgram) -> None:
+    """Nothing; fresh memory holds zeros, where a target would give it a dtype of its own."""
+    for node in program.graph.nodes:
+        if node.target in _EMPTY:
+            node.target = _EMPTY[node.target]
+            node.kwargs = {name: value for name, value in node.kwargs.items() if name != "memory_format"}
+    program.graph_module.recompile()
 
 
 def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:

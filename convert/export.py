@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pocketrec.contract import Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
-from pocketrec.convert.explicit import squeeze_known_axes
+from pocketrec.convert.explicit import fill_empty, squeeze_known_axes
 from pocketrec.convert.fold import fold_constants
 from pocketrec.convert.lines import line_of
 from pocketrec.convert.origins import lines_of
@@ -98,6 +98,7 @@ def lower_program(
             program = _export(plain, example, _dynamic(signature, dims))
         with torch.no_grad(), quiet_converters():
             squeeze_known_axes(program)
+            fill_empty(program)
             return lower_ops(program, OP_RULES)
     except PocketrecError:
         raise

@@ -87,21 +87,22 @@ class Writer:
 
 
 def float16_selector() -> Callable[[Operation], bool]:
-    """A selector for FP16ComputePrecision: False for the ops that make the final scores.
+    """A selector for FP16ComputePrecision: False for the ops that make the final scores, and ids.
 
     Float16 scores tie and swap near the top of a large catalogue. From each output back to the
     last product (that one included) everything stays float32, and so does the gather from a
-    table that such a product shares.
+    table that such a product shares. Ids that come in a matrix of real numbers stay float32 up to
+    the table that they read: float16 rounds whole numbers above 2,048.
     """
-    tails: dict[int, set[int]] = {}
+    kept: dict[int, set[int]] = {}
 
     def to_float16(op: Operation) -> bool:
         block = op.enclosing_block
         while block.outer_op is not None:
             block = block.outer_op.enclosing_block
-        if id(block) not in tails:
-            tails[id(block)] = {id(each) for each in tail(block)}
-        if id(op) in tails[id(block)] or op.op_type.startswith("constexpr_"):
+        if id(block) not in kept:
+            kept[id(block)] = {id(each) for each in (*tail(block), *_makers_of_indices(block))}
+        if id(op) in kept[id(block)] or op.op_type.startswith("constexpr_"):
             return False
         # A table in parts is joined, put in order and read as it is stored.
         stored = op.op_type in ("gather", "concat") and _stored(_table_of(op))
@@ -134,6 +135,20 @@ def tail(block: Block) -> list[Operation]:
             continue
         found[id(op)] = op
         if op.op_type not in _PRODUCTS:
+            waiting.extend(value.op for value in _inputs(op) if value.op is not None)
+    return list(found.values())
+
+
+def _makers_of_indices(block: Block) -> list[Operation]:
+    """The ops from which the indices of a gather or scatter are made, back to the inputs."""
+    found: dict[int, Operation] = {}
+    waiting = [
+        op.indices.op for op in block.operations if "indices" in op.inputs and op.indices.op is not None
+    ]
+    while waiting:
+        op = waiting.pop()
+        if id(op) not in found and not op.op_type.startswith("const"):
+            found[id(op)] = op
             waiting.extend(value.op for value in _inputs(op) if value.op is not None)
     return list(found.values())
 

@@ -115,3 +115,24 @@ def test_a_64_bit_constant_is_refused_instead_of_saturated(tmp_path: Path) -> No
     probes = [{"ids": torch.arange(4, dtype=torch.int32) + start} for start in range(2)]
     with pytest.raises(Refused, match=r"2654435761 does not fit in Core ML's int32"):
         to_coreml(capture(Hashed(), contract, "main", probes), tmp_path / "hashed.mlpackage")
+
+
+def test_ids_in_a_matrix_of_real_numbers_never_pass_through_float16(tmp_path: Path) -> None:
+    """Float16 rounds 4095 to 4096: the row before would be read."""
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(5000, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            rows: Tensor = self.table(x[:, 0].long()) * x[:, 1:2]
+            return rows
+
+    torch.manual_seed(0)
+    module = Mixed().eval()
+    example = torch.tensor([[4095.0, 0.5], [2049.0, 1.5], [4097.0, 2.0]])
+    done = pocketrec.convert_module(module, (example,), tmp_path, targets=("coreml",), precision="float16")
+    with pocketrec.open(done.artifacts["coreml"]) as package:
+        given = package.run({"x": example.numpy()})["output"]
+    assert np.allclose(given, module(example).detach().numpy(), rtol=2e-3, atol=1e-3)
