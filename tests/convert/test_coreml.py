@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from coremltools.converters.mil.frontend.milproto.load import load
@@ -14,6 +15,7 @@ from coremltools.converters.mil.mil.types import builtin_to_string
 from coremltools.models import MLModel
 from torch import Tensor, nn
 
+import pocketrec
 from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.convert.capture import capture
 from pocketrec.convert.coreml import to_coreml
