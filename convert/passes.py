@@ -106,7 +106,7 @@ def float16_selector() -> Callable[[Operation], bool]:
             return False
         # A table in parts is joined, put in order and read as it is stored.
         stored = op.op_type in ("gather", "concat") and _stored(_table_of(op))
-        shared = op.op_type == "gather" and any(id(each) in tails[id(block)] for each in op.x.child_ops)
+        shared = op.op_type == "gather" and any(id(each) in kept[id(block)] for each in op.x.child_ops)
         return not (stored or shared)
 
     return to_float16
