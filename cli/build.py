@@ -27,19 +27,33 @@ if TYPE_CHECKING:
 @click.option(
     "--target", "targets", multiple=True, metavar="NAME", help="A target of the recipe; repeatable."
 )
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, help="Processes that search for a compression plan."
+)
+@click.option(
+    "--engine", default="loky", metavar="NAME", help="The joblib backend of the workers, such as dask or ray."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def build(
-    ctx: click.Context, recipe: Path, out: Path | None, targets: tuple[str, ...], as_json: bool
+    ctx: click.Context,
+    recipe: Path,
+    out: Path | None,
+    targets: tuple[str, ...],
+    workers: int,
+    engine: str,
+    as_json: bool,
 ) -> None:
     """Build RECIPE: convert, prove, measure, and write the bundle.
 
     Exits with 1 where a gate failed; the evidence is written all the same.
     """
     from pocketrec.pipeline import build as run
+    from pocketrec.planning import Workers
 
+    where = Workers(count=workers, engine=engine)
     with progress_on_stderr() as progress:
-        result = run(recipe, out=out, targets=targets, progress=progress)
+        result = run(recipe, out=out, targets=targets, progress=progress, workers=where)
     if as_json:
         print_json(_to_json(result))
     else:

@@ -57,15 +57,7 @@ class Carrier:
 
     def used_by(self, program: torch.export.ExportedProgram) -> set[str]:
         """Names of the compressed tensors that an exported program reads."""
-        read = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
-        signature = program.graph_signature
-        places: dict[str, str] = {
-            **signature.inputs_to_parameters,
-            **signature.inputs_to_buffers,
-            **signature.inputs_to_lifted_tensor_constants,
-        }
-        held: dict[str, Any] = {**program.state_dict, **program.constants}
-        matches = (self(_array(held[name])) for place, name in places.items() if place in read)
+        matches = (self(_array(each)) for each in tensors_of(program))
         return {each.tensor.name for each in matches if each is not None}
 
     def check(self, needed: Iterable[str], target: str) -> None:
@@ -75,6 +67,20 @@ class Carrier:
                 f"{name}: {self._tensors[name].describe()} was asked for, but the {target} graph holds it "
                 "only in a derived form (folded or split); leave it out of compress.tensors"
             )
+
+
+def tensors_of(program: torch.export.ExportedProgram) -> list[torch.Tensor]:
+    """The parameters, buffers and constants that an exported program reads."""
+    read = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
+    signature = program.graph_signature
+    places: dict[str, str] = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    held: dict[str, Any] = {**program.state_dict, **program.constants}
+    found = (held[name] for place, name in places.items() if place in read)
+    return [each for each in found if isinstance(each, torch.Tensor)]
 
 
 def _array(value: Any) -> Array | None:

@@ -11,8 +11,10 @@ from pocketrec.compression import (
     audit,
     check_loss,
     compress_module,
+    explicit_plan,
     limits,
     row_popularity,
+    tensors_read,
 )
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
 from pocketrec.convert.capture import Capture, capture
@@ -61,7 +63,7 @@ def captured(module: nn.Module) -> dict[str, Capture]:
 
 def test_every_tensor_stands_in_the_audit_as_asked_and_as_done(model: nn.Module) -> None:
     asked = Compress(tensors={"item.weight": {"scheme": "linear", "bits": 4}})
-    made = compress_module(asked, model, CONTRACT, DATA)
+    made = compress_module(explicit_plan(asked, model, ()), model, CONTRACT, DATA)
     rows = {each.name: each for each in audit(made, captured(made.module))}
     assert set(rows) == {"item.weight", "mix.weight", "mix.bias", "unused.weight"}
     item = rows["item.weight"]
@@ -78,18 +80,22 @@ def test_every_tensor_stands_in_the_audit_as_asked_and_as_done(model: nn.Module)
 
 
 def test_a_planned_tensor_that_no_function_reads_is_an_error(model: nn.Module) -> None:
-    made = compress_module(Compress(preset="int8"), model, CONTRACT, DATA)
+    everything = {"item.weight", "mix.weight", "unused.weight"}
+    made = compress_module(explicit_plan(Compress(preset="int8"), model, everything), model, CONTRACT, DATA)
     with pytest.raises(PlanError, match=r"unused\.weight: no function reads it"):
         audit(made, captured(made.module))
 
 
 def test_a_preset_plans_tables_and_matrices_and_leaves_biases(model: nn.Module) -> None:
-    made = compress_module(Compress(preset="int4"), model, CONTRACT, DATA)
-    assert {name: each.bits for name, each in made.codes.items()} == {
-        "item.weight": 4,
-        "mix.weight": 4,
-        "unused.weight": 4,
+    read = tensors_read(model, captured(model))
+    assert read == {
+        "item.weight": ("main",),
+        "mix.weight": ("main",),
+        "mix.bias": ("main",),
+        "unused.weight": (),
     }
+    plan = explicit_plan(Compress(preset="int4"), model, [name for name, by in read.items() if by])
+    assert list(plan.tensors) == ["item.weight", "mix.weight"]
 
 
 def test_popularity_counts_inputs_and_history_and_leaves_padding_out(model: nn.Module) -> None:

@@ -17,6 +17,8 @@ TOP = {
     "conversion",
     "diverge",
     "pipeline",
+    "plan_measure",
+    "planning",
     "verify",
     "__main__",
 }  # these know all the stages

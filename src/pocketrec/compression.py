@@ -6,7 +6,7 @@ recipe.compress ─▶ plan ─▶ compressed module + codes ─▶ audit, and g
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,27 +47,47 @@ class Compression:
     codes: Mapping[str, QuantizedTensor]
 
 
-def compress_module(
-    compress: Compress, module: nn.Module, contract: Contract, data: EvaluationData
-) -> Compression:
-    """The module compressed as the recipe states; raises PlanError where a scheme does not fit."""
+def compress_module(plan: Plan, module: nn.Module, contract: Contract, data: EvaluationData) -> Compression:
+    """The module compressed as planned; raises PlanError where a scheme does not fit its tensor."""
     from pocketrec.quantize import compress as run
 
-    plan = explicit_plan(compress, module)
     made, codes = run(module, plan, popularity=row_popularity(module, contract, data))
     return Compression(original=module, module=made, plan=plan, codes=codes)
 
 
-def explicit_plan(compress: Compress, module: nn.Module) -> Plan:
-    """The plan that the recipe states, in words or by a preset that needs no search."""
+def explicit_plan(compress: Compress, module: nn.Module, read: Collection[str]) -> Plan:
+    """The plan that the recipe states, in words or by a preset that needs no search.
+
+    Args:
+        compress: as in the recipe.
+        module: the original.
+        read: names of the tensors that some function reads; presets plan no others.
+    """
     from pocketrec.quantize import plan_from_table
     from pocketrec.quantize.presets import preset_plan
     from pocketrec.quantize.reference import compressible
 
     if compress.preset is None:
         return plan_from_table(compress.tensors)
-    shapes = {name: tuple(each.shape) for name, each in compressible(module).items()}
+    shapes = {name: tuple(each.shape) for name, each in compressible(module).items() if name in read}
     return preset_plan(compress.preset, shapes)
+
+
+def tensors_read(module: nn.Module, captures: Mapping[str, Capture]) -> dict[str, tuple[str, ...]]:
+    """The functions that read each float tensor of the module, by tensor name; captured from that module."""
+    from pocketrec.convert.carry import tensors_of
+    from pocketrec.quantize.reference import compressible
+
+    places = {
+        name: {(each.data_ptr(), tuple(each.shape)) for each in tensors_of(captured.program)}
+        for name, captured in captures.items()
+    }
+    return {
+        name: tuple(
+            function for function, held in places.items() if (each.data_ptr(), tuple(each.shape)) in held
+        )
+        for name, each in compressible(module).items()
+    }
 
 
 def row_popularity(module: nn.Module, contract: Contract, data: EvaluationData) -> dict[str, Counts]:
@@ -110,19 +130,17 @@ def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[Co
     Raises:
         PlanError: a tensor is planned that no function reads, so that no artifact holds its codes.
     """
-    from pocketrec.convert.carry import Carrier
     from pocketrec.quantize.reference import compressible, to_array
 
     tensors, codes = compressible(compression.original), compression.codes
     asked = compression.plan.schemes_for(tensors)
-    carrier = Carrier(codes)
-    users = {name: carrier.used_by(captured.program) for name, captured in captures.items()}
+    read = tensors_read(compression.module, captures)
     after = {name: codes[name].size_bytes if name in codes else 4 * t.numel() for name, t in tensors.items()}
     total = sum(after.values())
     rows = []
     for name, tensor in tensors.items():
         done = codes.get(name)
-        functions = tuple(each for each, used in users.items() if name in used)
+        functions = read[name]
         if done is not None and not functions:
             raise PlanError(f"{name}: no function reads it; leave it out of compress.tensors")
         rows.append(

@@ -14,20 +14,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketrec.compression import Compression, audit, check_loss, compress_module
+from pocketrec.compression import (
+    Compression,
+    audit,
+    check_loss,
+    compress_module,
+    explicit_plan,
+    row_popularity,
+    tensors_read,
+)
 from pocketrec.contents import write_contents
 from pocketrec.contract import Contract, Vocabulary
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.factory import call_factory, load_vocabulary
 from pocketrec.recipe import RUNTIMES, Compress, Recipe, Target, load_recipe, resolve_contract
-from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RewriteResult
+from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, PlanPoint, RewriteResult
 
 if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.convert.capture import Capture
-    from pocketrec.quantize import QuantizedTensor
+    from pocketrec.planning import Workers
+    from pocketrec.quantize import Plan, QuantizedTensor
     from pocketrec.validate.evidence import Reference
 
 Progress = Callable[[str, int, int], None]
@@ -126,6 +135,7 @@ def build(
     out: Path | None = None,
     targets: Sequence[str] = (),
     progress: Progress | None = None,
+    workers: Workers | None = None,
 ) -> BuildResult:
     """The bundle of a recipe, built, examined and published.
 
@@ -138,8 +148,10 @@ def build(
         out: the bundle's folder; by default `build/<name>`.
         targets: names of the recipe's targets; all of them by default.
         progress: called with what is being done, how many steps are done, and of how many.
+        workers: where a search for a compression plan measures; in this process by default.
 
     Raises:
+        BudgetMissed: no compression plan holds the recipe's budget; the nearest is in `<out>.search`.
         RecipeError: the recipe, or what it names, does not fit.
         ConversionError: a function cannot be captured or lowered.
     """
@@ -157,9 +169,11 @@ def build(
     with staging(out) as folder:
         original = reference = _reference(prepared, report)
         compression = None
+        front: tuple[PlanPoint, ...] = ()
         if chosen.compress.active:
+            plan, front = _plan(prepared, original, out, workers, report)
             report("compress", 0, 1)
-            compression = compress_module(chosen.compress, prepared.module, prepared.contract, prepared.data)
+            compression = compress_module(plan, prepared.module, prepared.contract, prepared.data)
             prepared = replace(prepared, module=compression.module)
             reference = _reference(prepared, report)
         captures = _capture(prepared, reference, report)
@@ -169,6 +183,8 @@ def build(
             evidence = _with_compression(
                 evidence, compression, original, reference, captures, chosen.compress
             )
+            evidence = replace(evidence, front=front)
+            chosen = _with_plan(chosen, plan)
         write_contents(folder, chosen, prepared.vocabularies, reference, evidence)
         paths = {
             target: {name: str(path.relative_to(folder)) for name, path in each.items()}
@@ -218,6 +234,45 @@ def _reference(prepared: Prepared, report: Progress) -> Reference:
         prepared.recipe.evaluate,
         prepared.data,
         seed=prepared.recipe.seed,
+        progress=report,
+    )
+
+
+def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
+    """The recipe with its plan spelled out, so that it is replayed without a search."""
+    asked = recipe.compress
+    stated = replace(asked, tensors=plan.to_table(), preset=None, max_size_mb=None, max_ratio=None)
+    return replace(recipe, compress=stated)
+
+
+def _plan(
+    prepared: Prepared, original: Reference, out: Path, workers: Workers | None, report: Progress
+) -> tuple[Plan, tuple[PlanPoint, ...]]:
+    """The recipe's plan, stated or found, and a search's front; what it measured stays in `<out>.search`."""
+    from pocketrec.plan_measure import Evaluator
+    from pocketrec.planning import Workers, search_plan
+
+    compress = prepared.recipe.compress
+    if compress.tensors:
+        return explicit_plan(compress, prepared.module, ()), ()
+    captures = _capture(prepared, original, report)
+    read = [name for name, by in tensors_read(prepared.module, captures).items() if by]
+    if not compress.searches:
+        return explicit_plan(compress, prepared.module, read), ()
+    evaluator = Evaluator(
+        module=prepared.module,
+        contract=prepared.contract,
+        evaluate=prepared.recipe.evaluate,
+        data=prepared.data,
+        popularity=row_popularity(prepared.module, prepared.contract, prepared.data),
+    )
+    return search_plan(
+        compress,
+        evaluator,
+        prepared.recipe.targets,
+        read,
+        out.with_name(f"{out.name}.search"),
+        workers=workers or Workers(),
         progress=report,
     )
 

@@ -185,6 +185,27 @@ class CompressedTensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPoint:
+    """A compression plan that the search measured, and that no other beats in size and distortion.
+
+    Attributes:
+        size_bytes: of all tensors, compressed or not.
+        ratio: of that to float32.
+        distortion: how far the ranking moved, 0 where it did not.
+        losses: metric name to how much lower it is than the original's.
+        chosen: whether it is the plan of this build.
+        tensors: the plan, as in a recipe.
+    """
+
+    size_bytes: int
+    ratio: float
+    distortion: float
+    losses: Mapping[str, float]
+    chosen: bool
+    tensors: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteResult:
     """A rewrite that was applied and proved: where, how often, and the largest difference seen."""
 
@@ -221,6 +242,7 @@ class Evidence:
     rewrites: tuple[RewriteResult, ...]
     gates: tuple[GateResult, ...]
     compression: tuple[CompressedTensor, ...] = ()
+    front: tuple[PlanPoint, ...] = ()
     schema: int = 1
 
     @property

@@ -1,0 +1,89 @@
+"""What a search may do with a tensor: the schemes worth trying, each better or smaller than the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pocketrec.errors import PlanError
+from pocketrec.quantize.schemes import Scheme
+from pocketrec.quantize.schemes.float16 import Float16
+from pocketrec.quantize.schemes.linear import Linear
+from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.quantize.schemes.product import Product
+from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+
+_VECTORS: tuple[Scheme, ...] = (Float16(),)
+_MATRICES: tuple[Scheme, ...] = (
+    Float16(),
+    Linear(bits=8),
+    Linear(bits=4, clipping="search"),
+    Linear(bits=4, symmetric=False, clipping="search"),
+    Linear(bits=4, granularity="per_block", block_size=32, clipping="search"),
+    *(Palette(bits=bits) for bits in (8, 6, 4, 3, 2, 1)),
+    *(Palette(bits=bits, groups=8) for bits in (4, 3, 2)),
+    *(ScaledPalette(bits=bits) for bits in (6, 4, 3, 2, 1)),
+    *(ScaledPalette(bits=bits, block_size=32) for bits in (3, 2)),
+    *(Product(bits=8, width=width, shared=shared) for width in (2, 4) for shared in (True, False)),
+    Product(bits=6, width=4),
+)
+_STEP = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way to store one tensor; `scheme` is None where it is left in float32."""
+
+    scheme: Scheme | None
+    size_bytes: int
+    sqnr_db: float
+
+
+def candidates(
+    name: str,
+    values: Floats,
+    *,
+    popularity: Array | None = None,
+    allowed: Callable[[QuantizedTensor], bool] = lambda _: True,
+) -> tuple[Candidate, ...]:
+    """The candidates for a tensor that no other beats in both size and error, largest first.
+
+    Args:
+        name: of the tensor.
+        values: of the tensor.
+        popularity: how often each row is read.
+        allowed: whether every target of the build can carry a form.
+    """
+    found = [Candidate(scheme=None, size_bytes=4 * values.size, sqnr_db=float("inf"))]
+    for scheme in _MATRICES if values.ndim > 1 else _VECTORS:
+        try:
+            scheme.check(name, values.shape)
+            made = scheme.quantize(name, values, popularity=popularity)
+        except PlanError:
+            continue  # a shape that does not divide: another candidate serves this tensor
+        if allowed(made):
+            found.append(Candidate(scheme=scheme, size_bytes=made.size_bytes, sqnr_db=made.sqnr_db(values)))
+    return _undominated(found)
+
+
+def _undominated(found: list[Candidate]) -> tuple[Candidate, ...]:
+    kept: list[Candidate] = []
+    for each in sorted(found, key=lambda one: (one.size_bytes, -one.sqnr_db)):
+        if not kept or each.sqnr_db > kept[-1].sqnr_db:
+            kept.append(each)
+    return _thinned(tuple(reversed(kept)))
+
+
+def _thinned(falling: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """One candidate per step of size: two of nearly the same size are measured at the cost of both."""
+    kept = [falling[0]]
+    for each in falling[1:]:
+        if each.size_bytes <= _STEP * kept[-1].size_bytes:
+            kept.append(each)
+    return tuple(kept)
+
+
+def schemes_of(choice: Mapping[str, Candidate]) -> dict[str, Scheme]:
+    """Tensor name to scheme, for the tensors that are compressed at all."""
+    return {name: each.scheme for name, each in choice.items() if each.scheme is not None}

@@ -1,0 +1,208 @@
+"""The planner within the pipeline: real evaluation data, a cache on disk, workers, a time limit.
+
+    recipe.compress ─▶ candidates per tensor ─▶ quantize.planner ─▶ plan.toml, pareto.json
+
+Measurements are kept by the content of weights, data and recipe, so a search that was cut short
+goes on where it stopped, and a second one of the same model is answered from the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pocketrec.compression import limits
+from pocketrec.errors import BudgetMissed
+from pocketrec.plan_measure import Arrays, Evaluator, MeasurementFile
+from pocketrec.recipe import Compress, Target
+from pocketrec.report import PlanPoint
+
+if TYPE_CHECKING:
+    from pocketrec.quantize import Plan, QuantizedTensor
+    from pocketrec.quantize.planner import Measured, Outcome, Point
+    from pocketrec.quantize.schemes import Scheme
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Where plans are measured: `count` workers of a joblib backend; one is this process."""
+
+    count: int = 1
+    engine: str = "loky"
+
+
+def search_plan(
+    compress: Compress,
+    evaluator: Evaluator,
+    targets: Mapping[str, Target],
+    read: Sequence[str],
+    folder: Path,
+    *,
+    workers: Workers,
+    progress: Progress,
+) -> tuple[Plan, tuple[PlanPoint, ...]]:
+    """The plan that holds the recipe's budget, and the front; `folder` keeps both, and every measurement.
+
+    Args:
+        compress: the budget and the time limit.
+        evaluator: of the model.
+        targets: all of which must be able to carry every scheme of the plan.
+        read: names of the tensors that some function reads.
+        folder: made where it is not there; gets plan.toml, pareto.json and measurements.jsonl.
+        workers: where plans are measured.
+        progress: told what is being done, how far, and how far there is.
+
+    Raises:
+        BudgetMissed: no measured plan holds the budget; the nearest is in plan.toml.
+    """
+    from pocketrec.quantize.candidates import candidates
+    from pocketrec.quantize.planner import Budget, Search
+    from pocketrec.quantize.reference import compressible, to_array
+
+    started = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
+    options = {}
+    for done, (name, each) in enumerate(values.items()):
+        progress("candidates", done, len(values))
+        reads = evaluator.popularity.get(name)
+        options[name] = candidates(name, each, popularity=reads, allowed=lambda t: _carried(t, targets))
+    total = sum(each.nbytes for each in values.values())
+    store = MeasurementFile(folder / "measurements.jsonl")
+    outcome = Search(
+        options,
+        lambda plans: _measure(plans, evaluator, store, _fingerprint(evaluator, values), workers),
+        Budget(max_bytes=_max_bytes(compress, total), max_losses=_max_losses(compress, evaluator)),
+        expired=lambda: time.monotonic() - started > compress.time_limit_s,
+        progress=progress,
+    ).run()
+    points = tuple(_plan_point(each, outcome, total) for each in outcome.front)
+    (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
+    (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
+    if outcome.best is None:
+        raise BudgetMissed(_missed(compress, outcome.nearest, total, folder))
+    return outcome.best.plan, points
+
+
+def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:
+    from pocketrec.convert.constexpr import lowest_target
+
+    lowest = lowest_target(tensor)
+    return all(
+        each.minimum_deployment_target >= lowest for each in targets.values() if each.format == "coreml"
+    )
+
+
+def _max_bytes(compress: Compress, total: int) -> int | None:
+    stated = []
+    if compress.max_size_mb is not None:
+        stated.append(int(compress.max_size_mb * 1e6))
+    if compress.max_ratio is not None:
+        stated.append(int(compress.max_ratio * total))
+    return min(stated, default=None)
+
+
+def _max_losses(compress: Compress, evaluator: Evaluator) -> dict[str, float]:
+    """The limits to search within; none where only the size was stated, so that the loss is minimized."""
+    sized = compress.max_size_mb is not None or compress.max_ratio is not None
+    lossy = compress.max_ndcg_drop is not None or compress.max_auc_drop is not None
+    if sized and not lossy and compress.preset is None:
+        return {}
+    return limits(compress, evaluator.before()[0].metrics)
+
+
+def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
+    """Digest of everything besides the plan that a measurement depends on."""
+    digest = hashlib.sha256()
+    arrays: dict[str, Any] = {**values, **{f"input {k}": v for k, v in evaluator.data.inputs.items()}}
+    for name in ("positives", "seen_ids", "labels"):
+        if hasattr(evaluator.data, name):
+            arrays[name] = getattr(evaluator.data, name)
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    digest.update(json.dumps([evaluator.contract.sha256(), asdict(evaluator.evaluate)]).encode())
+    return digest.hexdigest()
+
+
+def _measure(
+    plans: Sequence[Mapping[str, Scheme]],
+    evaluator: Evaluator,
+    store: MeasurementFile,
+    fingerprint: str,
+    workers: Workers,
+) -> Iterator[Measured]:
+    """The measurements of the plans in order, from the file where they are known."""
+    keys = [_key(fingerprint, each) for each in plans]
+    waiting = [plan for key, plan in zip(keys, plans, strict=True) if store.get(key) is None]
+    fresh = _run(waiting, evaluator, workers)
+    for key in keys:
+        known = store.get(key)
+        if known is None:
+            known = next(fresh)
+            store.put(key, known)
+        yield known
+
+
+def _run(plans: Sequence[Mapping[str, Scheme]], evaluator: Evaluator, workers: Workers) -> Iterator[Measured]:
+    if workers.count == 1 or len(plans) == 1:
+        return (evaluator(each) for each in plans)
+    import joblib
+
+    with joblib.parallel_config(backend=workers.engine, n_jobs=workers.count):
+        found: Iterator[Measured] = joblib.Parallel(return_as="generator")(
+            joblib.delayed(evaluator)(each) for each in plans
+        )
+    return found
+
+
+def _key(fingerprint: str, schemes: Mapping[str, Scheme]) -> str:
+    from pocketrec.quantize.schemes import scheme_to_table
+
+    plan = {name: scheme_to_table(each) for name, each in schemes.items()}
+    return hashlib.sha256((fingerprint + json.dumps(plan, sort_keys=True)).encode()).hexdigest()
+
+
+def _plan_point(point: Point, outcome: Outcome, total: int) -> PlanPoint:
+    return PlanPoint(
+        size_bytes=point.size_bytes,
+        ratio=point.size_bytes / total,
+        distortion=point.measured.distortion,
+        losses=point.measured.losses,
+        chosen=point is outcome.best,
+        tensors=point.plan.to_table(),
+    )
+
+
+def _pareto(outcome: Outcome, points: Sequence[PlanPoint]) -> str:
+    table = {
+        "schema": 1,
+        "measured": outcome.measured,
+        "complete": outcome.complete,
+        "front": [asdict(each) for each in points],
+    }
+    return json.dumps(table, indent=1, sort_keys=True) + "\n"
+
+
+def _missed(compress: Compress, nearest: Point, total: int, folder: Path) -> str:
+    losses = ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(nearest.measured.losses.items()))
+    asked = {
+        "max_size_mb": compress.max_size_mb,
+        "max_ratio": compress.max_ratio,
+        "max_ndcg_drop": compress.max_ndcg_drop,
+        "max_auc_drop": compress.max_auc_drop,
+    }
+    stated = ", ".join(f"{name} = {value:g}" for name, value in asked.items() if value is not None)
+    size = f"{nearest.size_bytes / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
+    return (
+        f"compress: no plan holds {stated or compress.preset}; the nearest has {size} at {losses}; it is in "
+        f"{folder / 'plan.toml'}: widen the budget to it, or replay it as compress.tensors"
+    )

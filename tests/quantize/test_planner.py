@@ -1,0 +1,136 @@
+"""The search: it finds the small plan within the loss, says when there is none, and stops when told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pocketrec.quantize.candidates import Candidate, candidates
+from pocketrec.quantize.planner import Budget, Measured, Outcome, Search
+from pocketrec.quantize.schemes import Scheme
+from pocketrec.quantize.schemes.linear import Linear
+from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.quantize.tensor import QuantizedTensor
+
+MakeTable = Callable[..., npt.NDArray[np.float32]]
+
+# Three tensors; bytes and loss of each choice. "hot" is sensitive, "cold" is not.
+WIDE, NARROW, TINY = Linear(bits=8), Linear(bits=4), Palette(bits=1)
+BYTES = {None: 400, WIDE: 100, NARROW: 50, TINY: 10}
+LOSS = {
+    "hot": {None: 0.0, WIDE: 0.001, NARROW: 0.02, TINY: 0.5},
+    "cold": {None: 0.0, WIDE: 0.0001, NARROW: 0.0005, TINY: 0.002},
+    "flat": {None: 0.0, WIDE: 0.0, NARROW: 0.0, TINY: 0.0},
+}
+
+
+def options(*names: str) -> dict[str, list[Candidate]]:
+    return {
+        name: [Candidate(scheme=each, size_bytes=size, sqnr_db=float(size)) for each, size in BYTES.items()]
+        for name in names
+    }
+
+
+def measure_all(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+    for plan in plans:
+        loss = sum(LOSS[name][scheme] for name, scheme in plan.items())  # type: ignore[index]
+        yield Measured(losses={"ndcg@10": loss}, distortion=loss)
+
+
+def search(budget: Budget, *, calls: int | None = None) -> Outcome:
+    left = [calls if calls is not None else 10**9]
+
+    def counted(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+        for each in measure_all(plans):
+            left[0] -= 1
+            yield each
+
+    return Search(options("hot", "cold", "flat"), counted, budget, expired=lambda: left[0] <= 0).run()
+
+
+def test_the_smallest_plan_within_the_loss_is_found() -> None:
+    outcome = search(Budget(max_losses={"ndcg@10": 0.004}))
+    assert outcome.best is not None
+    assert outcome.complete
+    assert outcome.best.plan.tensors == {"hot": WIDE, "cold": TINY, "flat": TINY}
+    assert outcome.best.size_bytes == 120
+
+
+def test_the_plan_of_least_loss_within_the_size_is_found() -> None:
+    outcome = search(Budget(max_bytes=200, max_losses={}))
+    assert outcome.best is not None
+    assert outcome.best.size_bytes <= 200
+    assert outcome.best.measured.losses["ndcg@10"] == pytest.approx(0.0015)
+
+
+def test_an_impossible_budget_gives_the_nearest_plan_and_its_cost() -> None:
+    outcome = search(Budget(max_bytes=60, max_losses={"ndcg@10": 0.004}))
+    assert outcome.best is None
+    assert outcome.nearest.size_bytes == 120
+    assert outcome.nearest.measured.losses["ndcg@10"] == pytest.approx(0.003)
+
+
+def test_time_that_runs_out_leaves_the_best_so_far() -> None:
+    outcome = search(Budget(max_losses={"ndcg@10": 0.004}), calls=2)
+    assert not outcome.complete
+    assert outcome.best is not None
+    assert outcome.best.plan.tensors == {}
+    assert outcome.measured == 2
+
+
+def test_more_time_never_gives_a_larger_plan() -> None:
+    sizes = []
+    for calls in range(2, 40, 3):
+        best = search(Budget(max_losses={"ndcg@10": 0.004}), calls=calls).best
+        assert best is not None
+        sizes.append(best.size_bytes)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1]
+
+
+def test_no_plan_of_the_front_is_beaten_by_another() -> None:
+    front = search(Budget(max_losses={"ndcg@10": 0.004})).front
+    assert len(front) >= 3
+    sizes = [each.size_bytes for each in front]
+    distortions = [each.measured.distortion for each in front]
+    assert sizes == sorted(sizes)
+    assert distortions == sorted(distortions, reverse=True)
+
+
+def test_a_plan_that_gives_nan_never_holds_a_budget() -> None:
+    def broken(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+        for plan in plans:
+            loss = float("nan") if plan else 0.0
+            yield Measured(losses={"ndcg@10": loss}, distortion=1.0 if plan else 0.0)
+
+    outcome = Search(options("hot"), broken, Budget(max_losses={"ndcg@10": 0.1})).run()
+    assert outcome.best is not None
+    assert outcome.best.plan.tensors == {}
+
+
+def test_candidates_fall_in_size_and_none_is_beaten(make_table: MakeTable) -> None:
+    found = candidates("item.weight", make_table(120, 32))
+    assert found[0].scheme is None
+    assert len(found) > 5
+    sizes = [each.size_bytes for each in found]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(later <= 0.9 * earlier for earlier, later in pairwise(sizes))
+    noise = [each.sqnr_db for each in found]
+    assert noise == sorted(noise, reverse=True)
+
+
+def test_what_a_target_cannot_carry_is_no_candidate(make_table: MakeTable) -> None:
+    def linear_only(tensor: QuantizedTensor) -> bool:
+        return tensor.scheme == "linear"
+
+    found = candidates("item.weight", make_table(120, 32), allowed=linear_only)
+    assert {each.scheme.scheme for each in found if each.scheme is not None} == {"linear"}
+
+
+def test_vectors_are_narrowed_at_most() -> None:
+    found = candidates("bias", np.linspace(-1, 1, 64, dtype=np.float32))
+    assert [each.size_bytes for each in found] == [256, 128]
