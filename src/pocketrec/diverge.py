@@ -20,7 +20,7 @@ from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.golden import Vector, read_golden
 from pocketrec.package.manifest import read_json
 from pocketrec.pipeline import Model, load_model, prepare
-from pocketrec.recipe import Recipe, Target, load_recipe
+from pocketrec.recipe import Compress, Recipe, Target, load_recipe
 from pocketrec.validate.artifact_graph import ArtifactGraph
 from pocketrec.validate.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
 from pocketrec.validate.fit import fit_inputs
@@ -91,7 +91,7 @@ def diverge_bundle(
     contract = read_json(path, "contract.json", Contract)
     built = read_json(path, "recipe.json", Recipe)
     places = _places(bundle, target, function)
-    model = _load(recipe, contract)
+    model = _load(recipe, contract, built.compress)
     report, found = progress or _silent, []
     captures: dict[str, Capture] = {}
     programs: dict[object, torch.export.ExportedProgram] = {}
@@ -164,14 +164,17 @@ def _places(bundle: Bundle, target: str | None, function: str | None) -> list[tu
     return places
 
 
-def _load(path: Path, contract: Contract) -> Model:
-    """The recipe's model, compressed where it says so; UsageError where the bundle has another contract."""
+def _load(path: Path, contract: Contract, built: Compress) -> Model:
+    """The recipe's model, compressed by the bundle's plan; UsageError where contracts differ."""
+    from pocketrec.quantize import plan_from_table
+
     recipe = load_recipe(path)
-    if not recipe.compress.active:
+    if not built.active:
         model = load_model(recipe, path.parent)
     else:
         whole = prepare(recipe, path.parent)
-        compression = compress_module(recipe.compress, whole.module, whole.contract, whole.data)
+        plan = plan_from_table(built.tensors)
+        compression = compress_module(plan, whole.module, whole.contract, whole.data)
         model = replace(whole, module=compression.module)
     if model.contract.sha256() != contract.sha256():
         raise UsageError(f"{path}: its contract is not the bundle's; pass the recipe that built the bundle")

@@ -37,7 +37,7 @@ def options(*names: str) -> dict[str, list[Candidate]]:
 
 def measure_all(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
     for plan in plans:
-        loss = sum(LOSS[name][scheme] for name, scheme in plan.items())  # type: ignore[index]
+        loss = sum(LOSS[name][scheme] for name, scheme in plan.items())  # type: ignore[index, misc]
         yield Measured(losses={"ndcg@10": loss}, distortion=loss)
 
 
