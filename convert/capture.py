@@ -26,23 +26,27 @@ from pocketrec.convert.checks import (
 from pocketrec.convert.contract_module import ContractModule
 from pocketrec.convert.export import export_module, lower_program
 from pocketrec.convert.intercept import (
+    TRUTHS,
     Interception,
     constant_choices,
     constant_events,
     rules_by_function,
     steady_branches,
 )
+from pocketrec.convert.lines import line_of
 from pocketrec.convert.rewrite import (
     FUNCTION_RULES,
     OP_RULES,
+    ROW_RULES,
+    ModuleRule,
     Rewrite,
     copy_sharing,
     prove_same,
     replace_modules,
 )
-from pocketrec.convert.rewrite.ops import prove_ops
+from pocketrec.convert.rewrite.ops import ProvedOp, prove_ops
 from pocketrec.convert.survey import Survey, survey
-from pocketrec.errors import Refused
+from pocketrec.errors import PocketrecError, Refused
 
 Inputs = Mapping[str, Tensor]
 
@@ -94,52 +98,106 @@ def capture(module: nn.Module, contract: Contract, function: str, probes: Sequen
     fresh = original.using(copy_sharing(module), Interception())
     arguments = [tuple(probe[each.name] for each in signature.inputs) for probe in probes]
     check_outputs(original, arguments[0], function)
-    replaced, places = replace_modules(module)
-    rules = rules_by_function(FUNCTION_RULES)
-    rewritten = original.using(replaced, Interception(rules=rules))
-    surveys = [survey(rewritten, each) for each in _different(arguments)]
-    check_deterministic(original, arguments[0], function, surveys[0])
-    check_stateless(original, fresh, arguments[-1], function)
-    check_dependence(surveys, signature, function)
-    rewritten.interception = replayed(surveys, rewritten.interception)
-    error = prove_same(original, rewritten, arguments, [*(r.name for _, r in places), *_applied(rewritten)])
-    example = _example(arguments, signature)
+    job = _Job(original, *replace_modules(module), contract, function, arguments)
     try:
-        exported, assumptions = _export(rewritten, example, contract, function, surveys)
-        proved = prove_ops(exported, OP_RULES, arguments)
-        program = lower_program(exported, signature, example, contract.dims, function)
-        check_program(program, rewritten, arguments, function)
+        found = job.surveys(Interception(rules=rules_by_function(FUNCTION_RULES)))
+        check_deterministic(original, arguments[0], function, found.seen[0])
+        check_stateless(original, fresh, arguments[-1], function)
+        check_dependence(found.seen, signature, function)
+        return job.captured(found)
     except Refused as refused:
-        explanation = explained(refused, surveys, signature)
-        raise explanation from (refused.__cause__ if explanation is refused else refused)
-    modules = [
-        Rewrite(name=r.name, where=path, reason=r.reason, max_abs_error=error, probes=len(probes))
-        for path, r in places
-    ]
-    ops = [
-        Rewrite(
-            name=each.rule.name,
-            where=each.where,
-            reason=each.rule.reason,
-            max_abs_error=each.max_abs_error,
-            probes=len(probes),
+        if not job.asks_values:
+            raise
+        rules = rules_by_function((*FUNCTION_RULES, *ROW_RULES))
+        try:
+            return job.captured(job.surveys(Interception(rules=rules, branch=True)))
+        except Refused:
+            raise refused from refused.__cause__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Surveyed:
+    """A module with an interception, and what surveys of it saw."""
+
+    module: ContractModule
+    seen: list[Survey]
+
+
+@dataclass(slots=True)
+class _Job:
+    """One function on its way; `asks_values` tells whether its Python depends on values of inputs."""
+
+    original: ContractModule
+    replaced: nn.Module
+    places: list[tuple[str, ModuleRule]]
+    contract: Contract
+    function: str
+    arguments: list[tuple[Tensor, ...]]
+    asks_values: bool = False
+
+    def surveys(self, plan: Interception) -> _Surveyed:
+        """Surveys of the module under `plan`, and the module with all that they answer."""
+        module = self.original.using(self.replaced, plan)
+        try:
+            seen = [survey(module, each) for each in _different(self.arguments)]
+        except PocketrecError:
+            raise
+        except Exception as error:
+            raise Refused(
+                op=type(self.original.module).__name__,
+                where=line_of(error),
+                reason=f"function {self.function} fails once it is rewritten: {type(error).__name__}: {error}",
+                remedy="report it with this module; nothing was converted",
+            ) from error
+        self.asks_values = any(event.sources for found in seen for event in found.events)
+        module.interception = replayed(seen, plan)
+        return _Surveyed(module=module, seen=seen)
+
+    def captured(self, found: _Surveyed) -> Capture:
+        """The capture, proved; Refused with the user's line where the surveys saw the cause."""
+        signature, dims = self.original.signature, self.contract.dims
+        example = _example(self.arguments, signature)
+        try:
+            names = [*(rule.name for _, rule in self.places), *_applied(found.module)]
+            error = prove_same(self.original, found.module, self.arguments, names)
+            exported, assumptions = _export(found, example, self.contract, self.function)
+            proved = prove_ops(exported, OP_RULES, self.arguments)
+            program = lower_program(exported, signature, example, dims, self.function)
+            check_program(program, found.module, self.arguments, self.function)
+        except Refused as refused:
+            explanation = explained(refused, found.seen, signature)
+            raise explanation from (refused.__cause__ if explanation is refused else refused)
+        return Capture(
+            name=self.function,
+            contract=self.contract,
+            module=found.module,
+            program=program,
+            example=example,
+            rewrites=tuple(self._rewrites(found.module, error, proved)),
+            assumptions=assumptions,
         )
-        for each in proved
-    ]
-    return Capture(
-        name=function,
-        contract=contract,
-        module=rewritten,
-        program=program,
-        example=example,
-        rewrites=(*modules, *_intercepted(rewritten, error, len(probes)), *_merged(ops)),
-        assumptions=assumptions,
-    )
+
+    def _rewrites(self, module: ContractModule, error: float, ops: Sequence[ProvedOp]) -> list[Rewrite]:
+        probes = len(self.arguments)
+        modules = [
+            Rewrite(name=rule.name, where=path, reason=rule.reason, max_abs_error=error, probes=probes)
+            for path, rule in self.places
+        ]
+        proved = [
+            Rewrite(
+                name=each.rule.name,
+                where=each.where,
+                reason=each.rule.reason,
+                max_abs_error=each.max_abs_error,
+                probes=probes,
+            )
+            for each in ops
+        ]
+        return [*modules, *_intercepted(module, error, probes), *_merged(proved)]
 
 
-def replayed(surveys: Sequence[Survey], plan: Interception | None) -> Interception:
+def replayed(surveys: Sequence[Survey], plan: Interception) -> Interception:
     """The plan, with every event answered that is the same for all inputs."""
-    assert plan is not None
     choices = constant_choices(surveys)
     return replace(
         plan,
@@ -150,24 +208,25 @@ def replayed(surveys: Sequence[Survey], plan: Interception | None) -> Intercepti
 
 
 def _export(
-    module: ContractModule,
-    example: tuple[Tensor, ...],
-    contract: Contract,
-    function: str,
-    surveys: Sequence[Survey],
+    found: _Surveyed, example: tuple[Tensor, ...], contract: Contract, function: str
 ) -> tuple[torch.export.ExportedProgram, tuple[str, ...]]:
     """The exported module; where a truth value of inputs is in the way, the one that all probes had."""
+    plan = found.module.interception
+    assert plan is not None
+    answered = [each for each in found.seen[0].events if each.name in TRUTHS and each.sources]
+    if plan.branch is not None:
+        assumed = tuple(dict.fromkeys(f"{each.where}: {each.name} is {plan.branch}" for each in answered))
+        return export_module(found.module, example, contract.dims, function), assumed
     try:
-        return export_module(module, example, contract.dims, function), ()
+        return export_module(found.module, example, contract.dims, function), ()
     except Refused:
-        assert module.interception is not None
-        steady = steady_branches(surveys) - module.interception.replayed
+        steady = steady_branches(found.seen) - plan.replayed
         if not steady:
             raise
-    module.interception = replace(module.interception, replayed=module.interception.replayed | steady)
-    events = [surveys[0].events[number] for number in sorted(steady)]
+    found.module.interception = replace(plan, replayed=plan.replayed | steady)
+    events = [found.seen[0].events[number] for number in sorted(steady)]
     assumptions = tuple(f"{each.where}: {each.name} is {each.value}" for each in events)
-    return export_module(module, example, contract.dims, function), assumptions
+    return export_module(found.module, example, contract.dims, function), assumptions
 
 
 def _applied(module: ContractModule) -> list[str]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pocketrec.contract import Signature
 from pocketrec.convert.contract_module import ContractModule
+from pocketrec.convert.intercept import TRUTHS
 from pocketrec.convert.lines import line_of
 from pocketrec.convert.survey import Event, Survey
 from pocketrec.errors import ContractError, PocketrecError, Refused
@@ -121,7 +122,7 @@ def check_dependence(surveys: Sequence[Survey], signature: Signature, function: 
 
 def _escape(event: Event, signature: Signature) -> Refused:
     names = ", ".join(signature.inputs[number].name for number in sorted(event.sources))
-    if event.name in ("__bool__", "is_nonzero"):
+    if event.name in TRUTHS:
         reason = f"the code branches on a value that depends on {names}"
         remedy = "choose with torch.where, so that every input takes the same way"
     else:

@@ -11,6 +11,9 @@ _EMPTY = {
     aten.empty_like.default: aten.zeros_like.default,
     aten.new_empty.default: aten.new_zeros.default,
 }
+_ALIASES = frozenset(
+    {torch.ops.prims.view_of.default, aten.alias.default, aten.detach.default, aten.lift_fresh_copy.default}
+)
 
 
 def fill_empty(program: torch.export.ExportedProgram) -> None:
@@ -35,15 +38,28 @@ def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:
             ]
             node.target, node.args = aten.squeeze.dims, (node.args[0], axes)
             if not axes:
-                _drop(node)
+                _drop(program, node)
         elif node.target is aten.squeeze.dim and not _is_known(node.args[0], int(node.args[1])):
-            _drop(node)
+            _drop(program, node)
     program.graph_module.recompile()
 
 
-def _drop(node: fx.Node) -> None:
-    assert isinstance(node.args[0], fx.Node)
-    node.replace_all_uses_with(node.args[0])
+def drop_aliases(program: torch.export.ExportedProgram) -> None:
+    """Nothing; an op that only gives its argument another name is gone."""
+    for node in list(program.graph.nodes):
+        if node.target in _ALIASES:
+            _drop(program, node)
+    program.graph_module.recompile()
+
+
+def _drop(program: torch.export.ExportedProgram, node: fx.Node) -> None:
+    """Nothing; the node's argument stands in its place, also where the program names its outputs."""
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    node.replace_all_uses_with(source)
+    for spec in program.graph_signature.output_specs:
+        if spec.arg.name == node.name:
+            spec.arg.name = source.name
     node.graph.erase_node(node)
 
 

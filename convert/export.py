@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pocketrec.contract import Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
-from pocketrec.convert.explicit import fill_empty, squeeze_known_axes
+from pocketrec.convert.explicit import drop_aliases, fill_empty, squeeze_known_axes
 from pocketrec.convert.fold import fold_constants
 from pocketrec.convert.lines import line_of
 from pocketrec.convert.origins import lines_of
@@ -99,7 +99,9 @@ def lower_program(
         with torch.no_grad(), quiet_converters():
             squeeze_known_axes(program)
             fill_empty(program)
-            return lower_ops(program, OP_RULES)
+            lowered = lower_ops(program, OP_RULES)
+            drop_aliases(lowered)
+            return lowered
     except PocketrecError:
         raise
     except Exception as error:

@@ -26,6 +26,9 @@ from pocketrec.convert.survey import (
 )
 from pocketrec.errors import Refused
 
+# How Python asks a tensor for its truth.
+TRUTHS = frozenset({"__bool__", "is_nonzero"})
+
 
 class FunctionRule(Protocol):
     """A rewrite of calls of some functions."""
@@ -60,6 +63,7 @@ class Interception:
         events: the survey's events, in the order in which they come again.
         replayed: numbers of the events whose value is returned without the call.
         choices: numbers of the events that choose by a constant mask.
+        branch: the answer to every question about values of inputs; None to ask them.
         rules: function name to the rules that may replace a call of it.
         applied: `(rule's name, file:line)` of every call that a rule replaced, filled as the module runs.
     """
@@ -67,6 +71,7 @@ class Interception:
     events: tuple[Event, ...] = ()
     replayed: frozenset[int] = frozenset()
     choices: Mapping[int, Choice] = field(default_factory=dict)
+    branch: bool | None = None
     rules: Mapping[str, tuple[FunctionRule, ...]] = field(default_factory=dict)
     applied: dict[tuple[str, str], FunctionRule] = field(default_factory=dict)
 
@@ -181,10 +186,12 @@ class _Interceptor(TorchFunctionMode):
         if number in self._plan.choices:
             self._check(number, func)
             return _choose(self._plan.choices[number], name, args, kwargs)
+        asked = self._plan.branch is not None and name in TRUTHS
+        if asked and self._recorder is None:
+            return self._plan.branch
         result = func(*args, **kwargs)
-        if self._recorder is not None:
-            self._recorder(kind, func, args, kwargs, result)
-        return result
+        depends = self._recorder is not None and self._recorder(kind, func, args, kwargs, result)
+        return self._plan.branch if asked and depends else result
 
     def _check(self, number: int, func: Callable[..., Any]) -> None:
         event = self._plan.events[number]

@@ -172,7 +172,8 @@ class Recording(Protocol):
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]: ...
 
 
-Recorder = Callable[[str, Callable[..., Any], Sequence[Any], Mapping[str, Any], Any], None]
+# Told of an event after the call; True where the event depends on an input.
+Recorder = Callable[[str, Callable[..., Any], Sequence[Any], Mapping[str, Any], Any], bool]
 
 
 def survey(module: Recording, inputs: Sequence[Tensor]) -> Survey:
@@ -282,22 +283,24 @@ class _Watcher(TorchFunctionMode):
 
     def record(
         self, kind: str, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
-    ) -> None:
-        """Notes an event; the module's interception calls it after the call."""
+    ) -> bool:
+        """True where the event that is noted depends on an input."""
         tensors = tensors_in(args, kwargs)
         masks = [each for each in tensors[1:] if each.dtype == torch.bool]
         constant = len(masks) == 1 and not self.sources(masks[0])
+        sources: frozenset[int] = frozenset().union(*(self.sources(each) for each in tensors))
         self._found.events.append(
             Event(
                 kind=kind,
                 name=function_name(func),
                 function=func,
                 where=user_line(),
-                sources=frozenset().union(*(self.sources(each) for each in tensors)),
+                sources=sources,
                 value=result,
                 mask=masks[0] if constant and kind == "shape" else None,
             )
         )
+        return bool(sources)
 
     def _note(
         self, name: str, tensors: Sequence[Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]

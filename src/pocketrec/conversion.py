@@ -183,12 +183,22 @@ def _prepare(module: nn.Module, example_inputs: object, contract: Contract | Non
     from pocketrec.convert.adapt import FlatModule, flatten_example
 
     example = flatten_example(module, example_inputs)
-    reference = FlatModule(module, example)
+    reference = FlatModule(_own(module), example)
     flat = _visible(reference, example)
     if contract is not None:
         _check_contract(contract, example)
         return _Job(flat=flat, reference=reference, example=example, free=contract, fixed=None, note="")
     return _inferred(flat, reference, example)
+
+
+def _own(module: nn.Module) -> nn.Module:
+    """A copy that shares the parameters, so that what a forward keeps stays out of the user's module."""
+    from pocketrec.convert.rewrite import copy_sharing
+
+    try:
+        return copy_sharing(module)
+    except Exception:  # a module may hold what cannot be copied; then it runs itself
+        return module
 
 
 def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
@@ -303,6 +313,12 @@ def _attempt(
     except ConversionError as error:
         draft.refused.update({name: draft.refused.get(name, error) for name in targets})
         return
+    except UsageError:
+        raise
+    except Exception as error:
+        defect = _defect(error)
+        draft.refused.update({name: draft.refused.get(name, defect) for name in targets})
+        return
     for count, target in enumerate(targets):
         report(f"convert to {target}", count + 1, len(targets) + 1)
         try:
@@ -331,7 +347,22 @@ def _lower(
             return path, note, _prove(path, attempt, target, options["precision"])
         except ConversionError as error:
             errors.append(error)
+        except Exception as error:
+            errors.append(_defect(error))
     raise errors[0]
+
+
+def _defect(error: Exception) -> Refused:
+    """A refusal for what should not have happened; its cause is kept for `--debug`."""
+    line = (str(error).strip().splitlines() or [""])[0]
+    refused = Refused(
+        op="pocketrec",
+        where="",
+        reason=f"{type(error).__name__}: {line}",
+        remedy="a defect in pocketrec: report it with this module",
+    )
+    refused.__cause__ = error
+    return refused
 
 
 def _ways(captured: Capture, target: str, options: Mapping[str, str]) -> dict[str, Callable[[Path], object]]:
