@@ -146,7 +146,7 @@ class _Job:
             raise Refused(
                 op=type(self.original.module).__name__,
                 where=line_of(error),
-                reason=f"function {self.function} fails once it is rewritten: {type(error).__name__}: {error}",
+                reason=f"function {self.function} fails once rewritten: {type(error).__name__}: {error}",
                 remedy="report it with this module; nothing was converted",
             ) from error
         self.asks_values = any(event.sources for found in seen for event in found.events)
