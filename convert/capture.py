@@ -24,7 +24,7 @@ from pocketrec.convert.checks import (
     explained,
 )
 from pocketrec.convert.contract_module import ContractModule
-from pocketrec.convert.export import export_module, lower_program
+from pocketrec.convert.export import export_module, has_free_sizes, lower_program
 from pocketrec.convert.intercept import (
     TRUTHS,
     Interception,
@@ -104,15 +104,13 @@ def capture(module: nn.Module, contract: Contract, function: str, probes: Sequen
         check_deterministic(original, arguments[0], function, found.seen[0])
         check_stateless(original, fresh, arguments[-1], function)
         check_dependence(found.seen, signature, function)
-        return job.captured(found)
-    except Refused as refused:
-        if not job.asks_values:
+        plain = job.captured(found)
+    except Refused:
+        whole = job.with_all_rows() if job.asks_values else None
+        if whole is None:
             raise
-        rules = rules_by_function((*FUNCTION_RULES, *ROW_RULES))
-        try:
-            return job.captured(job.surveys(Interception(rules=rules, branch=True)))
-        except Refused:
-            raise refused from refused.__cause__
+        return whole
+    return (job.with_all_rows() if has_free_sizes(plain.program) else None) or plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +150,14 @@ class _Job:
         self.asks_values = any(event.sources for found in seen for event in found.events)
         module.interception = replayed(seen, plan)
         return _Surveyed(module=module, seen=seen)
+
+    def with_all_rows(self) -> Capture | None:
+        """The capture in which no row is left out and every branch on values is taken; None if it differs."""
+        rules = rules_by_function((*FUNCTION_RULES, *ROW_RULES))
+        try:
+            return self.captured(self.surveys(Interception(rules=rules, branch=True)))
+        except Refused:
+            return None
 
     def captured(self, found: _Surveyed) -> Capture:
         """The capture, proved; Refused with the user's line where the surveys saw the cause."""
@@ -241,8 +247,10 @@ def _intercepted(module: ContractModule, error: float, probes: int) -> list[Rewr
         Rewrite(name=name, where=where, reason=rule.reason, max_abs_error=error, probes=probes)
         for (name, where), rule in plan.applied.items()
     ]
+    assumed = {number for number in plan.replayed if plan.events[number].sources}
     reasons = {
-        "constant_replayed": (plan.replayed, "its value is the same for all inputs"),
+        "constant_replayed": (plan.replayed - assumed, "its value is the same for all inputs"),
+        "branch_assumed": (assumed, "the code branches on values, the same way on all probes"),
         "constant_mask_to_gather": (plan.choices, "a shape that depends on values has no lowering"),
     }
     for name, (numbers, reason) in reasons.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from pocketrec.contract import Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
@@ -106,6 +107,12 @@ def lower_program(
         raise
     except Exception as error:
         raise _refused(error, function) from error
+
+
+def has_free_sizes(program: torch.export.ExportedProgram) -> bool:
+    """True where the size of a tensor depends on values, which not every target can plan for."""
+    values = (node.meta.get("val") for node in program.graph.nodes)
+    return any(free_unbacked_symbols(each) for each in values if isinstance(each, Tensor))
 
 
 def _refused(error: Exception, function: str) -> Refused:
