@@ -101,7 +101,8 @@ class Random(nn.Module):
 
 class Bessel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return torch.special.i0e(x)
+        given: Tensor = torch.special.i0e(x)
+        return given
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,8 @@ def test_saved_modules_convert_like_the_module(kind: str, tmp_path: Path) -> Non
             self.table = nn.Embedding(20, 3)
 
         def forward(self, ids: Tensor) -> Tensor:
-            return self.table(ids).mean(1)
+            rows: Tensor = self.table(ids).mean(1)
+            return rows
 
     torch.manual_seed(0)
     module, ids = Mean().eval(), torch.tensor([[1, 2], [3, 4], [5, 6]])
@@ -195,7 +197,8 @@ def test_saved_modules_convert_like_the_module(kind: str, tmp_path: Path) -> Non
         batch = {0: torch.export.Dim("batch", min=1, max=99)}
         torch.export.save(torch.export.export(module, (ids,), dynamic_shapes=(batch,)), path)
     else:
-        saved = torch.jit.trace(module, (ids,)) if kind == "trace" else torch.jit.script(module)
+        jit: Any = torch.jit
+        saved = jit.trace(module, (ids,)) if kind == "trace" else jit.script(module)
         saved.save(str(path))
     done = pocketrec.convert_module(load_saved(path), (ids,), tmp_path / "out", targets=("onnx",))
     with pocketrec.open(done.artifacts["onnx"]) as artifact:
