@@ -11,12 +11,15 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "pocketrec"
 STAGES = {"convert", "quantize", "validate", "package"}
 TOP = {
+    "attempts",
     "cli",
     "compression",
     "contents",
     "conversion",
     "diverge",
     "pipeline",
+    "proof",
+    "proof",
     "plan_measure",
     "planning",
     "verify",

@@ -8,32 +8,28 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pocketrec.attempts import Attempt, Job, prepare
 from pocketrec.contract import Contract
-from pocketrec.errors import ContractError, ConversionError, Refused, UsageError
-from pocketrec.example_probes import ExampleProbe, Inputs, probes_from_example
+from pocketrec.errors import ConversionError, Refused, UsageError
+from pocketrec.proof import prove
 from pocketrec.report import TensorParity
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
 
-    from pocketrec.convert.adapt import FlatExample, FlatModule
     from pocketrec.convert.capture import Capture
-    from pocketrec.convert.infer import Shapes
     from pocketrec.convert.rewrite import Rewrite
 
 Progress = Callable[[str, int, int], None]
 _FILES = {"onnx": "model.onnx", "coreml": "model.mlpackage"}
-# The artifact adds the same float32 numbers in another order.
-_RTOL, _ATOL = 1e-3, 1e-4
-_MIN_SQNR_DB = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +118,7 @@ def convert_module(
     destination = Path(out)
     _check_destination(destination)
     report("look at the module", 0, len(targets) + 1)
-    job = _prepare(module, example_inputs, contract)
+    job = prepare(module, example_inputs, contract)
     options = {"precision": precision, "minimum_deployment_target": minimum_deployment_target}
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{destination.name}.", dir=destination.parent) as folder:
@@ -152,147 +148,8 @@ def _check_destination(out: Path) -> None:
         raise UsageError(f"{out}: a file is there; pass a folder")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
-    """One contract to try: the batch free, or fixed as in the example."""
-
-    flat: FlatModule
-    contract: Contract
-    probes: tuple[ExampleProbe, ...]
-    expected: tuple[Mapping[str, Any], ...]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    flat: FlatModule
-    reference: FlatModule
-    example: FlatExample
-    free: Contract
-    fixed: Contract | None
-    note: str
-
-    def attempts(self) -> Iterator[_Attempt]:
-        """The attempts in order; the second only matters for what the first did not give."""
-        yield _with_probes(self, self.free, self.note)
-        if self.fixed is not None:
-            yield _with_probes(self, self.fixed, "the batch is fixed")
-
-
-def _prepare(module: nn.Module, example_inputs: object, contract: Contract | None) -> _Job:
-    from pocketrec.convert.adapt import FlatModule, flatten_example
-
-    example = flatten_example(module, example_inputs)
-    reference = FlatModule(_own(module), example)
-    flat = _visible(reference, example)
-    if contract is not None:
-        _check_contract(contract, example)
-        return _Job(flat=flat, reference=reference, example=example, free=contract, fixed=None, note="")
-    return _inferred(flat, reference, example)
-
-
-def _own(module: nn.Module) -> nn.Module:
-    """A copy that shares the parameters, so that what a forward keeps stays out of the user's module."""
-    from pocketrec.convert.rewrite import copy_sharing
-
-    try:
-        return copy_sharing(module)
-    except Exception:  # a module may hold what cannot be copied; then it runs itself
-        return module
-
-
-def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
-    """The module itself; for TorchScript, whose inside nothing sees, its graph as a module."""
-    import torch
-
-    from pocketrec.convert.adapt import FlatModule
-    from pocketrec.convert.load import scripted_graph
-
-    if not isinstance(reference.module, torch.jit.ScriptModule):
-        return reference
-    args, kwargs = example.unflatten(example.tensors)
-    if kwargs:
-        raise UsageError("a TorchScript module takes its example as a tuple, in the order of its arguments")
-    return FlatModule(scripted_graph(reference.module, args), example)
-
-
-def _check_contract(contract: Contract, example: FlatExample) -> None:
-    if list(contract.functions) != ["main"]:
-        raise ContractError(f"the contract has functions {', '.join(contract.functions)}; expected main")
-    given = len(contract.functions["main"].inputs)
-    if given != len(example.tensors):
-        raise ContractError(
-            f"the contract names {given} inputs; the example has {len(example.tensors)}: "
-            f"{', '.join(example.names)}"
-        )
-
-
-def _inferred(flat: FlatModule, reference: FlatModule, example: FlatExample) -> _Job:
-    from pocketrec.convert.checks import run
-    from pocketrec.convert.infer import find_shapes
-    from pocketrec.convert.survey import tables_read
-
-    shapes = find_shapes(flat, example.tensors)
-    given = run(flat, example.tensors)
-    tables = tables_read(flat, example.tensors)
-    names = _output_names(flat, example)
-    flat.outlines = reference.outlines = shapes.outputs
-
-    def contract(chosen: Shapes) -> Contract:
-        from pocketrec.convert.infer import infer_contract
-
-        return infer_contract(example.names, example.tensors, example.dtypes, names, given, chosen, tables)
-
-    still = shapes.fixed([tuple(each.shape) for each in given], "")
-    fixed = contract(still) if shapes.batched else None
-    return _Job(
-        flat=flat,
-        reference=reference,
-        example=example,
-        free=contract(shapes),
-        fixed=fixed,
-        note=shapes.note,
-    )
-
-
-def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
-    import torch
-
-    from pocketrec.convert.adapt import output_names
-
-    with torch.no_grad():
-        return output_names(flat.raw(*(each.clone() for each in example.tensors)), example.names)
-
-
-def _with_probes(job: _Job, contract: Contract, note: str) -> _Attempt:
-    from pocketrec.convert.contract_module import ContractModule
-    from pocketrec.validate.torch_runtime import TorchRuntime
-
-    signature = contract.functions["main"]
-    reference = TorchRuntime(ContractModule(job.reference, contract, signature), signature, contract=contract)
-    outputs: dict[int, Mapping[str, Any]] = {}
-
-    def runs(inputs: Inputs) -> bool:
-        try:
-            outputs[id(inputs)] = reference.run(inputs)
-        except Exception:
-            return False  # whatever the module raises: these contents are not for it
-        return True
-
-    arrays = [each.numpy() for each in job.example.tensors]
-    probes = probes_from_example(arrays, contract, runs=runs)
-    runs(probes[0].inputs)
-    return _Attempt(
-        flat=job.flat,
-        contract=contract,
-        probes=probes,
-        expected=tuple(outputs.get(id(each.inputs), {}) for each in probes),
-        note=note,
-    )
-
-
 def _attempt(
-    attempt: _Attempt,
+    attempt: Attempt,
     targets: Sequence[str],
     folder: Path,
     draft: _Draft,
@@ -335,7 +192,7 @@ def _attempt(
 
 
 def _lower(
-    captured: Capture, target: str, folder: Path, attempt: _Attempt, options: Mapping[str, str]
+    captured: Capture, target: str, folder: Path, attempt: Attempt, options: Mapping[str, str]
 ) -> tuple[Path, str, tuple[TensorParity, ...]]:
     """The path of a proved artifact, how it was made, and the proof; raises what went wrong first."""
     errors: list[ConversionError] = []
@@ -344,7 +201,7 @@ def _lower(
         _remove(path)
         try:
             write(path)
-            return path, note, _prove(path, attempt, target, options["precision"])
+            return path, note, prove(path, attempt, target, options["precision"])
         except ConversionError as error:
             errors.append(error)
         except Exception as error:
@@ -396,66 +253,6 @@ def _ways(captured: Capture, target: str, options: Mapping[str, str]) -> dict[st
     return {"": exported, "lowered from a trace": traced}
 
 
-def _prove(path: Path, attempt: _Attempt, target: str, precision: str) -> tuple[TensorParity, ...]:
-    """One result per output over all probes; Refused where the artifact differs from the module."""
-    from pocketrec.errors import PocketrecError
-    from pocketrec.validate.open import open_artifact
-    from pocketrec.validate.parity import check_parity
-
-    signature = attempt.contract.functions["main"]
-    interpreter = "coreml-interpreter" if target == "coreml" else None
-    try:
-        with open_artifact(path, interpreter) as runtime:
-            actual = [runtime.run(each.inputs) for each in attempt.probes]
-    except PocketrecError as error:
-        raise Refused(
-            op=target,
-            where="",
-            reason=f"the converted model does not run: {error}",
-            remedy="use another target",
-        ) from error
-    narrow = target == "coreml" and precision == "float16"
-    results = check_parity(
-        attempt.expected,
-        actual,
-        [each.name for each in attempt.probes],
-        signature,
-        function="main",
-        tie_tolerance=1e-2 if narrow else 1e-5,
-    )
-    for result in results:
-        wrong = _wrong(result, attempt.expected, actual, narrow=narrow)
-        if wrong:
-            raise Refused(
-                op=target,
-                where="",
-                reason=f"the converted model differs from the module: output {result.output}, {wrong}",
-                remedy="use another target, or report it with this module",
-            )
-    return results
-
-
-def _wrong(
-    result: TensorParity,
-    expected: Sequence[Mapping[str, Any]],
-    actual: Sequence[Mapping[str, Any]],
-    *,
-    narrow: bool,
-) -> str:
-    """Why the output counts as different; empty where it is equal."""
-    if result.failure:
-        return f"probe {result.worst_probe!r}: {result.failure}"
-    if result.mismatches:
-        return f"probe {result.worst_probe!r}: {result.mismatches} of {result.elements} ids differ"
-    if narrow:
-        return "" if result.sqnr_db >= _MIN_SQNR_DB else f"{result.sqnr_db:.1f} dB, expected {_MIN_SQNR_DB:g}"
-    pairs = [(one[result.output], two[result.output]) for one, two in zip(expected, actual, strict=True)]
-    scale = max(1.0, *(float(np.abs(one[np.isfinite(one)]).max(initial=0.0)) for one, _ in pairs))
-    if all(np.allclose(two, one, rtol=_RTOL, atol=_ATOL * scale) for one, two in pairs):
-        return ""
-    return f"probe {result.worst_probe!r}: off by {result.max_abs_error:.3g}"
-
-
 def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> ConversionError:
     error = refused[targets[0]]
     return (
@@ -463,7 +260,7 @@ def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> Co
     )
 
 
-def _publish(job: _Job, draft: _Draft, out: Path, targets: Sequence[str]) -> Conversion:
+def _publish(job: Job, draft: _Draft, out: Path, targets: Sequence[str]) -> Conversion:
     """The finished conversion, its files moved to `out`."""
     out.mkdir(exist_ok=True)
     artifacts = {}

@@ -1,0 +1,166 @@
+"""What is tried to convert a module: a contract with a free batch, then one with the example's.
+
+An attempt has the module behind positional tensors, a contract, and probes with what the user's own
+module gives for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pocketrec.contract import Contract
+from pocketrec.errors import ContractError, UsageError
+from pocketrec.example_probes import ExampleProbe, Inputs, probes_from_example
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pocketrec.convert.adapt import FlatExample, FlatModule
+    from pocketrec.convert.infer import Shapes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One contract to try: the batch free, or fixed as in the example."""
+
+    flat: FlatModule
+    contract: Contract
+    probes: tuple[ExampleProbe, ...]
+    expected: tuple[Mapping[str, Any], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A module and its example, ready to be tried: `flat` is captured, `reference` is what it must equal."""
+
+    flat: FlatModule
+    reference: FlatModule
+    example: FlatExample
+    free: Contract
+    fixed: Contract | None
+    note: str
+
+    def attempts(self) -> Iterator[Attempt]:
+        """The attempts in order; the second only matters for what the first did not give."""
+        yield _with_probes(self, self.free, self.note)
+        if self.fixed is not None:
+            yield _with_probes(self, self.fixed, "the batch is fixed")
+
+
+def prepare(module: nn.Module, example_inputs: object, contract: Contract | None) -> Job:
+    """The job of converting `module`; ContractError where a given contract does not fit the example."""
+    from pocketrec.convert.adapt import FlatModule, flatten_example
+
+    example = flatten_example(module, example_inputs)
+    reference = FlatModule(_own(module), example)
+    flat = _visible(reference, example)
+    if contract is not None:
+        _check_contract(contract, example)
+        return Job(flat=flat, reference=reference, example=example, free=contract, fixed=None, note="")
+    return _inferred(flat, reference, example)
+
+
+def _own(module: nn.Module) -> nn.Module:
+    """A copy that shares the parameters, so that what a forward keeps stays out of the user's module."""
+    from pocketrec.convert.rewrite import copy_sharing
+
+    try:
+        return copy_sharing(module)
+    except Exception:  # a module may hold what cannot be copied; then it runs itself
+        return module
+
+
+def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
+    """The module itself; for TorchScript, whose inside nothing sees, its graph as a module."""
+    import torch
+
+    from pocketrec.convert.adapt import FlatModule
+    from pocketrec.convert.load import scripted_graph
+
+    if not isinstance(reference.module, torch.jit.ScriptModule):
+        return reference
+    args, kwargs = example.unflatten(example.tensors)
+    if kwargs:
+        raise UsageError("a TorchScript module takes its example as a tuple, in the order of its arguments")
+    return FlatModule(scripted_graph(reference.module, args), example)
+
+
+def _check_contract(contract: Contract, example: FlatExample) -> None:
+    if list(contract.functions) != ["main"]:
+        raise ContractError(f"the contract has functions {', '.join(contract.functions)}; expected main")
+    given = len(contract.functions["main"].inputs)
+    if given != len(example.tensors):
+        raise ContractError(
+            f"the contract names {given} inputs; the example has {len(example.tensors)}: "
+            f"{', '.join(example.names)}"
+        )
+
+
+def _inferred(flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:
+    from pocketrec.convert.checks import run
+    from pocketrec.convert.infer import find_shapes
+    from pocketrec.convert.survey import tables_read
+
+    shapes = find_shapes(flat, example.tensors)
+    given = run(flat, example.tensors)
+    tables = tables_read(flat, example.tensors)
+    names = _output_names(flat, example)
+    flat.outlines = reference.outlines = shapes.outputs
+
+    def contract(chosen: Shapes) -> Contract:
+        from pocketrec.convert.infer import infer_contract
+
+        return infer_contract(example.names, example.tensors, example.dtypes, names, given, chosen, tables)
+
+    still = shapes.fixed([tuple(each.shape) for each in given], "")
+    fixed = contract(still) if shapes.batched else None
+    return Job(
+        flat=flat,
+        reference=reference,
+        example=example,
+        free=contract(shapes),
+        fixed=fixed,
+        note=shapes.note,
+    )
+
+
+def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
+    import torch
+
+    from pocketrec.convert.adapt import output_names
+
+    with torch.no_grad():
+        return output_names(flat.raw(*(each.clone() for each in example.tensors)), example.names)
+
+
+def _with_probes(job: Job, contract: Contract, note: str) -> Attempt:
+    from pocketrec.convert.contract_module import ContractModule
+    from pocketrec.validate.torch_runtime import TorchRuntime
+
+    signature = contract.functions["main"]
+    reference = TorchRuntime(ContractModule(job.reference, contract, signature), signature, contract=contract)
+    outputs: dict[int, Mapping[str, Any]] = {}
+
+    def runs(inputs: Inputs) -> bool:
+        try:
+            given = reference.run(inputs)
+        except Exception:
+            return False  # whatever the module raises: these contents are not for it
+        outputs[id(inputs)] = given
+        return not any(np.isnan(each).any() for each in given.values() if each.dtype.kind == "f")
+
+    arrays = [each.numpy() for each in job.example.tensors]
+    probes = probes_from_example(arrays, contract, runs=runs)
+    runs(probes[0].inputs)
+    return Attempt(
+        flat=job.flat,
+        contract=contract,
+        probes=probes,
+        expected=tuple(outputs.get(id(each.inputs), {}) for each in probes),
+        note=note,
+    )

@@ -1,0 +1,77 @@
+"""The proof of a converted artifact: run on every probe of an attempt, and compared output by output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pocketrec.attempts import Attempt
+from pocketrec.errors import Refused
+from pocketrec.report import TensorParity
+
+# The artifact adds the same float32 numbers in another order.
+_RTOL, _ATOL = 1e-3, 1e-4
+_MIN_SQNR_DB = 40.0
+
+
+def prove(path: Path, attempt: Attempt, target: str, precision: str) -> tuple[TensorParity, ...]:
+    """One result per output over all probes; Refused where the artifact differs from the module."""
+    from pocketrec.errors import PocketrecError
+    from pocketrec.validate.open import open_artifact
+    from pocketrec.validate.parity import check_parity
+
+    signature = attempt.contract.functions["main"]
+    interpreter = "coreml-interpreter" if target == "coreml" else None
+    try:
+        with open_artifact(path, interpreter) as runtime:
+            actual = [runtime.run(each.inputs) for each in attempt.probes]
+    except PocketrecError as error:
+        raise Refused(
+            op=target,
+            where="",
+            reason=f"the converted model does not run: {error}",
+            remedy="use another target",
+        ) from error
+    narrow = target == "coreml" and precision == "float16"
+    results = check_parity(
+        attempt.expected,
+        actual,
+        [each.name for each in attempt.probes],
+        signature,
+        function="main",
+        tie_tolerance=1e-2 if narrow else 1e-5,
+    )
+    for result in results:
+        wrong = _wrong(result, attempt.expected, actual, narrow=narrow)
+        if wrong:
+            raise Refused(
+                op=target,
+                where="",
+                reason=f"the converted model differs from the module: output {result.output}, {wrong}",
+                remedy="use another target, or report it with this module",
+            )
+    return results
+
+
+def _wrong(
+    result: TensorParity,
+    expected: Sequence[Mapping[str, Any]],
+    actual: Sequence[Mapping[str, Any]],
+    *,
+    narrow: bool,
+) -> str:
+    """Why the output counts as different; empty where it is equal."""
+    if result.failure:
+        return f"probe {result.worst_probe!r}: {result.failure}"
+    if result.mismatches:
+        return f"probe {result.worst_probe!r}: {result.mismatches} of {result.elements} ids differ"
+    if narrow:
+        return "" if result.sqnr_db >= _MIN_SQNR_DB else f"{result.sqnr_db:.1f} dB, expected {_MIN_SQNR_DB:g}"
+    pairs = [(one[result.output], two[result.output]) for one, two in zip(expected, actual, strict=True)]
+    scale = max(1.0, *(float(np.abs(one[np.isfinite(one)]).max(initial=0.0)) for one, _ in pairs))
+    if all(np.allclose(two, one, rtol=_RTOL, atol=_ATOL * scale) for one, two in pairs):
+        return ""
+    return f"probe {result.worst_probe!r}: off by {result.max_abs_error:.3g}"
