@@ -19,7 +19,6 @@ TOP = {
     "diverge",
     "pipeline",
     "proof",
-    "proof",
     "plan_measure",
     "planning",
     "verify",
