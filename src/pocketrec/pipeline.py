@@ -20,7 +20,6 @@ from pocketrec.compression import (
     check_loss,
     compress_module,
     explicit_plan,
-    row_popularity,
     tensors_read,
 )
 from pocketrec.contents import write_contents
@@ -167,7 +166,7 @@ def build(
     failed = out.with_name(f"{out.name}.failed")
     check_destination(failed)
     with staging(out) as folder:
-        original = reference = _reference(prepared, report)
+        original = reference = examine_module(prepared, report)
         compression = None
         front: tuple[PlanPoint, ...] = ()
         if chosen.compress.active:
@@ -175,8 +174,8 @@ def build(
             report("compress", 0, 1)
             compression = compress_module(plan, prepared.module, prepared.contract, prepared.data)
             prepared = replace(prepared, module=compression.module)
-            reference = _reference(prepared, report)
-        captures = _capture(prepared, reference, report)
+            reference = examine_module(prepared, report)
+        captures = capture_functions(prepared, reference, report)
         artifacts = _lower(prepared, captures, compression, folder, report)
         evidence = _examine(prepared, reference, captures, artifacts, folder, report)
         if compression is not None:
@@ -215,8 +214,8 @@ def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:
     return replace(recipe, targets={name: each for name, each in recipe.targets.items() if name in names})
 
 
-def _reference(prepared: Prepared, report: Progress) -> Reference:
-    """The original module behind its contract, run on every probe and on all evaluation data."""
+def examine_module(prepared: Prepared, report: Progress = _silent) -> Reference:
+    """The prepared module behind its contract, run on every probe and on all evaluation data."""
     from pocketrec.convert.contract_module import ContractModule
     from pocketrec.validate.evidence import examine_reference
     from pocketrec.validate.torch_runtime import TorchRuntime
@@ -249,23 +248,17 @@ def _plan(
     prepared: Prepared, original: Reference, out: Path, workers: Workers | None, report: Progress
 ) -> tuple[Plan, tuple[PlanPoint, ...]]:
     """The recipe's plan, stated or found, and a search's front; what it measured stays in `<out>.search`."""
-    from pocketrec.plan_measure import Evaluator
+    from pocketrec.plan_measure import make_evaluator
     from pocketrec.planning import Workers, search_plan
 
     compress = prepared.recipe.compress
     if compress.tensors:
         return explicit_plan(compress, prepared.module, ()), ()
-    captures = _capture(prepared, original, report)
-    read = [name for name, by in tensors_read(prepared.module, captures).items() if by]
+    captures = capture_functions(prepared, original, report)
+    read = {name: by for name, by in tensors_read(prepared.module, captures).items() if by}
     if not compress.searches:
         return explicit_plan(compress, prepared.module, read), ()
-    evaluator = Evaluator(
-        module=prepared.module,
-        contract=prepared.contract,
-        evaluate=prepared.recipe.evaluate,
-        data=prepared.data,
-        popularity=row_popularity(prepared.module, prepared.contract, prepared.data),
-    )
+    evaluator = make_evaluator(prepared.module, prepared.contract, prepared.recipe.evaluate, prepared.data)
     return search_plan(
         compress,
         evaluator,
@@ -277,7 +270,10 @@ def _plan(
     )
 
 
-def _capture(prepared: Prepared, reference: Reference, report: Progress) -> dict[str, Capture]:
+def capture_functions(
+    prepared: Prepared, reference: Reference, report: Progress = _silent
+) -> dict[str, Capture]:
+    """Every function of the contract, captured and proved on the reference's probes."""
     import torch
 
     from pocketrec.convert.capture import capture

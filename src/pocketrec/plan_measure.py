@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.compression import row_popularity
 from pocketrec.contract import Contract
-from pocketrec.evaluation import ClassificationData, EvaluationData
+from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.recipe import Evaluate
 
 if TYPE_CHECKING:
@@ -25,36 +26,45 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one evaluation gave; `ranks` are those of every row's score, for labels only."""
+
+    quality: QualityRun
+    ranks: npt.NDArray[np.float32] | None
+
+
 @dataclass(kw_only=True)
 class Evaluator:
     """Measures plans of one model on its evaluation data; it can be sent to another process."""
 
     module: nn.Module
     contract: Contract
-    evaluate: Evaluate
+    evaluations: tuple[Evaluate, ...]
     data: EvaluationData
     popularity: Arrays
     _values: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
-    _original: tuple[QualityRun, npt.NDArray[np.float32] | None] | None = None
+    _original: list[Run] | None = None
 
     def __call__(self, schemes: Mapping[str, Scheme]) -> Measured:
         """The losses and the distortion of the module with `schemes` applied, against the module itself."""
         from pocketrec.quantize.planner import Measured
-        from pocketrec.validate.ranking import top_k_overlap
 
-        before, ranks = self.before()
-        after, new_ranks = self._run(self._compressed(schemes))
-        losses = {name: value - after.metrics[name] for name, value in before.metrics.items()}
-        if before.top_k is not None and after.top_k is not None:
-            distortion = 1 - top_k_overlap(before.top_k, after.top_k)
-        else:
-            assert ranks is not None
-            assert new_ranks is not None
-            distortion = 1 - float(np.corrcoef(ranks, new_ranks)[0, 1])
-        return Measured(losses=losses, distortion=distortion)
+        pairs = list(zip(self.before(), self._run(self._compressed(schemes)), strict=True))
+        losses = {
+            name: max(_loss(name, before, after) for before, after in pairs)
+            for name in pairs[0][0].quality.metrics
+        }
+        return Measured(losses=losses, distortion=max(_distortion(*pair) for pair in pairs))
 
-    def before(self) -> tuple[QualityRun, npt.NDArray[np.float32] | None]:
-        """The quality of the module itself, and for labels the rank of every row's score."""
+    @property
+    def functions(self) -> set[str]:
+        """The functions whose tensors are measured."""
+        named = {(each.function, each.catalogue_function) for each in self.evaluations}
+        return {name for pair in named for name in pair if name is not None}
+
+    def before(self) -> list[Run]:
+        """What the module itself reaches, the recipe's own evaluation first."""
         if self._original is None:
             self._original = self._run(self.module)
         return self._original
@@ -72,8 +82,7 @@ class Evaluator:
             values[name] = self._values[key]
         return with_values(self.module, values)
 
-    def _run(self, module: nn.Module) -> tuple[QualityRun, npt.NDArray[np.float32] | None]:
-        """The quality, and for labels the rank of every row's score."""
+    def _run(self, module: nn.Module) -> list[Run]:
         from pocketrec.convert.contract_module import ContractModule
         from pocketrec.validate.ranking import quality_of, scores_of
         from pocketrec.validate.torch_runtime import TorchRuntime
@@ -84,11 +93,65 @@ class Evaluator:
             )
             for name, each in self.contract.functions.items()
         }
-        quality = quality_of(self.evaluate, self.contract, runtimes, self.data)
-        if not isinstance(self.data, ClassificationData):
-            return quality, None
-        scores = scores_of(self.evaluate, self.contract, runtimes, self.data)
-        return quality, np.argsort(np.argsort(scores, kind="stable")).astype(np.float32)
+        found = []
+        for each in self.evaluations:
+            quality, ranks = quality_of(each, self.contract, runtimes, self.data), None
+            if isinstance(self.data, ClassificationData):
+                scores = scores_of(each, self.contract, runtimes, self.data)
+                ranks = _ranks(scores)
+            found.append(Run(quality=quality, ranks=ranks))
+        return found
+
+
+def _loss(metric: str, before: Run, after: Run) -> float:
+    fall = before.quality.metrics[metric] - after.quality.metrics[metric]
+    return -fall if metric == "log_loss" else fall
+
+
+def _ranks(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The rank of every score; equal ones share the mean of theirs."""
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    means = np.cumsum(counts) - (counts - 1) / 2
+    ranks: npt.NDArray[np.float32] = means[places].astype(np.float32)
+    return ranks
+
+
+def _distortion(before: Run, after: Run) -> float:
+    """1 less the overlap of lists, or 1 less Spearman's rank correlation."""
+    from pocketrec.validate.ranking import top_k_overlap
+
+    if before.quality.top_k is not None and after.quality.top_k is not None:
+        return 1 - top_k_overlap(before.quality.top_k, after.quality.top_k)
+    assert before.ranks is not None
+    assert after.ranks is not None
+    return 1 - float(np.corrcoef(before.ranks, after.ranks)[0, 1])
+
+
+def make_evaluator(
+    module: nn.Module, contract: Contract, evaluate: Evaluate, data: EvaluationData
+) -> Evaluator:
+    """The evaluator of a module, with every function that the data can rank.
+
+    A tensor that only a function beside the recipe's own reads, such as a frozen catalogue, would
+    else look free to ruin.
+    """
+    evaluations = [evaluate]
+    if isinstance(data, RankingData):
+        for name, signature in contract.functions.items():
+            ranked = [each.name for each in signature.outputs if each.meaning in ("top_k_ids", "score")]
+            known = all(each.name in data.inputs for each in signature.inputs)
+            if ranked and known and name not in (evaluate.function, evaluate.catalogue_function):
+                own = replace(
+                    evaluate, function=name, output=ranked[0], catalogue_function=None, catalogue_output=None
+                )
+                evaluations.append(own)
+    return Evaluator(
+        module=module,
+        contract=contract,
+        evaluations=tuple(evaluations),
+        data=data,
+        popularity=row_popularity(module, contract, data),
+    )
 
 
 class MeasurementFile:

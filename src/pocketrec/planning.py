@@ -26,6 +26,7 @@ from pocketrec.report import PlanPoint
 
 if TYPE_CHECKING:
     from pocketrec.quantize import Plan, QuantizedTensor
+    from pocketrec.quantize.candidates import Candidate
     from pocketrec.quantize.planner import Measured, Outcome, Point
     from pocketrec.quantize.schemes import Scheme
 
@@ -44,7 +45,7 @@ def search_plan(
     compress: Compress,
     evaluator: Evaluator,
     targets: Mapping[str, Target],
-    read: Sequence[str],
+    read: Mapping[str, tuple[str, ...]],
     folder: Path,
     *,
     workers: Workers,
@@ -56,7 +57,8 @@ def search_plan(
         compress: the budget and the time limit.
         evaluator: of the model.
         targets: all of which must be able to carry every scheme of the plan.
-        read: names of the tensors that some function reads.
+        read: tensor name to the functions that read it. A table that only functions without a
+            measurement read is stored in 8 bits per row.
         folder: made where it is not there; gets plan.toml, pareto.json and measurements.jsonl.
         workers: where plans are measured.
         progress: told what is being done, how far, and how far there is.
@@ -71,18 +73,20 @@ def search_plan(
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
+    blind = [name for name in values if not evaluator.functions & set(read[name])]
     options = {}
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
         reads = evaluator.popularity.get(name)
-        options[name] = candidates(name, each, popularity=reads, allowed=lambda t: _carried(t, targets))
+        found = candidates(name, each, popularity=reads, allowed=lambda t: _carried(t, targets))
+        options[name] = _safe(found) if name in blind else found
     total = sum(each.nbytes for each in values.values())
     store = MeasurementFile(folder / "measurements.jsonl")
     outcome = Search(
         options,
         lambda plans: _measure(plans, evaluator, store, _fingerprint(evaluator, values), workers),
         Budget(max_bytes=_max_bytes(compress, total), max_losses=_max_losses(compress, evaluator)),
-        expired=lambda: time.monotonic() - started > compress.time_limit_s,
+        time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
     ).run()
     points = tuple(_plan_point(each, outcome, total) for each in outcome.front)
@@ -91,6 +95,13 @@ def search_plan(
     if outcome.best is None:
         raise BudgetMissed(_missed(compress, outcome.nearest, total, folder))
     return outcome.best.plan, points
+
+
+def _safe(found: Sequence[Candidate]) -> Sequence[Candidate]:
+    """The 8-bit candidate alone, or the uncompressed where there is none."""
+    from pocketrec.quantize.schemes.linear import Linear
+
+    return [each for each in found if each.scheme == Linear(bits=8)] or found[:1]
 
 
 def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:
@@ -117,7 +128,7 @@ def _max_losses(compress: Compress, evaluator: Evaluator) -> dict[str, float]:
     lossy = compress.max_ndcg_drop is not None or compress.max_auc_drop is not None
     if sized and not lossy and compress.preset is None:
         return {}
-    return limits(compress, evaluator.before()[0].metrics)
+    return limits(compress, evaluator.before()[0].quality.metrics)
 
 
 def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
@@ -129,7 +140,9 @@ def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
             arrays[name] = getattr(evaluator.data, name)
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    digest.update(json.dumps([evaluator.contract.sha256(), asdict(evaluator.evaluate)]).encode())
+    digest.update(
+        json.dumps([evaluator.contract.sha256(), [asdict(each) for each in evaluator.evaluations]]).encode()
+    )
     return digest.hexdigest()
 
 

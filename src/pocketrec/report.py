@@ -192,7 +192,7 @@ class PlanPoint:
         size_bytes: of all tensors, compressed or not.
         ratio: of that to float32.
         distortion: how far the ranking moved, 0 where it did not.
-        losses: metric name to how much lower it is than the original's.
+        losses: metric name to how much worse it is than the original's.
         chosen: whether it is the plan of this build.
         tensors: the plan, as in a recipe.
     """

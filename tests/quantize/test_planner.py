@@ -49,7 +49,9 @@ def search(budget: Budget, *, calls: int | None = None) -> Outcome:
             left[0] -= 1
             yield each
 
-    return Search(options("hot", "cold", "flat"), counted, budget, expired=lambda: left[0] <= 0).run()
+    return Search(
+        options("hot", "cold", "flat"), counted, budget, time_left=lambda: left[0] / (calls or 10**9)
+    ).run()
 
 
 def test_the_smallest_plan_within_the_loss_is_found() -> None:
