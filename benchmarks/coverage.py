@@ -105,9 +105,11 @@ def examine_all(model: Model, library: str, options: argparse.Namespace) -> Row:
     )
     took = time.perf_counter() - start
     verdicts = " ".join(f"{key}={value['status']}" for key, value in row.results.items())
-    print(
-        f"{library:14} {model.name:26} {took:6.1f} s  {verdicts or row.unbuilt}", file=sys.stderr, flush=True
-    )
+    lines = [f"{library:14} {model.name:26} {took:6.1f} s  {verdicts or row.unbuilt}"]
+    lines += [
+        f"    {key}: {each['detail']}" for key, each in row.results.items() if each["status"] != "equal"
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)
     return row
 
 
