@@ -7,6 +7,7 @@ seen, runs the original module and each artifact on them, and compares output by
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import os
 import resource
@@ -67,8 +68,17 @@ def tensors(tree: Any) -> list[Tensor]:
     return [each for each in _pytree.tree_leaves(tree) if isinstance(each, Tensor)]
 
 
+def untouched(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy, since some models write into their own state; the module itself where it has none."""
+    try:
+        return copy.deepcopy(module)
+    except Exception:  # a logger, a lambda, a tensor that is no leaf: whatever cannot be copied
+        return module
+
+
 def reference(module: torch.nn.Module, inputs: tuple[Any, ...]) -> list[np.ndarray[Any, Any]]:
-    """The original's outputs; inputs are cloned, since some models write into them."""
+    """The outputs of a copy of the original; inputs are cloned, since some models write into them."""
+    module = untouched(module)
     cloned = _pytree.tree_map(lambda each: each.clone() if isinstance(each, Tensor) else each, inputs)
     with torch.no_grad():
         return [each.detach().cpu().numpy().copy() for each in tensors(module(*cloned))]
@@ -222,7 +232,7 @@ def convert(built: Built, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
         start = time.perf_counter()
         try:
             conversion = pocketrec.convert_module(  # type: ignore[attr-defined]
-                built.module, example, Path(folder), targets=tuple(targets)
+                untouched(built.module), example, Path(folder), targets=tuple(targets)
             )
         except Refused as error:
             detail = {"status": "refused", "detail": str(error), "op": error.op, "where": error.where}
