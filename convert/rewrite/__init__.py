@@ -19,7 +19,7 @@ from pocketrec.convert.intercept import FunctionRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRewrite
 from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
-from pocketrec.convert.rewrite.row_masks import RowMaskRule
+from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
 from pocketrec.errors import Refused
 
 M = TypeVar("M", bound=nn.Module)
@@ -56,7 +56,7 @@ FUNCTION_RULES: tuple[FunctionRule, ...] = (PackRule(),)
 OP_RULES: tuple[OpRule, ...] = ()
 
 # Tried where the forward depends on values, after it failed without them: rows are then all computed.
-ROW_RULES: tuple[FunctionRule, ...] = (RowMaskRule(),)
+ROW_RULES: tuple[FunctionRule, ...] = (RowMaskRule(), AnyRowRule())
 
 # A replacement sums the same float32 numbers in another order; anything more is a wrong rewrite.
 _TOLERANCE = 1e-5

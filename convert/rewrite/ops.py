@@ -52,7 +52,21 @@ def lower_ops(program: torch.export.ExportedProgram, rules: Sequence[OpRule]) ->
     for rule in rules:
         table[rule.op] = rule.replace
     lowered: torch.export.ExportedProgram = program.run_decompositions(table)
+    _name_identities(lowered.graph_module)
     return lowered
+
+
+_SQUEEZES = frozenset(
+    [torch.ops.aten.squeeze.default, torch.ops.aten.squeeze.dim, torch.ops.aten.squeeze.dims]
+)
+
+
+def _name_identities(module: fx.GraphModule) -> None:
+    """Squeezes of no axis become clones: ONNX's decomposition of them has no lowering."""
+    for node in module.graph.nodes:
+        if node.target in _SQUEEZES and node.meta["val"].ndim == node.args[0].meta["val"].ndim:
+            node.target, node.args = torch.ops.aten.clone.default, node.args[:1]
+    module.recompile()
 
 
 def prove_ops(

@@ -117,3 +117,31 @@ def test_a_guard_needs_an_id_to_fall_back_on() -> None:
             functions={"main": Signature(inputs=(feature,), outputs=(output,))},
             vocabularies={"item": VocabularySpec(size=3)},
         )
+
+
+class Transposed(nn.Module):
+    """A normalization over the last axis, which PyTorch's decomposition lays out in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.BatchNorm1d(4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = x.reshape(-1, 1, 4).expand(-1, 5, -1).transpose(1, 2)
+        return self.linear((self.norm(turned).sigmoid() * turned).transpose(1, 2)).mean(1)
+
+
+def test_a_layout_that_a_decomposition_changes_is_no_mistake() -> None:
+    module = Transposed().eval()
+    captured = capture(module, dense_contract(), "main", dense_probes())
+    torch.testing.assert_close(captured.module(*captured.example)[0], module(*captured.example))
+
+
+class NothingToSqueeze(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(1) * 2
+
+
+def test_a_squeeze_of_an_axis_that_is_not_one_leaves_no_trace() -> None:
+    captured = capture(NothingToSqueeze().eval(), dense_contract(), "main", dense_probes())
+    assert not any("squeeze" in str(node.target) for node in captured.program.graph.nodes)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.convert.capture import Capture, capture
 from pocketrec.convert.export import has_free_sizes
-from pocketrec.convert.rewrite.row_masks import RowMaskRule
+from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
 
 WIDTH = 4
 
@@ -46,11 +46,10 @@ def captured(module: nn.Module) -> Capture:
     return capture(module.eval(), contract, "main", probes)
 
 
-def test_empty_rows_are_chosen_away_and_the_branch_is_said() -> None:
+def test_empty_rows_are_chosen_away_and_so_is_the_branch() -> None:
     found = captured(Histories())
-    assert RowMaskRule.name in {each.name for each in found.rewrites}
-    assert len(found.assumptions) == 1
-    assert found.assumptions[0].endswith("__bool__ is True")
+    assert {RowMaskRule.name, AnyRowRule.name} <= {each.name for each in found.rewrites}
+    assert found.assumptions == ()
 
 
 def test_rows_that_depend_on_each_other_keep_their_sizes() -> None:
@@ -61,6 +60,26 @@ def test_rows_that_depend_on_each_other_keep_their_sizes() -> None:
 
 def test_only_one_mask_along_the_first_axis_is_taken() -> None:
     rule, x = RowMaskRule(), torch.ones(2, 3)
-    assert rule.replace(Tensor.__getitem__, (x, torch.ones(2, 3, dtype=torch.bool)), {}) is NotImplemented
+    later = (x, (slice(None), torch.ones(3, dtype=torch.bool)))
+    assert rule.replace(Tensor.__getitem__, later, {}) is NotImplemented
+    assert rule.replace(torch.masked_select, (x, x > 0), {}) is NotImplemented
     assert rule.replace(Tensor.__getitem__, (x, 0), {}) is NotImplemented
     assert rule.replace(Tensor.__getitem__, (x, torch.tensor([True, False])), {}).shape == (2, 3)
+
+
+def test_a_mask_of_two_axes_gives_one_place_of_each_row() -> None:
+    states = torch.randn(3, 4, 2)
+    mask = torch.nn.functional.one_hot(torch.tensor([2, 0, 3]), 4).bool()
+    assert torch.equal(RowMaskRule().replace(Tensor.__getitem__, (states, mask), {}), states[mask])
+
+
+def test_whole_rows_are_selected_in_their_order() -> None:
+    rows, mask = torch.randn(3, 2), torch.ones(3, 1, dtype=torch.bool)
+    assert torch.equal(RowMaskRule().replace(torch.masked_select, (rows, mask), {}), rows.masked_select(mask))
+
+
+def test_only_the_truth_of_a_whole_any_is_taken_for_granted() -> None:
+    rule = AnyRowRule()
+    none = rule.replace(Tensor.any, (torch.zeros(3, dtype=torch.bool),), {})
+    assert rule.replace(Tensor.__bool__, (none,), {}) is True
+    assert rule.replace(Tensor.__bool__, (torch.tensor(False),), {}) is NotImplemented
