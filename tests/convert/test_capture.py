@@ -128,7 +128,8 @@ class Transposed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         turned = x.reshape(-1, 1, 4).expand(-1, 5, -1).transpose(1, 2)
-        return self.linear((self.norm(turned).sigmoid() * turned).transpose(1, 2)).mean(1)
+        scores: Tensor = self.linear((self.norm(turned).sigmoid() * turned).transpose(1, 2))
+        return scores.mean(1)
 
 
 def test_a_layout_that_a_decomposition_changes_is_no_mistake() -> None:
