@@ -1,6 +1,6 @@
 """How many models of public recommender libraries convert, equal, and what is refused and why.
 
-    python benchmarks/coverage.py [LIBRARY ...] [--only NAME] [--json FILE] [--markdown FILE]
+    python benchmarks/coverage.py [LIBRARY ...] [--only NAME] [--json FILE] [--markdown FILE] [--read FILE ...]
                                   [--timeout S] [--memory-gib N] [--jobs N] [--baseline]
 
 Every model is built in a forked child with a limit on time and memory, converted with
@@ -120,6 +120,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=TARGETS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="all results, details included")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the page for the documentation")
+    parser.add_argument(
+        "--read", type=Path, nargs="+", metavar="FILE", help="show earlier runs' JSON instead of running"
+    )
     parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="processor time a model")
     parser.add_argument("--memory-gib", type=float, default=12.0, metavar="N")
     parser.add_argument("--jobs", type=int, default=1, metavar="N")
@@ -132,21 +135,42 @@ def parse() -> argparse.Namespace:
 
 
 def collect(options: argparse.Namespace) -> list[Row]:
+    """The rows of all models; the JSON file is written anew after each, so that a run may be cut short."""
     rows: list[Row] = []
     for library in options.libraries or LIBRARIES:
         models = [each for each in models_of(library) if not options.only or each.name in options.only]
         with ThreadPoolExecutor(options.jobs) as pool:
-            rows += pool.map(lambda each, name=library: examine_all(each, name, options), models)  # type: ignore[misc]
+            for row in pool.map(lambda each, name=library: examine_all(each, name, options), models):  # type: ignore[misc]
+                rows.append(row)
+                write_json(rows, options.json)
     return rows
+
+
+def write_json(rows: list[Row], path: Path | None) -> None:
+    if path is not None:
+        path.write_text(json.dumps([each.as_json() for each in rows], indent=1) + "\n")
+
+
+def read(paths: list[Path]) -> list[Row]:
+    """The rows of earlier runs in the order of the libraries; a later file's row replaces an earlier one's."""
+    found: dict[tuple[str, str], Row] = {}
+    for path in paths:
+        for each in json.loads(path.read_text()):
+            row = Row.from_json(each)
+            found[row.library, row.model] = row
+    order = list(LIBRARIES)
+    return sorted(found.values(), key=lambda each: order.index(each.library))
 
 
 def main() -> int:
     options = parse()
-    warm_up()
-    rows = collect(options)
+    if options.read:
+        rows = read(options.read)
+    else:
+        warm_up()
+        rows = collect(options)
     columns = [*options.targets, *(COLUMNS if options.baseline else ())]
-    if options.json:
-        options.json.write_text(json.dumps([each.as_json() for each in rows], indent=1) + "\n")
+    write_json(rows, options.json)
     if options.markdown:
         options.markdown.write_text(markdown(rows, columns))
     print(table(rows, columns))

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import io
 import os
+import re
 import resource
 import tempfile
 import time
@@ -222,6 +223,14 @@ def _within(spec: Any, shape: tuple[int, ...]) -> bool:
     )
 
 
+_TARGETS_OWN = frozenset(["coreml", "coremltools", "onnx", "torch.onnx"])
+
+
+def relative(text: str) -> str:
+    """The text with paths from the package on, so that it is the same on every machine."""
+    return re.sub(r"\S*/(?:site|dist)-packages/", "", text)
+
+
 def convert(built: Built, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
     """One result per target, from pocketrec."""
     import pocketrec
@@ -235,7 +244,9 @@ def convert(built: Built, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
                 untouched(built.module), example, Path(folder), targets=tuple(targets)
             )
         except Refused as error:
-            detail = {"status": "refused", "detail": str(error), "op": error.op, "where": error.where}
+            if len(targets) > 1 and error.op in _TARGETS_OWN:  # it says nothing of the other target
+                return {target: convert(built, [target])[target] for target in targets}
+            detail = {"status": "refused", "detail": relative(str(error)), "op": error.op}
             return {target: dict(detail) for target in targets}
         seconds = time.perf_counter() - start
         results = {target: _result(built, conversion, target) for target in targets}
@@ -248,7 +259,7 @@ def convert(built: Built, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _result(built: Built, conversion: Any, target: str) -> dict[str, Any]:
     if target in conversion.refused:
         reason = conversion.refused[target]
-        return {"status": "refused", "detail": str(reason), "op": getattr(reason, "op", "")}
+        return {"status": "refused", "detail": relative(str(reason))}
     try:
         path = Path(conversion.artifacts[target])
         run, accepts, float16 = open_run(path, conversion.inputs, conversion.outputs)
@@ -262,7 +273,7 @@ def crashed(error: BaseException, *, stage: str) -> dict[str, Any]:
     """A result that names the exception and the last lines of ours or theirs in its traceback."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     place = " < ".join(f"{Path(each.filename).name}:{each.lineno}" for each in reversed(frames))
-    message = " ".join(str(error).split())[:400]
+    message = relative(" ".join(str(error).split())[:400])
     return {"status": "crashed", "detail": f"{type(error).__name__}: {message} [{place}]", "stage": stage}
 
 

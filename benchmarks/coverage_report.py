@@ -29,6 +29,17 @@ class Row:
             "results": self.results,
         }
 
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Row:
+        facts = dict(value)
+        return cls(
+            library=facts.pop("library"),
+            model=facts.pop("model"),
+            unbuilt=facts.pop("unbuilt", ""),
+            results=facts.pop("results"),
+            facts=facts,
+        )
+
 
 def counts(rows: Sequence[Row], column: str) -> Counter[str]:
     return Counter(each.results[column]["status"] for each in rows if column in each.results)
