@@ -1,7 +1,7 @@
 """How many models of public recommender libraries convert, equal, and what is refused and why.
 
-    python benchmarks/coverage.py [LIBRARY ...] [--only NAME] [--json FILE] [--markdown FILE] [--read FILE ...]
-                                  [--timeout S] [--memory-gib N] [--jobs N] [--baseline]
+    python benchmarks/coverage.py [LIBRARY ...] [--only NAME] [--json FILE] [--markdown FILE]
+                                  [--read FILE ...] [--timeout S] [--memory-gib N] [--jobs N] [--baseline]
 
 Every model is built in a forked child with a limit on time and memory, converted with
 `pocketrec.convert_module` to both targets, and checked on inputs that the conversion has not seen.
@@ -152,7 +152,7 @@ def write_json(rows: list[Row], path: Path | None) -> None:
 
 
 def read(paths: list[Path]) -> list[Row]:
-    """The rows of earlier runs in the order of the libraries; a later file's row replaces an earlier one's."""
+    """The rows of earlier runs in the libraries' order; a later file's row replaces an earlier one's."""
     found: dict[tuple[str, str], Row] = {}
     for path in paths:
         for each in json.loads(path.read_text()):

@@ -6,6 +6,7 @@ from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -72,6 +73,7 @@ def to_onnx(
                 remedy="compute it from other operations in the module, or convert for Core ML only",
             ) from error
     assert exported is not None
+    _free_names(exported.model.graph, {each.name for each in (*signature.inputs, *signature.outputs)})
     model = exported.model_proto
     carrier = Carrier(tensors or {})
     carry_codes(model, carrier, contrib_ops=contrib_ops)
@@ -83,6 +85,15 @@ def to_onnx(
     onnx.save(model, str(path))
     _check(model, capture, path)
     return path
+
+
+def _free_names(graph: Any, taken: set[str]) -> None:
+    """Another name for every inner value that has one of the contract's, which the file's ends carry."""
+    ends = {id(value) for value in (*graph.inputs, *graph.outputs)}
+    for node in graph:
+        for value in node.outputs:
+            if value.name in taken and id(value) not in ends:
+                value.name = f"{value.name}_inner"
 
 
 # Unlike Gather, these take no int32; the exporter hands on whatever dtype the module indexes with.

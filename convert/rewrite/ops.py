@@ -53,7 +53,13 @@ def lower_ops(program: torch.export.ExportedProgram, rules: Sequence[OpRule]) ->
         table[rule.op] = rule.replace
     lowered: torch.export.ExportedProgram = program.run_decompositions(table)
     _name_identities(lowered.graph_module)
+    lowered.graph.eliminate_dead_code(is_impure_node=_has_effect)
     return lowered
+
+
+def _has_effect(node: fx.Node) -> bool:
+    """True for what stays without a user; a random draw whose result is never read has no effect here."""
+    return node.op != "call_function" or "assert" in str(node.target) or "constrain" in str(node.target)
 
 
 _SQUEEZES = frozenset(

@@ -146,3 +146,14 @@ class NothingToSqueeze(nn.Module):
 def test_a_squeeze_of_an_axis_that_is_not_one_leaves_no_trace() -> None:
     captured = capture(NothingToSqueeze().eval(), dense_contract(), "main", dense_probes())
     assert not any("squeeze" in str(node.target) for node in captured.program.graph.nodes)
+
+
+class Unread(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        nn.functional.gumbel_softmax(x)  # drawn for training, and not read here
+        return x * 2
+
+
+def test_a_random_draw_that_nothing_reads_is_left_out() -> None:
+    captured = capture(Unread().eval(), dense_contract(), "main", dense_probes())
+    assert not any("exponential" in str(node.target) for node in captured.program.graph.nodes)

@@ -67,3 +67,20 @@ def test_an_op_without_a_lowering_is_refused_by_function_and_op(tmp_path: Path) 
     captured = capture(Special(), contract, "main", [{"x": torch.rand(2)}, {"x": torch.rand(2)}])
     with pytest.raises(Refused, match=r"bessel_j0: function main: torch.onnx has no lowering"):
         to_onnx(captured, tmp_path / "special.onnx")
+
+
+class Sine(nn.Module):
+    """Its graph names the inner value `sin`, as the contract names an output that comes later."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(x) * torch.cos(x)
+
+
+def test_an_inner_value_leaves_the_contracts_names_alone(tmp_path: Path) -> None:
+    x = Feature(name="x", kind="dense", dtype="float32", shape=(2, 3))
+    signature = Signature(inputs=(x,), outputs=(Output(name="sin", meaning="score", shape=(2, 3)),))
+    probes = [{"x": torch.randn(2, 3)} for _ in range(2)]
+    captured = capture(Sine().eval(), Contract(functions={"main": signature}), "main", probes)
+    session = onnxruntime.InferenceSession(str(to_onnx(captured, tmp_path / "sine.onnx")))
+    (actual,) = session.run(["sin"], {"x": probes[0]["x"].numpy()})
+    np.testing.assert_allclose(actual, Sine()(probes[0]["x"]), atol=1e-6)
