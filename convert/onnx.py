@@ -73,7 +73,8 @@ def to_onnx(
                 remedy="compute it from other operations in the module, or convert for Core ML only",
             ) from error
     assert exported is not None
-    _free_names(exported.model.graph, {each.name for each in (*signature.inputs, *signature.outputs)})
+    taken = {each.name for each in signature.inputs} | {each.name for each in signature.outputs}
+    _free_names(exported.model.graph, taken)
     model = exported.model_proto
     carrier = Carrier(tensors or {})
     carry_codes(model, carrier, contrib_ops=contrib_ops)
