@@ -92,7 +92,25 @@ def _print_artifact(described: ArtifactDescription) -> None:
     print_table("", ("op", "count"), [(op, str(count)) for op, count in described.op_counts.items()])
     stored = [(t.name, t.dtype, str(list(t.shape)), show_bytes(t.size_bytes)) for t in described.tensors]
     print_table("", ("tensor", "dtype", "shape", "size"), stored)
+    if described.compressed:
+        print_table(
+            "Compressed", ("tensor", "method", "shape", "bits", "float32", "stored"), _compressed(described)
+        )
     click.echo(f"size    {show_bytes(described.size_bytes)}")
+
+
+def _compressed(described: ArtifactDescription) -> list[tuple[str, ...]]:
+    return [
+        (
+            each.name,
+            each.method,
+            str(list(each.shape)),
+            f"{each.bits:.2f}",
+            show_bytes(each.bytes_before),
+            show_bytes(each.bytes_after),
+        )
+        for each in described.compressed
+    ]
 
 
 def _tensors(described: ArtifactDescription) -> list[tuple[str, TensorSpec]]:

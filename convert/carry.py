@@ -7,6 +7,7 @@ constant is a tensor where it has exactly the tensor's dequantized values.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from pocketrec.errors import CannotCarry
 from pocketrec.quantize import QuantizedTensor
 
 Array = npt.NDArray[Any]
+METADATA = "pocketrec.compression"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,31 @@ class Match:
 
     tensor: QuantizedTensor
     transposed: bool
+
+
+class ValueIndex:
+    """Arrays by their values: as they are, transposed, and rounded to float16."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._known: dict[tuple[str, tuple[int, ...], str], tuple[list[str], bool]] = {}
+        for name, values in arrays.items():
+            for transposed in (False, True) if values.ndim == 2 else (False,):
+                turned = np.ascontiguousarray(values.T) if transposed else values
+                for dtype in (np.float32, np.float16):
+                    with np.errstate(over="ignore"):
+                        key = _fingerprint(turned.astype(dtype))
+                    self._known.setdefault(key, ([], transposed))[0].append(name)
+        self._shapes = {(shape, dtype) for _, shape, dtype in self._known}
+
+    def find(self, values: object) -> tuple[list[str], bool]:
+        """Names of the arrays that `values` equals, and whether it is transposed; no name where none."""
+        if not isinstance(values, np.ndarray) or (values.shape, values.dtype.name) not in self._shapes:
+            return [], False
+        return self._known.get(_fingerprint(values), ([], False))
+
+    def read_by(self, program: torch.export.ExportedProgram) -> set[str]:
+        """Names of the arrays that an exported program reads, in either layout."""
+        return {name for each in tensors_of(program) for name in self.find(_array(each))[0]}
 
 
 class Carrier:
@@ -39,26 +66,31 @@ class Carrier:
     def __init__(self, tensors: Mapping[str, QuantizedTensor]) -> None:
         self.carried: set[str] = set()
         self._tensors = tensors
-        self._known: dict[tuple[str, tuple[int, ...], str], Match] = {}
-        for tensor in tensors.values():
-            values = tensor.dequantize()
-            for transposed in (False, True) if values.ndim == 2 else (False,):
-                turned = np.ascontiguousarray(values.T) if transposed else values
-                for dtype in (np.float32, np.float16):
-                    key = _fingerprint(turned.astype(dtype))
-                    self._known.setdefault(key, Match(tensor=tensor, transposed=transposed))
-        self._shapes = {(shape, dtype) for _, shape, dtype in self._known}
+        self._index = ValueIndex({name: each.dequantize() for name, each in tensors.items()})
 
     def __call__(self, values: object) -> Match | None:
         """The compressed tensor that `values`, a float32 or float16 array, holds; None where it is none."""
-        if not isinstance(values, np.ndarray) or (values.shape, values.dtype.name) not in self._shapes:
-            return None
-        return self._known.get(_fingerprint(values))
+        names, transposed = self._index.find(values)
+        return Match(tensor=self._tensors[names[0]], transposed=transposed) if names else None
+
+    def done(self, tensor: QuantizedTensor) -> None:
+        """Nothing; remembers that the target holds the tensor, and with it every other of its values."""
+        self.carried.update(self._index.find(tensor.dequantize())[0])
+
+    def summary(self) -> str:
+        """What was carried, as an artifact's metadata: JSON of name to method, shape and bytes."""
+        return json.dumps(
+            {
+                name: [each.describe(), list(each.shape), each.size_bytes]
+                for name, each in sorted(self._tensors.items())
+                if name in self.carried
+            },
+            separators=(",", ":"),
+        )
 
     def used_by(self, program: torch.export.ExportedProgram) -> set[str]:
         """Names of the compressed tensors that an exported program reads."""
-        matches = (self(_array(each)) for each in tensors_of(program))
-        return {each.tensor.name for each in matches if each is not None}
+        return self._index.read_by(program)
 
     def check(self, needed: Iterable[str], target: str) -> None:
         """Nothing where all of `needed` were carried; else CannotCarry naming the first that was not."""

@@ -11,7 +11,7 @@ import torch
 from pocketrec.contract import Contract, Dim, Feature, Signature
 from pocketrec.convert.canonical import canonicalize
 from pocketrec.convert.capture import Capture
-from pocketrec.convert.carry import Carrier
+from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.coreml_origins import number_nodes, program_origins
 from pocketrec.convert.export import export_program
 from pocketrec.convert.quiet import quiet_converters
@@ -68,6 +68,8 @@ def to_coreml(
         carrier.check(needed, "Core ML")
         origins = program_origins(model._mil_program, program, [each.name for each in signature.outputs])
         model.user_defined_metadata[ORIGINS] = to_json(origins)
+        if carrier.carried:
+            model.user_defined_metadata[METADATA] = carrier.summary()
         model.save(str(path))
     _check_names(model.get_spec(), signature, path)
     canonicalize(path)

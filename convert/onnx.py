@@ -13,7 +13,7 @@ import torch
 
 from pocketrec.contract import Feature, Output
 from pocketrec.convert.capture import Capture
-from pocketrec.convert.carry import Carrier
+from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.onnx_carry import carry_codes
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
@@ -82,7 +82,10 @@ def to_onnx(
     _widen_indices(model)
     _finish(model, capture)
     assert exported.exported_program is not None
-    onnx.helper.set_model_props(model, _metadata(model, capture, exported.exported_program))
+    metadata = _metadata(model, capture, exported.exported_program)
+    if carrier.carried:
+        metadata[METADATA] = carrier.summary()
+    onnx.helper.set_model_props(model, metadata)
     onnx.save(model, str(path))
     _check(model, capture, path)
     return path

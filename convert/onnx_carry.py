@@ -41,7 +41,8 @@ def carry_codes(model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool) 
     graph.initializer.extend(constants)
     if rewriter.contrib and not any(each.domain == MICROSOFT for each in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(MICROSOFT, 1))
-    carrier.carried.update(match.tensor.name for match in found.values())
+    for match in found.values():
+        carrier.done(match.tensor)
 
 
 class _Rewriter:
@@ -57,7 +58,7 @@ class _Rewriter:
         for match in found.values():
             name = match.tensor.name
             if name not in self._codes:
-                writer = self._writers[name] = OnnxWriter(name)
+                writer = self._writers[name] = OnnxWriter(name, len(self._writers))
                 blocks = contrib_ops and fits_blocks(match.tensor)
                 self._codes[name] = (OnnxBlocks if blocks else OnnxCodes)(match.tensor, writer)
 
@@ -134,8 +135,8 @@ def _transposes(graph: onnx.GraphProto, found: dict[str, Match]) -> dict[str, st
 
 
 def _renamed(nodes: list[onnx.NodeProto], old: str, new: str) -> list[onnx.NodeProto]:
+    assert nodes[-1].output[0] == old
     nodes[-1].output[0] = new
-    assert nodes[-1].name == old
     return nodes
 
 

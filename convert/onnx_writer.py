@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 MICROSOFT = "com.microsoft"
+_NAMED = frozenset({"codes", "scales", "zero_points", "codebook", "mask", "kept", "order"})
 _CONTRIB = frozenset({"GatherBlockQuantized", "MatMulNBits"})
 
 
@@ -21,20 +22,21 @@ class OnnxWriter:
         contrib: whether an op of ONNX Runtime's own domain was written.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, number: int) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.contrib = False
-        self._prefix, self._count = prefix, 0
+        # Graphs of small models are as large as their codes; so only constants carry the full name.
+        self._prefix, self._short, self._count = prefix, f"c{number}", 0
         self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def node(self, op: str, inputs: list[str], **attributes: Any) -> str:
         """The name of the single output of a new node."""
         self._count += 1
-        name = f"{self._prefix}/{op.lower()}_{self._count}"
+        name = f"{self._short}.{self._count}"
         domain = MICROSOFT if op in _CONTRIB else ""
         self.contrib = self.contrib or bool(domain)
-        self.nodes.append(onnx.helper.make_node(op, inputs, [name], name=name, domain=domain, **attributes))
+        self.nodes.append(onnx.helper.make_node(op, inputs, [name], domain=domain, **attributes))
         return name
 
     def constant(self, value: Any, kind: str = "constant") -> str:
@@ -42,10 +44,14 @@ class OnnxWriter:
         array = np.ascontiguousarray(value)
         key = (array.dtype.str, np.shape(value), array.tobytes())
         if key not in self._known:
-            self._known[key] = f"{self._prefix}/{kind}_{len(self._known)}"
+            self._known[key] = self._constant_name(kind)
             tensor = numpy_helper.from_array(array.reshape(np.shape(value)), self._known[key])
             self.constants.append(tensor)
         return self._known[key]
+
+    def _constant_name(self, kind: str) -> str:
+        prefix = self._prefix if kind in _NAMED else self._short
+        return f"{prefix}/{kind}{len(self._known)}"
 
     def take(self) -> list[onnx.NodeProto]:
         """The nodes written since the last call."""

@@ -82,7 +82,7 @@ class Writer:
         )
         with block:
             written = constexpr(match.tensor, place)
-        self._carrier.carried.add(match.tensor.name)
+        self._carrier.done(match.tensor)
         return written
 
 

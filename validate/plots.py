@@ -34,7 +34,7 @@ def plots(evidence: Evidence) -> list[tuple[str, str]]:
         "legend.frameon": False,
     }
     with matplotlib.rc_context(style):  # pyright: ignore[reportArgumentType] - the keys are right
-        return [*_errors(evidence), *_latencies(evidence), *_sizes(evidence)]
+        return [*_errors(evidence), *_latencies(evidence), *_sizes(evidence), *_front(evidence)]
 
 
 def _figure(height: float) -> tuple[Any, Any]:
@@ -103,6 +103,24 @@ def _sizes(evidence: Evidence) -> list[tuple[str, str]]:
         for each in evidence.sizes
         if each.tensors
     ]
+
+
+def _front(evidence: Evidence) -> list[tuple[str, str]]:
+    if not evidence.front:
+        return []
+    figure, axes = _figure(2.8)
+    sizes = [100 * each.ratio for each in evidence.front]
+    moved = [100 * each.distortion for each in evidence.front]
+    axes.step(sizes, moved, where="post", color="#4c8dd6")
+    axes.plot(sizes, moved, "o", color="#4c8dd6", markersize=3)
+    for each in evidence.front:
+        if each.chosen:
+            axes.plot(100 * each.ratio, 100 * each.distortion, "o", color="#c47f2f", label="this build")
+            axes.legend()
+    axes.set_xscale("log")
+    axes.set_xlabel("bytes of the weights, in % of float32")
+    axes.set_ylabel("% of the ranking that moved")
+    return [("Compression: size against ranking", _svg(figure, "front"))]
 
 
 def _size_svg(size: ArtifactSize) -> str:

@@ -13,6 +13,7 @@ from pocketrec.errors import ArtifactError, MissingExtra, UsageError
 from pocketrec.report import TensorSize
 from pocketrec.validate.coreml_spec import describe_io, load_spec, operations
 from pocketrec.validate.runtime import TensorSpec
+from pocketrec.validate.stored import StoredTensor, of_nodes, of_operations, stated
 
 _BITS = {"4": 4, "2": 2, "1": 1, "8": 8, "16": 16, "32": 32, "64": 64, "6": 6, "3": 3}
 
@@ -28,6 +29,7 @@ class ArtifactDescription:
         outputs: in the artifact's order.
         op_counts: op to how often it stands in the program, most frequent first; constants left out.
         tensors: stored tensors, largest first.
+        compressed: the tensors that are stored compressed, largest first.
         metadata: the artifact's own key-value pairs.
         size_bytes: on disk, external data included.
     """
@@ -39,6 +41,7 @@ class ArtifactDescription:
     outputs: tuple[TensorSpec, ...]
     op_counts: Mapping[str, int]
     tensors: tuple[TensorSize, ...]
+    compressed: tuple[StoredTensor, ...]
     metadata: Mapping[str, str]
     size_bytes: int
 
@@ -76,6 +79,11 @@ def _is_onnx(path: Path) -> bool:
 def _describe_onnx(path: Path) -> ArtifactDescription:
     model = load_onnx(path)
     stored = {each.name for each in model.graph.initializer}
+    said = {each.key: each.value for each in model.metadata_props}
+    constants = {
+        each.name: (tuple(each.dims), _onnx_tensor(each, each.name).size_bytes)
+        for each in model.graph.initializer
+    }
     ops = Counter(node.op_type for node in _onnx_nodes(model.graph) if node.op_type != "Constant")
     return ArtifactDescription(
         path=str(path),
@@ -85,7 +93,8 @@ def _describe_onnx(path: Path) -> ArtifactDescription:
         outputs=tuple(_onnx_spec(each) for each in model.graph.output),
         op_counts=dict(ops.most_common()),
         tensors=tensor_sizes(path),
-        metadata={each.key: each.value for each in model.metadata_props},
+        compressed=stated(said) or of_nodes(_onnx_nodes(model.graph), constants),
+        metadata=said,
         size_bytes=artifact_bytes(path),
     )
 
@@ -102,6 +111,7 @@ def _describe_coreml(path: Path) -> ArtifactDescription:
         outputs=outputs,
         op_counts=dict(ops.most_common()),
         tensors=tensor_sizes(path),
+        compressed=stated(metadata) or of_operations(operations(spec), _op_tensors),
         metadata=metadata,
         size_bytes=artifact_bytes(path),
     )
@@ -181,14 +191,18 @@ def _onnx_spec(value: Any) -> TensorSpec:
 
 def _mil_tensors(spec: Any) -> Iterator[TensorSize]:
     for op in operations(spec):
-        name = op.outputs[0].name if op.outputs else op.type
-        for key, value in op.attributes.items():
-            if key != "name":
-                yield from _mil_value(value, name if key == "val" else f"{name}.{key}")
-        for key, argument in op.inputs.items():
-            for binding in argument.arguments:
-                if binding.HasField("value"):
-                    yield from _mil_value(binding.value, f"{name}.{key}")
+        yield from _op_tensors(op)
+
+
+def _op_tensors(op: Any) -> Iterator[TensorSize]:
+    name = op.outputs[0].name if op.outputs else op.type
+    for key, value in op.attributes.items():
+        if key != "name":
+            yield from _mil_value(value, name if key == "val" else f"{name}.{key}")
+    for key, argument in op.inputs.items():
+        for binding in argument.arguments:
+            if binding.HasField("value"):
+                yield from _mil_value(binding.value, f"{name}.{key}")
 
 
 def _mil_value(value: Any, name: str) -> Iterator[TensorSize]:

@@ -75,18 +75,14 @@ def explicit_plan(compress: Compress, module: nn.Module, read: Collection[str]) 
 
 def tensors_read(module: nn.Module, captures: Mapping[str, Capture]) -> dict[str, tuple[str, ...]]:
     """The functions that read each float tensor of the module, by tensor name; captured from that module."""
-    from pocketrec.convert.carry import tensors_of
-    from pocketrec.quantize.reference import compressible
+    from pocketrec.convert.carry import ValueIndex
+    from pocketrec.quantize.reference import compressible, to_array
 
-    places = {
-        name: {(each.data_ptr(), tuple(each.shape)) for each in tensors_of(captured.program)}
-        for name, captured in captures.items()
-    }
+    index = ValueIndex({name: to_array(each) for name, each in compressible(module).items()})
+    read = {function: index.read_by(captured.program) for function, captured in captures.items()}
     return {
-        name: tuple(
-            function for function, held in places.items() if (each.data_ptr(), tuple(each.shape)) in held
-        )
-        for name, each in compressible(module).items()
+        name: tuple(function for function, names in read.items() if name in names)
+        for name in compressible(module)
     }
 
 
@@ -142,7 +138,10 @@ def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[Co
         done = codes.get(name)
         functions = read[name]
         if done is not None and not functions:
-            raise PlanError(f"{name}: no function reads it; leave it out of compress.tensors")
+            raise PlanError(
+                f"{name}: no function reads it, unless folded into another constant; leave it out of "
+                "compress.tensors"
+            )
         rows.append(
             CompressedTensor(
                 name=name,

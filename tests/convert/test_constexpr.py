@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.constexpr import check_target, lowest_target
@@ -25,7 +25,9 @@ from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
 from pocketrec.validate.coreml_program import CoreMLInterpreter
-from pocketrec.validate.sizes import tensor_sizes
+from pocketrec.validate.coreml_spec import load_spec, operations
+from pocketrec.validate.sizes import _op_tensors, describe_artifact, tensor_sizes
+from pocketrec.validate.stored import of_operations
 
 READS = {"item.weight": np.arange(60.0)}
 ITEMS, WIDTH = 60, 16
@@ -122,17 +124,14 @@ def test_ios15_carries_nothing() -> None:
     assert {lowest_target(each) for each in tensors} == {"iOS16"}
 
 
-def test_a_tensor_that_the_graph_holds_in_a_derived_form_is_named(
+def test_a_package_is_audited_by_its_metadata_and_by_its_ops(
     small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
-    class Folded(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.small, self.shift = small, nn.Parameter(torch.linspace(0, 1, ITEMS))
-
-        def forward(self, ids: Tensor) -> Any:
-            return self.small(ids) + (self.shift * 2 + 1)
-
-    module, codes = compress(Folded().eval().requires_grad_(False), Plan(tensors={"shift": Linear()}))
-    with pytest.raises(CannotCarry, match=r"shift: linear 8 bit .*the Core ML graph holds it only in a der"):
-        to_coreml(capture_small(module), tmp_path / "small.mlpackage", tensors=codes)
+    module, codes = compress(small, Plan(tensors={"item.weight": Linear()}))
+    path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", precision="float32", tensors=codes)
+    (said,) = describe_artifact(path).compressed
+    assert (said.name, said.method, said.bytes_after) == ("item.weight", "linear 8 bit per_row, scales", 1080)
+    spec = load_spec(path)
+    (read,) = of_operations(operations(spec), _op_tensors)
+    assert (read.method, read.shape) == ("constexpr_affine_dequantize", (60, 16))
+    assert read.bytes_after >= 60 * 16 + 60 * 4

@@ -1,0 +1,40 @@
+"""A constant is a compressed tensor by its values alone, and what was not carried is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pocketrec.convert.carry import Carrier
+from pocketrec.errors import CannotCarry
+from pocketrec.quantize.schemes.linear import Linear
+
+TABLE = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+TENSOR = Linear().quantize("table", TABLE)
+
+
+def test_a_constant_is_found_by_its_values_in_either_layout_and_precision() -> None:
+    carrier, values = Carrier({"table": TENSOR}), TENSOR.dequantize()
+    for dtype in (np.float32, np.float16):
+        direct, turned = carrier(values.astype(dtype)), carrier(values.T.astype(dtype))
+        assert direct is not None
+        assert turned is not None
+        assert (direct.transposed, turned.transposed) == (False, True)
+    assert carrier(TABLE) is None
+    assert carrier(values.astype(np.float64)) is None
+    assert carrier(values[:, :3]) is None
+    assert carrier(None) is None
+
+
+def test_tensors_of_equal_values_are_carried_together() -> None:
+    carrier = Carrier({"a": TENSOR, "b": Linear().quantize("b", TABLE)})
+    carrier.done(TENSOR)
+    assert carrier.carried == {"a", "b"}
+
+
+def test_a_tensor_that_was_not_carried_is_named_with_what_was_asked() -> None:
+    carrier = Carrier({"table": TENSOR})
+    with pytest.raises(CannotCarry, match=r"table: linear 8 bit per_row, scales was asked for, but the ONNX"):
+        carrier.check({"table"}, "ONNX")
+    carrier.done(TENSOR)
+    carrier.check({"table"}, "ONNX")
