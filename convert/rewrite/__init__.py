@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.convert.intercept import FunctionRule
+from pocketrec.convert.rewrite import counts
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRewrite
 from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
@@ -53,7 +54,7 @@ class Rewrite:
 
 MODULE_RULES: tuple[ModuleRule, ...] = (EmbeddingBagRewrite(), PaddedRecurrentRewrite())
 FUNCTION_RULES: tuple[FunctionRule, ...] = (PackRule(),)
-OP_RULES: tuple[OpRule, ...] = ()
+OP_RULES: tuple[OpRule, ...] = (*counts.RULES,)
 
 # Tried where the forward depends on values, after it failed without them: rows are then all computed.
 ROW_RULES: tuple[FunctionRule, ...] = (RowMaskRule(), AnyRowRule())
