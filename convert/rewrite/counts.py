@@ -13,20 +13,18 @@ from pocketrec.convert.rewrite.ops import OpRule
 aten = torch.ops.aten
 
 
-def count(x: Tensor, dim: Sequence[int] | None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def count(x: Tensor, dim: Sequence[int] | None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """`sum` of truth values over some axes, in int64 as PyTorch gives it."""
     if x.dtype != torch.bool or dtype is not None:
         return NotImplemented
-    total: Tensor = aten.sum.dim_IntList(x.to(torch.int64), dim, keepdim)
-    return total
+    return aten.sum.dim_IntList(x.to(torch.int64), dim, keepdim)
 
 
-def count_all(x: Tensor, *, dtype: Any = None) -> Tensor:
+def count_all(x: Tensor, *, dtype: Any = None) -> Any:
     """`sum` of all truth values, in int64."""
     if x.dtype != torch.bool or dtype is not None:
         return NotImplemented
-    total: Tensor = aten.sum.default(x.to(torch.int64))
-    return total
+    return aten.sum.default(x.to(torch.int64))
 
 
 _REASON = "coremltools adds truth values as floats, which cannot be indices"
