@@ -8,14 +8,17 @@ if TYPE_CHECKING:
     from pocketrec.quantize.plan import Plan, plan_from_table
     from pocketrec.quantize.reference import compress
     from pocketrec.quantize.tensor import QuantizedTensor
+    from pocketrec.quantize.training import finish, prepare_training
 
-__all__ = ["Plan", "QuantizedTensor", "compress", "plan_from_table"]
+__all__ = ["Plan", "QuantizedTensor", "compress", "finish", "plan_from_table", "prepare_training"]
 
 _PLACES = {
     "Plan": "plan",
     "QuantizedTensor": "tensor",
     "compress": "reference",
+    "finish": "training",
     "plan_from_table": "plan",
+    "prepare_training": "training",
 }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -20,8 +24,11 @@ from pocketrec.contract import Contract, Feature, Output, Signature, VocabularyS
 from pocketrec.convert.capture import Capture, capture
 from pocketrec.errors import PlanError, RecipeError
 from pocketrec.evaluation import RankingData
+from pocketrec.quantize import plan_from_table
+from pocketrec.quantize.schemes import SCHEMES
 from pocketrec.recipe import Compress
 from pocketrec.report import RankingParity
+from pocketrec.schema import from_table
 
 IDS = Feature(name="ids", kind="id_sequence", shape=(2, 3), vocabulary="item")
 SCORES = Output(name="scores", meaning="score", shape=(2, 40), vocabulary="item")
@@ -158,3 +165,14 @@ def test_only_a_budget_or_the_neutral_preset_searches() -> None:
     assert not Compress(tensors={"a": {"scheme": "linear"}}, max_ndcg_drop=0.002).searches
     assert Compress(max_ndcg_drop=0.002).searches
     assert Compress(preset="smallest-neutral").searches
+
+
+def test_every_compress_table_of_the_docs_loads_and_its_schemes_are_known() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "compression.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 3
+    for block in blocks:
+        compress = from_table(Compress, tomllib.loads(block)["compress"], source="docs/compression.md")
+        assert compress.active
+        plan_from_table(compress.tensors)
+    assert set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE)) == set(SCHEMES)

@@ -165,10 +165,15 @@ def _error(scheme: Linear, blocked: Floats, scales: Floats, zero_points: Array |
 
 
 def _search_symmetric(scheme: Linear, blocked: Floats, bound: Floats) -> Floats:
-    """The bound of least error among evenly spaced shares of the largest magnitude."""
+    """The bound of least error among evenly spaced shares of the largest magnitude.
+
+    Among them are those at which the largest magnitude is itself a level, so that numbers which are
+    levels already stay as they are.
+    """
     top = np.float32((1 << (scheme.bits - 1)) - 1)
+    levels = top / np.arange(top + 1, 0, -1, dtype=np.float32) if scheme.bits == 4 else []
     best, least = bound, _error(scheme, blocked, bound / top, None)
-    for share in np.linspace(1, _LEAST_SHARE, _STEPS, dtype=np.float32)[1:]:
+    for share in (*np.linspace(1, _LEAST_SHARE, _STEPS, dtype=np.float32)[1:], *levels):
         candidate = bound * share
         error = _error(scheme, blocked, candidate / top, None)
         better = error < least

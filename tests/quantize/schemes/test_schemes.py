@@ -198,6 +198,12 @@ def test_searched_clipping_is_never_worse_than_the_range(symmetric: bool, make_t
     assert errors["search"].sum() < 0.97 * errors["range"].sum()
 
 
+def test_levels_stay_as_they_are_when_they_are_quantized_again(make_table: MakeTable) -> None:
+    scheme = Linear(bits=4, clipping="search")
+    once = scheme.quantize("w", make_table(64, 32)).dequantize()
+    assert np.array_equal(scheme.quantize("w", once).dequantize(), once)
+
+
 def test_a_scaled_palette_is_better_than_a_palette_of_as_many_bits(make_table: MakeTable) -> None:
     table = make_table(300, 64)
     assert ScaledPalette(bits=3).quantize("w", table).sqnr_db(table) > 3 + Palette(bits=3).quantize(
