@@ -137,9 +137,9 @@ def fit_movielens(rng: np.random.Generator, progress: Progress) -> SASRec:
     train = [each[:-2] for each in movielens.sequences()]
 
     def losses() -> Iterator[Tensor]:
-        windows = _windows(train, net.max_length + 1, rng)
+        windows = training_windows(train, net.max_length + 1, rng)
         for rows in shuffled(len(windows), BATCH_SIZE, rng):
-            yield _loss(net, torch.from_numpy(windows[rows]))
+            yield next_item_loss(net, torch.from_numpy(windows[rows]))
 
     def measure() -> float:
         scores = score_all(lambda batch: net(batch["history"]), valid.inputs)
@@ -149,13 +149,16 @@ def fit_movielens(rng: np.random.Generator, progress: Progress) -> SASRec:
     return net
 
 
-def _loss(net: SASRec, windows: Tensor) -> Tensor:
+def next_item_loss(net: SASRec, windows: Tensor) -> Tensor:
+    """The mean cross entropy of every item of `windows` `[B, T + 1]` after what came before it."""
     history, following = windows[:, :-1], windows[:, 1:].long()
     real = (history != 0) & (following != 0)
     return F.cross_entropy(net.score(net.encode(history)[real]), following[real])
 
 
-def _windows(sequences: list[movielens.Ints], length: int, rng: np.random.Generator) -> movielens.Ints:
+def training_windows(
+    sequences: list[movielens.Ints], length: int, rng: np.random.Generator
+) -> movielens.Ints:
     """Every sequence cut into left-padded windows that overlap by one id, the cuts at random places."""
     pieces = []
     for each in sequences:

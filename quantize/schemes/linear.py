@@ -171,7 +171,10 @@ def _search_symmetric(scheme: Linear, blocked: Floats, bound: Floats) -> Floats:
     levels already stay as they are.
     """
     top = np.float32((1 << (scheme.bits - 1)) - 1)
-    levels = top / np.arange(top + 1, 0, -1, dtype=np.float32) if scheme.bits == 4 else []
+    largest_codes = (
+        np.arange(top + 1, 0, -1, dtype=np.float32) if scheme.bits == 4 else np.zeros(0, np.float32)
+    )
+    levels = top / largest_codes
     best, least = bound, _error(scheme, blocked, bound / top, None)
     for share in (*np.linspace(1, _LEAST_SHARE, _STEPS, dtype=np.float32)[1:], *levels):
         candidate = bound * share

@@ -53,7 +53,7 @@ def test_training_lowers_the_loss_of_the_rounded_model(net: Net, learn_steps: bo
     for _ in range(60):
         loss = (net(IDS) - goal).square().mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]

@@ -1,0 +1,104 @@
+"""SASRec with 4-bit tables: rounded after training, or trained on with the rounding in the forward.
+
+    python benchmarks/quantized_training.py [--epochs N] [--seeds N] [--json]
+
+Four ways to the same 4-bit codes of the item and position tables, from the zoo's weights:
+rounding them; training on in float32 and rounding; training on with straight-through rounding; the
+same with learned steps. NDCG@10 on the validation and the test item of all users, mean of seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import numpy as np
+import torch
+
+from pocketrec.convert.source import load_module
+from pocketrec.model_zoo import movielens, sasrec
+from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.model_zoo.training import hit_rate_and_ndcg, score_all, shuffled
+from pocketrec.quantize import Plan, compress, finish, prepare_training
+from pocketrec.quantize.schemes.linear import Linear
+from pocketrec.recipe import load_recipe
+
+INT4 = Linear(bits=4, clipping="search")
+PLAN = Plan(tensors={"item_embedding.weight": INT4, "position_embedding.weight": INT4})
+LEARNING_RATE, DROPOUT = 3e-4, 0.3
+
+
+def train(net: Any, epochs: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    histories = [each[:-2] for each in movielens.sequences()]
+    optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
+    net.train()
+    for each in net.modules():
+        if isinstance(each, torch.nn.Dropout):
+            each.p = DROPOUT
+    for epoch in range(epochs):
+        windows = sasrec.training_windows(histories, net.max_length + 1, rng)
+        for rows in shuffled(len(windows), sasrec.BATCH_SIZE, rng):
+            loss = sasrec.next_item_loss(net, torch.from_numpy(windows[rows]))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print(f"  epoch {epoch + 1}", file=sys.stderr)
+    net.eval()
+
+
+def ndcg(net: Any, split: Any) -> float:
+    data = movielens.leave_one_out(split=split)
+    with torch.no_grad():
+        scores = score_all(lambda batch: net(batch["history"]), data.inputs)
+    return hit_rate_and_ndcg(scores, data)[1]
+
+
+def ways(original: Any, epochs: int, seed: int) -> dict[str, Any]:
+    """Name to a module with 4-bit tables."""
+    found = {"rounded after training": compress(original, PLAN)[0]}
+    further = fresh(original)
+    train(further, epochs, seed)
+    found["trained on, then rounded"] = compress(further, PLAN)[0]
+    for name, learn in (("trained on, rounded in the forward", False), ("the same, steps learned", True)):
+        net = prepare_training(fresh(original), PLAN, learn_steps=learn)
+        train(net, epochs, seed)
+        found[name] = compress(finish(net), PLAN)[0]
+    return found
+
+
+def fresh(original: Any) -> Any:
+    return copy.deepcopy(original).requires_grad_(True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    family = FAMILIES["sasrec"]
+    original = load_module(load_recipe(family.recipe).model, base=family.recipe.parent)
+    base = [ndcg(original, "valid"), ndcg(original, "test")]
+    figures: dict[str, list[list[float]]] = {"float32, not trained on": [base]}
+    for seed in range(asked.seeds):
+        for name, net in ways(original, asked.epochs, seed).items():
+            figures.setdefault(name, []).append([ndcg(net, "valid"), ndcg(net, "test")])
+    means = {name: np.mean(values, axis=0).tolist() for name, values in figures.items()}
+    if asked.json:
+        print(json.dumps({"epochs": asked.epochs, "seeds": asked.seeds, "ndcg@10": means}, indent=1))
+        return
+    print(f"{asked.epochs} epochs, {asked.seeds} seed(s)\n{'':38} valid    test   (NDCG@10)")
+    for name, (valid, test) in means.items():
+        print(f"{name:38} {valid:.4f}  {test:.4f}")
+
+
+if __name__ == "__main__":
+    main()
