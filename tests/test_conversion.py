@@ -215,3 +215,25 @@ def test_a_saved_file_that_is_no_module_is_one_line(tmp_path: Path) -> None:
             load_saved(tmp_path / name)
     with pytest.raises(UsageError, match=r"none.pt: no such file"):
         load_saved(tmp_path / "none.pt")
+
+
+class Forgetful(nn.Module):
+    """Writes into an index of its own where the batch is not the usual one, and then fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order = np.arange(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 1:
+            self.order[:] = 0
+            raise RuntimeError("a batch of one is not for this module")
+        return x[:, torch.from_numpy(self.order.copy())] * torch.arange(4.0)
+
+
+def test_a_run_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    x = torch.randn(3, 4)
+    conversion = pocketrec.convert_module(Forgetful().eval(), (x,), tmp_path / "out", targets=("onnx",))
+    with pocketrec.open(conversion.artifacts["onnx"]) as runtime:
+        (actual,) = runtime.run({conversion.inputs[0]: x.numpy()}).values()
+    np.testing.assert_allclose(actual, x * torch.arange(4.0), atol=1e-6)

@@ -104,9 +104,11 @@ def _check_contract(contract: Contract, example: FlatExample) -> None:
 def _inferred(flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:
     from pocketrec.convert.checks import run
     from pocketrec.convert.infer import find_shapes
+    from pocketrec.convert.rewrite import copy_sharing
     from pocketrec.convert.survey import tables_read
 
-    shapes = find_shapes(flat, example.tensors)
+    # A run that fails half-way, as with a batch of one, may leave the module's own state changed.
+    shapes = find_shapes(copy_sharing(flat), example.tensors)
     given = run(flat, example.tensors)
     tables = tables_read(flat, example.tensors)
     names = _output_names(flat, example)
