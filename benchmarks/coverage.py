@@ -151,6 +151,10 @@ def write_json(rows: list[Row], path: Path | None) -> None:
         path.write_text(json.dumps([each.as_json() for each in rows], indent=1) + "\n")
 
 
+_PARTIAL = """**Not every model was run.** These rows are put together from runs of parts of the list, in part
+by earlier versions of the converter; a later result replaced an earlier one of the same model."""
+
+
 def read(paths: list[Path]) -> list[Row]:
     """The rows of earlier runs in the libraries' order; a later file's row replaces an earlier one's."""
     found: dict[tuple[str, str], Row] = {}
@@ -172,7 +176,7 @@ def main() -> int:
     columns = [*options.targets, *(COLUMNS if options.baseline else ())]
     write_json(rows, options.json)
     if options.markdown:
-        options.markdown.write_text(markdown(rows, columns))
+        options.markdown.write_text(markdown(rows, columns, _PARTIAL if options.read or options.only else ""))
     print(table(rows, columns))
     print(closing_line(rows, options.targets))
     failed = any(

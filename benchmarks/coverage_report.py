@@ -90,9 +90,9 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> str:
     return "\n".join(line.rstrip() for line in text)
 
 
-def markdown(rows: Sequence[Row], columns: Sequence[str]) -> str:
+def markdown(rows: Sequence[Row], columns: Sequence[str], note: str = "") -> str:
     """The page for the documentation: counts, every model, and why what is refused is refused."""
-    parts = [_INTRODUCTION, _grid(HEADER, count_rows(rows, columns))]
+    parts = [_INTRODUCTION, *([note] if note else []), _grid(HEADER, count_rows(rows, columns))]
     reasons = list(_refusals(rows, columns))
     if reasons:
         parts += ["## What is refused, and why", _grid(["library", "model", "target", "reason"], reasons)]
