@@ -20,12 +20,13 @@ from pocketrec.cli.console import examples
 @click.option("--inputs", "source", required=True, type=click.Path(path_type=Path), help="An .npz file.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz file to write.")
 @click.option("--runtime", default=None, help="The engine; by default the first that is there.")
-def run(artifact: Path, source: Path, out: Path, runtime: str | None) -> None:
+@click.option("--function", default=None, help="Of a package that holds several; by default the first.")
+def run(artifact: Path, source: Path, out: Path, runtime: str | None, function: str | None) -> None:
     """Run ARTIFACT (.onnx or .mlpackage) on the arrays in --inputs and write its outputs to --out."""
     from pocketrec import open as open_artifact
 
     arrays = load_arrays(source)
-    with open_artifact(artifact, runtime) as loaded:
+    with open_artifact(artifact, runtime, function=function) as loaded:
         outputs = loaded.run(arrays)
         engine = loaded.describe()
     save_arrays(out, outputs)

@@ -23,9 +23,9 @@ def canonicalize(path: Path) -> None:
         spec.description.metadata.userDefined.pop(key, None)
     model.write_bytes(spec.SerializeToString(deterministic=True))
     manifest = path / "Manifest.json"
-    manifest.write_text(
-        json.dumps(_stable(json.loads(manifest.read_text())), indent=2, sort_keys=True) + "\n"
-    )
+    # As coremltools writes it, which it does again whenever it opens a package, even to read it.
+    table = _stable(json.loads(manifest.read_text()))
+    manifest.write_text(json.dumps(table, indent=4, sort_keys=True) + "\n")
     for each in sorted(path.rglob("*")):
         each.chmod(0o755 if each.is_dir() else 0o644)
     path.chmod(0o755)

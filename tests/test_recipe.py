@@ -98,6 +98,16 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
         ('output = "scores"', 'output = "scores"\nk = 0', "evaluate.k is 0; expected 1 or more"),
         ("[targets.onnx]", "[targets.onnx]\nopset_version = 9", "opset_version is 9; expected 20 to 23"),
         ("[targets.coreml]", "[latency]\nruns = 1", "expected warmup >= 0, runs >= 10"),
+        (
+            "[targets.onnx]",
+            "[targets.onnx]\nmultifunction = true",
+            "targets.onnx.multifunction: several functions in one package need format 'coreml'",
+        ),
+        (
+            "[targets.coreml]",
+            "[targets.coreml]\nmultifunction = true",
+            "minimum_deployment_target 'iOS18'; this is 'coreml', 'iOS17'",
+        ),
     ],
 )
 def test_an_impossible_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

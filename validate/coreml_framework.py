@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
-from pocketrec.validate.coreml_spec import describe_io, load_spec, precision_of
+from pocketrec.validate.coreml_spec import describe_io, functions_of, load_spec, precision_of
 from pocketrec.validate.runtime import Array, Description, check_inputs
 
 _UNITS = {
@@ -38,7 +38,7 @@ def unavailable_reason() -> str:
 class CoreMLFramework:
     """A Core ML package on Apple's framework. `compute_units` is what is asked for, see `describe`."""
 
-    def __init__(self, path: str | Path, *, compute_units: str = "all") -> None:
+    def __init__(self, path: str | Path, *, compute_units: str = "all", function: str | None = None) -> None:
         reason = unavailable_reason()
         if reason:
             raise RuntimeUnavailable(f"{Path(path).name}: {reason}")
@@ -50,11 +50,13 @@ class CoreMLFramework:
             raise MissingExtra("coremltools", "build") from None
         self._path, self._units = Path(path), compute_units
         spec = load_spec(self._path)
-        self._inputs, self._outputs, metadata = describe_io(spec)
+        self._functions = functions_of(spec)
+        chosen = _choose(self._path.name, self._functions, function)
+        self._inputs, self._outputs, metadata = describe_io(spec, chosen)
         self._precision, self._metadata = precision_of(spec), metadata
         try:
             units = getattr(ct.ComputeUnit, _UNITS[compute_units])
-            self._model: Any = ct.models.MLModel(str(self._path), compute_units=units)
+            self._model: Any = ct.models.MLModel(str(self._path), compute_units=units, function_name=chosen)
         except Exception as error:
             raise ArtifactError(f"{self._path.name}: Core ML cannot load it ({_line(error)})") from error
 
@@ -69,6 +71,7 @@ class CoreMLFramework:
             compute_units=f"allowed: {self._units}",
             inputs=self._inputs,
             outputs=self._outputs,
+            functions=self._functions or ("main",),
             metadata=self._metadata,
         )
 
@@ -92,6 +95,15 @@ class CoreMLFramework:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _choose(name: str, functions: tuple[str, ...], function: str | None) -> str | None:
+    """The function of a package that holds several; None where it holds one."""
+    if not functions:
+        return None
+    if function is not None and function not in functions:
+        raise UsageError(f"{name}: no function {function!r}; expected one of {', '.join(functions)}")
+    return function or functions[0]
 
 
 def _line(error: Exception) -> str:

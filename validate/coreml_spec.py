@@ -25,10 +25,19 @@ def load_spec(path: Path) -> Any:
         raise ArtifactError(f"{path.name}: not a Core ML package ({line}); build or pull it again") from error
 
 
-def describe_io(spec: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...], Mapping[str, str]]:
-    """Inputs, outputs and the user's metadata of a Model protobuf."""
-    inputs = tuple(_tensor(each) for each in spec.description.input)
-    outputs = tuple(_tensor(each) for each in spec.description.output)
+def functions_of(spec: Any) -> tuple[str, ...]:
+    """Names of the functions of a Model protobuf, the default first; empty where it holds only one."""
+    default = spec.description.defaultFunctionName
+    return tuple(sorted((each.name for each in spec.description.functions), key=lambda name: name != default))
+
+
+def describe_io(
+    spec: Any, function: str | None = None
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...], Mapping[str, str]]:
+    """Inputs, outputs and the user's metadata of a Model protobuf; of one function where it holds several."""
+    described = next((each for each in spec.description.functions if each.name == function), spec.description)
+    inputs = tuple(_tensor(each) for each in described.input)
+    outputs = tuple(_tensor(each) for each in described.output)
     return inputs, outputs, dict(spec.description.metadata.userDefined)
 
 

@@ -148,13 +148,16 @@ def examine_target(
         reference: from `examine_reference`.
         gates: for the tie tolerance; float16 artifacts get `FLOAT16_TIE_TOLERANCE` where it is wider.
         progress: told what is being done, how far, and how far there is.
-        open_with: loads an artifact; takes a path and a runtime's name.
+        open_with: loads an artifact; takes a path, a runtime's name and `function`.
     """
     tell = progress or _silent
     total = len(reference.contract.functions) + 1
     with ExitStack() as stack:
         try:
-            opened = {name: stack.enter_context(open_with(path, runtime)) for name, path in paths.items()}
+            opened = {
+                name: stack.enter_context(open_with(path, runtime, function=name))
+                for name, path in paths.items()
+            }
         except (RuntimeUnavailable, MissingExtra, UnsupportedOp) as error:
             return _not_run(target, runtime, str(error))
         except CheckFailed as error:

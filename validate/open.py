@@ -35,7 +35,9 @@ class RuntimeStatus:
     reason: str = ""
 
 
-def open_artifact(path: str | Path, runtime: str | None = None, *, threads: int = 1) -> Runtime:
+def open_artifact(
+    path: str | Path, runtime: str | None = None, *, threads: int = 1, function: str | None = None
+) -> Runtime:
     """The artifact at `path`, loaded.
 
     Args:
@@ -43,9 +45,10 @@ def open_artifact(path: str | Path, runtime: str | None = None, *, threads: int 
         runtime: the engine's name; by default the framework on macOS and the interpreter elsewhere
             for Core ML, ONNX Runtime for ONNX.
         threads: for engines that let it be set.
+        function: of an artifact that holds several; by default the first.
 
     Raises:
-        UsageError: the path, its suffix or the runtime's name leads nowhere; says what would.
+        UsageError: the path, its suffix, the runtime or the function leads nowhere; says what would.
         ArtifactError: the file is damaged.
     """
     path = Path(path)
@@ -60,28 +63,33 @@ def open_artifact(path: str | Path, runtime: str | None = None, *, threads: int 
         raise UsageError(f"{path}: no such artifact; pass the path of a .onnx file or an .mlpackage folder")
     if runtime is None:
         runtime = next(name for name in choices if name != "coreml-framework" or sys.platform == "darwin")
-    return _OPENERS[str(runtime)](path, threads)
+    return _OPENERS[str(runtime)](path, threads, function)
 
 
-def _open_onnx(path: Path, threads: int) -> Runtime:
+def _open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
     from pocketrec.validate.onnx_runtime import OnnxRuntime
 
-    return OnnxRuntime(path, threads=threads)
+    loaded = OnnxRuntime(path, threads=threads)
+    held = loaded.describe().metadata.get("pocketrec.function")
+    if None not in (function, held) and function != held:
+        loaded.close()
+        raise UsageError(f"{path.name}: no function {function!r}; expected {held}, the only one it holds")
+    return loaded
 
 
-def _open_framework(path: Path, threads: int) -> Runtime:
+def _open_framework(path: Path, threads: int, function: str | None) -> Runtime:
     from pocketrec.validate.coreml_framework import CoreMLFramework
 
-    return CoreMLFramework(path)
+    return CoreMLFramework(path, function=function)
 
 
-def _open_interpreter(path: Path, threads: int) -> Runtime:
+def _open_interpreter(path: Path, threads: int, function: str | None) -> Runtime:
     from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 
-    return CoreMLInterpreter(path)
+    return CoreMLInterpreter(path, function=function)
 
 
-_OPENERS: dict[str, Callable[[Path, int], Runtime]] = {
+_OPENERS: dict[str, Callable[[Path, int, str | None], Runtime]] = {
     "onnxruntime": _open_onnx,
     "coreml-interpreter": _open_interpreter,
     "coreml-framework": _open_framework,

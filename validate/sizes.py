@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
 from pocketrec.errors import ArtifactError, MissingExtra, UsageError
 from pocketrec.report import TensorSize
-from pocketrec.validate.coreml_spec import describe_io, load_spec, operations
+from pocketrec.validate.coreml_spec import describe_io, functions_of, load_spec, operations
 from pocketrec.validate.runtime import TensorSpec
 from pocketrec.validate.stored import StoredTensor, of_nodes, of_operations, stated
 
@@ -101,7 +101,8 @@ def _describe_onnx(path: Path) -> ArtifactDescription:
 
 def _describe_coreml(path: Path) -> ArtifactDescription:
     spec = load_spec(path)
-    inputs, outputs, metadata = describe_io(spec)
+    inputs, outputs = _all_functions(spec)
+    metadata = dict(spec.description.metadata.userDefined)
     ops = Counter(op.type for op in operations(spec) if op.type != "const")
     return ArtifactDescription(
         path=str(path),
@@ -115,6 +116,20 @@ def _describe_coreml(path: Path) -> ArtifactDescription:
         metadata=metadata,
         size_bytes=artifact_bytes(path),
     )
+
+
+def _all_functions(spec: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs of all functions, called `function/name` where there are several."""
+    functions = functions_of(spec)
+    if not functions:
+        return describe_io(spec)[:2]
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    for function in functions:
+        taken, given, _ = describe_io(spec, function)
+        inputs += tuple(replace(each, name=f"{function}/{each.name}") for each in taken)
+        outputs += tuple(replace(each, name=f"{function}/{each.name}") for each in given)
+    return inputs, outputs
 
 
 def load_onnx(path: Path) -> Any:
@@ -190,19 +205,33 @@ def _onnx_spec(value: Any) -> TensorSpec:
 
 
 def _mil_tensors(spec: Any) -> Iterator[TensorSize]:
+    """Every stored tensor; one that several constants or functions share counts once."""
+    blobs: set[tuple[str, int]] = set()
     for op in operations(spec):
-        yield from _op_tensors(op)
+        for value, name in _op_values(op):
+            if value.WhichOneof("value") == "blobFileValue":
+                place = value.blobFileValue.fileName, value.blobFileValue.offset
+                if place in blobs:
+                    continue
+                blobs.add(place)
+            yield from _mil_value(value, name)
 
 
 def _op_tensors(op: Any) -> Iterator[TensorSize]:
+    for value, name in _op_values(op):
+        yield from _mil_value(value, name)
+
+
+def _op_values(op: Any) -> Iterator[tuple[Any, str]]:
+    """The constants among an op's operands, each with a name."""
     name = op.outputs[0].name if op.outputs else op.type
     for key, value in op.attributes.items():
         if key != "name":
-            yield from _mil_value(value, name if key == "val" else f"{name}.{key}")
+            yield value, name if key == "val" else f"{name}.{key}"
     for key, argument in op.inputs.items():
         for binding in argument.arguments:
             if binding.HasField("value"):
-                yield from _mil_value(binding.value, f"{name}.{key}")
+                yield binding.value, f"{name}.{key}"
 
 
 def _mil_value(value: Any, name: str) -> Iterator[TensorSize]:

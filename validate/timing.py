@@ -39,7 +39,7 @@ def with_latency(
         paths: target to function to artifact.
         latency: warm-up, runs, threads.
         progress: told what is being done, how far, and how far there is.
-        open_with: loads an artifact; takes a path, a runtime's name and `threads`.
+        open_with: loads an artifact; takes a path, a runtime's name, `threads` and `function`.
     """
     found: list[dict[str, LatencyResult]] = [{} for _ in results]
     functions = list(reference.contract.functions)
@@ -72,7 +72,9 @@ def _measure(
             elif _measurable(result, function):
                 start = perf_counter_ns()
                 path = paths[result.target][function]
-                runtime = stack.enter_context(open_with(path, result.runtime, threads=latency.threads))
+                runtime = stack.enter_context(
+                    open_with(path, result.runtime, threads=latency.threads, function=function)
+                )
                 load_ms[str(index)] = (perf_counter_ns() - start) / 1e6
             else:
                 continue

@@ -69,13 +69,14 @@ def convert_module(
     )
 
 
-def open(path: str | Path, runtime: str | None = None) -> Runtime:  # noqa: A001 - as `gzip.open`
+def open(path: str | Path, runtime: str | None = None, *, function: str | None = None) -> Runtime:  # noqa: A001 - as `gzip.open`
     """The artifact at `path`, loaded; `.run({name: array})` gives `{name: array}`.
 
     Args:
         path: a .onnx file or a .mlpackage folder.
         runtime: the engine's name; by default the first that can load the artifact.
+        function: of an artifact that holds several; by default the first.
     """
     from pocketrec.validate.open import open_artifact
 
-    return open_artifact(Path(path), runtime)
+    return open_artifact(Path(path), runtime, function=function)

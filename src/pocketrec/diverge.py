@@ -220,7 +220,7 @@ def _against_torch(
 ) -> Examined:
     from pocketrec.convert.origins import source_texts
 
-    graph = _open_graph(artifact, None)
+    graph = _open_graph(artifact, captured.name)
     worst: tuple[str, Comparison] | None = None
     for label, chunk in _calls(artifact, captured, given):
         comparison = _compare(graph, program, captured, chunk, tolerance)
@@ -254,7 +254,7 @@ def _calls(
     artifact: Path, captured: Capture, given: Mapping[str, Inputs]
 ) -> Iterator[tuple[str, dict[str, Array]]]:
     """The inputs as the artifact takes them, with a label for each."""
-    with open_artifact(artifact, _ENGINES[artifact.suffix]) as runtime:
+    with open_artifact(artifact, _ENGINES[artifact.suffix], function=captured.name) as runtime:
         specs = runtime.describe().inputs
         for label, inputs in given.items():
             fitted = fit_inputs(runtime, captured.contract, captured.signature, inputs)

@@ -16,6 +16,11 @@ from pocketrec.errors import ArtifactError
 ORIGINS = "pocketrec.origins"  # the metadata's key
 
 
+def origins_key(function: str) -> str:
+    """The metadata's key for one function of an artifact that holds several."""
+    return f"{ORIGINS}.{function}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """One PyTorch op of the captured program.

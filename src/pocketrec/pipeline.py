@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -308,7 +309,20 @@ def _lower(
         path.parent.mkdir(parents=True, exist_ok=True)
         codes = compression.codes if compression is not None else {}
         artifacts[target][function] = _lower_one(captures[function], path, targets[target], codes)
+    for name, each in targets.items():
+        if each.multifunction:
+            artifacts[name] = _in_one_package(artifacts[name], folder / "artifacts" / name)
     return artifacts
+
+
+def _in_one_package(packages: Mapping[str, Path], folder: Path) -> dict[str, Path]:
+    """Function to the one package in `folder` that holds all functions; theirs are gone."""
+    from pocketrec.convert.multifunction import to_multifunction
+
+    path = to_multifunction(packages, folder / "all-functions.mlpackage")  # no function can have this name
+    for each in packages.values():
+        rmtree(each)
+    return dict.fromkeys(packages, path)
 
 
 def _lower_one(captured: Capture, path: Path, target: Target, codes: Mapping[str, QuantizedTensor]) -> Path:
@@ -404,16 +418,19 @@ def _examine(
 def _sizes(artifacts: Mapping[str, Mapping[str, Path]], folder: Path) -> tuple[ArtifactSize, ...]:
     from pocketrec.validate.sizes import artifact_bytes, tensor_sizes
 
+    functions: dict[tuple[str, Path], list[str]] = {}
+    for target, each in artifacts.items():
+        for function, path in each.items():
+            functions.setdefault((target, path), []).append(function)
     return tuple(
         ArtifactSize(
             target=target,
-            function=function,
+            function=", ".join(names),
             path=str(path.relative_to(folder)),
             size_bytes=artifact_bytes(path),
             tensors=tensor_sizes(path),
         )
-        for target, each in artifacts.items()
-        for function, path in each.items()
+        for (target, path), names in functions.items()
     )
 
 

@@ -109,6 +109,7 @@ class Target:
             domain where those are faster; otherwise the standard opset is enough.
         flexible: Core ML only; the contract's dims that stay ranges. Others are fixed: the batch
             (any dim that leads every input) at its smallest, lengths at their largest.
+        multifunction: Core ML for iOS18 only; all functions in one package, every weight stored once.
     """
 
     format: Format | None = None
@@ -118,6 +119,7 @@ class Target:
     compute_units: ComputeUnits = "all"
     contrib_ops: bool = True
     flexible: tuple[str, ...] = ()
+    multifunction: bool = False
 
     def __post_init__(self) -> None:
         if not 20 <= self.opset_version <= 23:
@@ -305,6 +307,11 @@ def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
         raise RecipeError(f"targets.{name}.precision is 'float16'; an ONNX target is float32")
     if target.precision == "float16" and target.minimum_deployment_target == "iOS15":
         raise RecipeError(f"targets.{name}: float16 with float32 scores needs iOS16; use float32 or iOS16")
+    if target.multifunction and (form != "coreml" or target.minimum_deployment_target != "iOS18"):
+        raise RecipeError(
+            f"targets.{name}.multifunction: several functions in one package need format 'coreml' and "
+            f"minimum_deployment_target 'iOS18'; this is {form!r}, {target.minimum_deployment_target!r}"
+        )
     for dim in target.flexible:
         if dim not in recipe.contract.dims:
             known = ", ".join(recipe.contract.dims) or "none"

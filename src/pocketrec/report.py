@@ -146,7 +146,11 @@ class TensorSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactSize:
-    """An artifact's size on disk and its tensors, largest first."""
+    """An artifact's size on disk and its tensors, largest first.
+
+    Attributes:
+        function: as in the contract; all of them, with commas, where they share the artifact.
+    """
 
     target: str
     function: str

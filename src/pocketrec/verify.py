@@ -195,7 +195,7 @@ def _compare(
         for each in vectors
     ]
     try:
-        with open_artifact(artifact, runtime) as loaded:
+        with open_artifact(artifact, runtime, function=function) as loaded:
             results = replay(
                 golden,
                 loaded,

@@ -195,3 +195,42 @@ def test_an_unknown_target_names_the_known_ones(pocketrec: Run, recipe: Path) ->
     assert done.returncode == 2
     assert "'tflite'" in done.stderr
     assert "onnx, coreml" in done.stderr
+
+
+SECOND = """
+    def vector(self, ids):
+        return self.item(ids)
+
+"""
+FUNCTION = """
+[[contract.functions.vector.inputs]]
+name = "ids"
+kind = "id"
+shape = ["batch"]
+vocabulary = "item"
+
+[[contract.functions.vector.outputs]]
+name = "vector"
+meaning = "embedding"
+shape = ["batch", 8]
+"""
+
+
+def test_two_functions_in_one_package_are_built_verified_and_inspected(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model.py").write_text(MODEL.replace("\n\ndef make()", f"{SECOND}\ndef make()"))
+    methods = '[contract.functions.vector]\nmethod = "vector"\n'
+    target = RECIPE.replace("[targets.onnx]\n", methods + FUNCTION)
+    recipe.write_text(f'{target}minimum_deployment_target = "iOS18"\nmultifunction = true\n')
+    built = pocketrec("build", recipe, "--out", tmp_path / "a")
+    assert built.returncode == 0, built.stdout + built.stderr
+    verified = pocketrec("verify", tmp_path / "a", "--json")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    replays = json.loads(verified.stdout)["replays"]
+    passed = [each["function"] for each in replays if each["runtime"] == "coreml-interpreter"]
+    assert passed == ["main", "vector"]
+    shown = json.loads(pocketrec("inspect", tmp_path / "a", "--json").stdout)["artifacts"]
+    assert {each["path"] for each in shown} == {"artifacts/coreml/all-functions.mlpackage"}
+    (size,) = json.loads((tmp_path / "a/evidence/evidence.json").read_text())["sizes"]
+    assert size["function"] == "main, vector"

@@ -101,7 +101,7 @@ def test_an_engine_that_is_not_there_did_not_run(reference: Reference) -> None:
     assert result.reason == "no such engine here"
 
 
-def _absent(path: Path, name: str) -> Any:
+def _absent(path: Path, name: str, **_: Any) -> Any:
     raise RuntimeUnavailable("no such engine here")
 
 
@@ -132,7 +132,7 @@ def test_latency_is_measured_for_what_ran_and_for_nothing_else(fake: Any, refere
         reference,
         {"onnx": PATHS},
         Latency(warmup=0, runs=10),
-        open_with=lambda path, name, threads: fake(),
+        open_with=lambda path, name, threads, function: fake(),
     )
     assert [list(each.latency) for each in found] == [["main"], ["main"], []]
     assert found[1].latency["main"].runs == 10

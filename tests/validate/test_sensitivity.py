@@ -101,7 +101,7 @@ def result(
         {"main": Path("main.mlpackage")},
         reference=reference,
         gates=Gates(),
-        open_with=lambda path, name: choosing(coarse),
+        open_with=lambda path, name, function: choosing(coarse),
     )
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.errors import UsageError
-from pocketrec.origin import ORIGINS, Origin, from_json
+from pocketrec.origin import ORIGINS, Origin, from_json, origins_key
 from pocketrec.validate.artifact_graph import GraphOp, slice_ops
 from pocketrec.validate.coreml_program.execute import Run
 from pocketrec.validate.coreml_program.kernels.states import State
@@ -28,12 +27,9 @@ class CoreMLGraph:
 
     def __init__(self, path: Path, *, function: str | None = None) -> None:
         package = open_package(path)
-        chosen = function or package.default
-        if chosen not in package.functions:
-            known = ", ".join(package.functions)
-            raise UsageError(f"{path.name}: no function {chosen!r}; expected one of {known}")
+        chosen = package.resolve(function)
         self.name = path.name
-        self._metadata = package.metadata
+        self._origins = package.metadata.get(origins_key(chosen), package.metadata.get(ORIGINS))
         self._function = package.reader.function(chosen)
         self._constants: dict[str, Folded] = {}
         self._plan = plan_function(self._function, self._constants)
@@ -52,8 +48,7 @@ class CoreMLGraph:
     @property
     def origins(self) -> Mapping[str, Origin]:
         """The table in the model's metadata."""
-        text = self._metadata.get(ORIGINS)
-        return from_json(text, where=self.name) if text is not None else {}
+        return from_json(self._origins, where=self.name) if self._origins is not None else {}
 
     def dtype(self, name: str) -> str:
         """As declared."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from pocketrec.errors import InputError, UsageError
+from pocketrec.errors import InputError
 from pocketrec.validate.coreml_program.execute import Run
 from pocketrec.validate.coreml_program.package import open_package
 from pocketrec.validate.coreml_program.plan import Folded, Plan, Step, plan_function
@@ -42,7 +42,8 @@ class CoreMLInterpreter:
 
     Args:
         path: an .mlpackage or .mlmodel.
-        function: which function `run` means; the package's default where it is None.
+        function: which function `run` means; the package's default where it is None, see
+            `Package.resolve`.
         accumulation: `float32`, or `float16` as a stress test of what a device may do.
     """
 
@@ -52,7 +53,7 @@ class CoreMLInterpreter:
         self._package = open_package(Path(path))
         self._accumulation = accumulation
         self._loaded: dict[str, _Loaded] = {}
-        self._function = self._known(function)
+        self._function = self._package.resolve(function)
         self._load(self._function)
 
     @property
@@ -124,7 +125,7 @@ class CoreMLInterpreter:
         """Fresh zero states, by name, of the selected function or of another one."""
         from pocketrec.validate.coreml_program.kernels.states import State
 
-        loaded = self._load(self._function if function is None else self._known(function))
+        loaded = self._load(self._function if function is None else self._package.resolve(function))
         return {
             name: State(widen(np.zeros(tuple(size or 1 for size in kind.shape), numpy_dtype(kind.dtype))))
             for name, kind in loaded.function.inputs
@@ -145,12 +146,6 @@ class CoreMLInterpreter:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _known(self, function: str | None) -> str:
-        name = function or self._package.default
-        if name not in self._package.functions:
-            raise UsageError(f"{self._package.path}: no function {name!r}; expected one of {self.functions}")
-        return name
-
     def _load(self, name: str) -> _Loaded:
         if name not in self._loaded:
             function = self._package.reader.function(name)
@@ -161,7 +156,7 @@ class CoreMLInterpreter:
     def _prepare(
         self, inputs: Mapping[str, Array], state: Mapping[str, Any] | None, function: str | None
     ) -> tuple[str, Run]:
-        name = self._function if function is None else self._known(function)
+        name = self._function if function is None else self._package.resolve(function)
         loaded = self._load(name)
         check_inputs(self._package.functions[name].inputs, inputs, where=self._package.path.name)
         values: dict[str, Any] = {each: widen(np.asarray(array)) for each, array in inputs.items()}

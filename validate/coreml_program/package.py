@@ -35,6 +35,24 @@ class Package:
     metadata: dict[str, str]
     specification_version: int
 
+    def resolve(self, function: str | None) -> str:
+        """The program's name of a function; the default one where `function` is None.
+
+        A package of one function calls it `main`, and may say in its metadata which function of a
+        contract that is.
+
+        Raises:
+            UsageError: there is no such function; names those that there are.
+        """
+        if function is None or (
+            len(self.functions) == 1 and self.metadata.get("pocketrec.function") == function
+        ):
+            return self.default
+        if function not in self.functions:
+            known = ", ".join(self.functions)
+            raise UsageError(f"{self.path.name}: no function {function!r}; expected one of {known}")
+        return function
+
 
 def open_package(path: Path) -> Package:
     """The package at `path`.
