@@ -15,6 +15,7 @@ from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.coreml_origins import number_nodes, program_origins
 from pocketrec.convert.export import export_program
 from pocketrec.convert.quiet import quiet_converters
+from pocketrec.convert.stateful import with_states, without_states
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ContractError, ConversionError, Refused
 from pocketrec.origin import ORIGINS, to_json
@@ -32,6 +33,7 @@ def to_coreml(
     flexible: Sequence[str] = (),
     frontend: str = "export",
     tensors: Mapping[str, QuantizedTensor] | None = None,
+    stateful: bool = False,
 ) -> Path:
     """The path of the .mlpackage written at `path`; identical bytes for identical input.
 
@@ -45,6 +47,8 @@ def to_coreml(
         flexible: dims that stay ranges. Others are fixed: a dim that leads every input at its
             smallest size (one user on a phone), lengths at their largest.
         tensors: the codes of compressed tensors by name, whose dequantized values the capture holds.
+        stateful: whether the program keeps the contract's states itself, for iOS18; otherwise they
+            are inputs and outputs. Core ML keeps states in float16, whatever the precision.
 
     Raises:
         Refused: an op has no Core ML lowering, or a 64-bit constant does not fit in int32.
@@ -56,6 +60,9 @@ def to_coreml(
     signature = capture.signature
     sizes = _sizes(capture.contract, signature, flexible)
     program = program_for(capture, flexible)
+    if stateful:
+        _check_stateful(minimum_deployment_target, frontend)
+        program, signature = with_states(program, signature), without_states(signature)
     _check_int32(program, capture.name)
     carrier = Carrier(tensors or {})
     needed = carrier.used_by(program)
@@ -63,8 +70,8 @@ def to_coreml(
     with quiet_converters():
         number_nodes(program)
         source = program if frontend == "export" else _trace(capture, sizes)
-        inputs = _input_types(capture, program)
-        model = _convert(capture, source, inputs, precision, minimum_deployment_target, carrier)
+        inputs = _input_types(capture.contract, signature, program)
+        model = _convert(capture, signature, source, inputs, precision, minimum_deployment_target, carrier)
         carrier.check(needed, "Core ML")
         origins = program_origins(model._mil_program, program, [each.name for each in signature.outputs])
         model.user_defined_metadata[ORIGINS] = to_json(origins)
@@ -74,6 +81,14 @@ def to_coreml(
     _check_names(model.get_spec(), signature, path)
     canonicalize(path)
     return path
+
+
+def _check_stateful(minimum_deployment_target: str, frontend: str) -> None:
+    if minimum_deployment_target != "iOS18" or frontend != "export":
+        raise ConversionError(
+            f"stateful: needs minimum_deployment_target 'iOS18' and frontend 'export'; got "
+            f"{minimum_deployment_target!r} and {frontend!r}; elsewhere states are inputs and outputs"
+        )
 
 
 def _check_targets(
@@ -162,6 +177,7 @@ def _check_range(value: int, name: str, function: str) -> None:
 
 def _convert(
     capture: Capture,
+    signature: Signature,
     program: torch.export.ExportedProgram | torch.jit.ScriptModule,
     inputs: list[Any],
     precision: str,
@@ -180,8 +196,7 @@ def _convert(
                 program,
                 inputs=inputs,
                 outputs=[
-                    ct.TensorType(name=each.name, dtype=_dtype(each.dtype))
-                    for each in capture.signature.outputs
+                    ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in signature.outputs
                 ],
                 convert_to="mlprogram",
                 minimum_deployment_target=getattr(ct.target, minimum_deployment_target),
@@ -209,14 +224,16 @@ def _convert(
     return model
 
 
-def _input_types(capture: Capture, program: torch.export.ExportedProgram) -> list[Any]:
+def _input_types(
+    contract: Contract, signature: Signature, program: torch.export.ExportedProgram
+) -> list[Any]:
     import coremltools as ct
 
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     values = [nodes[name].meta["val"] for name in program.graph_signature.user_inputs]
-    ranges = {name: _range_dim(dim) for name, dim in capture.contract.dims.items()}
+    ranges = {name: _range_dim(dim) for name, dim in contract.dims.items()}
     types = []
-    for each, value in zip(capture.signature.inputs, values, strict=True):
+    for each, value in zip(signature.inputs, values, strict=True):
         shape = [
             size if isinstance(size, int) else ranges[str(each.shape[axis])]
             for axis, size in enumerate(value.shape)

@@ -232,7 +232,7 @@ def _mixed(maker: _Maker, *, least: bool = False) -> Fill:
 
 def _dense(maker: _Maker, *, lowest: bool) -> Fill:
     def fill(feature: Feature, shape: tuple[int, ...]) -> Array:
-        if feature.kind != "dense":
+        if feature.kind not in ("dense", "state"):
             return maker.random(feature, shape)
         return np.full(shape, feature.minimum if lowest else feature.maximum, feature.dtype)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pocketrec.errors import ContractError
 
-Kind = Literal["id", "id_sequence", "id_bag", "dense", "mask", "length"]
+Kind = Literal["id", "id_sequence", "id_bag", "dense", "mask", "length", "state"]
 DType = Literal["int32", "float32", "bool"]
 PaddingSide = Literal["left", "right"]
 OutOfVocabulary = Literal["padding", "unknown", "forbid"]
@@ -78,15 +78,16 @@ class Feature:
 
     Attributes:
         name: the input's name in every artifact.
-        kind: `id`, `id_sequence` (ordered), `id_bag` (unordered), `dense`, `mask` or `length`.
+        kind: `id`, `id_sequence` (ordered), `id_bag` (unordered), `dense`, `mask`, `length`, or
+            `state`: what one call hands to the next, zeros at first; an output `updates` it.
         dtype: what the caller passes.
         shape: sizes, or names of the contract's dims.
         vocabulary: the id space, for the three id kinds.
         padding_side: where shorter sequences and bags are filled with the padding id.
         out_of_vocabulary: what an id outside the vocabulary becomes inside the graph: the
             `padding` id, the `unknown` id, or `forbid` (the caller never passes one; no guard).
-        minimum: smallest value of a dense feature, for probes.
-        maximum: largest value of a dense feature, for probes.
+        minimum: smallest value of a dense feature or a state, for probes.
+        maximum: largest value of a dense feature or a state, for probes.
     """
 
     name: str
@@ -106,6 +107,8 @@ class Feature:
             raise ContractError(f"input {self.name}: kind {self.kind!r} takes {expected}")
         if self.is_id and self.dtype != "int32":
             raise ContractError(f"input {self.name}: ids are int32 on every target, not {self.dtype}")
+        if self.kind == "state" and self.dtype != "float32":
+            raise ContractError(f"input {self.name}: a state is float32, not {self.dtype}")
         if self.minimum > self.maximum:
             raise ContractError(f"input {self.name}: minimum {self.minimum} is above maximum {self.maximum}")
 
@@ -126,6 +129,7 @@ class Output:
         shape: sizes, or names of the contract's dims.
         vocabulary: the id space that the last axis runs over (scores), or that ids belong to.
         unit: for people: "logit", "stars", "minutes"; empty where there is none.
+        updates: the state input whose next value this is; the meaning is `state` then.
     """
 
     name: str
@@ -134,11 +138,17 @@ class Output:
     shape: tuple[int | str, ...]
     vocabulary: str | None = None
     unit: str = ""
+    updates: str | None = None
 
     def __post_init__(self) -> None:
         _check_name("output", self.name)
         if (self.meaning == "top_k_ids") != (self.dtype == "int32"):
             raise ContractError(f"output {self.name}: {self.meaning} cannot be {self.dtype}; ids are int32")
+        if self.updates is not None and self.meaning != "state":
+            raise ContractError(
+                f"output {self.name}: updates {self.updates!r}, but its meaning is {self.meaning!r}; "
+                "expected 'state'"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +166,30 @@ class Signature:
             raise ContractError(f"inputs and outputs share the name {doubled[0]!r}; every name stands once")
         if not self.inputs or not self.outputs:
             raise ContractError("a function needs at least one input and one output")
+        self._check_states()
+
+    def _check_states(self) -> None:
+        known = {each.name: each for each in self.inputs if each.kind == "state"}
+        updates = [each.updates for each in self.outputs if each.updates is not None]
+        for each in self.outputs:
+            if each.updates is not None and (
+                each.updates not in known or each.shape != known[each.updates].shape
+            ):
+                raise ContractError(
+                    f"output {each.name}: updates {each.updates!r}; expected an input of kind 'state' and of "
+                    f"shape {list(each.shape)}"
+                )
+        for name in known:
+            if updates.count(name) != 1:
+                raise ContractError(
+                    f"input {name}: {updates.count(name)} outputs update this state; expected one with "
+                    f"updates = {name!r}"
+                )
+
+    @property
+    def states(self) -> tuple[tuple[Feature, Output], ...]:
+        """Every state input with the output that is its next value."""
+        return tuple((self.input(each.updates), each) for each in self.outputs if each.updates is not None)
 
     @property
     def names(self) -> list[str]:
