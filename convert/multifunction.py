@@ -8,6 +8,7 @@ Weights are copied from file to file, so memory does not follow their size.
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.convert.canonical import canonicalize
+from pocketrec.convert.carry import METADATA
 from pocketrec.errors import ConversionError
 from pocketrec.origin import ORIGINS, origins_key
 
@@ -75,12 +77,17 @@ def _add(merged: Any, name: str, package: Path, pool: _Pool) -> None:
     described.input.extend(spec.description.input)
     described.output.extend(spec.description.output)
     described.state.extend(spec.description.state)
-    given = dict(spec.description.metadata.userDefined)
-    kept = merged.description.metadata.userDefined
+    _add_metadata(merged.description.metadata.userDefined, dict(spec.description.metadata.userDefined), name)
+
+
+def _add_metadata(kept: Any, given: dict[str, str], function: str) -> None:
+    """Origins by function, compressed tensors of all functions, the rest once."""
     if ORIGINS in given:
-        kept[origins_key(name)] = given.pop(ORIGINS)
-    given.pop("pocketrec.function", None)
-    for key in given.keys() - set(kept):
+        kept[origins_key(function)] = given.pop(ORIGINS)
+    if METADATA in given and METADATA in kept:
+        tables = json.loads(kept[METADATA]) | json.loads(given[METADATA])
+        kept[METADATA] = json.dumps(dict(sorted(tables.items())), separators=(",", ":"))
+    for key in sorted(given.keys() - set(kept) - {"pocketrec.function"}):
         kept[key] = given[key]
 
 

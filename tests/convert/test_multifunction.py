@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import pocketrec
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
 from pocketrec.convert.capture import capture
+from pocketrec.convert.carry import METADATA
 from pocketrec.convert.coreml import to_coreml
 from pocketrec.convert.multifunction import to_multifunction
 from pocketrec.errors import ConversionError, UsageError
@@ -129,6 +130,17 @@ def test_a_table_that_differs_in_one_bit_is_not_shared(packages: Packages, tmp_p
 
 def test_the_same_packages_give_the_same_bytes(packages: Packages, merged: Path, tmp_path: Path) -> None:
     assert tree(to_multifunction(packages, tmp_path / "again.mlpackage")) == tree(merged)
+
+
+def test_compressed_tensors_of_all_functions_are_listed(packages: Packages, tmp_path: Path) -> None:
+    told: Packages = {}
+    for name, tensor in (("user_side", "mix.weight"), ("item_side", "item.weight")):
+        told[name] = tmp_path / f"{name}.mlpackage"
+        spec = load_spec(str(packages[name]))
+        spec.description.metadata.userDefined[METADATA] = f'{{"{tensor}":["int8",[16,16],256]}}'
+        save_spec(spec, str(told[name]), weights_dir=str(weights(packages[name]).parent))
+    described = describe_artifact(to_multifunction(told, tmp_path / "both.mlpackage"))
+    assert sorted(each.name for each in described.compressed) == ["item.weight", "mix.weight"]
 
 
 def test_reading_a_package_leaves_its_bytes(merged: Path) -> None:
