@@ -120,7 +120,7 @@ def test_explicit_states_follow_pytorch_through_every_session(
                 outputs = runtime.run({"item": np.array([item], np.int32), **states})
                 states = {name: outputs[f"next_{name}"] for name in states}
                 actual.append(outputs["scores"])
-    np.testing.assert_allclose(actual, expected(module), atol=1e-5)
+    np.testing.assert_allclose(np.array(actual), expected(module), atol=1e-5)
 
 
 def sessions(path: Path, *, reset: bool) -> list[Array]:
