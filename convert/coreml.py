@@ -77,6 +77,8 @@ def to_coreml(
         model.user_defined_metadata[ORIGINS] = to_json(origins)
         if carrier.carried:
             model.user_defined_metadata[METADATA] = carrier.summary()
+        # Saving would write debug handles into the package, and fails on programs with loops.
+        model._mil_program = None
         model.save(str(path))
     _check_names(model.get_spec(), signature, path)
     canonicalize(path)

@@ -21,6 +21,7 @@ from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRewrite
 from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
+from pocketrec.convert.rewrite.scalar_index import ScalarIndexRule
 from pocketrec.errors import Refused
 
 M = TypeVar("M", bound=nn.Module)
@@ -53,7 +54,7 @@ class Rewrite:
 
 
 MODULE_RULES: tuple[ModuleRule, ...] = (EmbeddingBagRewrite(), PaddedRecurrentRewrite())
-FUNCTION_RULES: tuple[FunctionRule, ...] = (PackRule(),)
+FUNCTION_RULES: tuple[FunctionRule, ...] = (PackRule(), ScalarIndexRule())
 OP_RULES: tuple[OpRule, ...] = (*counts.RULES,)
 
 # Tried where the forward depends on values, after it failed without them: rows are then all computed.

@@ -18,6 +18,8 @@ from pocketrec.errors import Refused
 
 # A decomposition adds the same float32 numbers in another order; anything more is a wrong one.
 _TOLERANCE = 1e-5
+# Recurrent layers have ops of their own on the targets; decomposed they are as many ops as steps.
+_WHOLE = (torch.ops.aten.gru.input, torch.ops.aten.lstm.input)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class ProvedOp:
 def lower_ops(program: torch.export.ExportedProgram, rules: Sequence[OpRule]) -> torch.export.ExportedProgram:
     """The program in the core ATen dialect, with the rules' ops replaced."""
     table = torch.export.default_decompositions()
+    for op in _WHOLE:
+        table.pop(op, None)
     for rule in rules:
         table[rule.op] = rule.replace
     lowered: torch.export.ExportedProgram = program.run_decompositions(table)
