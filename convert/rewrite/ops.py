@@ -50,7 +50,7 @@ class ProvedOp:
 
 def lower_ops(program: torch.export.ExportedProgram, rules: Sequence[OpRule]) -> torch.export.ExportedProgram:
     """The program in the core ATen dialect, with the rules' ops replaced."""
-    table = torch.export.default_decompositions()
+    table: Any = torch.export.default_decompositions()
     for op in _WHOLE:
         table.pop(op, None)
     for rule in rules:
