@@ -13,7 +13,8 @@ from pocketrec.convert.canonical import canonicalize
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.coreml_origins import number_nodes, program_origins
-from pocketrec.convert.export import export_program
+from pocketrec.convert.export import export_program, narrow_program
+from pocketrec.convert.int32 import check_int32
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stateful import with_states, without_states
 from pocketrec.convert.unsupported import refusal
@@ -60,10 +61,11 @@ def to_coreml(
     signature = capture.signature
     sizes = _sizes(capture.contract, signature, flexible)
     program = program_for(capture, flexible)
+    _check_constants(program, capture.name)
+    check_int32(program, capture.contract, signature, capture.name)
     if stateful:
         _check_stateful(minimum_deployment_target, frontend)
         program, signature = with_states(program, signature), without_states(signature)
-    _check_int32(program, capture.name)
     carrier = Carrier(tensors or {})
     needed = carrier.used_by(program)
     _check_targets(needed, tensors or {}, minimum_deployment_target)
@@ -123,13 +125,15 @@ def _resized(example: torch.Tensor, feature: Feature, sizes: Mapping[str, int]) 
 
 def program_for(capture: Capture, flexible: Sequence[str]) -> torch.export.ExportedProgram:
     """What is lowered: the function with every dim fixed that is not `flexible`."""
-    if all(name in flexible or dim.min == dim.max for name, dim in capture.contract.dims.items()):
-        return capture.program  # nothing is fixed, so the capture is the very program
     sizes = _sizes(capture.contract, capture.signature, flexible)
     pairs = zip(capture.example, capture.signature.inputs, strict=True)
     example = tuple(_resized(value, feature, sizes) for value, feature in pairs)
     dims = {name: dim for name, dim in capture.contract.dims.items() if name in flexible}
-    return export_program(capture.module, example, dims, capture.name)
+    if all(name in flexible or dim.min == dim.max for name, dim in capture.contract.dims.items()):
+        program = capture.program  # nothing is fixed, so the capture is the very program
+    else:
+        program = export_program(capture.module, example, dims, capture.name)
+    return narrow_program(program, capture.contract, capture.signature, example, dims)
 
 
 def _trace(capture: Capture, sizes: Mapping[str, int]) -> torch.jit.ScriptModule:
@@ -153,7 +157,7 @@ def _trace(capture: Capture, sizes: Mapping[str, int]) -> torch.jit.ScriptModule
         ) from error
 
 
-def _check_int32(program: torch.export.ExportedProgram, function: str) -> None:
+def _check_constants(program: torch.export.ExportedProgram, function: str) -> None:
     """Core ML has no int64; coremltools saturates silently, which would turn hashes into others."""
     for name, tensor in (*program.state_dict.items(), *program.constants.items()):
         if isinstance(tensor, torch.Tensor) and tensor.dtype == torch.int64 and tensor.numel():
@@ -188,18 +192,18 @@ def _convert(
 ) -> Any:
     import coremltools as ct
 
+    from pocketrec.convert.coreml_ops import our_lowerings
     from pocketrec.convert.passes import float16_selector, recommender_pipeline
     from pocketrec.convert.value_inference import without_wrong_values
 
     float16 = precision == "float16"
+    outputs = [ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in signature.outputs]
     try:
-        with without_wrong_values():
+        with without_wrong_values(), our_lowerings():
             model = ct.convert(
                 program,
                 inputs=inputs,
-                outputs=[
-                    ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in signature.outputs
-                ],
+                outputs=outputs,
                 convert_to="mlprogram",
                 minimum_deployment_target=getattr(ct.target, minimum_deployment_target),
                 compute_precision=(

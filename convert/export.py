@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
-from pocketrec.contract import Dim, Signature
+from pocketrec.contract import Contract, Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
 from pocketrec.convert.explicit import drop_aliases, fill_empty, squeeze_known_axes
 from pocketrec.convert.fold import fold_constants
+from pocketrec.convert.int32 import NarrowModule
 from pocketrec.convert.lines import line_of
 from pocketrec.convert.origins import lines_of
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.rewrite import OP_RULES
+from pocketrec.convert.rewrite.complex_numbers import RealModule, uses_complex
 from pocketrec.convert.rewrite.ops import lower_ops
 from pocketrec.errors import PocketrecError, Refused
 
@@ -94,6 +96,8 @@ def lower_program(
             remedy="return the new state as an output and take the old one as an input",
         )
     try:
+        if uses_complex(program):
+            program = _in_real_numbers(program, example, _dynamic(signature, dims))
         plain = program.module(check_guards=False)
         if fold_constants(plain):
             program = _export(plain, example, _dynamic(signature, dims))
@@ -113,6 +117,33 @@ def has_free_sizes(program: torch.export.ExportedProgram) -> bool:
     """True where the size of a tensor depends on values, which not every target can plan for."""
     values = (node.meta.get("val") for node in program.graph.nodes)
     return any(free_unbacked_symbols(each) for each in values if isinstance(each, Tensor))
+
+
+def _in_real_numbers(
+    program: torch.export.ExportedProgram, example: tuple[Tensor, ...], dynamic: Any
+) -> torch.export.ExportedProgram:
+    with torch.no_grad(), quiet_converters():
+        squeeze_known_axes(program)
+        fill_empty(program)
+        module = RealModule(program.run_decompositions())
+        module(*example)  # makes the constants of its transforms
+    return _export(module, example, (dynamic,))
+
+
+def narrow_program(
+    program: torch.export.ExportedProgram,
+    contract: Contract,
+    signature: Signature,
+    example: tuple[Tensor, ...],
+    dims: Mapping[str, Dim],
+) -> torch.export.ExportedProgram:
+    """The program with hashes computed within 32 bits; the same one where it has none."""
+    module = NarrowModule(program, contract, signature)
+    if not module.count:
+        return program
+    exported = _export(module, example, (_dynamic(signature, dims),))
+    with torch.no_grad(), quiet_converters():
+        return lower_ops(exported, OP_RULES)
 
 
 def _refused(error: Exception, function: str) -> Refused:

@@ -40,6 +40,8 @@ _VIEWS = frozenset(
         "flatten",
     ]
 )
+# Constants that a lowering writes down itself.
+_FILLS = frozenset(["arange", "full", "zeros", "ones", "empty", "scalar_tensor", "eye", "linspace"])
 _PRODUCTS = frozenset(["mm", "matmul", "addmm", "bmm", "linear", "einsum", "baddbmm"])
 _LARGEST_COPY = 1 << 14  # elements that may be stored beside their source
 
@@ -92,8 +94,10 @@ def _is_worth(node: fx.Node, constant: set[fx.Node], module: fx.GraphModule) -> 
     nodes = _closure(node)
     names = {_op_name(each) for each in nodes if each.op == "call_function"}
     sources = [each for each in nodes if each.op == "get_attr"]
-    if not names - _VIEWS or not sources:
+    if not names - _VIEWS - (frozenset() if sources else _FILLS):
         return False
+    if not all(isinstance(size, int) for size in value.shape):
+        return True  # the shape follows constant values, such as repeats
     if names & _PRODUCTS or value.numel() <= _LARGEST_COPY:
         return True
     freed = sum(_numel(module, each) for each in sources if all(user in constant for user in each.users))

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.convert.intercept import FunctionRule
-from pocketrec.convert.rewrite import counts
-from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRewrite
+from pocketrec.convert.rewrite import arithmetic, counts, scatter, search
+from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingRenormRule
 from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
@@ -53,9 +53,14 @@ class Rewrite:
     probes: int
 
 
-MODULE_RULES: tuple[ModuleRule, ...] = (EmbeddingBagRewrite(), PaddedRecurrentRewrite())
-FUNCTION_RULES: tuple[FunctionRule, ...] = (PackRule(), ScalarIndexRule())
-OP_RULES: tuple[OpRule, ...] = (*counts.RULES,)
+MODULE_RULES: tuple[ModuleRule, ...] = (PaddedRecurrentRewrite(),)
+FUNCTION_RULES: tuple[FunctionRule, ...] = (
+    PackRule(),
+    ScalarIndexRule(),
+    EmbeddingBagRule(),
+    EmbeddingRenormRule(),
+)
+OP_RULES: tuple[OpRule, ...] = (*counts.RULES, *search.RULES, *arithmetic.RULES, *scatter.RULES)
 
 # Tried where the forward depends on values, after it failed without them: rows are then all computed.
 ROW_RULES: tuple[FunctionRule, ...] = (RowMaskRule(), AnyRowRule())

@@ -1,73 +1,120 @@
-"""nn.EmbeddingBag over padded rows of ids, as a gather and a masked reduction.
+"""embedding_bag in all its forms, as a gather and a reduction over the ids of a bag.
 
 coremltools has no lowering for embedding_bag; ONNX gets a Loop over a SequenceEmpty, which is
-correct and slow.
+correct and slow. nn.EmbeddingBag calls the same function.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from pocketrec.convert.lines import user_line
 from pocketrec.errors import Refused
 
-
-class GatherReduce(nn.Module):
-    """An EmbeddingBag of two-dimensional ids `[bags, length]`, giving `[bags, dim]`."""
-
-    def __init__(self, bag: nn.EmbeddingBag) -> None:
-        super().__init__()
-        self.weight = bag.weight
-        self.mode = bag.mode
-        self.padding_idx = bag.padding_idx
-
-    def forward(
-        self, ids: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
-    ) -> Tensor:
-        """The reduced rows; a bag without a single counted id gives zeros, as EmbeddingBag does."""
-        if offsets is not None or ids.ndim != 2:
-            raise Refused(
-                op="aten.embedding_bag",
-                where="",
-                reason="bags given by offsets have no fixed length",
-                remedy="pass ids padded to [bags, length] and set padding_idx",
-            )
-        rows = torch.nn.functional.embedding(ids, self.weight)
-        counted = torch.ones_like(ids) if self.padding_idx is None else ids != self.padding_idx
-        mask = counted.to(rows.dtype).unsqueeze(-1)
-        if self.mode == "max":
-            # Only rows that count compete; 3e4 still fits float16.
-            lowest = (rows - (1 - mask) * 3e4).amax(dim=1)
-            return lowest * (mask.sum(dim=1) > 0).to(rows.dtype)
-        weighted = (
-            rows * mask if per_sample_weights is None else rows * mask * per_sample_weights.unsqueeze(-1)
-        )
-        total = weighted.sum(dim=1)
-        if self.mode == "sum":
-            return total
-        return total / mask.sum(dim=1).clamp(min=1.0)
+_MODES = ("sum", "mean", "max")
 
 
-class EmbeddingBagRewrite:
-    """Matches every nn.EmbeddingBag; exact up to the order of float32 additions."""
+class EmbeddingBagRule:
+    """Matches every call of embedding_bag; exact up to the order of float32 additions."""
 
     name = "embedding_bag_to_gather_reduce"
     reason = "embedding_bag has no Core ML lowering, and becomes a Loop in ONNX"
+    functions = frozenset(["embedding_bag"])
 
-    def matches(self, module: nn.Module) -> bool:
-        """True for nn.EmbeddingBag; raises Refused where it renormalizes rows while it reads them."""
-        if not isinstance(module, nn.EmbeddingBag):
-            return False
-        if module.max_norm is not None:
-            raise Refused(
-                op="aten.embedding_bag",
-                where="",
-                reason="max_norm changes the table while it is read",
-                remedy="renormalize the weights once after training and set max_norm=None",
-            )
-        return True
+    def replace(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The bags, `[bags, dim]`; NotImplemented for the variants that also return their bookkeeping.
 
-    def replace(self, module: nn.Module) -> nn.Module:
-        """The same table behind a gather and a masked reduction."""
-        assert isinstance(module, nn.EmbeddingBag)
-        return GatherReduce(module)
+        Raises:
+            Refused: max_norm is set.
+        """
+        if function is not torch.nn.functional.embedding_bag:
+            return NotImplemented
+        return _bags(*args, **kwargs)
+
+
+class EmbeddingRenormRule:
+    """Refuses tables that are renormalized while they are read; matches nothing else."""
+
+    name = "embedding_max_norm"
+    reason = "a table that changes while it is read cannot be a constant"
+    functions = frozenset(["embedding"])
+
+    def replace(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """NotImplemented: a plain lookup is left alone.
+
+        Raises:
+            Refused: max_norm is set.
+        """
+        if function is torch.nn.functional.embedding:
+            _check_norm("aten.embedding", kwargs.get("max_norm", args[3] if len(args) > 3 else None))
+        return NotImplemented
+
+
+def _check_norm(op: str, max_norm: float | None) -> None:
+    if max_norm is not None:
+        raise Refused(
+            op=op,
+            where=user_line(),
+            reason="max_norm changes the table while it is read",
+            remedy="renormalize the weights once after training and set max_norm=None",
+        )
+
+
+def _bags(
+    input: Tensor,  # noqa: A002 - its name in PyTorch
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    _check_norm("aten.embedding_bag", max_norm)
+    if weight.dtype == torch.long and input.is_floating_point():
+        input, weight = weight, input  # noqa: A001 - PyTorch still takes the old order
+    if mode not in _MODES or (mode != "sum" and per_sample_weights is not None):
+        return NotImplemented  # PyTorch says what is wrong
+    rows = torch.nn.functional.embedding(input, weight)
+    if padding_idx is not None:
+        counted = input != padding_idx % weight.shape[0]
+    else:
+        counted = torch.ones_like(input, dtype=torch.bool)
+    if input.ndim == 2:
+        return _reduce(rows, counted, mode, per_sample_weights)
+    if offsets is None:
+        return NotImplemented
+    inside = _members(offsets, input.shape[0], include_last_offset) & counted
+    if mode == "max":
+        return _reduce(rows.expand(inside.shape[0], -1, -1), inside, mode, None)
+    mask = inside.to(rows.dtype)
+    total = (mask if per_sample_weights is None else mask * per_sample_weights) @ rows
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1.0) if mode == "mean" else total
+
+
+def _members(offsets: Tensor, length: int, include_last_offset: bool) -> Tensor:
+    """`[bags, length]`: which positions are between a bag's offset and the next."""
+    position = torch.arange(length, device=offsets.device)
+    started = position >= offsets.unsqueeze(1)
+    if include_last_offset:
+        return started[:-1] & ~started[1:]
+    return started & ~torch.cat([started[1:], torch.zeros_like(started[:1])])
+
+
+def _reduce(rows: Tensor, counted: Tensor, mode: str, weights: Tensor | None) -> Tensor:
+    """`rows` `[bags, length, dim]` reduced over the length where `counted`; empty bags give zeros."""
+    chosen = counted.unsqueeze(-1)
+    mask = chosen.to(rows.dtype)
+    if mode == "max":
+        # A row that does not count becomes the smallest of all, which changes no maximum.
+        smallest = rows.amin(dim=1, keepdim=True)
+        return torch.where(chosen, rows, smallest).amax(dim=1) * mask.amax(dim=1)
+    total = (rows * mask if weights is None else rows * mask * weights.unsqueeze(-1)).sum(dim=1)
+    return total / mask.sum(dim=1).clamp(min=1.0) if mode == "mean" else total

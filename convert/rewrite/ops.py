@@ -156,7 +156,8 @@ def _gap(one: Tensor, two: Tensor) -> float:
 def _scale(tensor: Tensor) -> float:
     if not tensor.numel():
         return 0.0
-    finite = tensor.abs().double().nan_to_num(0.0, 0.0, 0.0)
+    sizes = tensor.abs() if tensor.is_complex() else tensor.double().abs()
+    finite = sizes.double().nan_to_num(0.0, 0.0, 0.0)
     return finite.max().item()
 
 

@@ -1,0 +1,164 @@
+"""Lowerings to MIL that coremltools lacks or gets wrong: integer division, bits, shifts.
+
+coremltools is imported with this module, so import it inside functions. Core ML's integers have 32
+bits; `convert.int32` makes sure beforehand that nothing in the graph needs more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from coremltools.converters.mil.frontend.torch import ops as torch_ops
+from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in the field
+from coremltools.converters.mil.mil import Var, types
+
+from pocketrec.errors import ConversionError
+
+Lowering = Callable[[Any, Any], None]
+
+_BITS = 31  # the sign bit is taken apart from the others
+
+
+@contextmanager
+def our_lowerings() -> Iterator[None]:
+    """Nothing; while it lasts, coremltools lowers these ops as this module says."""
+    before = {name: _TORCH_OPS_REGISTRY.get_func(name) for name in LOWERINGS}
+    for name, lowering in LOWERINGS.items():
+        _TORCH_OPS_REGISTRY.set_func_by_name(lowering, name)
+    try:
+        yield
+    finally:
+        for name, known in before.items():
+            if known is None:
+                _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(name)
+            else:
+                _TORCH_OPS_REGISTRY.set_func_by_name(known, name)
+
+
+def _operands(context: Any, node: Any) -> tuple[Var, Var]:
+    x, y = torch_ops._get_inputs(context, node)[:2]
+    return tuple(torch_ops.promote_input_dtypes([x, y]))  # type: ignore[return-value]
+
+
+def _plain(value: Any) -> Any:
+    """The constant itself, which the front ends wrap or not."""
+    return value.val if isinstance(value, Var) else value
+
+
+def _is_int(value: Var) -> bool:
+    return bool(types.is_int(value.dtype))
+
+
+_div = torch_ops.div
+
+
+def _divide(context: Any, node: Any) -> None:
+    """Integers divided as such: coremltools does it in float32, which is wrong from 2^24 on."""
+    inputs = torch_ops._get_inputs(context, node)
+    mode = torch_ops._get_kwinputs(context, node, "rounding_mode", default=[None])[0]
+    mode = inputs[2] if len(inputs) > 2 else mode
+    rounding = _plain(mode)
+    if rounding is None or not (_is_int(inputs[0]) and _is_int(inputs[1])):
+        _div(context, node)
+        return
+    x, y = _operands(context, node)
+    if rounding == "floor":
+        context.add(mb.floor_div(x=x, y=y, name=node.name))
+        return
+    quotient = mb.floor_div(x=mb.abs(x=x), y=mb.abs(x=y))
+    context.add(mb.mul(x=quotient, y=mb.mul(x=mb.sign(x=x), y=mb.sign(x=y)), name=node.name))
+
+
+_floor_divide_float = torch_ops.floor_divide
+
+
+def _floor_divide(context: Any, node: Any) -> None:
+    """The quotient of integers as an integer; coremltools makes it a float32."""
+    x, y = _operands(context, node)
+    if not _is_int(x):
+        _floor_divide_float(context, node)
+        return
+    context.add(mb.floor_div(x=x, y=y, name=node.name))
+
+
+def _bits_of(value: Var) -> tuple[Var, Var]:
+    """The low bits in a new last axis, and 1 where the sign bit is set, of two's complement."""
+    wide = mb.expand_dims(x=value, axes=[-1])
+    # Floor division is an arithmetic shift to the right, for negative numbers too.
+    bits = mb.mod(x=mb.floor_div(x=wide, y=_powers()), y=np.int32(2))
+    return bits, mb.cast(x=mb.less(x=value, y=np.int32(0)), dtype="int32")
+
+
+def _powers() -> np.ndarray[Any, np.dtype[np.int32]]:
+    return np.left_shift(np.int32(1), np.arange(_BITS, dtype=np.int32))
+
+
+def _combine(kind: str, x: Var, y: Var) -> Var:
+    """0 or 1 per bit."""
+    both = mb.mul(x=x, y=y)
+    if kind == "and":
+        return both
+    either = mb.sub(x=mb.add(x=x, y=y), y=both)
+    return either if kind == "or" else mb.sub(x=either, y=both)
+
+
+_LOGICAL = {"and": mb.logical_and, "or": mb.logical_or, "xor": mb.logical_xor}
+
+
+def _bitwise(kind: str) -> Lowering:
+    def lower(context: Any, node: Any) -> None:
+        x, y = _operands(context, node)
+        if types.is_bool(x.dtype):
+            context.add(_LOGICAL[kind](x=x, y=y, name=node.name))
+            return
+        (x_bits, x_sign), (y_bits, y_sign) = _bits_of(x), _bits_of(y)
+        low = mb.reduce_sum(x=mb.mul(x=_combine(kind, x_bits, y_bits), y=_powers()), axes=[-1])
+        high = mb.mul(x=_combine(kind, x_sign, y_sign), y=np.int32(-(2**31)))
+        context.add(mb.add(x=low, y=high, name=node.name))
+
+    return lower
+
+
+def _power_of_two(exponent: Var) -> Var:
+    if exponent.val is not None:
+        return np.left_shift(np.int32(1), np.asarray(exponent.val, np.int32))
+    return mb.gather(x=_powers(), indices=exponent, axis=0)
+
+
+def _shift(combine: Callable[..., Var]) -> Lowering:
+    def lower(context: Any, node: Any) -> None:
+        x, y = torch_ops._get_inputs(context, node)[:2]
+        context.add(combine(x=x, y=_power_of_two(y), name=node.name))
+
+    return lower
+
+
+_SCATTER_MODES = {"prod": "mul", "amax": "max", "amin": "min"}
+
+
+def _scatter_reduce(context: Any, node: Any) -> None:
+    """Scatters over the first value; the rewrites leave no other forms."""
+    x, dim, index, src, reduce = torch_ops._get_inputs(context, node)[:5]
+    mode = _SCATTER_MODES[_plain(reduce)]
+    context.add(
+        mb.scatter_along_axis(data=x, indices=index, updates=src, axis=_plain(dim), mode=mode, name=node.name)
+    )
+
+
+def _refuse_unique(context: Any, node: Any) -> None:
+    raise ConversionError("how many values unique returns is known only when the model runs")
+
+
+LOWERINGS: dict[str, Lowering] = {
+    "div": _divide,
+    "floor_divide": _floor_divide,
+    **{f"bitwise_{kind}": _bitwise(kind) for kind in _LOGICAL},
+    "bitwise_left_shift": _shift(mb.mul),
+    "bitwise_right_shift": _shift(mb.floor_div),
+    "scatter_reduce.two": _scatter_reduce,
+    "_unique2": _refuse_unique,
+}

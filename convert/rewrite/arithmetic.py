@@ -1,0 +1,188 @@
+"""Arithmetic that a target lacks or gets wrong, in other arithmetic with the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pocketrec.convert.rewrite.ops import OpRule
+
+aten = torch.ops.aten
+
+
+def fmod(dividend: Tensor, divisor: Tensor | float) -> Tensor:
+    """What torch.fmod gives: a remainder of magnitudes, exact where a quotient would be rounded."""
+    size = divisor.abs() if isinstance(divisor, Tensor) else abs(divisor)
+    return torch.sign(dividend) * torch.remainder(dividend.abs(), size)
+
+
+def add(x: Tensor, y: Any, *, alpha: float = 1) -> Tensor:
+    """What torch.add gives where `alpha` is not 1."""
+    return NotImplemented if alpha == 1 else x + y * alpha
+
+
+def sub(x: Tensor, y: Any, *, alpha: float = 1) -> Tensor:
+    """What torch.sub gives where `alpha` is not 1."""
+    return NotImplemented if alpha == 1 else x - y * alpha
+
+
+def addbmm(start: Tensor, x: Tensor, y: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """What torch.addbmm gives."""
+    return start * beta + torch.bmm(x, y).sum(0) * alpha
+
+
+def addmv(start: Tensor, x: Tensor, y: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """What torch.addmv gives."""
+    return start * beta + torch.mv(x, y) * alpha
+
+
+def cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """What torch.cummax gives: the largest of what is not after a place, and the last place of it."""
+    if x.ndim == 0:
+        return NotImplemented
+    last = x.movedim(dim, -1)
+    places = torch.arange(last.shape[-1])
+    before = places <= places.unsqueeze(-1)
+    values = torch.where(before, last.unsqueeze(-2), last[..., :1].unsqueeze(-2)).amax(-1)
+    largest = before & (last.unsqueeze(-2) == values.unsqueeze(-1))
+    indices = torch.where(largest, places, torch.zeros_like(places)).amax(-1)
+    return values.movedim(-1, dim), indices.movedim(-1, dim)
+
+
+def cummin(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """What torch.cummin gives: the largest of the negated values."""
+    values, indices = torch.cummax(-x, dim)
+    return -values, indices
+
+
+def trunc(x: Tensor) -> Tensor:
+    """What torch.trunc gives."""
+    return torch.sign(x) * torch.floor(x.abs()) if x.is_floating_point() else x.clone()
+
+
+def asinh(x: Tensor) -> Tensor:
+    """What torch.asinh gives, for large negative numbers too."""
+    size = x.abs()
+    return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1))
+
+
+def acosh(x: Tensor) -> Tensor:
+    """What torch.acosh gives."""
+    return torch.log(x + torch.sqrt(x * x - 1))
+
+
+def erfc(x: Tensor) -> Tensor:
+    """What torch.erfc gives, up to float32 noise of 1."""
+    return 1 - torch.erf(x)
+
+
+def isinf(x: Tensor) -> Tensor:
+    """What torch.isinf gives: no finite number is above the largest one."""
+    if not x.is_floating_point():
+        return torch.zeros_like(x, dtype=torch.bool)
+    return x.abs() > torch.finfo(torch.float32).max
+
+
+def reciprocal(x: Tensor) -> Tensor:
+    """What torch.reciprocal gives; coremltools adds 1e-4 to the divisor."""
+    return torch.full_like(x, 1.0, dtype=torch.get_default_dtype()) / x
+
+
+def clamp(x: Tensor, min: Tensor | None = None, max: Tensor | None = None) -> Tensor:  # noqa: A002
+    """What torch.clamp gives for bounds that are tensors."""
+    above = x if min is None else torch.maximum(x, min)
+    return above if max is None else torch.minimum(above, max)
+
+
+def bilinear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What torch.nn.functional.bilinear gives: x W y per output, plus the bias."""
+    outputs, left, right = weight.shape
+    flat = weight.permute(1, 0, 2).reshape(left, outputs * right)
+    turned = (x @ flat).reshape(*x.shape[:-1], outputs, right)
+    product = (turned * y.unsqueeze(-2)).sum(-1)
+    return product if bias is None else product + bias
+
+
+def hardtanh(x: Tensor, min_val: float = -1, max_val: float = 1) -> Tensor:
+    """What hardtanh gives; the bounds take the input's dtype."""
+    kind = float if x.is_floating_point() else int
+    return torch.clamp(x, kind(min_val), kind(max_val))
+
+
+def full(size: Any, value: Any, *, dtype: torch.dtype | None = None, **options: Any) -> Tensor:
+    """What torch.full gives for integers, bools, and without axes; coremltools fills with float32."""
+    if not size:
+        return torch.scalar_tensor(value, dtype=dtype or torch.tensor(value).dtype)
+    if dtype is not None or isinstance(value, float):
+        return NotImplemented
+    implied = torch.bool if isinstance(value, bool) else torch.int64
+    return aten.full.default(size, value, dtype=implied, **options)
+
+
+def full_like(x: Tensor, value: Any, *, dtype: torch.dtype | None = None, **options: Any) -> Tensor:
+    """What torch.full_like gives; coremltools fills with the value's own dtype."""
+    kind = float if (dtype or x.dtype).is_floating_point else int
+    if type(value) is kind or isinstance(value, bool):
+        return NotImplemented
+    return aten.full_like.default(x, kind(value), dtype=dtype, **options)
+
+
+_SHIFTS: dict[Any, Callable[..., Tensor]] = {
+    aten.__lshift__: torch.bitwise_left_shift,
+    aten.__rshift__: torch.bitwise_right_shift,
+}
+
+
+def _lacks(op: Any, replace: Callable[..., Any], other: str) -> OpRule:
+    name = op._schema.name.partition("::")[2].strip("_")
+    return OpRule(name=f"{name}_to_{other}", op=op, replace=replace, reason=f"Core ML has no {name}")
+
+
+RULES = (
+    _lacks(aten.fmod.Tensor, fmod, "remainder"),
+    _lacks(aten.fmod.Scalar, fmod, "remainder"),
+    _lacks(aten.addbmm.default, addbmm, "bmm"),
+    _lacks(aten.addmv.default, addmv, "mv"),
+    _lacks(aten.cummax.default, cummax, "masked_max"),
+    _lacks(aten.cummin.default, cummin, "cummax"),
+    _lacks(aten.trunc.default, trunc, "floor"),
+    _lacks(aten.asinh.default, asinh, "log"),
+    _lacks(aten.acosh.default, acosh, "log"),
+    _lacks(aten.erfc.default, erfc, "erf"),
+    _lacks(aten.isinf.default, isinf, "comparison"),
+    _lacks(aten.bilinear.default, bilinear, "products"),
+    _lacks(aten.clamp.Tensor, clamp, "minimum_maximum"),
+    OpRule(
+        name="reciprocal_to_division",
+        op=aten.reciprocal.default,
+        replace=reciprocal,
+        reason="coremltools adds 1e-4 to the divisor",
+    ),
+    *(
+        OpRule(
+            name="shift_operator_to_function",
+            op=getattr(packet, overload),
+            replace=function,
+            reason="the operator's own op has no lowering, the function's has",
+        )
+        for packet, function in _SHIFTS.items()
+        for overload in ("Scalar", "Tensor")
+    ),
+    OpRule(
+        name="hardtanh_to_clamp",
+        op=aten.hardtanh.default,
+        replace=hardtanh,
+        reason="coremltools rejects integer bounds of a float",
+    ),
+    OpRule(
+        name="full_with_dtype",
+        op=aten.full.default,
+        replace=full,
+        reason="coremltools makes an integer without a dtype a float32",
+    ),
+    OpRule(name="scaled_add_to_product", op=aten.add.Tensor, replace=add, reason="coremltools ignores alpha"),
+    OpRule(name="scaled_sub_to_product", op=aten.sub.Tensor, replace=sub, reason="coremltools ignores alpha"),
+)

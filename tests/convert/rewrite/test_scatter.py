@@ -1,0 +1,83 @@
+"""Scatters and indexed writes become the forms that every target has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pocketrec.convert.rewrite import scatter
+from pocketrec.errors import Refused
+
+X = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+IDS = torch.randint(0, 20, (4, 7), generator=torch.Generator().manual_seed(1))
+ROWS = torch.tensor([3, 3, 19, 0])
+COLUMNS = torch.tensor([1, 3, 4, 5, 7, 9, 10])
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "prod", "amax", "amin"])
+@pytest.mark.parametrize("include_self", [True, False])
+def test_every_reduction_is_equal_with_and_without_the_first_value(
+    applied: Callable[..., Any], reduce: str, include_self: bool
+) -> None:
+    def scattered(x: Tensor) -> Tensor:
+        return torch.full((4, 20), 0.5).scatter_reduce(1, IDS, x, reduce, include_self=include_self)
+
+    names = applied(scattered, X)
+    assert names == (
+        {"scatter_reduce_to_scatter"} if not include_self or reduce in ("sum", "mean") else set()
+    )
+
+
+@pytest.mark.parametrize("reduce", ["prod", "mean", "amax", "amin"])
+def test_a_reduction_by_rows_is_one_by_elements(applied: Callable[..., Any], reduce: str) -> None:
+    names = applied(lambda x: torch.ones(20, 7).index_reduce(0, ROWS, x, reduce), X)
+    assert names == {"index_reduce_to_scatter_reduce"}
+
+
+CASES: dict[str, Callable[[Tensor], Tensor]] = {
+    "index_add_to_first_axis": lambda x: torch.ones(4, 20).index_add(1, COLUMNS % 6, x, alpha=2),
+    "index_copy_to_first_axis": lambda x: torch.ones(4, 20).index_copy(1, COLUMNS, x),
+    "index_fill_to_where": lambda x: x.index_fill(1, torch.tensor([1, -1]), -1.0),
+    "index_put_to_first_axis": lambda x: torch.ops.aten.index_put(x, [None, torch.tensor([1, 3])], x[:, :2]),
+    "diagonal_to_index_select": lambda x: torch.diagonal(x.unflatten(0, (2, 2)), offset=-1, dim1=1, dim2=2),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_writes_and_reads_along_a_later_axis_are_equal(applied: Callable[..., Any], name: str) -> None:
+    assert applied(CASES[name], X) == {name}
+
+
+def test_writes_along_the_first_axis_are_left_as_they_are(applied: Callable[..., Any]) -> None:
+    assert applied(lambda x: torch.ops.aten.index_put(torch.ones(20, 7), [ROWS], x, True), X) == set()
+
+
+def test_the_proof_catches_a_mean_that_counts_the_first_value(applied: Callable[..., Any]) -> None:
+    def counting(*args: Any, include_self: bool = True) -> Tensor:
+        return scatter.scatter_reduce(*args, include_self=True)
+
+    wrong = replace(scatter.RULES[0], replace=counting)
+    with pytest.raises(Refused, match=r"the rewrite scatter_reduce_to_scatter is off by"):
+        applied(
+            lambda x: torch.ones(4, 20).scatter_reduce(1, IDS, x, "mean", include_self=False),
+            X,
+            rules=[wrong],
+        )
+
+
+def test_both_targets_scatter_as_pytorch_does(converted: Callable[..., Any]) -> None:
+    class Scatters(nn.Module):
+        def forward(self, x: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
+            zeros = torch.zeros(x.shape[0], 20)
+            modes = [
+                zeros.scatter_reduce(1, ids, x, mode, include_self=False) for mode in ("mean", "amax", "prod")
+            ]
+            filled = x.index_fill(1, torch.tensor([1, 3]), -1.0)
+            return torch.stack(modes, 1), zeros.index_add(1, COLUMNS, x), filled
+
+    converted(Scatters(), X, IDS)
