@@ -41,7 +41,7 @@ def our_lowerings() -> Iterator[None]:
 
 def _operands(context: Any, node: Any) -> tuple[Var, Var]:
     x, y = torch_ops._get_inputs(context, node)[:2]
-    return tuple(torch_ops.promote_input_dtypes([x, y]))  # type: ignore[return-value]
+    return tuple(torch_ops.promote_input_dtypes([x, y]))
 
 
 def _plain(value: Any) -> Any:
@@ -51,26 +51,6 @@ def _plain(value: Any) -> Any:
 
 def _is_int(value: Var) -> bool:
     return bool(types.is_int(value.dtype))
-
-
-_div = torch_ops.div
-
-
-def _divide(context: Any, node: Any) -> None:
-    """Integers divided as such: coremltools does it in float32, which is wrong from 2^24 on."""
-    inputs = torch_ops._get_inputs(context, node)
-    mode = torch_ops._get_kwinputs(context, node, "rounding_mode", default=[None])[0]
-    mode = inputs[2] if len(inputs) > 2 else mode
-    rounding = _plain(mode)
-    if rounding is None or not (_is_int(inputs[0]) and _is_int(inputs[1])):
-        _div(context, node)
-        return
-    x, y = _operands(context, node)
-    if rounding == "floor":
-        context.add(mb.floor_div(x=x, y=y, name=node.name))
-        return
-    quotient = mb.floor_div(x=mb.abs(x=x), y=mb.abs(x=y))
-    context.add(mb.mul(x=quotient, y=mb.mul(x=mb.sign(x=x), y=mb.sign(x=y)), name=node.name))
 
 
 _floor_divide_float = torch_ops.floor_divide
@@ -154,7 +134,6 @@ def _refuse_unique(context: Any, node: Any) -> None:
 
 
 LOWERINGS: dict[str, Lowering] = {
-    "div": _divide,
     "floor_divide": _floor_divide,
     **{f"bitwise_{kind}": _bitwise(kind) for kind in _LOGICAL},
     "bitwise_left_shift": _shift(mb.mul),

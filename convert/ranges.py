@@ -110,7 +110,7 @@ def _remainder(node: fx.Node, found: Found) -> Range | None:
 
 def _quotient(node: fx.Node, found: Found) -> Range | None:
     x, y = _of(node.args[0], found), _of(node.args[1], found)
-    if x is None or y is None or y[0] <= 0 or not node.kwargs.get("rounding_mode"):
+    if x is None or y is None or y[0] <= 0:
         return None
     return min(x[0] // y[0], 0), max(x[1] // y[0], 0)
 
@@ -179,7 +179,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(STRUCTURAL, _first),
     **dict.fromkeys(("index", "index_select", "gather", "amax", "amin"), _first),
     **dict.fromkeys(("cat", "stack", "where"), _joined),
-    "embedding": _first,
+    **dict.fromkeys(("embedding", "scalar_tensor"), _first),
     "add": lambda node, found: _scaled(node, found, 1),
     "sub": lambda node, found: _scaled(node, found, -1),
     "mul": _product,
@@ -190,7 +190,6 @@ _RULES: dict[str, Rule] = {
     "bitwise_xor": _bits,
     "bitwise_not": _inverted,
     "remainder": _remainder,
-    "div": _quotient,
     "floor_divide": _quotient,
     "neg": _negated,
     "abs": _magnitude,

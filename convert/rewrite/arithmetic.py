@@ -19,12 +19,12 @@ def fmod(dividend: Tensor, divisor: Tensor | float) -> Tensor:
     return torch.sign(dividend) * torch.remainder(dividend.abs(), size)
 
 
-def add(x: Tensor, y: Any, *, alpha: float = 1) -> Tensor:
+def add(x: Tensor, y: Any, *, alpha: float = 1) -> Any:
     """What torch.add gives where `alpha` is not 1."""
     return NotImplemented if alpha == 1 else x + y * alpha
 
 
-def sub(x: Tensor, y: Any, *, alpha: float = 1) -> Tensor:
+def sub(x: Tensor, y: Any, *, alpha: float = 1) -> Any:
     """What torch.sub gives where `alpha` is not 1."""
     return NotImplemented if alpha == 1 else x - y * alpha
 
@@ -39,7 +39,7 @@ def addmv(start: Tensor, x: Tensor, y: Tensor, *, beta: float = 1, alpha: float 
     return start * beta + torch.mv(x, y) * alpha
 
 
-def cummax(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+def cummax(x: Tensor, dim: int) -> Any:
     """What torch.cummax gives: the largest of what is not after a place, and the last place of it."""
     if x.ndim == 0:
         return NotImplemented
@@ -112,7 +112,28 @@ def hardtanh(x: Tensor, min_val: float = -1, max_val: float = 1) -> Tensor:
     return torch.clamp(x, kind(min_val), kind(max_val))
 
 
-def full(size: Any, value: Any, *, dtype: torch.dtype | None = None, **options: Any) -> Tensor:
+def divide_rounded(x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
+    """What torch.div gives for integers and a rounding mode, without a step in float32."""
+    if rounding_mode is None or not isinstance(x, Tensor) or not _are_integers(x, y):
+        return NotImplemented
+    divisor = y if isinstance(y, Tensor) else torch.scalar_tensor(y, dtype=x.dtype)
+    if rounding_mode == "floor":
+        return aten.floor_divide.default(x, divisor)
+    return aten.floor_divide.default(x.abs(), divisor.abs()) * (torch.sign(x) * torch.sign(divisor))
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """What torch.floor_divide gives: of integers as it is, of others by torch.div."""
+    if isinstance(x, Tensor) and isinstance(y, Tensor) and _are_integers(x, y):
+        return NotImplemented
+    return torch.div(x, y, rounding_mode="floor")
+
+
+def _are_integers(*values: Any) -> bool:
+    return all(isinstance(e, int) or (isinstance(e, Tensor) and not e.is_floating_point()) for e in values)
+
+
+def full(size: Any, value: Any, *, dtype: torch.dtype | None = None, **options: Any) -> Any:
     """What torch.full gives for integers, bools, and without axes; coremltools fills with float32."""
     if not size:
         return torch.scalar_tensor(value, dtype=dtype or torch.tensor(value).dtype)
@@ -122,7 +143,7 @@ def full(size: Any, value: Any, *, dtype: torch.dtype | None = None, **options: 
     return aten.full.default(size, value, dtype=implied, **options)
 
 
-def full_like(x: Tensor, value: Any, *, dtype: torch.dtype | None = None, **options: Any) -> Tensor:
+def full_like(x: Tensor, value: Any, *, dtype: torch.dtype | None = None, **options: Any) -> Any:
     """What torch.full_like gives; coremltools fills with the value's own dtype."""
     kind = float if (dtype or x.dtype).is_floating_point else int
     if type(value) is kind or isinstance(value, bool):
@@ -153,6 +174,24 @@ RULES = (
     _lacks(aten.acosh.default, acosh, "log"),
     _lacks(aten.erfc.default, erfc, "erf"),
     _lacks(aten.isinf.default, isinf, "comparison"),
+    *(
+        OpRule(
+            name="integer_division",
+            op=op,
+            replace=divide_rounded,
+            reason="both targets' converters divide integers as float32, which is wrong from 2^24 on",
+        )
+        for op in (aten.div.Tensor_mode, aten.div.Scalar_mode)
+    ),
+    *(
+        OpRule(
+            name="floor_division",
+            op=op,
+            replace=floor_divide,
+            reason="both targets' converters divide integers as float32, which is wrong from 2^24 on",
+        )
+        for op in (aten.floor_divide.default, aten.floor_divide.Scalar)
+    ),
     _lacks(aten.bilinear.default, bilinear, "products"),
     _lacks(aten.clamp.Tensor, clamp, "minimum_maximum"),
     OpRule(

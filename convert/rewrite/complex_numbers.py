@@ -52,7 +52,7 @@ class RealModule(nn.Module):
         """Two buffers in the place of a complex parameter or buffer."""
         holder, _, leaf = path.rpartition(".")
         owner = self.body.get_submodule(holder)
-        value = None if path in self._parts else getattr(owner, leaf)
+        value: Any = None if path in self._parts else getattr(owner, leaf)
         if not _is_complex(value):
             return
         number = len(self._parts)

@@ -76,7 +76,7 @@ def _bags(
     per_sample_weights: Tensor | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
-) -> Tensor:
+) -> Any:
     _check_norm("aten.embedding_bag", max_norm)
     if weight.dtype == torch.long and input.is_floating_point():
         input, weight = weight, input  # noqa: A001 - PyTorch still takes the old order

@@ -24,7 +24,7 @@ def scatter_reduce(
     reduce: str,
     *,
     include_self: bool = True,
-) -> Tensor:
+) -> Any:
     """What Tensor.scatter_reduce gives: sums by scatter_add, the others over their neutral element."""
     if index.ndim != input.ndim or index.ndim == 0:
         return NotImplemented
@@ -101,7 +101,7 @@ def index_put(
     indices: Sequence[Tensor | None],
     values: Tensor,
     accumulate: bool = False,
-) -> Tensor:
+) -> Any:
     """What Tensor.index_put gives for `x[:, i] = v`, as writes along the first axes."""
     places = [axis for axis, each in enumerate(indices) if each is not None]
     chosen: list[Any] = [each for each in indices if each is not None]
@@ -109,7 +109,8 @@ def index_put(
     if not adjacent or places[0] == 0 or any(each.dtype == torch.bool for each in chosen):
         return NotImplemented
     first, count = places[0], len(places)
-    shape = torch.broadcast_shapes(*(each.shape for each in chosen))
+    broadcast: Any = torch.broadcast_shapes
+    shape = broadcast(*(each.shape for each in chosen))
     wide = values.expand(*input.shape[:first], *shape, *input.shape[first + count :])
     moved = wide.movedim(list(range(first, first + len(shape))), list(range(len(shape))))
     front = list(range(count))
@@ -117,7 +118,7 @@ def index_put(
     return written.movedim(front, places)
 
 
-def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:  # noqa: A002
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:  # noqa: A002
     """What torch.diagonal gives, read from the two axes as one."""
     square = input.movedim((dim1, dim2), (-2, -1))
     rows, columns = square.shape[-2:]

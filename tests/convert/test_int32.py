@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ class Hashed(nn.Module):
         super().__init__()
         self.function = function
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor) -> Any:
         return self.function(ids.long()).int()
 
 
@@ -36,7 +37,7 @@ def contract(maximum: float = 2**31 - 1) -> Contract:
     return Contract(functions={"main": Signature(inputs=(feature,), outputs=(output,))})
 
 
-def program(function: Hash) -> torch.export.ExportedProgram:
+def program(function: Hash) -> Any:
     return torch.export.export(Hashed(function), (IDS,), strict=False).run_decompositions()
 
 
@@ -107,7 +108,7 @@ def test_both_targets_hash_ids_into_the_same_rows(tmp_path: Path) -> None:
             super().__init__()
             self.quotients, self.remainders = nn.Embedding(1000, 4), nn.Embedding(50, 4)
 
-        def forward(self, ids: Tensor) -> Tensor:
+        def forward(self, ids: Tensor) -> Any:
             hashed = (ids.long() * PRIME + 11) % 50_000
             return self.quotients(hashed // 50) * self.remainders(hashed % 50)
 

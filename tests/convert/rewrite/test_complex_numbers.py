@@ -25,7 +25,7 @@ class Filter(nn.Module):
         shape = (1, length // 2 + 1, 6, 2)
         self.weight = nn.Parameter(torch.randn(shape, generator=GENERATOR))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         spectrum = torch.fft.rfft(x, dim=1, norm="ortho") * torch.view_as_complex(self.weight)
         return torch.fft.irfft(spectrum, n=x.shape[1], dim=1, norm="ortho")
 
@@ -40,7 +40,7 @@ class Recurrence(nn.Module):
         self.size = nn.Parameter(torch.rand(8, generator=GENERATOR))
         self.angle = nn.Parameter(torch.rand(8, generator=GENERATOR))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         eigenvalue = torch.exp(torch.complex(-self.size, self.angle))
         hidden = self.into(x.to(torch.cfloat))
         state = hidden[:, 0]
@@ -52,7 +52,7 @@ class Recurrence(nn.Module):
 class Everything(nn.Module):
     """The functions that the two above leave out."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         whole = torch.fft.fft2(x)
         back = torch.fft.ifft(whole, dim=1)
         turned = torch.view_as_complex(x.reshape(x.shape[0], 10, 3, 2)) * torch.polar(x[..., :3], x[..., 3:])
@@ -62,7 +62,7 @@ class Everything(nn.Module):
         return parts + masked.real + whole.pow(2).imag + torch.view_as_real(turned).flatten(2)
 
 
-def exported(module: nn.Module, x: Tensor = X) -> torch.export.ExportedProgram:
+def exported(module: nn.Module, x: Tensor = X) -> Any:
     return torch.export.export(module, (x,), strict=False).run_decompositions()
 
 
@@ -82,7 +82,7 @@ def test_a_real_module_is_left_as_it_is() -> None:
 
 def test_what_has_no_real_counterpart_is_refused_with_its_line() -> None:
     class Sine(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor) -> Any:
             return torch.fft.fft(x).sin().real
 
     with pytest.raises(Refused, match=r"aten.sin.default at .*test_complex_numbers.py:\d+: there are no"):
@@ -104,7 +104,7 @@ def test_both_targets_filter_in_the_frequency_domain_and_scan(converted: Callabl
             super().__init__()
             self.filter, self.scan = Filter(10), Recurrence()
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor) -> Any:
             return self.scan(self.filter(x))
 
     converted(Both(), X)
