@@ -69,13 +69,29 @@ def fold_constants(graph_module: fx.GraphModule) -> bool:
 
 def _constant_nodes(graph: fx.Graph) -> set[fx.Node]:
     found: set[fx.Node] = set()
+    written = _written_nodes(graph)
     for node in graph.nodes:
+        if node in written:
+            continue
         if node.op == "get_attr" or (
             node.op == "call_function"
             and all(each in found for each in node.all_input_nodes)
             and not _is_impure(node)
         ):
             found.add(node)
+    return found
+
+
+def _written_nodes(graph: fx.Graph) -> set[fx.Node]:
+    """What is written to in place, and what that is a view of: their values depend on when they are read."""
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        each = node.args[0] if schema is not None and schema.is_mutable and node.args else None
+        while isinstance(each, fx.Node) and each not in found:
+            found.add(each)
+            is_view = each.op == "call_function" and _op_name(each) in _VIEWS and each.args
+            each = each.args[0] if is_view else None
     return found
 
 

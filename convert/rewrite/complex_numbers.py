@@ -318,11 +318,9 @@ def _fft_c2r(
     last, count = dims[-1], _fixed(size) // 2 + 1
     cos, sin = module.wave(size, count)
     # The half that is not stored is the conjugate of the other; the first and the middle have none.
-    weight = torch.full((count, 1), 2.0)
-    weight[0] = 1.0
-    if size % 2 == 0:
-        weight[-1] = 1.0
-    weight = weight * _SCALES[normalization](size)
+    alone = {0, size / 2}
+    scale = _SCALES[normalization](size)
+    weight = torch.tensor([[scale if each in alone else 2 * scale] for each in range(count)])
     return _transform(whole.real, last, cos.T * weight) - _transform(whole.imag, last, sin.T * weight)
 
 

@@ -65,3 +65,27 @@ def test_a_transposed_table_stays_one_table() -> None:
 def test_a_large_second_copy_of_a_table_is_not_stored() -> None:
     assert not folded(Normalized(4000))[0]
     assert folded(Normalized(40))[0]
+
+
+class Triangle(nn.Module):
+    """Pairs of columns by indices that are computed in every call, and perhaps written to."""
+
+    def __init__(self, *, written: bool) -> None:
+        super().__init__()
+        self.written = written
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = torch.triu_indices(3, 3, 1)
+        if self.written:
+            rows[0] = 2
+        return x[:, rows] * x[:, columns]
+
+
+def test_indices_that_no_input_changes_are_computed_once_unless_they_are_written_to() -> None:
+    x = torch.rand(4, 3)
+    for written in (False, True):
+        module = Triangle(written=written)
+        plain = torch.export.export(module, (x,), strict=False).module(check_guards=False)
+        assert isinstance(plain, torch.fx.GraphModule)
+        assert fold_constants(plain) is not written
+        assert torch.equal(plain(x), module(x))

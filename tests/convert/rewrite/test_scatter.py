@@ -58,7 +58,7 @@ def test_writes_along_the_first_axis_are_left_as_they_are(applied: Callable[...,
 
 
 def test_the_proof_catches_a_mean_that_counts_the_first_value(applied: Callable[..., Any]) -> None:
-    def counting(*args: Any, include_self: bool = True) -> Tensor:
+    def counting(*args: Any, include_self: bool = True) -> Any:
         return scatter.scatter_reduce(*args, include_self=True)
 
     wrong = replace(scatter.RULES[0], replace=counting)
