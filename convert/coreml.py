@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pocketrec.convert.int32 import check_int32
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stateful import with_states, without_states
 from pocketrec.convert.unsupported import refusal
-from pocketrec.errors import ContractError, ConversionError, Refused
+from pocketrec.errors import ContractError, ConversionError, PocketrecError, Refused
 from pocketrec.origin import ORIGINS, to_json
 from pocketrec.quantize import QuantizedTensor
 
@@ -35,6 +36,7 @@ def to_coreml(
     frontend: str = "export",
     tensors: Mapping[str, QuantizedTensor] | None = None,
     stateful: bool = False,
+    gathered: Sequence[str] = (),
 ) -> Path:
     """The path of the .mlpackage written at `path`; identical bytes for identical input.
 
@@ -50,6 +52,8 @@ def to_coreml(
         tensors: the codes of compressed tensors by name, whose dequantized values the capture holds.
         stateful: whether the program keeps the contract's states itself, for iOS18; otherwise they
             are inputs and outputs. Core ML keeps states in float16, whatever the precision.
+        gathered: names, or patterns with `*`, of compressed tables whose codes stay a plain constant
+            of which rows are gathered; all others are constexpr ops.
 
     Raises:
         Refused: an op has no Core ML lowering, or a 64-bit constant does not fit in int32.
@@ -68,12 +72,15 @@ def to_coreml(
         program, signature = with_states(program, signature), without_states(signature)
     carrier = Carrier(tensors or {})
     needed = carrier.used_by(program)
-    _check_targets(needed, tensors or {}, minimum_deployment_target)
+    rows = {name for name in needed if any(fnmatchcase(name, each) for each in gathered)}
+    _check_targets(needed, rows, tensors or {}, minimum_deployment_target)
     with quiet_converters():
         number_nodes(program)
         source = program if frontend == "export" else _trace(capture, sizes)
         inputs = _input_types(capture.contract, signature, program)
-        model = _convert(capture, signature, source, inputs, precision, minimum_deployment_target, carrier)
+        model = _convert(
+            capture, signature, source, inputs, precision, minimum_deployment_target, carrier, rows
+        )
         carrier.check(needed, "Core ML")
         origins = program_origins(model._mil_program, program, [each.name for each in signature.outputs])
         model.user_defined_metadata[ORIGINS] = to_json(origins)
@@ -96,12 +103,17 @@ def _check_stateful(minimum_deployment_target: str, frontend: str) -> None:
 
 
 def _check_targets(
-    needed: Iterable[str], tensors: Mapping[str, QuantizedTensor], minimum_deployment_target: str
+    needed: Iterable[str],
+    gathered: Collection[str],
+    tensors: Mapping[str, QuantizedTensor],
+    minimum_deployment_target: str,
 ) -> None:
     from pocketrec.convert.constexpr import check_target
+    from pocketrec.convert.gather_codes import check_gathered
 
     for name in sorted(needed):
-        check_target(tensors[name], minimum_deployment_target)
+        check = check_gathered if name in gathered else check_target
+        check(tensors[name], minimum_deployment_target)
 
 
 def _sizes(contract: Contract, signature: Signature, flexible: Sequence[str]) -> dict[str, int]:
@@ -189,6 +201,7 @@ def _convert(
     precision: str,
     minimum_deployment_target: str,
     carrier: Carrier,
+    gathered: Collection[str],
 ) -> Any:
     import coremltools as ct
 
@@ -212,10 +225,15 @@ def _convert(
                     else ct.precision.FLOAT32
                 ),
                 pass_pipeline=recommender_pipeline(
-                    float16=float16, carrier=carrier, minimum_deployment_target=minimum_deployment_target
+                    float16=float16,
+                    carrier=carrier,
+                    minimum_deployment_target=minimum_deployment_target,
+                    gathered=gathered,
                 ),
                 skip_model_load=True,
             )
+    except PocketrecError:
+        raise
     except Exception as error:
         raise refusal(
             error,

@@ -8,7 +8,7 @@ coremltools is imported with this module, so import it inside functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import coremltools as ct
 import numpy as np
@@ -18,6 +18,7 @@ from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
 from pocketrec.convert.carry import Carrier
 from pocketrec.convert.constexpr import Place, constexpr
+from pocketrec.convert.gather_codes import gather_codes
 from pocketrec.convert.masks import FLOAT16_MASKS
 
 # add_int16_cast narrows indices without looking at the table: top-k over 65,536 items and more
@@ -36,7 +37,11 @@ _FOLDED = "common::merge_affine_dequantize_with_consecutive_ops"
 
 
 def recommender_pipeline(
-    *, float16: bool, carrier: Carrier | None = None, minimum_deployment_target: str = "iOS17"
+    *,
+    float16: bool,
+    carrier: Carrier | None = None,
+    minimum_deployment_target: str = "iOS17",
+    gathered: Collection[str] = (),
 ) -> ct.PassPipeline:
     """The default passes of coremltools without the unsafe ones, and our own.
 
@@ -46,11 +51,12 @@ def recommender_pipeline(
         float16: whether the program computes in float16, and its scores in float32.
         carrier: the compressed tensors to write as codes; none where it is None.
         minimum_deployment_target: decides in what form codes are written.
+        gathered: names of compressed tables whose codes are gathered; see `gather_codes`.
     """
     pipeline = ct.PassPipeline()
     pipeline.passes = [name for name in pipeline.passes if name not in UNSAFE]
     pipeline.set_options("common::const_elimination", {"skip_const_by_size": str(_LARGEST_FOLD)})
-    writer = Writer(carrier or Carrier({}), minimum_deployment_target)
+    writer = Writer(carrier or Carrier({}), minimum_deployment_target, gathered)
     pipeline.insert_pass(pipeline.passes.index(_FOLDED), _CARRY_CODES)
     pipeline.set_options(_CARRY_CODES, {"writer": writer})
     if float16:
@@ -66,13 +72,19 @@ class Writer:
     coremltools takes options that are text or callable, so this is called with a block and a constant.
     """
 
-    def __init__(self, carrier: Carrier, minimum_deployment_target: str) -> None:
-        self._carrier, self._target = carrier, minimum_deployment_target
+    def __init__(
+        self, carrier: Carrier, minimum_deployment_target: str, gathered: Collection[str] = ()
+    ) -> None:
+        self._carrier, self._target, self._gathered = carrier, minimum_deployment_target, gathered
 
     def __call__(self, block: Block, value: Var) -> Var | None:
         """The variable that replaces the constant `value` in `block`; None where nothing does."""
         match = self._carrier(value.val)
         if match is None:
+            return None
+        if match.tensor.name in self._gathered:
+            gather_codes(block, value, match.tensor)
+            self._carrier.done(match.tensor)
             return None
         place = Place(
             before=block.operations[0],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pocketrec.compression import (
     audit,
+    check_gathered_names,
     check_loss,
     compress_module,
     explicit_plan,
@@ -26,7 +27,7 @@ from pocketrec.errors import PlanError, RecipeError
 from pocketrec.evaluation import RankingData
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.schemes import SCHEMES
-from pocketrec.recipe import Compress
+from pocketrec.recipe import Compress, Target
 from pocketrec.report import RankingParity
 from pocketrec.schema import from_table
 
@@ -110,6 +111,13 @@ def test_popularity_counts_inputs_and_history_and_leaves_padding_out(model: nn.M
     assert counts.keys() == {"item.weight", "unused.weight"}
     assert counts["item.weight"][[0, 5, 7, 8, 39, 1]].tolist() == [1, 5, 3, 2, 2, 1]
     assert (counts["unused.weight"] == 1).all()
+
+
+def test_a_pattern_of_gather_codes_that_fits_nothing_is_an_error() -> None:
+    targets = {"coreml": Target(format="coreml", gather_codes=("item.*", "users.*"))}
+    check_gathered_names({"coreml": Target(format="coreml", gather_codes=("item.*",))}, ["item.weight"])
+    with pytest.raises(PlanError, match=r"targets\.coreml\.gather_codes: 'users\.\*' fits no compressed"):
+        check_gathered_names(targets, ["item.weight"])
 
 
 def ranking(before: float, after: float, overlap: float = 0.95) -> RankingParity:

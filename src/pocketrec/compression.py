@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from pocketrec.contract import Contract
 from pocketrec.errors import PlanError
 from pocketrec.evaluation import EvaluationData, RankingData
-from pocketrec.recipe import Compress
+from pocketrec.recipe import Compress, Target
 from pocketrec.report import COMPRESSED, CompressedTensor, GateResult, RankingParity
 
 if TYPE_CHECKING:
@@ -163,6 +164,17 @@ def _describe(scheme: Any) -> str:
     from pocketrec.quantize.schemes import scheme_to_table
 
     return json.dumps(scheme_to_table(scheme), separators=(", ", " = ")).replace('"', "")
+
+
+def check_gathered_names(targets: Mapping[str, Target], codes: Collection[str]) -> None:
+    """Nothing where every pattern of a target's gather_codes fits a compressed tensor; else PlanError."""
+    for target, each in targets.items():
+        for pattern in each.gather_codes:
+            if not any(fnmatchcase(name, pattern) for name in codes):
+                known = ", ".join(list(codes)[:8]) or "none"
+                raise PlanError(
+                    f"targets.{target}.gather_codes: {pattern!r} fits no compressed tensor; there are {known}"
+                )
 
 
 def limits(compress: Compress, reference: Mapping[str, float]) -> dict[str, float]:

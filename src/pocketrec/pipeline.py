@@ -18,6 +18,7 @@ import numpy as np
 from pocketrec.compression import (
     Compression,
     audit,
+    check_gathered_names,
     check_loss,
     compress_module,
     explicit_plan,
@@ -299,6 +300,7 @@ def _lower(
 ) -> dict[str, dict[str, Path]]:
     """Target to function to the artifact's path in the staging folder."""
     targets = prepared.recipe.targets
+    check_gathered_names(targets, compression.codes if compression is not None else ())
     artifacts: dict[str, dict[str, Path]] = {name: {} for name in targets}
     jobs = [(target, function) for target in targets for function in captures]
     for count, (target, function) in enumerate(jobs):
@@ -345,6 +347,7 @@ def _lower_one(captured: Capture, path: Path, target: Target, codes: Mapping[str
         minimum_deployment_target=target.minimum_deployment_target,
         flexible=target.flexible,
         tensors=codes,
+        gathered=target.gather_codes,
     )
 
 

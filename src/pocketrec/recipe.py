@@ -107,6 +107,8 @@ class Target:
         compute_units: Core ML only; what the application should ask for.
         contrib_ops: ONNX only; whether compressed tensors may be read by ops of ONNX Runtime's own
             domain where those are faster; otherwise the standard opset is enough.
+        gather_codes: Core ML only; names, or patterns with `*`, of compressed tables that are stored as a
+            plain constant of 8-bit codes, of which rows are gathered and then dequantized.
         flexible: Core ML only; the contract's dims that stay ranges. Others are fixed: the batch
             (any dim that leads every input) at its smallest, lengths at their largest.
         multifunction: Core ML for iOS18 only; all functions in one package, every weight stored once.
@@ -118,6 +120,7 @@ class Target:
     minimum_deployment_target: DeploymentTarget = "iOS17"
     compute_units: ComputeUnits = "all"
     contrib_ops: bool = True
+    gather_codes: tuple[str, ...] = ()
     flexible: tuple[str, ...] = ()
     multifunction: bool = False
 
