@@ -132,3 +132,15 @@ def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((Path(__file__).parent.parent / "model_zoo/recipes").glob("*.toml")))
 def test_the_recipes_of_the_zoo_are_read(path: Path) -> None:
     assert load_recipe(path).name
+
+
+def test_a_state_and_the_output_that_updates_it_are_a_pair(tmp_path: Path) -> None:
+    state = '{name = "hidden", kind = "state", dtype = "float32", shape = ["batch", 4]}'
+    update = '{name = "next_hidden", meaning = "state", shape = ["batch", 4], updates = "hidden"}'
+    old = 'vocabulary = "item"}]\noutputs = ['
+    path = write(tmp_path, old, f'vocabulary = "item"}}, {state}]\noutputs = [{update}, ')
+    signature = load_recipe(path).contract.functions["main"]
+    assert [(each.name, output.name) for each, output in signature.states] == [("hidden", "next_hidden")]
+    path.write_text(path.read_text().replace('updates = "hidden"', 'updates = "history"'))
+    with pytest.raises(RecipeError, match="updates 'history'; expected an input of kind 'state'"):
+        load_recipe(path)
