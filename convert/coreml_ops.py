@@ -16,6 +16,7 @@ from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_O
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in the field
 from coremltools.converters.mil.mil import Var, types
 
+from pocketrec.convert.coreml_recurrent import RECURRENT_LOWERINGS
 from pocketrec.errors import ConversionError
 
 Lowering = Callable[[Any, Any], None]
@@ -140,4 +141,5 @@ LOWERINGS: dict[str, Lowering] = {
     "bitwise_right_shift": _shift(mb.floor_div),
     "scatter_reduce.two": _scatter_reduce,
     "_unique2": _refuse_unique,
+    **RECURRENT_LOWERINGS,
 }
