@@ -152,6 +152,8 @@ def test_limits_are_as_stated_or_neutral() -> None:
     }
     assert limits(Compress(preset="int8"), {"auc": 0.8, "log_loss": 0.5}) == {"auc": 0.0005}
     assert limits(Compress(max_auc_drop=0.01), {"auc": 0.8}) == {"auc": 0.01}
+    assert limits(Compress(max_ratio=0.1), {"auc": 0.8}) == {}
+    assert limits(Compress(max_ratio=0.1, max_auc_drop=0.01), {"auc": 0.8}) == {"auc": 0.01}
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,14 @@ def check_gathered_names(targets: Mapping[str, Target], codes: Collection[str]) 
 
 
 def limits(compress: Compress, reference: Mapping[str, float]) -> dict[str, float]:
-    """The largest loss of each metric, by its name, that compression may cost; as stated, or neutral."""
+    """The largest loss of each metric, by its name, that compression may cost; as stated, or neutral.
+
+    None where the recipe states a size and no loss: then loss is what is minimized, and not gated.
+    """
+    sized = compress.max_size_mb is not None or compress.max_ratio is not None
+    lossy = compress.max_ndcg_drop is not None or compress.max_auc_drop is not None
+    if sized and not lossy and compress.preset is None:
+        return {}
     found = {}
     for name, value in reference.items():
         if name.startswith("ndcg@"):

@@ -85,7 +85,10 @@ def search_plan(
     outcome = Search(
         options,
         lambda plans: _measure(plans, evaluator, store, _fingerprint(evaluator, values), workers),
-        Budget(max_bytes=_max_bytes(compress, total), max_losses=_max_losses(compress, evaluator)),
+        Budget(
+            max_bytes=_max_bytes(compress, total),
+            max_losses=limits(compress, evaluator.before()[0].quality.metrics),
+        ),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
     ).run()
@@ -120,15 +123,6 @@ def _max_bytes(compress: Compress, total: int) -> int | None:
     if compress.max_ratio is not None:
         stated.append(int(compress.max_ratio * total))
     return min(stated, default=None)
-
-
-def _max_losses(compress: Compress, evaluator: Evaluator) -> dict[str, float]:
-    """The limits to search within; none where only the size was stated, so that the loss is minimized."""
-    sized = compress.max_size_mb is not None or compress.max_ratio is not None
-    lossy = compress.max_ndcg_drop is not None or compress.max_auc_drop is not None
-    if sized and not lossy and compress.preset is None:
-        return {}
-    return limits(compress, evaluator.before()[0].quality.metrics)
 
 
 def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:

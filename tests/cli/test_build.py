@@ -98,6 +98,35 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "recipe.toml"
 
 
+def test_a_budget_is_searched_within_audited_and_replayed_by_the_plan_that_was_found(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(RECIPE + "\n[compress]\nmax_ratio = 0.4\n")
+    built = pocketrec("build", recipe, "--out", tmp_path / "a", "--target", "onnx", "--json")
+    evidence = json.loads(built.stdout)["evidence"]
+    (row,) = evidence["compression"]
+    assert row["name"] == "item.weight"
+    assert row["bytes_after"] <= 0.4 * row["bytes_before"]
+    assert any(each["chosen"] for each in evidence["front"])
+    assert {each["target"] for each in evidence["results"]} == {"reference", "compressed", "onnx"}
+    assert any(each["gate"].startswith("compression loss") for each in evidence["gates"])
+    replay = recipe.with_name("replay.toml")
+    replay.write_text(RECIPE + (tmp_path / "a.search" / "plan.toml").read_text())
+    again = pocketrec("build", replay, "--out", tmp_path / "b", "--target", "onnx", "--json")
+    assert json.loads(again.stdout)["evidence"]["compression"] == evidence["compression"]
+
+
+def test_an_impossible_budget_exits_with_1_and_names_the_nearest_plan(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(RECIPE + "\n[compress]\nmax_ratio = 0.0001\n")
+    built = pocketrec("build", recipe, "--out", tmp_path / "a", "--target", "onnx")
+    assert built.returncode == 1
+    assert "no plan holds max_ratio = 0.0001; the nearest has" in built.stderr
+    assert (tmp_path / "a.search" / "plan.toml").is_file()
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_good_build_verifies_and_a_second_one_has_the_same_digest(
     pocketrec: Run, recipe: Path, tmp_path: Path
 ) -> None:
