@@ -82,9 +82,10 @@ def search_plan(
         options[name] = _safe(found) if name in blind else found
     total = sum(each.nbytes for each in values.values())
     store = MeasurementFile(folder / "measurements.jsonl")
+    fingerprint = _fingerprint(evaluator, values)
     outcome = Search(
         options,
-        lambda plans: _measure(plans, evaluator, store, _fingerprint(evaluator, values), workers),
+        lambda plans: _measure(plans, evaluator, store, fingerprint, workers),
         Budget(
             max_bytes=_max_bytes(compress, total),
             max_losses=limits(compress, evaluator.before()[0].quality.metrics),
