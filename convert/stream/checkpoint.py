@@ -1,0 +1,224 @@
+"""A checkpoint as places in files: where each tensor's bytes lie, read without ever being loaded.
+
+    .safetensors                 one file, or shards named by an .index.json
+    a state dict by torch.save   the zip form, whose tensors lie uncompressed
+    a folder of .npy files       one per tensor, named `<tensor>.npy`
+
+Everything is checked against the file's real size when it is opened, so that a missing or
+truncated shard is an error before any work is done.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.errors import RecipeError
+
+Array = npt.NDArray[Any]
+
+# How each float format is read; bfloat16 is widened by hand, NumPy has no such type.
+_READ_AS = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "BF16": "<u2"}
+_SIZES = {"F8_E4M3": 1, "F8_E5M2": 1, "BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "U16": 2, "I32": 4, "U32": 4}
+_SIZES |= {"I64": 8, "U64": 8, "F16": 2, "BF16": 2, "F32": 4, "F64": 8}
+_LARGEST_HEADER = 100 << 20
+_AGAIN = "copy or save the checkpoint again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One tensor's bytes in a file.
+
+    Attributes:
+        name: in the checkpoint.
+        path: of the file.
+        offset: of the first byte.
+        dtype: in the letters of safetensors, such as `F32`.
+        shape: sizes.
+    """
+
+    name: str
+    path: Path
+    offset: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in the file."""
+        return math.prod(self.shape) * _SIZES[self.dtype]
+
+    @property
+    def is_float(self) -> bool:
+        """Whether rows of it can be read as float32."""
+        return self.dtype in _READ_AS
+
+
+class RowReader:
+    """Rows of one tensor of two axes, as float32; plain reads, so that no page stays in memory."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self._row_bytes = span.size_bytes // max(1, span.shape[0])
+        self._file = os.open(span.path, os.O_RDONLY)
+
+    def read(self, start: int, stop: int, into: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Rows `start` to `stop`, in the first rows of `into`; RecipeError where the file has ended."""
+        rows = into[: stop - start]
+        exact = self.span.dtype == "F32"
+        raw = rows if exact else np.empty(rows.shape, _READ_AS[self.span.dtype])
+        self._fill(memoryview(raw.reshape(-1).view(np.uint8)), start)
+        if self.span.dtype == "BF16":
+            rows.view(np.uint32)[...] = raw.astype(np.uint32) << 16
+        elif not exact:
+            rows[...] = raw
+        return rows
+
+    def _fill(self, view: memoryview, row: int) -> None:
+        done = 0
+        while done < len(view):
+            position = self.span.offset + row * self._row_bytes + done
+            count = os.preadv(self._file, [view[done:]], position)
+            if not count:
+                raise RecipeError(
+                    f"{self.span.path}: ends at row {row + done // self._row_bytes} of {self.span.name}, "
+                    f"which has {self.span.shape[0]}; {_AGAIN}"
+                )
+            done += count
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._file)
+
+
+def open_checkpoint(path: Path) -> dict[str, Span]:
+    """The places of all tensors of the checkpoint at `path`, by name.
+
+    Raises:
+        RecipeError: a file is missing, damaged or shorter than it says; names it.
+    """
+    if path.is_dir():
+        spans = _from_folder(path)
+    elif path.name.endswith(".index.json"):
+        spans = _from_index(path)
+    elif path.suffix == ".safetensors":
+        spans = _from_safetensors(path)
+    else:
+        spans = _from_torch(path)
+    for span in spans.values():
+        _check_size(span)
+    return spans
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        raise RecipeError(f"model.weights: {path} is no file; {_AGAIN}") from None
+
+
+def _check_size(span: Span) -> None:
+    size, end = _size(span.path), span.offset + span.size_bytes
+    if end > size:
+        raise RecipeError(
+            f"{span.path}: {size} bytes, but {span.name} ends at byte {end}; the file is truncated, {_AGAIN}"
+        )
+
+
+def _from_safetensors(path: Path) -> dict[str, Span]:
+    size = _size(path)
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(size - 8, _LARGEST_HEADER):
+                raise ValueError(f"a header of {length} bytes in a file of {size}")
+            header = json.loads(file.read(length))
+        return {
+            name: _span(name, path, each, 8 + length)
+            for name, each in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise RecipeError(f"model.weights: {path} is no safetensors file ({error}); {_AGAIN}") from None
+
+
+def _span(name: str, path: Path, entry: Mapping[str, Any], base: int) -> Span:
+    start, stop = entry["data_offsets"]
+    shape = tuple(int(each) for each in entry["shape"])
+    if entry["dtype"] not in _SIZES or start < 0 or any(each < 0 for each in shape):
+        raise ValueError(f"{name}: dtype {entry['dtype']!r}, shape {list(shape)}, offsets {start}..{stop}")
+    span = Span(name=name, path=path, offset=base + start, dtype=entry["dtype"], shape=shape)
+    if span.size_bytes != stop - start:
+        raise ValueError(f"{name}: {stop - start} bytes for shape {list(shape)}")
+    return span
+
+
+def _from_index(path: Path) -> dict[str, Span]:
+    try:
+        places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted({str(each) for each in places.values()})
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise RecipeError(f"model.weights: {path} is no index of shards ({error}); {_AGAIN}") from None
+    spans: dict[str, Span] = {}
+    for each in names:
+        if Path(each).name != each:
+            raise RecipeError(f"model.weights: {path} names the shard {each!r}; expected a file beside it")
+        shard = _from_safetensors(path.parent / each)
+        spans.update({name: span for name, span in shard.items() if places.get(name) == each})
+    lost = sorted(set(places) - set(spans))
+    if lost:
+        raise RecipeError(f"{path.parent / places[lost[0]]}: lacks {lost[0]}, which {path.name} places there")
+    return spans
+
+
+def _from_folder(path: Path) -> dict[str, Span]:
+    letters = {np.dtype(f"<{kind}{size}"): f"{kind.upper()}{8 * size}" for kind in "iuf" for size in (2, 4, 8)}
+    letters |= {np.dtype("i1"): "I8", np.dtype("u1"): "U8", np.dtype("?"): "BOOL"}
+    spans = {}
+    for each in sorted(path.glob("*.npy")):
+        try:
+            array = np.load(each, mmap_mode="r")
+            if not array.flags.c_contiguous:
+                raise ValueError("its rows are not contiguous")
+            dtype = letters[array.dtype]
+        except (ValueError, OSError, KeyError, EOFError) as error:
+            raise RecipeError(f"model.weights: {each} is no array of numbers ({error}); {_AGAIN}") from None
+        offset = int(array.offset)
+        spans[each.stem] = Span(name=each.stem, path=each, offset=offset, dtype=dtype, shape=array.shape)
+    return spans
+
+
+def _from_torch(path: Path) -> dict[str, Span]:
+    """The tensors of a zipped state dict, read as shapes only; torch notes where each storage lies."""
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    _size(path)
+    letters = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64", "bool": "BOOL"}
+    letters |= {f"int{bits}": f"I{bits}" for bits in (8, 16, 32, 64)} | {"uint8": "U8"}
+    try:
+        with FakeTensorMode():
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        spans = {}
+        for name, each in state.items():
+            offset = each.untyped_storage()._checkpoint_offset + each.storage_offset() * each.element_size()
+            dtype = letters[str(each.dtype).removeprefix("torch.")]
+            if not each.is_contiguous():
+                raise ValueError(f"{name} is not contiguous")
+            spans[name] = Span(name=name, path=path, offset=offset, dtype=dtype, shape=tuple(each.shape))
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise RecipeError(
+            f"model.weights: {path} is neither safetensors nor a state dict of plain tensors ({reason}); "
+            "save it with safetensors.torch.save_file(model.state_dict(), ...)"
+        ) from error
+    return spans
