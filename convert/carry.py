@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pocketrec.convert.stream.stub import Stub, contiguous, number_of
 from pocketrec.errors import CannotCarry
 from pocketrec.quantize import QuantizedTensor
 
@@ -38,7 +39,7 @@ class ValueIndex:
         self._known: dict[tuple[str, tuple[int, ...], str], tuple[list[str], bool]] = {}
         for name, values in arrays.items():
             for transposed in (False, True) if values.ndim == 2 else (False,):
-                turned = np.ascontiguousarray(values.T) if transposed else values
+                turned = contiguous(values.T) if transposed else values
                 for dtype in (np.float32, np.float16):
                     with np.errstate(over="ignore"):
                         key = _fingerprint(turned.astype(dtype))
@@ -66,7 +67,7 @@ class Carrier:
     def __init__(self, tensors: Mapping[str, QuantizedTensor]) -> None:
         self.carried: set[str] = set()
         self._tensors = tensors
-        self._index = ValueIndex({name: each.dequantize() for name, each in tensors.items()})
+        self._index = ValueIndex({name: _values(each) for name, each in tensors.items()})
 
     def __call__(self, values: object) -> Match | None:
         """The compressed tensor that `values`, a float32 or float16 array, holds; None where it is none."""
@@ -75,7 +76,7 @@ class Carrier:
 
     def done(self, tensor: QuantizedTensor) -> None:
         """Nothing; remembers that the target holds the tensor, and with it every other of its values."""
-        self.carried.update(self._index.find(tensor.dequantize())[0])
+        self.carried.update(self._index.find(_values(tensor))[0])
 
     def summary(self) -> str:
         """What was carried, as an artifact's metadata: JSON of name to method, shape and bytes."""
@@ -115,13 +116,23 @@ def tensors_of(program: torch.export.ExportedProgram) -> list[torch.Tensor]:
     return [each for each in found if isinstance(each, torch.Tensor)]
 
 
+def _values(tensor: QuantizedTensor) -> Array:
+    """The dequantized values; the stub of them where the codes are a streamed table's."""
+    number = number_of(tensor.codes)
+    return tensor.dequantize() if number is None else Stub.table(number, tensor.shape)
+
+
 def _array(value: Any) -> Array | None:
     if not isinstance(value, torch.Tensor) or not value.is_floating_point():
         return None
-    array: Array = value.detach().contiguous().numpy()
+    whole = value.detach() if number_of(value) is not None else value.detach().contiguous()
+    array: Array = whole.numpy()
     return array
 
 
 def _fingerprint(values: Array) -> tuple[str, tuple[int, ...], str]:
+    number = number_of(values)
+    if number is not None:
+        return f"table {number}", values.shape, values.dtype.name
     digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
     return digest, values.shape, values.dtype.name

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ import numpy.typing as npt
 from coremltools.converters.mil.mil import Builder, Var
 from coremltools.converters.mil.mil.types import type_mapping
 
+from pocketrec.convert.stream.stub import Stub, contiguous
 from pocketrec.errors import CannotCarry
 from pocketrec.quantize import QuantizedTensor
 
@@ -79,7 +81,7 @@ class Place:
 
     def turn(self, array: Array) -> Array:
         """The array as the program reads it."""
-        return np.ascontiguousarray(array.T) if self.transposed else array
+        return contiguous(array.T) if self.transposed else array
 
 
 def constexpr(tensor: QuantizedTensor, place: Place) -> Var:
@@ -173,6 +175,8 @@ def _table(tensor: QuantizedTensor, place: Place, entries: Array) -> Var:
 
 def _packed(codes: Array, bits: int) -> Array:
     """The codes as bytes, each code's least significant bit first, without gaps."""
+    if isinstance(codes, Stub):
+        return codes.mapped(partial(_packed, bits=bits), (-(-codes.size * bits // 8),))
     flags = np.unpackbits(codes.reshape(-1, 1).astype(np.uint8), axis=1, count=bits, bitorder="little")
     return np.packbits(flags.ravel(), bitorder="little")
 
@@ -207,7 +211,8 @@ def _sparse(tensor: QuantizedTensor, place: Place) -> Var:
 
 
 def _float16(tensor: QuantizedTensor, place: Place) -> Var:
-    values = place.turn(tensor.dequantize().astype(np.float16))
+    assert tensor.codes is not None
+    values = place.turn(tensor.codes.reshape(tensor.shape))
     name = _name(tensor, "float16")
     if place.dtype == np.float16:
         return Builder.const(val=values, before_op=place.before, name=name)

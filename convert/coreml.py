@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from pocketrec.convert.export import export_program, narrow_program
 from pocketrec.convert.int32 import check_int32
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stateful import with_states, without_states
+from pocketrec.convert.stream.coreml import laid_out, write_weights
+from pocketrec.convert.stream.files import whole_or_nothing
+from pocketrec.convert.stream.tables import Table
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ContractError, ConversionError, PocketrecError, Refused
 from pocketrec.origin import ORIGINS, to_json
@@ -37,6 +41,7 @@ def to_coreml(
     tensors: Mapping[str, QuantizedTensor] | None = None,
     stateful: bool = False,
     gathered: Sequence[str] = (),
+    tables: Sequence[Table] = (),
 ) -> Path:
     """The path of the .mlpackage written at `path`; identical bytes for identical input.
 
@@ -54,10 +59,13 @@ def to_coreml(
             are inputs and outputs. Core ML keeps states in float16, whatever the precision.
         gathered: names, or patterns with `*`, of compressed tables whose codes stay a plain constant
             of which rows are gathered; all others are constexpr ops.
+        tables: what is streamed into the package; the capture holds stubs of them.
 
     Raises:
         Refused: an op has no Core ML lowering, or a 64-bit constant does not fit in int32.
         CannotCarry: the deployment target has no form for a compressed tensor.
+        TableError: a streamed table holds a number that cannot be stored.
+        StorageError: the package could not be written to its end; nothing is left of it.
         ConversionError: the package lost a name of the contract.
 
     Source: coremltools.convert on the exported program, with `recommender_pipeline`.
@@ -70,11 +78,13 @@ def to_coreml(
     if stateful:
         _check_stateful(minimum_deployment_target, frontend)
         program, signature = with_states(program, signature), without_states(signature)
-    carrier = Carrier(tensors or {})
+    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
+    carrier = Carrier(codes)
     needed = carrier.used_by(program)
     rows = {name for name in needed if any(fnmatchcase(name, each) for each in gathered)}
-    _check_targets(needed, rows, tensors or {}, minimum_deployment_target)
-    with quiet_converters():
+    _check_targets(needed, rows, codes, minimum_deployment_target)
+    blobs = laid_out() if tables else nullcontext()
+    with quiet_converters(), whole_or_nothing(path) as package, blobs as layouts:
         number_nodes(program)
         source = program if frontend == "export" else _trace(capture, sizes)
         inputs = _input_types(capture.contract, signature, program)
@@ -88,9 +98,11 @@ def to_coreml(
             model.user_defined_metadata[METADATA] = carrier.summary()
         # Saving would write debug handles into the package, and fails on programs with loops.
         model._mil_program = None
-        model.save(str(path))
-    _check_names(model.get_spec(), signature, path)
-    canonicalize(path)
+        model.save(str(package))
+        _check_names(model.get_spec(), signature, path)
+        if layouts is not None:
+            write_weights(package, layouts, tables)
+        canonicalize(package)
     return path
 
 

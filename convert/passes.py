@@ -20,6 +20,7 @@ from pocketrec.convert.carry import Carrier
 from pocketrec.convert.constexpr import Place, constexpr
 from pocketrec.convert.gather_codes import gather_codes
 from pocketrec.convert.masks import FLOAT16_MASKS
+from pocketrec.convert.stream.stub import Stub, number_of
 
 # add_int16_cast narrows indices without looking at the table: top-k over 65,536 items and more
 # wraps, gather_nd becomes int16 whatever the size.
@@ -32,6 +33,7 @@ _RECURRENT = frozenset({"gru", "lstm", "rnn"})  # their weights must be plain co
 _BORDERS = frozenset({"gather", "gather_nd", "gather_along_axis", "layer_norm", "batch_norm", "softmax"})
 _FLOAT32_SCORES = "pocketrec::float32_scores"
 _CARRY_CODES = "pocketrec::carry_codes"
+_KEEP_STUBS = "pocketrec::keep_stubs"
 # The first pass after the last folding; what follows turns weights that are no constants into matmuls.
 _FOLDED = "common::merge_affine_dequantize_with_consecutive_ops"
 
@@ -57,6 +59,7 @@ def recommender_pipeline(
     pipeline.passes = [name for name in pipeline.passes if name not in UNSAFE]
     pipeline.set_options("common::const_elimination", {"skip_const_by_size": str(_LARGEST_FOLD)})
     writer = Writer(carrier or Carrier({}), minimum_deployment_target, gathered)
+    pipeline.insert_pass(0, _KEEP_STUBS)
     pipeline.insert_pass(pipeline.passes.index(_FOLDED), _CARRY_CODES)
     pipeline.set_options(_CARRY_CODES, {"writer": writer})
     if float16:
@@ -188,6 +191,21 @@ class float32_scores(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - t
 
 
 @register_pass(namespace="pocketrec")
+class keep_stubs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+    """Make the stubs of streamed tables known, so that no later pass computes on what they stand for."""
+
+    def apply(self, prog: Program) -> None:
+        """Changes the values of constants, and of what is only a view of one, in every function."""
+        for function in prog.functions.values():
+            for op in function.operations:
+                held = [op.val] if op.op_type == "const" else []
+                for value in (*held, *op.outputs):
+                    number = number_of(value.val)
+                    if number is not None:
+                        value._sym_val.val = Stub.table(number, value.val.shape, value.val.dtype)
+
+
+@register_pass(namespace="pocketrec")
 class carry_codes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
     """Write every constant that is a compressed tensor as its codes.
 
@@ -241,7 +259,7 @@ def _share_tables(block: Function, writer: Writer) -> None:
             continue
         with block:
             narrow = Builder.constexpr_cast(
-                source_val=np.asarray(value.val).astype(np.float16),
+                source_val=value.val.astype(np.float16),
                 output_dtype="fp32",
                 before_op=next(each for each in block.operations if value in _inputs(each)),
                 name=f"{value.name}_float32",

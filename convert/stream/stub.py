@@ -1,13 +1,16 @@
-"""Stubs: tensors and arrays with a table's shape, dtype and name, and the memory of one number.
+"""Stubs: tensors and arrays with a table's shape and dtype, and the memory of one number.
 
-A torch stub is a zero-stride view of one number; every stub has a number of its own, which is how
-it is recognised in a lowered graph, whatever the converter called it. A NumPy stub is an `ndarray`
-whose operations are computed on that one number, so a pass that scans values costs nothing.
+A torch stub is a zero-stride view of one number. Every table has a number of its own, which is how
+it is recognised in a lowered graph, whatever a converter called it. A NumPy stub is an `ndarray`
+that computes on its one number, so a pass that scans values costs nothing, and that remembers how
+each of its rows is made from the table's, so that the bytes can be written later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,74 +20,135 @@ from torch import Tensor
 
 from pocketrec.errors import ConversionError
 
-# Numbers that float16 holds exactly: casts between the float types keep them apart.
-_FIRST, _STEP, _MOST = 1.0, 2.0**-10, 1000
-_SMALLEST = 1 << 10  # elements; below it a zero-stride array may be anybody's
+Array = npt.NDArray[Any]
+
+# Numbers that float16 holds exactly, so that casts between the float types keep them apart.
+_FIRST, _STEP, _MOST = 1 + 205 / 1024, 1 / 1024, 800
 _IDEMPOTENT = frozenset(["logical_or", "logical_and", "maximum", "minimum"])
 
 
 def stub_tensor(number: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-    """The stub with that number, of any float dtype."""
+    """The stub of table `number`, of any float dtype."""
     if number >= _MOST:
         raise ConversionError(f"{number + 1} tables to stream; at most {_MOST} can be told apart")
     return torch.full((1,) * len(shape), _FIRST + number * _STEP, dtype=dtype).expand(shape)
 
 
 def number_of(values: object) -> int | None:
-    """The number of the stub that `values`, a tensor or an array, is or is a view of; None where it is none."""
-    if not isinstance(values, np.ndarray | Tensor) or 0 in values.shape:
+    """The number of the table that `values`, a tensor or an array, stands in for; None where it is none."""
+    if isinstance(values, Stub):
+        return values.source.number if values.source else None
+    if not isinstance(values, np.ndarray | Tensor) or values.ndim != 2 or 0 in values.shape:
         return None
     strides = values.stride() if isinstance(values, Tensor) else values.strides
-    count = int(np.prod(values.shape, dtype=np.int64))
-    if any(strides) or count < _SMALLEST:
+    if any(strides) or "float" not in str(values.dtype):
         return None
-    value = float(values[(0,) * values.ndim])
-    number = round((value - _FIRST) / _STEP)
-    return number if 0 <= number < _MOST and _FIRST + number * _STEP == value else None
+    place = (float(values[0, 0]) - _FIRST) / _STEP
+    return int(place) if place == int(place) and 0 <= place < _MOST else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a stub's rows come from.
+
+    Attributes:
+        number: of the table.
+        part: `values`, or the field of `Encoded`: `codes`, `scales`, `zero_points`.
+        steps: what is done to a chunk of the part's rows, one after the other.
+    """
+
+    number: int
+    part: str
+    steps: tuple[Callable[[Array], Array], ...] = ()
+
+    def then(self, step: Callable[[Array], Array]) -> Source:
+        """The same rows with one more step."""
+        return replace(self, steps=(*self.steps, step))
+
+    def rows(self, array: Array) -> Array:
+        """The stub's rows for a chunk of the part's rows."""
+        for step in self.steps:
+            array = step(array)
+        return array
 
 
 class Stub(np.ndarray[Any, Any]):
-    """An array whose elements are all the same number, stored once."""
+    """An array whose elements are all the same number, stored once.
+
+    Attributes:
+        source: how its rows are made; None where nobody will ask.
+    """
+
+    source: Source | None
 
     @classmethod
-    def of(cls, value: Any, shape: Sequence[int]) -> Stub:
+    def of(cls, value: Any, shape: Sequence[int], source: Source | None) -> Stub:
         """The stub of that shape with `value`, a NumPy scalar, everywhere."""
-        return np.broadcast_to(np.asarray(value), tuple(shape)).view(cls)
+        stub = np.broadcast_to(np.asarray(value), tuple(shape)).view(cls)
+        stub.source = source
+        return stub
+
+    @classmethod
+    def table(cls, number: int, shape: Sequence[int], dtype: npt.DTypeLike = np.float32) -> Stub:
+        """The stub of the values of table `number`."""
+        value = np.asarray(_FIRST + number * _STEP, dtype)
+        return cls.of(value, shape, Source(number=number, part="values"))
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.source = getattr(other, "source", None)
 
     @property
     def one(self) -> Any:
-        """The number, as a NumPy scalar."""
-        return self[(0,) * self.ndim]
+        """The number, without axes."""
+        return self.view(np.ndarray)[(0,) * self.ndim]
+
+    def mapped(self, step: Callable[[Array], Array], shape: Sequence[int]) -> Stub:
+        """The stub of what `step` makes of a chunk's rows; `shape` is that of all rows."""
+        value = step(np.full((8, *self.shape[1:]), self.one)).ravel()[0]
+        return Stub.of(value, shape, self.source and self.source.then(step))
 
     def astype(self, dtype: npt.DTypeLike, *args: Any, **kwargs: Any) -> Any:
-        """The stub in another dtype."""
-        return Stub.of(np.asarray(self.one).astype(dtype), self.shape)
+        """The stub in another dtype; its metadata, which marks integers below 8 bits, is kept."""
+        source = self.source and self.source.then(partial(np.ndarray.astype, dtype=dtype))
+        value = np.asarray(self.one).astype(dtype)
+        return Stub.of(value, self.shape, source)
 
     def flatten(self, order: Any = "C") -> Any:
         """The stub with one axis."""
-        return Stub.of(self.one, (self.size,))
+        return Stub.of(self.one, (self.size,), self.source)
+
+    ravel = flatten
 
     def __getitem__(self, index: Any) -> Any:
-        places = index if isinstance(index, tuple) else (index,)
-        if any(isinstance(each, _Everywhere) for each in places):
-            return self.flatten()[: self.size if places[0].holds else 0]
+        if isinstance(index, tuple) and index and isinstance(index[0], _Everywhere):
+            return self.flatten()[: self.size if index[0].holds else 0]
         return super().__getitem__(index)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        plain = [each.one if isinstance(each, Stub) else each for each in inputs]
-        if method == "__call__" and "out" not in kwargs and all(np.ndim(each) == 0 for each in plain):
-            value = ufunc(*plain, **kwargs)
+        ones = [each.one if isinstance(each, Stub) else each for each in inputs]
+        if method == "__call__" and "out" not in kwargs and all(np.ndim(each) == 0 for each in ones):
+            value = ufunc(*ones, **kwargs)
             shape = np.broadcast_shapes(*(np.shape(each) for each in inputs))
-            return Stub.of(value, shape) if isinstance(value, np.generic | np.ndarray) else value
-        whole = kwargs.get("axis") is None and kwargs.get("out") in (None, (None,))
-        if method == "reduce" and ufunc.__name__ in _IDEMPOTENT and whole and self.size:
-            kept = {key: each for key, each in kwargs.items() if key in ("initial", "dtype")}
-            return ufunc.reduce(np.array([plain[0]]), **kept)
+            return Stub.of(value, shape, self._after(ufunc, inputs, kwargs))
+        if method == "reduce" and ufunc.__name__ in _IDEMPOTENT and kwargs.get("axis") is None and self.size:
+            return ufunc.reduce(np.array([ones[0]]), **{k: v for k, v in kwargs.items() if k == "initial"})
         return getattr(ufunc, method)(*(_plain(each) for each in inputs), **kwargs)
 
+    def _after(self, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: Any) -> Source | None:
+        """The source of an elementwise result; None where a second stub takes part."""
+        if self.source is None or sum(isinstance(each, Stub) for each in inputs) != 1:
+            return None
+        before, after = list(inputs), list(inputs)
+        place = next(i for i, each in enumerate(inputs) if isinstance(each, Stub))
+        del before[place:], after[: place + 1]
+        return self.source.then(lambda rows: ufunc(*before, rows, *after, **kwargs))
+
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if func is np.where and len(args) == 1 and not kwargs:
+        if func is np.where and len(args) == 1:
             return (_Everywhere(bool(args[0].one)),)
+        if func in (np.allclose, np.array_equal):
+            left, right = (each.source if isinstance(each, Stub) else None for each in args[:2])
+            return left is not None and left == right
         return super().__array_function__(func, types, args, kwargs)
 
 
@@ -97,3 +161,8 @@ class _Everywhere:
 
 def _plain(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, Stub) else value
+
+
+def contiguous(values: Array) -> Array:
+    """The array in C order; a stub as it is, since it has no order."""
+    return values if isinstance(values, Stub) else np.ascontiguousarray(values)

@@ -10,7 +10,9 @@
     │   └── MissingExtra                  2    installs the extra that is named
     ├── ConversionError                   3    reads which op, and what to do about it
     │   ├── Refused                       3    the model cannot be lowered; the remedy is named
-    │   └── CannotCarry                   3    raises the target, or changes the tensor's scheme
+    │   ├── CannotCarry                   3    raises the target, or changes the tensor's scheme
+    │   ├── TableError                    3    repairs the table's row that is named
+    │   └── StorageError                  3    frees space, or builds elsewhere
     └── CheckFailed                       1    something was examined and found wrong
         ├── GateFailed                    1    reads the evidence, which was written all the same
         ├── BudgetMissed                  1    widens the budget as the nearest plan says
@@ -89,6 +91,14 @@ class Refused(ConversionError):
 
 class CannotCarry(ConversionError):
     """A target has no form for a compressed tensor; names tensor, scheme and the lowest target that has."""
+
+
+class TableError(ConversionError):
+    """A streamed table holds a number that cannot be stored; names table, row and value."""
+
+
+class StorageError(ConversionError):
+    """A file could not be written to its end: the disk is full, or a limit was reached."""
 
 
 class CheckFailed(PocketrecError):
