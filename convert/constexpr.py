@@ -176,7 +176,7 @@ def _table(tensor: QuantizedTensor, place: Place, entries: Array) -> Var:
 def _packed(codes: Array, bits: int) -> Array:
     """The codes as bytes, each code's least significant bit first, without gaps."""
     if isinstance(codes, Stub):
-        return codes.mapped(partial(_packed, bits=bits), (-(-codes.size * bits // 8),))
+        return codes.mapped(("packed", bits), partial(_packed, bits=bits), (-(-codes.size * bits // 8),))
     flags = np.unpackbits(codes.reshape(-1, 1).astype(np.uint8), axis=1, count=bits, bitorder="little")
     return np.packbits(flags.ravel(), bitorder="little")
 

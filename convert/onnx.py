@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.onnx_carry import carry_codes
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
+from pocketrec.convert.stream.files import files_or_nothing
+from pocketrec.convert.stream.onnx import LARGE_BYTES, hide_stubs, save
+from pocketrec.convert.stream.tables import Table
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ConversionError
 from pocketrec.origin import ORIGINS, Origin, to_json
@@ -33,6 +36,8 @@ def to_onnx(
     opset_version: int = 20,
     tensors: Mapping[str, QuantizedTensor] | None = None,
     contrib_ops: bool = True,
+    tables: Sequence[Table] = (),
+    large_bytes: int = LARGE_BYTES,
 ) -> Path:
     """The path of the ONNX file written at `path`, checked, with the contract's names and dims.
 
@@ -43,10 +48,14 @@ def to_onnx(
         tensors: the codes of compressed tensors by name, whose dequantized values the capture holds.
         contrib_ops: whether compressed tensors may be read by ops of ONNX Runtime's own domain where
             those are faster; without, the standard opset is all that the file needs.
+        tables: what is streamed to `<path>.data`; the capture holds stubs of them.
+        large_bytes: tensors of this size or more go to `<path>.data` too.
 
     Raises:
         Refused: an op has no ONNX lowering.
         CannotCarry: the graph holds a compressed tensor in a form that codes cannot replace.
+        TableError: a streamed table holds a number that cannot be stored.
+        StorageError: the files could not be written to their end; nothing is left of them.
         ConversionError: the file does not pass onnx.checker, or lost a name of the contract.
 
     Source: torch.onnx.export(dynamo=True) on the exported program.
@@ -75,9 +84,11 @@ def to_onnx(
     assert exported is not None
     taken = {each.name for each in signature.inputs} | {each.name for each in signature.outputs}
     _free_names(exported.model.graph, taken)
+    stubs = hide_stubs(exported.model)
     model = exported.model_proto
-    carrier = Carrier(tensors or {})
-    carry_codes(model, carrier, contrib_ops=contrib_ops)
+    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
+    carrier = Carrier(codes)
+    carry_codes(model, carrier, contrib_ops=contrib_ops, stubs=stubs)
     carrier.check(carrier.used_by(capture.program), "ONNX")
     _widen_indices(model)
     _finish(model, capture)
@@ -86,8 +97,9 @@ def to_onnx(
     if carrier.carried:
         metadata[METADATA] = carrier.summary()
     onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, str(path))
-    _check(model, capture, path)
+    with files_or_nothing(path) as place:
+        save(model, place, stubs, tables, large_bytes=large_bytes)
+        _check(model, capture, place)
     return path
 
 

@@ -6,30 +6,34 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import onnx
-from onnx import numpy_helper
 
 from pocketrec.convert.carry import Carrier, Match
 from pocketrec.convert.onnx_blocks import OnnxBlocks, fits_blocks
 from pocketrec.convert.onnx_codes import OnnxCodes
 from pocketrec.convert.onnx_writer import MICROSOFT, OnnxWriter
+from pocketrec.convert.stream.onnx import array_of
+from pocketrec.convert.stream.stub import Stub
 
 Codes = OnnxCodes | OnnxBlocks
 
 
-def carry_codes(model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool) -> None:
+def carry_codes(
+    model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool, stubs: dict[str, Stub] | None = None
+) -> None:
     """Rewrites the model in place: every constant that is a compressed tensor is read from its codes.
 
     Args:
         model: as exported.
         carrier: the compressed tensors; it is told which were carried.
         contrib_ops: whether ops of ONNX Runtime's own domain may be used where they are faster.
+        stubs: the constants that stand for streamed rows, by name; kept up to date.
     """
-    graph = model.graph
+    graph, stubs = model.graph, {} if stubs is None else stubs
     found = {
         each.name: match
         for each in graph.initializer
         if each.data_type == onnx.TensorProto.FLOAT
-        if (match := carrier(numpy_helper.to_array(each))) is not None
+        if (match := carrier(array_of(each, stubs))) is not None
     }
     if not found:
         return
@@ -39,6 +43,9 @@ def carry_codes(model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool) 
     constants = [*(each for each in graph.initializer if each.name not in found), *rewriter.constants]
     del graph.initializer[:]
     graph.initializer.extend(constants)
+    for name in found:
+        stubs.pop(name, None)
+    stubs.update(rewriter.stubs)
     if rewriter.contrib and not any(each.domain == MICROSOFT for each in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(MICROSOFT, 1))
     for match in found.values():
@@ -66,6 +73,11 @@ class _Rewriter:
     def constants(self) -> list[onnx.TensorProto]:
         """What all tensors store."""
         return [each for writer in self._writers.values() for each in writer.constants]
+
+    @property
+    def stubs(self) -> dict[str, Stub]:
+        """The constants that stand for streamed rows."""
+        return {name: stub for writer in self._writers.values() for name, stub in writer.stubs.items()}
 
     @property
     def contrib(self) -> bool:

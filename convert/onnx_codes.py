@@ -17,6 +17,7 @@ import numpy.typing as npt
 from onnx import TensorProto
 
 from pocketrec.convert.onnx_writer import OnnxWriter
+from pocketrec.convert.stream.stub import Stub
 from pocketrec.quantize import QuantizedTensor
 
 Array = npt.NDArray[Any]
@@ -183,13 +184,16 @@ def zero_point(tensor: QuantizedTensor) -> int:
 def unsigned_codes(tensor: QuantizedTensor) -> Array:
     """The codes as uint8, signed ones moved up by `zero_point`."""
     assert tensor.codes is not None
-    moved: Array = (tensor.codes.astype(np.int16) + zero_point(tensor)).astype(np.uint8)
+    moved: Array = tensor.codes.astype(np.uint8) + np.uint8(zero_point(tensor))  # wraps around
     return moved
 
 
 def pack(codes: Array, bits: int) -> Array:
     """Codes `[rows, n]` as bytes `[rows, ceil(n bits / 8)]`; code i of byte j is column i * bytes + j."""
     per_byte = 8 // bits
+    if isinstance(codes, Stub):
+        shape = (len(codes), -(-codes.shape[1] // per_byte))
+        return codes.mapped(("pack", bits), lambda rows: pack(rows, bits), shape)
     width = -(-codes.shape[1] // per_byte)
     padded = np.zeros((len(codes), width * per_byte), np.uint8)
     padded[:, : codes.shape[1]] = codes

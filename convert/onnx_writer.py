@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
+
+from pocketrec.convert.stream.onnx import tensor_of
+from pocketrec.convert.stream.stub import Stub
+
 
 MICROSOFT = "com.microsoft"
 _NAMED = frozenset({"codes", "scales", "zero_points", "codebook", "mask", "kept", "order"})
@@ -19,6 +24,7 @@ class OnnxWriter:
     Attributes:
         nodes: what has been written and not been taken yet.
         constants: everything stored so far.
+        stubs: what stands for rows that are streamed, by the names of their constants.
         contrib: whether an op of ONNX Runtime's own domain was written.
     """
 
@@ -28,7 +34,8 @@ class OnnxWriter:
         self.contrib = False
         # Graphs of small models are as large as their codes; so only constants carry the full name.
         self._prefix, self._short, self._count = prefix, f"c{number}", 0
-        self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self.stubs: dict[str, Stub] = {}
+        self._known: dict[Hashable, str] = {}
 
     def node(self, op: str, inputs: list[str], **attributes: Any) -> str:
         """The name of the single output of a new node."""
@@ -41,12 +48,14 @@ class OnnxWriter:
 
     def constant(self, value: Any, kind: str = "constant") -> str:
         """The name of a stored array; the same array has the same name."""
-        array = np.ascontiguousarray(value)
-        key = (array.dtype.str, np.shape(value), array.tobytes())
+        if isinstance(value, Stub):
+            key: Hashable = value.source
+        else:
+            array = np.ascontiguousarray(value)
+            key = (array.dtype.str, np.shape(value), array.tobytes())
         if key not in self._known:
             self._known[key] = self._constant_name(kind)
-            tensor = numpy_helper.from_array(array.reshape(np.shape(value)), self._known[key])
-            self.constants.append(tensor)
+            self.constants.append(tensor_of(value, self._known[key], self.stubs))
         return self._known[key]
 
     def _constant_name(self, kind: str) -> str:

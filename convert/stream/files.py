@@ -34,13 +34,29 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def files_or_nothing(path: Path) -> Iterator[Path]:
+    """A name to write to in a folder of its own; what is there at the end moves beside `path`, `path` last."""
+    folder = path.with_name(f".partial-{path.name}")
+    _remove(folder)
+    try:
+        folder.mkdir()
+        yield folder / path.name
+        for each in sorted(folder.iterdir(), key=lambda each: each.name == path.name):
+            os.replace(each, path.with_name(each.name))
+    except OSError as error:
+        raise _storage(path, error) from error
+    finally:
+        _remove(folder)
+
+
+@contextmanager
 def written_file(path: Path, size_bytes: int) -> Iterator[int]:
     """The descriptor of a file of that size, open for writing at any place.
 
     Raises:
         StorageError: there is no room for it; found before anything is written.
     """
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         if size_bytes:
             os.posix_fallocate(file, 0, size_bytes)

@@ -8,9 +8,8 @@ each of its rows is made from the table's, so that the bytes can be written late
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,27 +48,29 @@ def number_of(values: object) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a stub's rows come from.
+    """How a stub's rows are made from the parts of a chunk of the table's rows.
 
     Attributes:
         number: of the table.
-        part: `values`, or the field of `Encoded`: `codes`, `scales`, `zero_points`.
-        steps: what is done to a chunk of the part's rows, one after the other.
+        part: what they are made from: `values`, or a field of `Encoded` such as `codes`.
+        key: says how they are made; equal for equal rows.
+        make: parts by name to rows.
     """
 
     number: int
     part: str
-    steps: tuple[Callable[[Array], Array], ...] = ()
+    key: Hashable
+    make: Callable[[Mapping[str, Array]], Array] = field(compare=False)
 
-    def then(self, step: Callable[[Array], Array]) -> Source:
+    @classmethod
+    def of(cls, number: int, part: str) -> Source:
+        """The rows of a part as they are."""
+        return cls(number=number, part=part, key=part, make=lambda parts: parts[part])
+
+    def then(self, key: Hashable, step: Callable[[Array], Array]) -> Source:
         """The same rows with one more step."""
-        return replace(self, steps=(*self.steps, step))
-
-    def rows(self, array: Array) -> Array:
-        """The stub's rows for a chunk of the part's rows."""
-        for step in self.steps:
-            array = step(array)
-        return array
+        make = self.make
+        return replace(self, key=(self.key, key), make=lambda parts: step(make(parts)))
 
 
 class Stub(np.ndarray[Any, Any]):
@@ -92,7 +93,7 @@ class Stub(np.ndarray[Any, Any]):
     def table(cls, number: int, shape: Sequence[int], dtype: npt.DTypeLike = np.float32) -> Stub:
         """The stub of the values of table `number`."""
         value = np.asarray(_FIRST + number * _STEP, dtype)
-        return cls.of(value, shape, Source(number=number, part="values"))
+        return cls.of(value, shape, Source.of(number, "values"))
 
     def __array_finalize__(self, other: Any) -> None:
         self.source = getattr(other, "source", None)
@@ -102,16 +103,16 @@ class Stub(np.ndarray[Any, Any]):
         """The number, without axes."""
         return self.view(np.ndarray)[(0,) * self.ndim]
 
-    def mapped(self, step: Callable[[Array], Array], shape: Sequence[int]) -> Stub:
-        """The stub of what `step` makes of a chunk's rows; `shape` is that of all rows."""
+    def mapped(self, key: Hashable, step: Callable[[Array], Array], shape: Sequence[int]) -> Stub:
+        """The stub, of `shape`, of what `step` makes of rows; `key` is equal for equal steps."""
         value = step(np.full((8, *self.shape[1:]), self.one)).ravel()[0]
-        return Stub.of(value, shape, self.source and self.source.then(step))
+        return Stub.of(value, shape, self.source and self.source.then(key, step))
 
     def astype(self, dtype: npt.DTypeLike, *args: Any, **kwargs: Any) -> Any:
         """The stub in another dtype; its metadata, which marks integers below 8 bits, is kept."""
-        source = self.source and self.source.then(partial(np.ndarray.astype, dtype=dtype))
-        value = np.asarray(self.one).astype(dtype)
-        return Stub.of(value, self.shape, source)
+        kind = np.dtype(dtype)
+        source = self.source and self.source.then(kind.str, lambda rows: rows.astype(kind, copy=False))
+        return Stub.of(np.asarray(self.one).astype(kind), self.shape, source)
 
     def flatten(self, order: Any = "C") -> Any:
         """The stub with one axis."""
@@ -120,9 +121,15 @@ class Stub(np.ndarray[Any, Any]):
     ravel = flatten
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, tuple) and index and isinstance(index[0], _Everywhere):
-            return self.flatten()[: self.size if index[0].holds else 0]
-        return super().__getitem__(index)
+        places = index if isinstance(index, tuple) else (index,)
+        if places and isinstance(places[0], _Everywhere):
+            return self.flatten()[: self.size if places[0].holds else 0]
+        found = super().__getitem__(index)
+        if isinstance(found, Stub):
+            rows = places[0] == slice(None) and self.source is not None
+            source = self.source.then(repr(index), lambda array: array[index]) if rows and self.source else None
+            found.source = source  # a choice of rows is not made chunk by chunk
+        return found
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         ones = [each.one if isinstance(each, Stub) else each for each in inputs]
@@ -135,13 +142,20 @@ class Stub(np.ndarray[Any, Any]):
         return getattr(ufunc, method)(*(_plain(each) for each in inputs), **kwargs)
 
     def _after(self, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: Any) -> Source | None:
-        """The source of an elementwise result; None where a second stub takes part."""
-        if self.source is None or sum(isinstance(each, Stub) for each in inputs) != 1:
+        """The source of an elementwise result; None where the inputs are of different tables."""
+        sources = [each.source if isinstance(each, Stub) else None for each in inputs]
+        numbers = {each.source and each.source.number for each in inputs if isinstance(each, Stub)}
+        if self.source is None or len(numbers) != 1:
             return None
-        before, after = list(inputs), list(inputs)
-        place = next(i for i, each in enumerate(inputs) if isinstance(each, Stub))
-        del before[place:], after[: place + 1]
-        return self.source.then(lambda rows: ufunc(*before, rows, *after, **kwargs))
+        pairs = list(zip(inputs, sources, strict=True))
+        key = (ufunc.__name__, *(each if source is None else source.key for each, source in pairs))
+
+        def make(parts: Mapping[str, Array]) -> Array:
+            arrays = [each if source is None else source.make(parts) for each, source in pairs]
+            result: Array = ufunc(*arrays, **kwargs)
+            return result
+
+        return replace(self.source, key=key, make=make)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func is np.where and len(args) == 1:

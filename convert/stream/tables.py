@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from pocketrec.convert.stream.blobs import Reserved, pack_bits, write_all
 from pocketrec.convert.stream.checkpoint import RowReader, Span
-from pocketrec.convert.stream.stub import Stub
+from pocketrec.convert.stream.stub import Source, Stub
 from pocketrec.errors import ConversionError, PlanError, TableError
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.schemes.base import Codec, Encoded, RowScheme, Scheme, sample_of
@@ -60,15 +60,13 @@ class Table:
         assert self.codec is not None
         probe = self.codec.encode(np.ones((1, self.span.shape[1]), np.float32))
         arrays = {each.name: getattr(probe, each.name) for each in fields(Encoded)}
-        from pocketrec.convert.stream.stub import Source
-
         stubs: dict[str, Any] = {
             part: None
             if array is None
             else Stub.of(
                 np.ones(1, array.dtype)[0],
                 (self.rows, *array.shape[1:]),
-                Source(number=self.number, part=part),
+                Source.of(self.number, part),
             )
             for part, array in arrays.items()
         }
@@ -119,6 +117,12 @@ def _extremes(scheme: Linear, name: str, span: Span) -> Floats:
         del start
         low, high = min(low, float(rows.min())), max(high, float(rows.max()))
     return np.repeat(np.array([[low], [high]], np.float32), span.shape[1], axis=1)
+
+
+def first_rows(span: Span, count: int) -> Floats:
+    """The first rows of a table, float32."""
+    with closing(RowReader(span)) as reader:
+        return reader.read(0, count, np.empty((count, span.shape[1]), np.float32))
 
 
 def chunks(name: str, span: Span) -> Iterator[tuple[int, Floats]]:
@@ -176,7 +180,7 @@ class _Task:
             source = place.stub.source
             assert source is not None
             with np.errstate(over="ignore"):
-                array = source.rows(parts[source.part])
+                array = source.make(parts)
             if source.part == "values":
                 self._check_range(rows, array, start)
             self._write(place, array, start)

@@ -1,0 +1,31 @@
+"""The plan's schemes for a module with stubs: codecs for its tables, codes for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pocketrec.convert.stream.module import StreamedModule
+from pocketrec.convert.stream.tables import fitted
+from pocketrec.quantize import Plan, QuantizedTensor, compress
+from pocketrec.quantize.reference import compressible
+
+
+def compress_streamed(
+    streamed: StreamedModule, plan: Plan
+) -> tuple[StreamedModule, Mapping[str, QuantizedTensor]]:
+    """The module with codecs for its tables and dequantized values elsewhere, and the codes of the latter.
+
+    Raises:
+        PlanError: a pattern fits nothing, or a scheme needs a table at once.
+        TableError: a sampled row is not finite.
+    """
+    chosen = plan.schemes_for(compressible(streamed.module))
+    names = {each.name for each in streamed.tables}
+    rest = Plan(tensors={name: scheme for name, scheme in chosen.items() if name not in names})
+    module, codes = compress(streamed.module, rest)
+    tables = tuple(
+        replace(each, codec=fitted(chosen[each.name], each.name, each.span)) if each.name in chosen else each
+        for each in streamed.tables
+    )
+    return replace(streamed, module=module, tables=tables), codes
