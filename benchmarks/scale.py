@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def convert(target: str, checkpoint: Path, rows: int, untied: bool, path: Path) 
 
 
 def peer(target: str, checkpoint: Path, rows: int, path: Path) -> None:
-    """The artifact by the converter alone, from a module in memory: float32 ONNX, or float16 Core ML to int8."""
+    """The artifact by the converter alone: float32 ONNX, or int8 Core ML by way of float16."""
     import torch
     from safetensors.torch import load_file
 
@@ -275,7 +276,10 @@ def check(folder: Path, checkpoint: Path, rows: int, untied: bool) -> dict[str, 
     clear = np.diff(expected, axis=1, prepend=np.inf, append=-np.inf)
     clear = np.minimum(-clear[:, :-1], -clear[:, 1:])[:, :TOP] > 2 * tolerance
     found = {}
-    for target, name, runtime in (("onnx", "model.onnx", None), ("coreml", "model.mlpackage", "coreml-interpreter")):
+    for target, name, runtime in (
+        ("onnx", "model.onnx", None),
+        ("coreml", "model.mlpackage", "coreml-interpreter"),
+    ):
         wrong = []
         with open_artifact(folder / name, runtime) as opened:
             for start in range(0, PROBES, BATCH):
@@ -291,7 +295,16 @@ def check(folder: Path, checkpoint: Path, rows: int, untied: bool) -> dict[str, 
 
 def measured(arguments: argparse.Namespace, target: str, checkpoint: Path, rows: int) -> dict[str, Any]:
     """What a child process measures; `failed` where it did not finish."""
-    command = [sys.executable, __file__, "--child", target, "--rows", str(rows), "--checkpoint", str(checkpoint)]
+    command = [
+        sys.executable,
+        __file__,
+        "--child",
+        target,
+        "--rows",
+        str(rows),
+        "--checkpoint",
+        str(checkpoint),
+    ]
     command += ["--peer-bytes", str(arguments.peer_bytes)] + (["--untied"] if arguments.untied else [])
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.timeout, check=False)
@@ -316,7 +329,9 @@ def run(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]
             checkpoint = folder / "weights.safetensors"
             write_checkpoint(checkpoint, rows, untied=arguments.untied)
             for target in ("coreml", "onnx"):
-                figures.append({"rows": rows, "target": target, **measured(arguments, target, checkpoint, rows)})
+                figures.append(
+                    {"rows": rows, "target": target, **measured(arguments, target, checkpoint, rows)}
+                )
                 print_row(figures[-1])
             if not (arguments.no_check or any("failed" in each for each in figures[-2:])):
                 for target, wrong in check(folder, checkpoint, rows, arguments.untied).items():
@@ -326,7 +341,9 @@ def run(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]
                     missed += [f"{rows} rows, {target}: {wrong}"] if wrong else []
             if arguments.peers and rows <= arguments.peer_rows:
                 for target in ("peer-coreml", "peer-onnx"):
-                    figures.append({"rows": rows, "target": target, **measured(arguments, target, checkpoint, rows)})
+                    figures.append(
+                        {"rows": rows, "target": target, **measured(arguments, target, checkpoint, rows)}
+                    )
                     print_row(figures[-1])
     return figures, missed + judged(figures)
 
@@ -342,13 +359,15 @@ def judged(figures: list[dict[str, Any]]) -> list[str]:
             continue
         last = own[-1]
         if last["ratio"] > MOST_TIMES:
-            missed.append(f"{last['rows']} rows, {target}: {last['ratio']:.2f} x the limit; {MOST_TIMES} allowed")
+            missed.append(
+                f"{last['rows']} rows, {target}: {last['ratio']:.2f} x the limit; {MOST_TIMES} allowed"
+            )
         missed += [
             f"{each['rows']} rows, {target}: {each['peak_mb']:.0f} MB; {MOST_MB:.0f} allowed"
             for each in own
             if each["peak_mb"] > MOST_MB
         ]
-        for small, large in zip(own, own[1:], strict=False):
+        for small, large in pairwise(own):
             if large["ratio"] > 1.5 * small["ratio"]:
                 missed.append(f"{large['rows']} rows, {target}: more than linear beside {small['rows']} rows")
     return missed
@@ -367,7 +386,9 @@ def print_row(each: dict[str, Any]) -> None:
 
 def main() -> int:
     """The exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
     parser.add_argument("--untied", action="store_true", help="a second table for the scores")
     parser.add_argument("--peers", action="store_true", help="coremltools and torch.onnx beside it")

@@ -12,7 +12,6 @@ from onnx import TensorProto
 from pocketrec.convert.stream.onnx import tensor_of
 from pocketrec.convert.stream.stub import Stub
 
-
 MICROSOFT = "com.microsoft"
 _NAMED = frozenset({"codes", "scales", "zero_points", "codebook", "mask", "kept", "order"})
 _CONTRIB = frozenset({"GatherBlockQuantized", "MatMulNBits"})

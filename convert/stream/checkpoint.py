@@ -181,7 +181,9 @@ def _from_index(path: Path) -> dict[str, Span]:
 
 
 def _from_folder(path: Path) -> dict[str, Span]:
-    letters = {np.dtype(f"<{kind}{size}"): f"{kind.upper()}{8 * size}" for kind in "iuf" for size in (2, 4, 8)}
+    letters = {
+        np.dtype(f"<{kind}{size}"): f"{kind.upper()}{8 * size}" for kind in "iuf" for size in (2, 4, 8)
+    }
     letters |= {np.dtype("i1"): "I8", np.dtype("u1"): "U8", np.dtype("?"): "BOOL"}
     spans = {}
     for each in sorted(path.glob("*.npy")):

@@ -24,7 +24,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         yield partial
         if path.is_dir():
             shutil.rmtree(path)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         _remove(partial)
         raise _storage(path, error) from error
@@ -35,14 +35,14 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def files_or_nothing(path: Path) -> Iterator[Path]:
-    """A name to write to in a folder of its own; what is there at the end moves beside `path`, `path` last."""
+    """A name to write to in a folder of its own; what is there at the end moves to `path`'s, `path` last."""
     folder = path.with_name(f".partial-{path.name}")
     _remove(folder)
     try:
         folder.mkdir()
         yield folder / path.name
         for each in sorted(folder.iterdir(), key=lambda each: each.name == path.name):
-            os.replace(each, path.with_name(each.name))
+            each.replace(path.with_name(each.name))
     except OSError as error:
         raise _storage(path, error) from error
     finally:

@@ -84,7 +84,9 @@ def _build(
     lost = [first for tensor, (first, *_) in _names(module) if tensor.is_meta and first not in spans]
     persistent = set(module.state_dict(keep_vars=True))
     if [name for name in lost if name not in persistent]:
-        return _called(source, base), [f"model.factory computes {lost[0]}, so it was called with all its memory"]
+        return _called(source, base), [
+            f"model.factory computes {lost[0]}, so it was called with all its memory"
+        ]
     held = [
         (first, tensor)
         for tensor, (first, *_) in _names(module)
@@ -171,7 +173,10 @@ def with_tensors(module: nn.Module, new: Mapping[str, Tensor]) -> nn.Module:
 
 
 def _all_ids(module: nn.Module) -> dict[int, Tensor]:
-    everything = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+    everything = (
+        *module.named_parameters(remove_duplicate=False),
+        *module.named_buffers(remove_duplicate=False),
+    )
     return {id(tensor): tensor for _, tensor in everything}
 
 

@@ -52,7 +52,9 @@ def tensor_of(value: Any, name: str, stubs: dict[str, Stub]) -> TensorProto:
         array = np.ascontiguousarray(value).reshape(np.shape(value))
         return numpy_helper.from_array(array, name)
     stubs[name] = value
-    return TensorProto(name=name, dims=value.shape, data_type=onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
+    return TensorProto(
+        name=name, dims=value.shape, data_type=onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+    )
 
 
 def save(
@@ -83,7 +85,9 @@ def save(
             for offset, piece in layout.pieces:
                 write_all(file, piece, offset)
             write_tables(tables, layout.reserved, file)
-            for each, place in zip(inside, layout.reserved[len(layout.reserved) - len(inside) :], strict=True):
+            for each, place in zip(
+                inside, layout.reserved[len(layout.reserved) - len(inside) :], strict=True
+            ):
                 each.raw_data = os.pread(file, place.stub.nbytes, place.offset)
             os.ftruncate(file, outside)
     if not outside:
@@ -128,4 +132,3 @@ def _refer(tensor: TensorProto, location: str, offset: int, length: int) -> None
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", location), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))
-

@@ -28,7 +28,9 @@ Inputs = Mapping[str, Tensor]
 
 ROWS = 2048  # of a stand-in's tables
 # What leaves every number of a table as it is.
-_VIEWS = frozenset(["t", "numpy_T", "transpose", "permute", "detach", "detach_", "alias", "clone", "contiguous"])
+_VIEWS = frozenset(
+    ["t", "numpy_T", "transpose", "permute", "detach", "detach_", "alias", "clone", "contiguous"]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,10 @@ def capture_streamed(
         )
         proved = capture(mapped, contract, function, probes)
     _check_values_free(proved, function)
-    example = tuple(_like(each, size) for each, size in zip(_example(contract, function, probes), proved.example, strict=True))
+    example = tuple(
+        _like(each, size)
+        for each, size in zip(_example(contract, function, probes), proved.example, strict=True)
+    )
     rewritten, _ = replace_modules(streamed.module)
     signature = contract.functions[function]
     module = ContractModule(streamed.module, contract, signature).eval()
@@ -114,9 +119,7 @@ def _cut_contract(contract: Contract, sizes: Mapping[int, int]) -> Contract:
         return replace(each, shape=shape)
 
     functions = {
-        name: replace(
-            each, inputs=tuple(map(cut, each.inputs)), outputs=tuple(map(cut, each.outputs))
-        )
+        name: replace(each, inputs=tuple(map(cut, each.inputs)), outputs=tuple(map(cut, each.outputs)))
         for name, each in contract.functions.items()
     }
     return replace(
@@ -148,8 +151,8 @@ def _check_values_free(proved: Capture, function: str) -> None:
         raise Refused(
             op="capture",
             where="",
-            reason=f"function {function}: a constant of the module's code has to be replayed, which cannot be "
-            "done around a streamed table",
+            reason=f"function {function}: a constant of the module's code has to be replayed, which "
+            "cannot be done around a streamed table",
             remedy="raise convert.stream_bytes above the table's size",
         )
 
@@ -176,7 +179,7 @@ def _check_constants(program: torch.export.ExportedProgram, tables: Sequence[Tab
                 op=str(node.target),
                 where="",
                 reason=f"function {function} computes a constant from the streamed table {name}",
-                remedy="store what it computes in the checkpoint, or raise convert.stream_bytes above its size",
+                remedy="store the result in the checkpoint, or raise convert.stream_bytes above its size",
             )
 
 
@@ -194,7 +197,10 @@ def _op_name(node: fx.Node) -> str:
 def _check_same(
     proved: torch.export.ExportedProgram, program: torch.export.ExportedProgram, function: str
 ) -> None:
-    ops = [[str(node.target) for node in each.graph.nodes if node.op == "call_function"] for each in (proved, program)]
+    ops = [
+        [str(node.target) for node in each.graph.nodes if node.op == "call_function"]
+        for each in (proved, program)
+    ]
     if ops[0] != ops[1]:
         raise ConversionError(
             f"function {function}: its graph depends on the number of a table's rows, so what was proved "

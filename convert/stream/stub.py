@@ -127,7 +127,9 @@ class Stub(np.ndarray[Any, Any]):
         found = super().__getitem__(index)
         if isinstance(found, Stub):
             rows = places[0] == slice(None) and self.source is not None
-            source = self.source.then(repr(index), lambda array: array[index]) if rows and self.source else None
+            source = (
+                self.source.then(repr(index), lambda array: array[index]) if rows and self.source else None
+            )
             found.source = source  # a choice of rows is not made chunk by chunk
         return found
 
