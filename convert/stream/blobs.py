@@ -109,7 +109,7 @@ def pack_bits(values: Array, bits: int) -> Array:
 
 def write_all(file: int, data: bytes | Array, offset: int) -> None:
     """Writes all of `data` at `offset`; one call may write less than it is given."""
-    view = memoryview(data).cast("B")
+    view = memoryview(data if isinstance(data, bytes) else data.data).cast("B")
     while len(view):
         done = os.pwrite(file, view, offset)
         view, offset = view[done:], offset + done

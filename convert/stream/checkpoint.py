@@ -76,7 +76,7 @@ class RowReader:
         rows = into[: stop - start]
         exact = self.span.dtype == "F32"
         raw = rows if exact else np.empty(rows.shape, _READ_AS[self.span.dtype])
-        self._fill(memoryview(raw.reshape(-1).view(np.uint8)), start)
+        self._fill(raw.reshape(-1).view(np.uint8).data, start)
         if self.span.dtype == "BF16":
             rows.view(np.uint32)[...] = raw.astype(np.uint32) << 16
         elif not exact:

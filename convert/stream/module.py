@@ -60,7 +60,7 @@ def load_streamed(source: ModelSource, *, base: Path, stream_bytes: int = STREAM
     module, notes = _build(source, base, stream_bytes, spans)
     names = _names(module)
     _check(module, names, spans, source.weights)
-    tables = []
+    tables: list[Table] = []
     for tensor, (first, *others) in names:
         span = next((spans[name] for name in (first, *others) if name in spans), None)
         if span is None:
@@ -192,11 +192,11 @@ def _replace(module: nn.Module, names: Sequence[str], value: Tensor) -> None:
             owner._buffers[last] = value
 
 
-class _LargeOnMeta(TorchDispatchMode):
+class _LargeOnMeta(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Makes large tensors on the meta device, whatever their initial values are to be."""
 
     def __init__(self, stream_bytes: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._elements = stream_bytes // 4
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

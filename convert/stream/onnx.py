@@ -36,7 +36,7 @@ def hide_stubs(model: onnx_ir.Model) -> dict[str, Stub]:
         dtype = value.const_value.dtype
         stubs[name] = Stub.table(number, tuple(held.shape), dtype.numpy())
         value.const_value = onnx_ir.ExternalTensor(
-            "table", 0, stubs[name].nbytes, dtype, shape=value.const_value.shape, name=name
+            "table", 0, stubs[name].nbytes, dtype, shape=onnx_ir.Shape(held.shape), name=name
         )
     return stubs
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -25,6 +26,7 @@ from pocketrec.convert.stream.tables import Table, first_rows
 from pocketrec.errors import ConversionError, PocketrecError, Refused
 
 Inputs = Mapping[str, Tensor]
+E = TypeVar("E", Feature, Output)
 
 ROWS = 2048  # of a stand-in's tables
 # What leaves every number of a table as it is.
@@ -108,18 +110,24 @@ def _cut(streamed: StreamedModule, contract: Contract, probes: Sequence[Inputs])
 
 
 def _cut_contract(contract: Contract, sizes: Mapping[int, int]) -> Contract:
+    def inside(value: int | None, size: int) -> int | None:
+        return value if value is None else min(value, size - 1)
+
     def vocabulary(spec: VocabularySpec) -> VocabularySpec:
         size = sizes.get(spec.size, spec.size)
-        aside = {key: getattr(spec, key) for key in ("padding_id", "unknown_id")}
-        last = {key: value if value is None else min(value, size - 1) for key, value in aside.items()}
-        return replace(spec, size=size, **last)
+        padding_id, unknown_id = inside(spec.padding_id, size), inside(spec.unknown_id, size)
+        return replace(spec, size=size, padding_id=padding_id, unknown_id=unknown_id)
 
-    def cut(each: Feature | Output) -> Feature | Output:
+    def cut(each: E) -> E:
         shape = tuple(sizes.get(size, size) if isinstance(size, int) else size for size in each.shape)
         return replace(each, shape=shape)
 
     functions = {
-        name: replace(each, inputs=tuple(map(cut, each.inputs)), outputs=tuple(map(cut, each.outputs)))
+        name: replace(
+            each,
+            inputs=tuple(cut(feature) for feature in each.inputs),
+            outputs=tuple(cut(output) for output in each.outputs),
+        )
         for name, each in contract.functions.items()
     }
     return replace(
@@ -153,7 +161,7 @@ def _check_values_free(proved: Capture, function: str) -> None:
             where="",
             reason=f"function {function}: a constant of the module's code has to be replayed, which "
             "cannot be done around a streamed table",
-            remedy="raise convert.stream_bytes above the table's size",
+            remedy="pass a stream_bytes above the table's size",
         )
 
 
@@ -179,7 +187,7 @@ def _check_constants(program: torch.export.ExportedProgram, tables: Sequence[Tab
                 op=str(node.target),
                 where="",
                 reason=f"function {function} computes a constant from the streamed table {name}",
-                remedy="store the result in the checkpoint, or raise convert.stream_bytes above its size",
+                remedy="store the result in the checkpoint, or pass a stream_bytes above its size",
             )
 
 
@@ -204,5 +212,5 @@ def _check_same(
     if ops[0] != ops[1]:
         raise ConversionError(
             f"function {function}: its graph depends on the number of a table's rows, so what was proved "
-            "for few does not hold for all; raise convert.stream_bytes above the table's size"
+            "for few does not hold for all; pass a stream_bytes above the table's size"
         )

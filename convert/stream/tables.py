@@ -235,7 +235,7 @@ def _check_place(table: Table, place: Reserved) -> None:
     if not straight and not (turned and (place.bits >= 8 or rows % 8 == 0)):
         raise ConversionError(
             f"{table.name}: the graph holds it as {list(shape)}, {place.bits} bit, which cannot be streamed; "
-            "raise convert.stream_bytes above its size"
+            "pass a stream_bytes above its size"
         )
 
 
