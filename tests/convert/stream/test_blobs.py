@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pocketrec.convert.stream.blobs import BlobLayout, pack_bits
 libmilstoragepython = pytest.importorskip("coremltools.libmilstoragepython")
 
 RNG = np.random.default_rng(0)
-ARRAYS = {
+ARRAYS: dict[str, Any] = {
     "float": RNG.standard_normal(70).astype(np.float32),
     "fp16": RNG.integers(0, 1 << 15, 11).astype(np.uint16),
     "int8": RNG.integers(-128, 128, 65).astype(np.int8),

@@ -261,6 +261,7 @@ def test_one_scale_for_the_table_is_found_in_a_first_pass(case: Case) -> None:
     assert codec is not None
     values = case.module.get_parameter(NAME).numpy()
     whole = Linear(granularity="per_tensor").quantize(NAME, values)
+    assert whole.codes is not None
     assert np.array_equal(codec.encode(values).codes, whole.codes)
 
 
