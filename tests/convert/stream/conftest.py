@@ -16,6 +16,7 @@ from pocketrec.convert.capture import Capture, capture
 from pocketrec.convert.stream import tables
 from pocketrec.convert.stream.module import StreamedModule, load_streamed
 from pocketrec.convert.stream.proof import capture_streamed
+from pocketrec.factory import call_factory
 from pocketrec.recipe import ModelSource
 
 ROWS, WIDTH = 2500, 16  # more rows than a stand-in has, and no whole number of chunks
@@ -80,18 +81,17 @@ def contract_for(rows: int) -> Contract:
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("streamed")
     (folder / "factory.py").write_text(FACTORY)
-    namespace: dict[str, type[nn.Module]] = {}
-    exec(FACTORY, namespace)
+    source = ModelSource(
+        factory="factory.py:make", weights="weights.safetensors", arguments={"rows": ROWS, "width": WIDTH}
+    )
     torch.manual_seed(0)
-    module = namespace["Retrieval"](ROWS, WIDTH).eval().requires_grad_(False)
+    made = call_factory(source.factory, base=folder, key="model.factory", arguments=source.arguments)
+    module = made.eval().requires_grad_(False)
     save_file(module.state_dict(), folder / "weights.safetensors")
     rng = np.random.default_rng(0)
     probes = [
         {"history": torch.from_numpy(rng.integers(0, ROWS, (batch, 4)).astype(np.int32))} for batch in (1, 3)
     ]
-    source = ModelSource(
-        factory="factory.py:make", weights="weights.safetensors", arguments={"rows": ROWS, "width": WIDTH}
-    )
     return Case(folder=folder, source=source, module=module, contract=contract_for(ROWS), probes=probes)
 
 

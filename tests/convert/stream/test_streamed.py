@@ -132,7 +132,7 @@ def test_both_artifacts_answer_like_the_compressed_module(
         tables=streamed.tables,
     )
     model = to_onnx(
-        streamed_capture, tmp_path / "m.onnx", tensors=codes, tables=streamed.tables, large_bytes=1
+        streamed_capture, tmp_path / "m.onnx", tensors=codes, tables=streamed.tables, large_bytes=8000
     )
     reference, _ = compress(case.module, Plan(tensors={NAME: Linear()}))
     for path, runtime in ((package, "coreml-interpreter"), (model, None)):
