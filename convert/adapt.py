@@ -176,7 +176,7 @@ def _positional_names(module: nn.Module, count: int) -> list[str]:
 def _path_name(path: tuple[Any, ...], names: Sequence[str]) -> str:
     """The keys below the argument; the argument's own name where it is the tensor itself."""
     where, argument, *rest = path
-    first: str = names[argument.idx] if where.idx == 0 else str(argument.key)
+    first = str(names[argument.idx] if where.idx == 0 else argument.key)
     keys = [_key(each) for each in rest]
     if not keys:
         return first

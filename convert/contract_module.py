@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,7 @@ class ContractModule(nn.Module):
             each if guard is None else torch.where(torch.logical_or(each < 0, each >= size), guard, each)
             for each, (guard, size) in zip(inputs, self._guards, strict=True)
         ]
-        given = self.call(*guarded)
+        given: Any = self.call(*guarded)
         outputs = given if isinstance(given, tuple | list) else (given,)
         return tuple(
             value if value.dtype == _DTYPES[each.dtype] else value.to(_DTYPES[each.dtype])

@@ -42,7 +42,8 @@ def our_lowerings() -> Iterator[None]:
 
 def _operands(context: Any, node: Any) -> tuple[Var, Var]:
     x, y = torch_ops._get_inputs(context, node)[:2]
-    return tuple(torch_ops.promote_input_dtypes([x, y]))
+    x, y = torch_ops.promote_input_dtypes([x, y])
+    return x, y
 
 
 def _plain(value: Any) -> Any:
@@ -104,7 +105,7 @@ def _bitwise(kind: str) -> Lowering:
     return lower
 
 
-def _power_of_two(exponent: Var) -> Var:
+def _power_of_two(exponent: Var) -> Any:
     if exponent.val is not None:
         return np.left_shift(np.int32(1), np.asarray(exponent.val, np.int32))
     return mb.gather(x=_powers(), indices=exponent, axis=0)

@@ -49,7 +49,7 @@ def gather_codes(block: Block, table: Var, tensor: QuantizedTensor) -> None:
         )
     assert tensor.codes is not None
     assert tensor.scales is not None
-    dtype = table.val.dtype.type
+    dtype = np.asarray(table.val).dtype.type
     with block:
         codes = _constant(block, tensor.codes, tensor, "codes")
         scales = _constant(block, tensor.scales.astype(dtype), tensor, "scales")
@@ -73,7 +73,7 @@ def _constant(block: Block, values: npt.NDArray[Any], tensor: QuantizedTensor, k
     return Builder.const(val=values, before_op=block.operations[0], name=name)
 
 
-def _dequantized(lookup: Operation, codes: Var, scales: Var, zeros: Var | None, dtype: str) -> Var:
+def _dequantized(lookup: Any, codes: Var, scales: Var, zeros: Var | None, dtype: str) -> Var:
     """`(codes[ids] - zeros[ids]) * scales[ids]`, under the lookup's own name."""
 
     def picked(table: Var) -> Var:

@@ -60,7 +60,7 @@ def _settle(reader: Operation) -> None:
     wide = [(op, value) for op, value in constants if _is_wide(value)]
     for op, value in wide:
         _replace_operand(op, value)
-    if wide and not any(np.isneginf(value.val).any() for _, value in constants):
+    if wide and not any(np.isneginf(np.asarray(value.val, np.float64)).any() for _, value in constants):
         _raise_to_floor(reader)
 
 

@@ -105,13 +105,14 @@ def output_names(program: torch.export.ExportedProgram) -> tuple[str, ...]:
 
 
 def _arguments(program: torch.export.ExportedProgram, inputs: Sequence[torch.Tensor]) -> list[Any]:
-    given, arguments = iter(inputs), []
+    given, arguments = iter(inputs), list[Any]()
     for spec in program.graph_signature.input_specs:
         if spec.kind == InputKind.USER_INPUT:
             arguments.append(next(given))
         else:
-            stored = program.constants if spec.target in program.constants else program.state_dict
-            arguments.append(stored[spec.target])
+            name = str(spec.target)
+            stored = program.constants if name in program.constants else program.state_dict
+            arguments.append(stored[name])
     return arguments
 
 

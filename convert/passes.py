@@ -9,6 +9,7 @@ coremltools is imported with this module, so import it inside functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import coremltools as ct
 import numpy as np
@@ -61,11 +62,12 @@ def recommender_pipeline(
     writer = Writer(carrier or Carrier({}), minimum_deployment_target, gathered)
     pipeline.insert_pass(0, _KEEP_STUBS)
     pipeline.insert_pass(pipeline.passes.index(_FOLDED), _CARRY_CODES)
-    pipeline.set_options(_CARRY_CODES, {"writer": writer})
+    options: Any = {"writer": writer}  # declared as text, and given to the pass as it is
+    pipeline.set_options(_CARRY_CODES, options)
     if float16:
         for each in (FLOAT16_MASKS, _FLOAT32_SCORES):
             pipeline.insert_pass(pipeline.passes.index("common::add_fp16_cast"), each)
-        pipeline.set_options(_FLOAT32_SCORES, {"writer": writer})
+        pipeline.set_options(_FLOAT32_SCORES, options)
     return pipeline
 
 
@@ -92,7 +94,7 @@ class Writer:
         place = Place(
             before=block.operations[0],
             transposed=match.transposed,
-            dtype=value.val.dtype.type,
+            dtype=np.asarray(value.val).dtype.type,
             minimum_deployment_target=self._target,
         )
         with block:
@@ -225,14 +227,15 @@ class carry_codes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the 
 
 
 def _replace(block: Block, old: Var, new: Var | None) -> None:
-    if new is not None:
+    if new is not None and new.op is not None:
         block.replace_uses_of_var_after_op(
             anchor_op=new.op, old_var=old, new_var=new, no_check_var_types=True, force_replace=True
         )
 
 
 def _narrow_constants(block: Block) -> None:
-    for op in list(block.operations):
+    operations: list[Any] = list(block.operations)
+    for op in operations:
         if op.op_type != "cast" or op.dtype.val != "fp16":
             continue
         source = op.x.op
@@ -255,7 +258,7 @@ def _share_tables(block: Function, writer: Writer) -> None:
         if written is not None:
             _replace(block, value, written)
             continue
-        if block.opset_version < ct.target.iOS16:
+        if block.opset_version is None or block.opset_version < ct.target.iOS16:
             continue
         with block:
             narrow = Builder.constexpr_cast(

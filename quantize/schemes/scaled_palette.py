@@ -104,7 +104,7 @@ def _blocked(rows: Floats, block_size: int | None) -> Floats:
 
 def _nearest(blocked: Floats, book: Array, scales: Floats) -> Array:
     safe = np.where(scales == 0, np.float32(1), scales)
-    return nearest_number(blocked / safe[:, None], book.astype(np.float32))
+    return nearest_number((blocked / safe[:, None]).astype(np.float32), book.astype(np.float32))
 
 
 def _least_squares(blocked: Floats, book: Array, scales: Floats) -> Floats:

@@ -166,9 +166,7 @@ def _run(plans: Sequence[Mapping[str, Scheme]], evaluator: Evaluator, workers: W
     import joblib
 
     with joblib.parallel_config(backend=workers.engine, n_jobs=workers.count):
-        found: Iterator[Measured] = joblib.Parallel(return_as="generator")(
-            joblib.delayed(evaluator)(each) for each in plans
-        )
+        found: Any = joblib.Parallel(return_as="generator")(joblib.delayed(evaluator)(each) for each in plans)
     return found
 
 
