@@ -166,7 +166,8 @@ def _run(plans: Sequence[Mapping[str, Scheme]], evaluator: Evaluator, workers: W
     import joblib
 
     with joblib.parallel_config(backend=workers.engine, n_jobs=workers.count):
-        found: Any = joblib.Parallel(return_as="generator")(joblib.delayed(evaluator)(each) for each in plans)
+        parallel: Any = joblib.Parallel(return_as="generator")
+        found: Iterator[Measured] = parallel(joblib.delayed(evaluator)(each) for each in plans)
     return found
 
 
