@@ -40,9 +40,11 @@ class ValueIndex:
         for name, values in arrays.items():
             for transposed in (False, True) if values.ndim == 2 else (False,):
                 turned = contiguous(values.T) if transposed else values
-                for dtype in (np.float32, np.float16):
-                    with np.errstate(over="ignore"):
-                        key = _fingerprint(turned.astype(dtype))
+                with np.errstate(over="ignore"):
+                    narrow = turned.astype(np.float16)
+                # A converter may narrow a constant and widen it again: the tensor is still that one.
+                keys = {_fingerprint(each) for each in (turned, narrow, narrow.astype(np.float32))}
+                for key in keys:
                     self._known.setdefault(key, ([], transposed))[0].append(name)
         self._shapes = {(shape, dtype) for _, shape, dtype in self._known}
 

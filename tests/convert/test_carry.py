@@ -20,6 +20,9 @@ def test_a_constant_is_found_by_its_values_in_either_layout_and_precision() -> N
         assert direct is not None
         assert turned is not None
         assert (direct.transposed, turned.transposed) == (False, True)
+    narrowed = carrier(values.astype(np.float16).astype(np.float32))
+    assert narrowed is not None
+    assert narrowed.tensor is TENSOR
     assert carrier(TABLE) is None
     assert carrier(values.astype(np.float64)) is None
     assert carrier(values[:, :3]) is None
