@@ -44,6 +44,7 @@ from pocketrec.convert.rewrite import (
     prove_same,
     replace_modules,
 )
+from pocketrec.convert.rewrite.complex_numbers import complex_rewrites
 from pocketrec.convert.rewrite.ops import ProvedOp, prove_ops
 from pocketrec.convert.survey import Survey, survey
 from pocketrec.errors import PocketrecError, Refused
@@ -170,6 +171,7 @@ class _Job:
             proved = prove_ops(exported, OP_RULES, self.arguments)
             program = lower_program(exported, signature, example, dims, self.function)
             check_program(program, found.module, self.arguments, self.function)
+            proved += complex_rewrites(exported, self.arguments)
         except Refused as refused:
             explanation = explained(refused, found.seen, signature)
             raise explanation from (refused.__cause__ if explanation is refused else refused)

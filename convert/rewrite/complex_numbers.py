@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils._pytree import tree_any, tree_map
+from torch.utils._pytree import tree_any, tree_leaves, tree_map
 
 from pocketrec.convert.lines import line_in_trace
+from pocketrec.convert.rewrite.ops import OpRule, ProvedOp, gap
 from pocketrec.errors import Refused
 
 aten = torch.ops.aten
@@ -31,6 +32,22 @@ class Pair(NamedTuple):
 def uses_complex(program: torch.export.ExportedProgram) -> bool:
     """True where the program computes with complex tensors."""
     return any(_is_complex(node.meta.get("val")) for node in program.graph.nodes)
+
+
+def complex_rewrites(
+    program: torch.export.ExportedProgram, probes: Sequence[tuple[Tensor, ...]]
+) -> list[ProvedOp]:
+    """The use of real numbers in a program with complex ones, and the largest difference on the probes."""
+    calls = [node for node in program.graph.nodes if node.op == "call_function"]
+    first = next((node for node in calls if _is_complex(node.meta.get("val"))), None)
+    if first is None:
+        return []
+    plain, real = program.module(check_guards=False), RealModule(program.run_decompositions())
+    with torch.no_grad():
+        pairs = [(tree_leaves(plain(*each)), tree_leaves(real(*each))) for each in probes]
+    gaps = [gap(one, two) for left, right in pairs for one, two in zip(left, right, strict=True)]
+    where = line_in_trace(first.meta.get("stack_trace") or "")
+    return [ProvedOp(rule=_RULE, where=where, max_abs_error=max(gaps, default=0.0))]
 
 
 class RealModule(nn.Module):
@@ -362,3 +379,11 @@ _RULES: dict[Any, Callable[..., Any]] = {
     aten._fft_r2c: _fft_r2c,
     aten._fft_c2r: _fft_c2r,
 }
+
+# It is not looked up by its op: whole programs are rewritten.
+_RULE = OpRule(
+    name="complex_to_pairs",
+    op=aten.complex.default,
+    replace=Pair,
+    reason="neither Core ML nor ONNX has complex tensors",
+)

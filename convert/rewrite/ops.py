@@ -127,15 +127,15 @@ def _difference(expected: Any, actual: Any, rule: OpRule, where: str) -> float:
     largest = 0.0
     for one, two in zip(_tensors(expected), _tensors(actual), strict=True):
         same = one.shape == two.shape and one.dtype == two.dtype
-        gap = _gap(one, two) if same else float("inf")
-        if gap > _TOLERANCE * (1 + _scale(one)):
+        distance = gap(one, two) if same else float("inf")
+        if distance > _TOLERANCE * (1 + _scale(one)):
             raise Refused(
                 op=str(rule.op),
                 where=where,
-                reason=f"the rewrite {rule.name} is off by {gap:.3g}",
+                reason=f"the rewrite {rule.name} is off by {distance:.3g}",
                 remedy="report it with this module; nothing was converted",
             )
-        largest = max(largest, gap)
+        largest = max(largest, distance)
     return largest
 
 
@@ -143,7 +143,8 @@ def _tensors(value: Any) -> list[Tensor]:
     return [each for each in tree_leaves(value) if isinstance(each, Tensor)]
 
 
-def _gap(one: Tensor, two: Tensor) -> float:
+def gap(one: Tensor, two: Tensor) -> float:
+    """The largest difference between two tensors of one shape; infinite where only one is NaN."""
     if not one.numel():
         return 0.0
     if one.is_complex():

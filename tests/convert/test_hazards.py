@@ -180,7 +180,7 @@ def test_gather_nd_keeps_wide_indices(tmp_path: Path) -> None:
 
 
 class Hashed(nn.Module):
-    """Knuth's multiplicative hash, which needs 64 bits."""
+    """Knuth's multiplicative hash by its high bits, which need 64."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ class Hashed(nn.Module):
         self.rows = nn.Embedding(97, 4)
 
     def forward(self, ids: Tensor) -> Tensor:
-        rows: Tensor = self.rows((ids.long() * 2654435761) % 97)
+        rows: Tensor = self.rows(((ids.long() * 2654435761) >> 32) % 97)
         return rows
 
 

@@ -107,4 +107,7 @@ def test_both_targets_filter_in_the_frequency_domain_and_scan(converted: Callabl
         def forward(self, x: Tensor) -> Any:
             return self.scan(self.filter(x))
 
-    converted(Both(), X)
+    result = converted(Both(), X)
+    evidence = next(each for each in result.rewrites if each.name == "complex_to_pairs")
+    assert 0 < evidence.max_abs_error < 1e-4
+    assert "test_complex_numbers.py:" in evidence.where
