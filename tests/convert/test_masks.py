@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -138,8 +139,8 @@ def test_scaled_dot_product_attention_gives_zeros_for_a_row_without_keys(pairs: 
 def test_without_the_pass_the_masked_row_is_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = passes.recommender_pipeline
 
-    def without(*, float16: bool) -> object:
-        pipeline = real(float16=float16)
+    def without(**options: Any) -> object:
+        pipeline = real(**options)
         pipeline.remove_passes({"pocketrec::float16_masks"})
         return pipeline
 
