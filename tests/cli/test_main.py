@@ -23,7 +23,7 @@ from pocketrec.errors import (
 )
 
 HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich", "matplotlib")
-COMMANDS = ("build", "convert", "verify", "inspect", "lint", "run", "doctor", "zoo")
+COMMANDS = ("build", "convert", "diverge", "verify", "inspect", "lint", "run", "doctor", "zoo")
 
 
 def raising(error: BaseException) -> click.Group:
