@@ -262,7 +262,7 @@ def _share_tables(block: Function, writer: Writer) -> None:
             continue
         with block:
             narrow = Builder.constexpr_cast(
-                source_val=value.val.astype(np.float16),
+                source_val=np.asarray(value.val).astype(np.float16),
                 output_dtype="fp32",
                 before_op=next(each for each in block.operations if value in _inputs(each)),
                 name=f"{value.name}_float32",
