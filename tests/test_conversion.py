@@ -137,6 +137,20 @@ def test_a_result_that_was_cached_is_refused_and_the_users_module_is_not_touched
         pocketrec.convert_module(module, (torch.rand(4, 3),), tmp_path / "out")
 
 
+def test_an_answer_that_depends_on_earlier_calls_is_refused(tmp_path: Path) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.largest = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.largest = max(self.largest, x.shape[0])
+            return x * self.largest
+
+    with pytest.raises(Refused, match=r"Counting: the answer depends on earlier calls: on probe 'example'"):
+        pocketrec.convert_module(Counting().eval(), (torch.rand(4, 3),), tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pocketrec.contract import Contract
-from pocketrec.errors import ContractError, UsageError
+from pocketrec.errors import ContractError, Refused, UsageError
 from pocketrec.example_probes import ExampleProbe, Inputs, probes_from_example
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Attempt:
 class Job:
     """A module and its example, ready to be tried: `flat` is captured, `reference` is what it must equal."""
 
+    module: nn.Module
     flat: FlatModule
     reference: FlatModule
     example: FlatExample
@@ -61,8 +62,16 @@ def prepare(module: nn.Module, example_inputs: object, contract: Contract | None
     flat = _visible(reference, example)
     if contract is not None:
         _check_contract(contract, example)
-        return Job(flat=flat, reference=reference, example=example, free=contract, fixed=None, note="")
-    return _inferred(flat, reference, example)
+        return Job(
+            module=module,
+            flat=flat,
+            reference=reference,
+            example=example,
+            free=contract,
+            fixed=None,
+            note="",
+        )
+    return _inferred(module, flat, reference, example)
 
 
 def _own(module: nn.Module) -> nn.Module:
@@ -101,7 +110,7 @@ def _check_contract(contract: Contract, example: FlatExample) -> None:
         )
 
 
-def _inferred(flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:
+def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:
     from pocketrec.convert.checks import run
     from pocketrec.convert.infer import find_shapes
     from pocketrec.convert.rewrite import copy_sharing
@@ -122,6 +131,7 @@ def _inferred(flat: FlatModule, reference: FlatModule, example: FlatExample) -> 
     still = shapes.fixed([tuple(each.shape) for each in given], "")
     fixed = contract(still) if shapes.batched else None
     return Job(
+        module=module,
         flat=flat,
         reference=reference,
         example=example,
@@ -159,10 +169,47 @@ def _with_probes(job: Job, contract: Contract, note: str) -> Attempt:
     arrays = [each.numpy() for each in job.example.tensors]
     probes = probes_from_example(arrays, contract, runs=runs)
     runs(probes[0].inputs)
-    return Attempt(
-        flat=job.flat,
-        contract=contract,
-        probes=probes,
-        expected=tuple(outputs.get(id(each.inputs), {}) for each in probes),
-        note=note,
+    expected = tuple(outputs.get(id(each.inputs), {}) for each in probes)
+    for probe, given in ((probes[0], expected[0]), (probes[-1], expected[-1])):
+        _check_history(job, contract, probe, given)
+    return Attempt(flat=job.flat, contract=contract, probes=probes, expected=expected, note=note)
+
+
+def _check_history(job: Job, contract: Contract, probe: ExampleProbe, expected: Mapping[str, Any]) -> None:
+    """Nothing where copies that have never run answer like the one that has; else Refused.
+
+    Copies that differ from each other draw random numbers, which capture refuses with their line.
+    """
+    one, other = (_fresh_answer(job, contract, probe.inputs) for _ in range(2))
+    if _same(one, other) and not _same(one, expected):
+        raise Refused(
+            op=type(job.module).__name__,
+            where="",
+            reason=f"the answer depends on earlier calls: on probe {probe.name!r} a fresh copy gives another",
+            remedy="clear what the forward keeps between calls, or compute it from the inputs",
+        )
+
+
+def _fresh_answer(job: Job, contract: Contract, inputs: Inputs) -> Mapping[str, Any]:
+    """What a copy of the user's module gives that has never run; empty where it fails."""
+    from pocketrec.convert.adapt import FlatModule
+    from pocketrec.convert.contract_module import ContractModule
+    from pocketrec.validate.torch_runtime import TorchRuntime
+
+    flat = FlatModule(_own(job.module), job.example)
+    flat.outlines = job.reference.outlines
+    signature = contract.functions["main"]
+    try:
+        return TorchRuntime(ContractModule(flat, contract, signature), signature, contract=contract).run(
+            inputs
+        )
+    except Exception:
+        return {}  # the module that has run did not fail: an answer all the same
+
+
+def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    return left.keys() == right.keys() and all(
+        left[name].shape == right[name].shape
+        and np.allclose(left[name], right[name], rtol=1e-4, atol=1e-5, equal_nan=True)
+        for name in left
     )
