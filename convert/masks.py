@@ -8,6 +8,7 @@ with this module, so import it inside functions.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from coremltools.converters.mil.mil import Block, Builder, Operation, Program, Var
@@ -60,7 +61,8 @@ def _settle(reader: Operation) -> None:
     wide = [(op, value) for op, value in constants if _is_wide(value)]
     for op, value in wide:
         _replace_operand(op, value)
-    if wide and not any(np.isneginf(np.asarray(value.val, np.float64)).any() for _, value in constants):
+    values: list[Any] = [value.val for _, value in constants]
+    if wide and not any(np.isneginf(each).any() for each in values):
         _raise_to_floor(reader)
 
 

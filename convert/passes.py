@@ -260,9 +260,10 @@ def _share_tables(block: Function, writer: Writer) -> None:
             continue
         if block.opset_version is None or block.opset_version < ct.target.iOS16:
             continue
+        table: Any = value.val  # a stub narrows itself, and must stay one
         with block:
             narrow = Builder.constexpr_cast(
-                source_val=np.asarray(value.val).astype(np.float16),
+                source_val=table.astype(np.float16),
                 output_dtype="fp32",
                 before_op=next(each for each in block.operations if value in _inputs(each)),
                 name=f"{value.name}_float32",
