@@ -231,26 +231,17 @@ def _ways(captured: Capture, target: str, options: Mapping[str, str]) -> dict[st
         return {"": lambda path: to_onnx(captured, path)}
     flexible = tuple(name for name, dim in captured.contract.dims.items() if dim.min < dim.max)
 
-    def exported(path: Path) -> object:
-        return to_coreml(
+    def by(frontend: str) -> Callable[[Path], object]:
+        return lambda path: to_coreml(
             captured,
             path,
             precision=options["precision"],
             minimum_deployment_target=options["minimum_deployment_target"],
             flexible=flexible,
+            frontend=frontend,
         )
 
-    def traced(path: Path) -> object:
-        return to_coreml(
-            captured,
-            path,
-            precision=options["precision"],
-            minimum_deployment_target=options["minimum_deployment_target"],
-            flexible=flexible,
-            frontend="trace",
-        )
-
-    return {"": exported, "lowered from a trace": traced}
+    return {"": by("export"), "lowered from a trace": by("trace")}
 
 
 def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> ConversionError:
