@@ -10,6 +10,7 @@ import onnx
 from pocketrec.convert.carry import Carrier, Match
 from pocketrec.convert.onnx_blocks import OnnxBlocks, fits_blocks
 from pocketrec.convert.onnx_codes import OnnxCodes
+from pocketrec.convert.onnx_scan import Head, OnnxScan, find_heads
 from pocketrec.convert.onnx_writer import MICROSOFT, OnnxWriter
 from pocketrec.convert.stream.onnx import array_of
 from pocketrec.convert.stream.stub import Stub
@@ -62,11 +63,13 @@ class _Rewriter:
         self._codes: dict[str, Codes] = {}
         self._whole: dict[tuple[str, bool], str] = {}
         self._turned = _transposes(graph, found)
+        self._heads = self._find_heads(graph)
+        scanned = {each.table for each in self._heads.values()}
         for match in found.values():
             name = match.tensor.name
             if name not in self._codes:
                 writer = self._writers[name] = OnnxWriter(name, len(self._writers))
-                blocks = contrib_ops and fits_blocks(match.tensor)
+                blocks = contrib_ops and name not in scanned and fits_blocks(match.tensor)
                 self._codes[name] = (OnnxBlocks if blocks else OnnxCodes)(match.tensor, writer)
 
     @property
@@ -86,7 +89,9 @@ class _Rewriter:
 
     def replaced(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The nodes that stand in for `node`."""
-        lookup = self._lookup(node) or self._product(node)
+        if node.output and node.output[0] in self._heads:
+            return []  # the scan multiplies
+        lookup = self._lookup(node) or self._product(node) or self._best(node)
         if lookup:
             return lookup
         for place, name in enumerate(node.input):
@@ -122,6 +127,23 @@ class _Rewriter:
             return []
         output = codes.product(node.input[0])
         return _renamed(self._writers[name].take(), output, node.output[0])
+
+    def _find_heads(self, graph: onnx.GraphProto) -> dict[str, Head]:
+        tensors = {match.tensor.name: match.tensor for match in self._found.values()}
+        transposed = {name: match.tensor for name, match in self._found.items() if match.transposed}
+        return find_heads(graph, {**transposed, **{key: tensors[name] for key, name in self._turned.items()}})
+
+    def _best(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """The k best of a product with a scanned table; nothing where `node` is none."""
+        head = self._heads.get(node.input[0]) if node.op_type == "TopK" else None
+        codes = self._codes.get(head.table) if head is not None else None
+        if head is None or not isinstance(codes, OnnxCodes):
+            return []
+        writer = self._writers[head.table]
+        OnnxScan(head, codes, writer).best()
+        nodes = writer.take()
+        nodes[-1].output[:] = node.output
+        return nodes
 
     def _read_whole(self, name: str, transposed: bool) -> str:
         key = (name, transposed)

@@ -25,10 +25,14 @@ _PLANES = {1: ((1, 0),), 2: ((2, 0),), 3: ((2, 0), (1, 2)), 4: ((4, 0),), 6: ((4
 
 
 class OnnxCodes:
-    """One compressed tensor in one graph; its codes are stored once, however often they are read."""
+    """One compressed tensor in one graph; its codes are stored once, however often they are read.
+
+    Attributes:
+        tensor: the compressed tensor.
+    """
 
     def __init__(self, tensor: QuantizedTensor, writer: OnnxWriter) -> None:
-        self._tensor, self._writer = tensor, writer
+        self.tensor, self._writer = tensor, writer
         self._parts = [OnnxCodes(each, writer) for each in tensor.parts]
 
     def rows(self, ids: str) -> str:
@@ -37,14 +41,22 @@ class OnnxCodes:
 
     def whole(self) -> str:
         """All values, float32, in the tensor's own shape."""
-        dense = self._dense() if self._tensor.mask is not None else self._values(None)
-        shape = self._tensor.shape
+        dense = self._dense() if self.tensor.mask is not None else self._values(None)
+        shape = self.tensor.shape
         if len(shape) == 2:
             return dense
         return self._writer.reshape(dense, shape)
 
+    def codes(self) -> str:
+        """The codes as they are stored; for tensors of 8 bits."""
+        return self._codes(None)
+
+    def scales(self) -> str:
+        """The scales, float32 `[rows or 1, blocks]`."""
+        return self._writer.cast(self._picked(self.tensor.scales, None, "scales"))
+
     def _values(self, ids: str | None) -> str:
-        tensor, write = self._tensor, self._writer
+        tensor, write = self.tensor, self._writer
         if tensor.parts:
             return self._joined(ids)
         if tensor.scheme == "float16":
@@ -57,13 +69,13 @@ class OnnxCodes:
         """The array's rows `ids`; all of them where that is None, or where all rows share one."""
         assert array is not None
         stored = self._writer.constant(array, kind)
-        if ids is None or len(array) == 1 != self._tensor.rows:
+        if ids is None or len(array) == 1 != self.tensor.rows:
             return stored
         return self._writer.node("Gather", [stored, ids], axis=0)
 
     def _codes(self, ids: str | None) -> str:
         """Codes as uint8, or int8 where they are of 8 bits and signed, one a number."""
-        tensor, write = self._tensor, self._writer
+        tensor, write = self.tensor, self._writer
         assert tensor.codes is not None
         if tensor.bits == 8:
             return self._picked(tensor.codes, ids, "codes")
@@ -95,7 +107,7 @@ class OnnxCodes:
 
     def _looked_up(self, codes: str, ids: str | None) -> str:
         """The codebooks' entries at the codes, float32."""
-        tensor, write = self._tensor, self._writer
+        tensor, write = self.tensor, self._writer
         books = tensor.codebooks
         assert books is not None
         assert tensor.codes is not None
@@ -111,7 +123,7 @@ class OnnxCodes:
         return write.merge_last(found) if width > 1 else found
 
     def _row_offset(self, ids: str | None, groups: int, step: int) -> str:
-        write, rows = self._writer, self._tensor.rows
+        write, rows = self._writer, self.tensor.rows
         if ids is None:
             bounds = [write.constant(np.int32(each)) for each in (0, rows, 1)]
             ids = write.node("Range", bounds)
@@ -121,7 +133,7 @@ class OnnxCodes:
         return write.node("Unsqueeze", [offset, write.constant(np.array([-1], np.int64), "shape")])
 
     def _scaled(self, numbers: str, ids: str | None) -> str:
-        tensor, write = self._tensor, self._writer
+        tensor, write = self.tensor, self._writer
         zero = zero_point(tensor)
         if tensor.zero_points is not None:
             points = write.cast(self._spread(self._picked(tensor.zero_points, ids, "zero_points")))
@@ -133,7 +145,7 @@ class OnnxCodes:
 
     def _spread(self, blocks: str) -> str:
         """One number a block as one a column."""
-        tensor = self._tensor
+        tensor = self.tensor
         assert tensor.block_size is not None
         count = tensor.columns // tensor.block_size
         if count == 1:
@@ -143,15 +155,15 @@ class OnnxCodes:
 
     def _joined(self, ids: str | None) -> str:
         """Rows of a table in parts: from either part where the order says so."""
-        write, order = self._writer, self._tensor.order
+        write, order = self._writer, self.tensor.order
         assert order is not None
         stored = write.constant(order, "order")
         if ids is None:
             table = write.node("Concat", [each.whole() for each in self._parts], axis=0)
             return write.node("Gather", [table, stored], axis=0)
         place = write.node("Gather", [stored, ids], axis=0)
-        hot = write.constant(np.int32(self._tensor.parts[0].rows))
-        last = write.constant(np.int32(self._tensor.parts[0].rows - 1))
+        hot = write.constant(np.int32(self.tensor.parts[0].rows))
+        last = write.constant(np.int32(self.tensor.parts[0].rows - 1))
         first = self._parts[0].rows(write.node("Min", [place, last]))
         cold = write.node("Max", [write.node("Sub", [place, hot]), write.constant(np.int32(0))])
         inside = write.node("Less", [place, hot])
@@ -160,7 +172,7 @@ class OnnxCodes:
 
     def _dense(self) -> str:
         """The numbers under a mask, zeros elsewhere, `[rows, columns]`."""
-        tensor, write = self._tensor, self._writer
+        tensor, write = self.tensor, self._writer
         assert tensor.mask is not None
         bits = self._unpacked(
             write.constant(pack(tensor.mask.astype(np.uint8), 1), "mask"), 1, tensor.columns

@@ -13,7 +13,7 @@ from pocketrec.convert.stream.onnx import tensor_of
 from pocketrec.convert.stream.stub import Stub
 
 MICROSOFT = "com.microsoft"
-_NAMED = frozenset({"codes", "scales", "zero_points", "codebook", "mask", "kept", "order"})
+_NAMED = frozenset({"codes", "scales", "lengths", "zero_points", "codebook", "mask", "kept", "order"})
 _CONTRIB = frozenset({"GatherBlockQuantized", "MatMulNBits"})
 
 
@@ -38,12 +38,20 @@ class OnnxWriter:
 
     def node(self, op: str, inputs: list[str], **attributes: Any) -> str:
         """The name of the single output of a new node."""
-        self._count += 1
-        name = f"{self._short}.{self._count}"
+        return self.outputs(op, inputs, 1, **attributes)[0]
+
+    def outputs(self, op: str, inputs: list[str], count: int, **attributes: Any) -> list[str]:
+        """The names of the outputs of a new node."""
+        names = [self.name() for _ in range(count)]
         domain = MICROSOFT if op in _CONTRIB else ""
         self.contrib = self.contrib or bool(domain)
-        self.nodes.append(onnx.helper.make_node(op, inputs, [name], domain=domain, **attributes))
-        return name
+        self.nodes.append(onnx.helper.make_node(op, inputs, names, domain=domain, **attributes))
+        return names
+
+    def name(self) -> str:
+        """A name that no other value has."""
+        self._count += 1
+        return f"{self._short}.{self._count}"
 
     def constant(self, value: Any, kind: str = "constant") -> str:
         """The name of a stored array; the same array has the same name."""

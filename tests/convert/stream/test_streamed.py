@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from pocketrec.convert import onnx_scan
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.coreml import to_coreml
 from pocketrec.convert.onnx import to_onnx
@@ -115,6 +117,24 @@ def test_streamed_onnx_files_are_byte_for_byte_those_made_in_memory(
     )
     assert files(tmp_path / "large") == files(tmp_path / "small")
     assert sorted(files(tmp_path / "large")) == ["m.onnx", "m.onnx.data"]
+
+
+def test_a_streamed_table_that_is_scanned_is_the_one_made_in_memory(
+    case: Case,
+    streamed_capture: Capture,
+    whole_capture: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(onnx_scan, "LARGE", ROWS)
+    monkeypatch.setattr(onnx_scan, "CHUNK", 8)
+    captured, codes = in_memory(case, whole_capture, Linear())
+    for name in ("small", "large"):
+        (tmp_path / name).mkdir()
+    small = to_onnx(captured, tmp_path / "small" / "m.onnx", tensors=codes)
+    to_onnx(streamed_capture, tmp_path / "large" / "m.onnx", tables=[table_of(case, Linear())])
+    assert "MatMulInteger" in {node.op_type for node in onnx.load(small).graph.node}
+    assert files(tmp_path / "large") == files(tmp_path / "small")
 
 
 def test_both_artifacts_answer_like_the_compressed_module(

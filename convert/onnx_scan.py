@@ -1,0 +1,277 @@
+"""The k best rows of a large table as an integer scan over all rows, and exact scores of the few that matter.
+
+    scan    the vector in 7 bits times the 8-bit codes, in pieces whose results stay in the cache;
+            of every `chunk` rows only the largest product goes on
+    bound   no row can score more than its integer product and |row| |rounding error of the vector|
+    refine  the chunks with the highest bounds are scored in float32, as the compressed reference does,
+            until the k-th best score is no less than every bound that is left
+
+So ids and scores are those of float32 arithmetic on the dequantized table, whatever the data; what the
+data decides is how many chunks have to be refined. It is the threshold algorithm (Fagin et al., 2001,
+"Optimal aggregation algorithms for middleware") with bounds from the rounding of one operand.
+
+A vector has 7 bits because processors without an instruction for 8-bit dot products add pairs of
+products in 16 bits, which saturate at 2 * 255 * 127 and not at 2 * 127 * 127.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto
+
+from pocketrec.convert.onnx_codes import OnnxCodes
+from pocketrec.convert.onnx_writer import OnnxWriter
+from pocketrec.convert.stream.stub import Stub
+from pocketrec.quantize import QuantizedTensor
+
+Array = npt.NDArray[Any]
+LARGE = 32_768  # rows from which on a scan is faster than a product with the dequantized table
+CHUNK = 32  # rows that are refined together
+_PIECE = 65_536  # rows that are scanned at a time: their products take 256 kB
+_MOST_PIECES = 32
+_SPARE = 32  # chunks that are refined at first, beside two for each of the k best
+_FURTHER = 8  # times as many in every further round
+_LEVELS, _ZERO = 63, 64  # the vector is -63 to 63, stored from 1 to 127
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A product with a table of which only the k best are used.
+
+    Attributes:
+        table: the compressed tensor's name.
+        vector: the value of `[batch, columns]` that is multiplied with it.
+        k: how many are used.
+    """
+
+    table: str
+    vector: str
+    k: int
+
+
+def fits_scan(tensor: QuantizedTensor) -> bool:
+    """Whether the tensor can be scanned: a large table of signed 8-bit codes with one scale a row."""
+    return (
+        tensor.scheme == "linear"
+        and tensor.bits == 8
+        and tensor.granularity == "per_row"
+        and tensor.zero_points is None
+        and len(tensor.shape) == 2
+        and tensor.rows >= LARGE
+    )
+
+
+def find_heads(graph: onnx.GraphProto, tables: Mapping[str, QuantizedTensor]) -> dict[str, Head]:
+    """Heads by the output of their product.
+
+    Args:
+        graph: as exported.
+        tables: by the names of the values `[columns, rows]` that hold them transposed.
+    """
+    readers: dict[str, list[onnx.NodeProto]] = {each.name: [] for each in graph.output}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    ranks = {each.name: len(each.type.tensor_type.shape.dim) for each in graph.value_info}
+    constants = {each.name: each for each in graph.initializer}
+    outputs = {each.name for each in graph.output}
+    heads = {}
+    for node in graph.node:
+        tensor = tables.get(node.input[1]) if node.op_type == "MatMul" else None
+        if tensor is None or not fits_scan(tensor) or ranks.get(node.output[0]) != 2:
+            continue
+        (product,), users = node.output, readers.get(node.output[0], [])
+        k = _best_of(users[0], constants) if len(users) == 1 and product not in outputs else None
+        if k is not None and _chunks(tensor.rows) > 2 * _first(k):
+            heads[product] = Head(table=tensor.name, vector=node.input[0], k=k)
+    return heads
+
+
+def _best_of(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> int | None:
+    """The k of a TopK of the largest along the last of two axes; None where the node is none."""
+    values = {each.name: each.i for each in node.attribute}
+    if node.op_type != "TopK" or values.get("axis", -1) not in (-1, 1) or not values.get("largest", 1):
+        return None
+    held = constants.get(node.input[1])
+    return None if held is None else int(onnx.numpy_helper.to_array(held).ravel()[0])
+
+
+def _chunks(rows: int) -> int:
+    return -(-rows // CHUNK)
+
+
+def _first(k: int) -> int:
+    """Chunks of the first round; on random and clustered tables it is the last one, too."""
+    return 2 * k + _SPARE
+
+
+def lengths(codes: Array) -> Array:
+    """The Euclidean length of every row of codes, rounded up to a 255th of the largest, uint8 `[rows, 1]`."""
+    if isinstance(codes, Stub):
+        return codes.mapped("lengths", lengths, (len(codes), 1))
+    numbers = codes.astype(np.float32)
+    squares = np.einsum("rc,rc->r", numbers, numbers)[:, None]
+    steps = np.ceil(np.sqrt(squares) * np.float32((1 + 1e-4) / _length_step(codes.shape[1])))
+    rounded: Array = np.minimum(steps, 255).astype(np.uint8)
+    return rounded
+
+
+def _length_step(columns: int) -> float:
+    return float(128 * np.sqrt(columns) / 255)
+
+
+class OnnxScan:
+    """The nodes of one head."""
+
+    def __init__(self, head: Head, codes: OnnxCodes, writer: OnnxWriter) -> None:
+        self._head, self._tensor, self._codes, self._writer = head, codes.tensor, codes, writer
+
+    def best(self) -> tuple[str, str]:
+        """The k largest products, float32 `[batch, k]`, and their rows, int64, largest first."""
+        bounds = self._bounds()
+        none = self._integers(0)
+        first = self._writer.node("Slice", [self._head.vector, none, none, self._integers(1)])  # [batch, 0]
+        rounds = 1 + max(0, -(-(_chunks(self._tensor.rows) - self._step) // (_FURTHER * self._step)))
+        rows = self._writer.cast(first, TensorProto.INT64)
+        repeated = [self._constant(np.int64(rounds)), self._constant(np.bool_(True)), first, rows]
+        before = self._writer.take()
+        body = self._body(bounds)
+        self._writer.nodes = before
+        values, rows = self._writer.outputs("Loop", repeated, 2, body=body)
+        return values, rows
+
+    def _body(self, bounds: str) -> onnx.GraphProto:
+        """What the loop repeats: number, condition, best so far to condition, best so far."""
+        write, info = self._writer, onnx.helper.make_tensor_value_info
+        number, going, values, rows = (write.name() for _ in range(4))
+        again, best, best_rows = self._round(bounds, number, values, rows)
+        inputs = [
+            info(number, TensorProto.INT64, []),
+            info(going, TensorProto.BOOL, []),
+            info(values, TensorProto.FLOAT, [None, None]),
+            info(rows, TensorProto.INT64, [None, None]),
+        ]
+        outputs = [
+            info(again, TensorProto.BOOL, []),
+            info(best, TensorProto.FLOAT, [None, self._head.k]),
+            info(best_rows, TensorProto.INT64, [None, self._head.k]),
+        ]
+        return onnx.helper.make_graph(write.take(), "refine", inputs, outputs)
+
+    @property
+    def _step(self) -> int:
+        return _first(self._head.k)
+
+    def _bounds(self) -> str:
+        """An upper bound of the products of every chunk, `[batch, chunks + 1]`, the last one -inf."""
+        write, vector = self._writer, self._head.vector
+        largest = write.node("ReduceMax", [write.node("Abs", [vector]), self._integers(1)], keepdims=1)
+        tiny = self._constant(np.float32(1e-30))  # a vector of zeros has a step, too
+        step = write.node("Div", [write.node("Max", [largest, tiny]), self._constant(np.float32(_LEVELS))])
+        levels = write.node("Round", [write.node("Div", [vector, step])])
+        moved = write.node("Add", [levels, self._constant(np.float32(_ZERO))])
+        found = self._largest(write.cast(moved, TensorProto.UINT8))
+        error = write.node("Sub", [vector, write.node("Mul", [levels, step])])
+        slack = write.node("Mul", [self._error(error), self._largest_rows()])
+        bounds = write.node("Add", [write.node("Mul", [found, step]), slack])
+        ends = self._constant(np.array([0, 0, 0, 1], np.int64))
+        return write.node("Pad", [bounds, ends, self._constant(np.float32(-np.inf))])
+
+    def _error(self, rounding: str) -> str:
+        """The length of the vector's rounding error and of float32's on the way, `[batch, 1]`."""
+        write, one = self._writer, self._integers(1)
+        noise = self._constant(np.float32((self._tensor.columns + 16) * 2.0**-22))
+        length = write.node("ReduceL2", [self._head.vector, one], keepdims=1)
+        return write.node(
+            "Add", [write.node("ReduceL2", [rounding, one], keepdims=1), write.node("Mul", [length, noise])]
+        )
+
+    def _largest(self, vector: str) -> str:
+        """The largest product of every chunk, in the vector's steps, `[batch, chunks]`."""
+        write, rows = self._writer, self._tensor.rows
+        pieces = []
+        size = max(_PIECE, -(-rows // _MOST_PIECES // CHUNK) * CHUNK)
+        codes, scales = self._codes.codes(), self._row_scales()
+        for start in range(0, rows, size):
+            stop = min(start + size, rows)
+            part = write.node("Transpose", [self._slice(codes, start, stop, 0)], perm=[1, 0])
+            sums = write.node("MatMulInteger", [vector, part, self._constant(np.uint8(_ZERO))])
+            products = write.node("Mul", [write.cast(sums), self._slice(scales, start, stop, 1)])
+            pieces.append(self._by_chunk(products, stop - start, -np.inf))
+        return write.node("Concat", pieces, axis=1) if len(pieces) > 1 else pieces[0]
+
+    def _largest_rows(self) -> str:
+        """The length of the longest row of every chunk, `[1, chunks]`; folded when the file is loaded."""
+        write = self._writer
+        assert self._tensor.codes is not None
+        stored = write.cast(write.constant(lengths(self._tensor.codes), "lengths"))
+        rows = write.node("Mul", [self._row_scales(), write.reshape(stored, (1, -1))])
+        step = self._constant(np.float32(_length_step(self._tensor.columns)))
+        return self._by_chunk(write.node("Mul", [rows, step]), self._tensor.rows, 0)
+
+    def _by_chunk(self, values: str, count: int, filling: float) -> str:
+        """The largest of every chunk of `[batch, count]`."""
+        write, missing = self._writer, -count % CHUNK
+        if missing:
+            ends = self._constant(np.array([0, 0, 0, missing], np.int64))
+            values = write.node("Pad", [values, ends, self._constant(np.float32(filling))])
+        return write.node("ReduceMax", [write.reshape(values, (0, -1, CHUNK)), self._integers(2)], keepdims=0)
+
+    def _row_scales(self) -> str:
+        return self._writer.reshape(self._codes.scales(), (1, -1))
+
+    def _round(self, bounds: str, number: str, values: str, rows: str) -> tuple[str, str, str]:
+        """Whether to go on, and the best scores and rows, after the next chunks are refined."""
+        write, one = self._writer, self._integers(1)
+        start, stop = self._range(number)
+        upper, chunks = write.outputs("TopK", [bounds, write.node("Add", [stop, one])], 2, axis=1)
+        new_rows, scores = self._refine(write.node("Slice", [chunks, start, stop, one]))
+        candidates = write.node("Concat", [values, scores], axis=1)
+        places = write.node("Concat", [rows, new_rows], axis=1)
+        best, found = write.outputs("TopK", [candidates, self._integers(self._head.k)], 2, axis=1)
+        best_rows = write.node("GatherElements", [places, found], axis=1)
+        least = write.node("Gather", [best, self._integers(self._head.k - 1)], axis=1)
+        proved = write.node("GreaterOrEqual", [least, write.node("Gather", [upper, stop], axis=1)])
+        all_proved = write.node("ReduceMin", [write.cast(proved, TensorProto.INT32)], keepdims=0)
+        return write.node("Not", [write.cast(all_proved, TensorProto.BOOL)]), best, best_rows
+
+    def _range(self, number: str) -> tuple[str, str]:
+        """First and last place, in the order of their bounds, of the chunks of a round: `[1]` each."""
+        write, step, more = self._writer, self._step, _FURTHER * self._step
+        done = write.node("Mul", [write.reshape(number, (1,)), self._integers(more)])
+        chunks = self._integers(_chunks(self._tensor.rows))
+        start = write.node("Max", [write.node("Add", [done, self._integers(step - more)]), self._integers(0)])
+        return start, write.node("Min", [write.node("Add", [done, self._integers(step)]), chunks])
+
+    def _refine(self, chunks: str) -> tuple[str, str]:
+        """Rows of the chunks `[batch, n]`, and their products as the reference has them."""
+        write, count = self._writer, self._tensor.rows
+        first = write.node("Mul", [chunks, self._integers(CHUNK)])
+        places = write.node("Unsqueeze", [first, self._integers(2)])
+        rows = write.reshape(write.node("Add", [places, self._integers(*range(CHUNK))]), (0, -1))
+        last = self._integers(count - 1)
+        read = write.node("Min", [rows, last]) if count % CHUNK else rows
+        codes = write.cast(write.node("Gather", [self._codes.codes(), read]))
+        column = write.node("Unsqueeze", [self._head.vector, self._integers(2)])
+        sums = write.node("Squeeze", [write.node("MatMul", [codes, column]), self._integers(2)])
+        scales = write.reshape(self._codes.scales(), (-1,))
+        scores = write.node("Mul", [sums, write.node("Gather", [scales, read])])
+        if count % CHUNK:
+            real = write.node("LessOrEqual", [rows, last])
+            scores = write.node("Where", [real, scores, self._constant(np.float32(-np.inf))])
+        return rows, scores
+
+    def _slice(self, values: str, start: int, stop: int, axis: int) -> str:
+        return self._writer.node("Slice", [values, *(self._integers(each) for each in (start, stop, axis))])
+
+    def _integers(self, *values: int) -> str:
+        return self._constant(np.array(values, np.int64))
+
+    def _constant(self, value: object) -> str:
+        return self._writer.constant(value)
