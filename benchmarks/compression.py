@@ -36,10 +36,12 @@ from pocketrec.compression import (
 from pocketrec.convert.coreml import to_coreml
 from pocketrec.convert.onnx import to_onnx
 from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.examination import examine_module
+from pocketrec.lowering import capture_functions
 from pocketrec.model_zoo.registry import FAMILIES
-from pocketrec.pipeline import Prepared, capture_functions, examine_module, prepare
 from pocketrec.plan_measure import make_evaluator
 from pocketrec.planning import Workers, search_plan
+from pocketrec.prepared import Prepared, prepare
 from pocketrec.recipe import Compress, load_recipe
 from pocketrec.validate.fit import fit_inputs
 from pocketrec.validate.latency import measure_latency

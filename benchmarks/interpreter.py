@@ -31,7 +31,7 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabu
 from pocketrec.convert.capture import Capture, ContractModule, capture  # noqa: E402
 from pocketrec.convert.coreml import to_coreml  # noqa: E402
 from pocketrec.model_zoo.registry import FAMILIES  # noqa: E402
-from pocketrec.pipeline import prepare  # noqa: E402
+from pocketrec.prepared import prepare  # noqa: E402
 from pocketrec.recipe import load_recipe  # noqa: E402
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter  # noqa: E402
 from pocketrec.validate.latency import measure_latency  # noqa: E402

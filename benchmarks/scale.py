@@ -148,8 +148,9 @@ def convert(target: str, checkpoint: Path, rows: int, untied: bool, path: Path) 
         factory=f"{here.name}:make_model",
         weights=str(checkpoint.resolve()),
         arguments={"rows": rows, "untied": untied},
+        stream_mb=min(64 << 20, 4 * WIDTH * rows) / 1e6,
     )
-    streamed = load_streamed(source, base=here.parent, stream_bytes=min(64 << 20, 4 * WIDTH * rows))
+    streamed = load_streamed(source, base=here.parent)
     names = [each.name for each in streamed.tables]
     streamed, codes = compress_streamed(streamed, Plan(tensors=dict.fromkeys(names, Linear())))
     rng = np.random.default_rng(1)

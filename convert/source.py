@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from pocketrec.convert.stream.checkpoint import open_checkpoint
+from pocketrec.convert.stream.module import read_tensor
 from pocketrec.errors import RecipeError
 from pocketrec.factory import call_factory
 from pocketrec.recipe import ModelSource
@@ -33,7 +35,9 @@ def load_module(source: ModelSource, *, base: Path) -> nn.Module:
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in a .safetensors file or in a state dict; nothing else in it is ever executed."""
+    """The tensors in safetensors, .npy files or a state dict; nothing else in it is ever executed."""
+    if path.is_dir() or path.name.endswith(".index.json"):
+        return {name: read_tensor(span) for name, span in open_checkpoint(path).items()}
     if not path.is_file():
         raise RecipeError(f"model.weights: {path} is no file; paths are relative to the recipe")
     try:

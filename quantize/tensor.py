@@ -113,9 +113,7 @@ class QuantizedTensor:
             part = values[start : start + _CHUNK_ROWS].astype(np.float64)
             signal += float(np.square(part).sum())
             noise += float(np.square(part - self.dequantize_rows(start, start + len(part))).sum())
-        if noise == 0:
-            return math.inf
-        return 10 * math.log10(signal / noise) if signal else -math.inf
+        return ratio_db(signal, noise)
 
     def describe(self) -> str:
         """The method for people, such as `linear 4 bit per_row, scales, zero points`."""
@@ -135,6 +133,13 @@ class QuantizedTensor:
 
 
 _CHUNK_ROWS = 1 << 14
+
+
+def ratio_db(signal: float, noise: float) -> float:
+    """The ratio of two sums of squares in dB; infinite where there is no noise."""
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf
 
 
 def rows_and_columns(shape: tuple[int, ...]) -> tuple[int, int]:

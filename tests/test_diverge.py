@@ -22,7 +22,7 @@ from pocketrec.errors import InputError, RecipeError, UsageError
 from pocketrec.model_zoo import sasrec
 from pocketrec.package.bundle import publish, seal, staging
 from pocketrec.package.golden import Vector, write_golden
-from pocketrec.pipeline import load_model
+from pocketrec.prepared import load_model
 from pocketrec.recipe import load_recipe
 from pocketrec.validate.divergence import Divergence
 

@@ -17,10 +17,13 @@ TOP = {
     "contents",
     "conversion",
     "diverge",
+    "examination",
+    "lowering",
     "pipeline",
     "proof",
     "plan_measure",
     "planning",
+    "prepared",
     "verify",
     "__main__",
 }  # these know all the stages

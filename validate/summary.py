@@ -137,7 +137,7 @@ def notes(evidence: Evidence) -> tuple[str, ...]:
     """What a reader must know to read the figures rightly, one sentence each."""
     found = [each for each in evidence.results if each.status == "ran"]
     system = evidence.machine.system
-    said = []
+    said = list(evidence.notes)
     if any(each.runtime == "coreml-interpreter" for each in found):
         said.append(
             f"Core ML artifacts were executed by pocketrec's interpreter on {system}; its latency is that of "

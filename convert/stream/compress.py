@@ -9,12 +9,18 @@ from pocketrec.convert.stream.module import StreamedModule
 from pocketrec.convert.stream.tables import fitted
 from pocketrec.quantize import Plan, QuantizedTensor, compress
 from pocketrec.quantize.reference import compressible
+from pocketrec.quantize.tensor import Array
 
 
 def compress_streamed(
-    streamed: StreamedModule, plan: Plan
+    streamed: StreamedModule, plan: Plan, *, popularity: Mapping[str, Array] | None = None
 ) -> tuple[StreamedModule, Mapping[str, QuantizedTensor]]:
     """The module with codecs for its tables and dequantized values elsewhere, and the codes of the latter.
+
+    Args:
+        streamed: with stubs for its tables.
+        plan: which tensors, and how.
+        popularity: how often each row of a tensor is read, by tensor name, float `[rows]`.
 
     Raises:
         PlanError: a pattern fits nothing, or a scheme needs a table at once.
@@ -23,9 +29,12 @@ def compress_streamed(
     chosen = plan.schemes_for(compressible(streamed.module))
     names = {each.name for each in streamed.tables}
     rest = Plan(tensors={name: scheme for name, scheme in chosen.items() if name not in names})
-    module, codes = compress(streamed.module, rest)
+    reads = popularity or {}
+    module, codes = compress(streamed.module, rest, popularity=reads)
     tables = tuple(
-        replace(each, codec=fitted(chosen[each.name], each.name, each.span)) if each.name in chosen else each
+        replace(each, codec=fitted(chosen[each.name], each.name, each.span, popularity=reads.get(each.name)))
+        if each.name in chosen
+        else each
         for each in streamed.tables
     )
     return replace(streamed, module=module, tables=tables), codes

@@ -26,7 +26,6 @@ from pocketrec.errors import RecipeError
 from pocketrec.factory import call_factory
 from pocketrec.recipe import ModelSource
 
-STREAM_BYTES = 64 << 20
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _DTYPES |= {"I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64}
 _DTYPES |= {"U8": torch.uint8, "BOOL": torch.bool}
@@ -48,15 +47,30 @@ class StreamedModule:
     notes: tuple[str, ...]
 
 
-def load_streamed(source: ModelSource, *, base: Path, stream_bytes: int = STREAM_BYTES) -> StreamedModule:
-    """The module with a stub for every two-dimensional float tensor of `stream_bytes` or more.
+def reaches(source: ModelSource, *, base: Path) -> bool:
+    """True where the checkpoint has a tensor that the recipe wants streamed.
+
+    Raises:
+        RecipeError: the checkpoint is missing, damaged or shorter than it says.
+    """
+    if source.weights is None or not source.stream_bytes:
+        return False
+    path = base / source.weights
+    whole = path.is_file() and not path.name.endswith(".index.json")
+    if whole and 2 * path.stat().st_size < source.stream_bytes:
+        return False  # even as float16 no tensor in it is large enough
+    return any(_is_large(span, source.stream_bytes) for span in open_checkpoint(path).values())
+
+
+def load_streamed(source: ModelSource, *, base: Path) -> StreamedModule:
+    """The module with a stub for every two-dimensional float tensor of `source.stream_bytes` or more.
 
     Raises:
         RecipeError: there are no weights to stream from, or they do not fit; names tensor or file.
     """
     if source.weights is None:
         raise RecipeError("model.weights is not set; tables are streamed from a checkpoint, so name one")
-    spans = open_checkpoint(base / source.weights)
+    spans, stream_bytes = open_checkpoint(base / source.weights), source.stream_bytes
     module, notes = _build(source, base, stream_bytes, spans)
     names = _names(module)
     _check(module, names, spans, source.weights)
@@ -108,8 +122,11 @@ def _called(source: ModelSource, base: Path) -> nn.Module:
 
 
 def _is_table(tensor: Tensor, span: Span, stream_bytes: int) -> bool:
-    large = 4 * math.prod(span.shape) >= stream_bytes
-    return large and len(span.shape) == 2 and span.is_float and tensor.dtype == torch.float32
+    return _is_large(span, stream_bytes) and tensor.dtype == torch.float32
+
+
+def _is_large(span: Span, stream_bytes: int) -> bool:
+    return len(span.shape) == 2 and span.is_float and 4 * math.prod(span.shape) >= stream_bytes
 
 
 def _names(module: nn.Module) -> list[tuple[Tensor, list[str]]]:

@@ -74,6 +74,9 @@ def save(
     layout = _Layout()
     for each in model.graph.initializer:
         stub = stubs.get(each.name)
+        if stub is not None:  # where `hide_stubs` said that it lies
+            del each.external_data[:]
+            each.ClearField("data_location")
         if (stub.nbytes if stub is not None else len(each.raw_data)) >= large_bytes:
             layout.add(each, stub, f"{path.name}.data")
     outside = layout.end

@@ -161,7 +161,7 @@ def _check_values_free(proved: Capture, function: str) -> None:
             where="",
             reason=f"function {function}: a constant of the module's code has to be replayed, which "
             "cannot be done around a streamed table",
-            remedy="pass a stream_bytes above the table's size",
+            remedy="raise model.stream_mb above the table's size",
         )
 
 
@@ -187,7 +187,7 @@ def _check_constants(program: torch.export.ExportedProgram, tables: Sequence[Tab
                 op=str(node.target),
                 where="",
                 reason=f"function {function} computes a constant from the streamed table {name}",
-                remedy="store the result in the checkpoint, or pass a stream_bytes above its size",
+                remedy="store the result in the checkpoint, or raise model.stream_mb above its size",
             )
 
 
@@ -212,5 +212,5 @@ def _check_same(
     if ops[0] != ops[1]:
         raise ConversionError(
             f"function {function}: its graph depends on the number of a table's rows, so what was proved "
-            "for few does not hold for all; pass a stream_bytes above the table's size"
+            "for few does not hold for all; raise model.stream_mb above the table's size"
         )

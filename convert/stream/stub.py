@@ -46,6 +46,12 @@ def number_of(values: object) -> int | None:
     return int(place) if place == int(place) and 0 <= place < _MOST else None
 
 
+def stub_or(values: Array) -> Array:
+    """The stub that `values` is a view of in NumPy's terms; `values` themselves where they are of none."""
+    number = number_of(values)
+    return values if number is None else Stub.table(number, values.shape, values.dtype)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """How a stub's rows are made from the parts of a chunk of the table's rows.

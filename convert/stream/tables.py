@@ -73,8 +73,14 @@ class Table:
         return self.codec.tensor(self.name, self.span.shape, Encoded(**stubs))
 
 
-def fitted(scheme: Scheme, name: str, span: Span) -> Codec:
+def fitted(scheme: Scheme, name: str, span: Span, *, popularity: Array | None = None) -> Codec:
     """The codec of a scheme for a table on disk, from a sample of its rows or a first pass over them.
+
+    Args:
+        scheme: of the plan.
+        name: of the table.
+        span: where its bytes lie.
+        popularity: how often each row is read, float `[rows]`; where it is None, all rows alike.
 
     Raises:
         PlanError: the scheme needs the whole table at once.
@@ -82,12 +88,15 @@ def fitted(scheme: Scheme, name: str, span: Span) -> Codec:
     scheme.check(name, span.shape)
     if not isinstance(scheme, RowScheme):
         raise PlanError(
-            f"{name}: {scheme.scheme} needs the whole table at once, and the table is streamed; "
-            "use 'linear', 'scaled_palette', 'palette', 'product' or 'float16'"
+            f"{name}: {scheme.scheme} needs the whole table at once, and the table is streamed; use "
+            "'linear', 'scaled_palette', 'palette', 'product' or 'float16', or raise "
+            "model.stream_mb to hold it"
         )
     if isinstance(scheme, Linear) and scheme.granularity == "per_tensor":
         return scheme.fit(name, _extremes(scheme, name, span))
-    return scheme.fit(name, _sample(scheme, name, span))
+    sample = _sample(scheme, name, span)
+    chosen = None if popularity is None else popularity[sample_of(span.shape[0])][: len(sample)]
+    return scheme.fit(name, sample, popularity=chosen)
 
 
 def _sample(scheme: RowScheme, name: str, span: Span) -> Floats:
@@ -235,7 +244,7 @@ def _check_place(table: Table, place: Reserved) -> None:
     if not straight and not (turned and (place.bits >= 8 or rows % 8 == 0)):
         raise ConversionError(
             f"{table.name}: the graph holds it as {list(shape)}, {place.bits} bit, which cannot be streamed; "
-            "pass a stream_bytes above its size"
+            "raise model.stream_mb above its size"
         )
 
 

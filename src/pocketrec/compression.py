@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.convert.capture import Capture
+    from pocketrec.prepared import Prepared
     from pocketrec.quantize import Plan, QuantizedTensor
 
 Counts = npt.NDArray[np.float64]
@@ -36,16 +38,18 @@ class Compression:
     """What was decided and made.
 
     Attributes:
-        original: the module as it was.
-        module: the compressed reference, which artifacts must equal.
+        original: the module as it was; a streamed table is a stub.
+        module: with the compressed values, as it is captured; a streamed table is a stub.
         plan: which tensor is compressed how.
-        codes: by tensor name.
+        codes: by tensor name; stubs of those of a streamed table.
+        sqnr_db: of every compressed tensor, by name.
     """
 
     original: nn.Module
     module: nn.Module
     plan: Plan
     codes: Mapping[str, QuantizedTensor]
+    sqnr_db: Mapping[str, float]
 
 
 def compress_module(plan: Plan, module: nn.Module, contract: Contract, data: EvaluationData) -> Compression:
@@ -53,7 +57,46 @@ def compress_module(plan: Plan, module: nn.Module, contract: Contract, data: Eva
     from pocketrec.quantize import compress as run
 
     made, codes = run(module, plan, popularity=row_popularity(module, contract, data))
-    return Compression(original=module, module=made, plan=plan, codes=codes)
+    lost = _sqnr_db(module, codes)
+    return Compression(original=module, module=made, plan=plan, codes=codes, sqnr_db=lost)
+
+
+def compress_prepared(plan: Plan, prepared: Prepared, values: Path) -> tuple[Prepared, Compression]:
+    """The model compressed as planned, and what was done; `values` gets what its large tables stand for.
+
+    Raises:
+        PlanError: a scheme does not fit its tensor, or needs a streamed table at once.
+        TableError: a streamed table holds a number that is not finite.
+        StorageError: there is no room in `values`.
+    """
+    streamed, contract, data = prepared.streamed, prepared.contract, prepared.data
+    if streamed is None:
+        compression = compress_module(plan, prepared.module, contract, data)
+        return replace(prepared, module=compression.module), compression
+    from pocketrec.convert.stream.compress import compress_streamed
+    from pocketrec.convert.stream.values import mapped_module, value_spans
+
+    reads = row_popularity(streamed.module, contract, data)
+    made, codes = compress_streamed(streamed, plan, popularity=reads)
+    found = value_spans(made.tables, values)
+    spans = {name: each.span for name, each in found.items()}
+    tables = {each.name: each.tensor() for each in made.tables if each.codec is not None}
+    compression = Compression(
+        original=streamed.module,
+        module=made.module,
+        plan=plan,
+        codes={**codes, **tables},
+        sqnr_db=_sqnr_db(streamed.module, codes) | {name: found[name].sqnr_db for name in tables},
+    )
+    module = mapped_module(made.module, spans)
+    return replace(prepared, module=module, streamed=made, spans=spans), compression
+
+
+def _sqnr_db(module: nn.Module, codes: Mapping[str, QuantizedTensor]) -> dict[str, float]:
+    from pocketrec.quantize.reference import compressible, to_array
+
+    tensors = compressible(module)
+    return {name: each.sqnr_db(to_array(tensors[name])) for name, each in codes.items()}
 
 
 def explicit_plan(compress: Compress, module: nn.Module, read: Collection[str]) -> Plan:
@@ -77,9 +120,10 @@ def explicit_plan(compress: Compress, module: nn.Module, read: Collection[str]) 
 def tensors_read(module: nn.Module, captures: Mapping[str, Capture]) -> dict[str, tuple[str, ...]]:
     """The functions that read each float tensor of the module, by tensor name; captured from that module."""
     from pocketrec.convert.carry import ValueIndex
+    from pocketrec.convert.stream.stub import stub_or
     from pocketrec.quantize.reference import compressible, to_array
 
-    index = ValueIndex({name: to_array(each) for name, each in compressible(module).items()})
+    index = ValueIndex({name: stub_or(to_array(each)) for name, each in compressible(module).items()})
     read = {function: index.read_by(captured.program) for function, captured in captures.items()}
     return {
         name: tuple(function for function, names in read.items() if name in names)
@@ -127,7 +171,7 @@ def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[Co
     Raises:
         PlanError: a tensor is planned that no function reads, so that no artifact holds its codes.
     """
-    from pocketrec.quantize.reference import compressible, to_array
+    from pocketrec.quantize.reference import compressible
 
     tensors, codes = compressible(compression.original), compression.codes
     asked = compression.plan.schemes_for(tensors)
@@ -153,7 +197,7 @@ def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[Co
                 bits=8 * after[name] / tensor.numel(),
                 bytes_before=4 * tensor.numel(),
                 bytes_after=after[name],
-                sqnr_db=float("inf") if done is None else done.sqnr_db(to_array(tensor)),
+                sqnr_db=compression.sqnr_db.get(name, float("inf")),
                 share=after[name] / total,
             )
         )

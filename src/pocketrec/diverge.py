@@ -19,7 +19,7 @@ from pocketrec.errors import RecipeError, UsageError
 from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.golden import Vector, read_golden
 from pocketrec.package.manifest import read_json
-from pocketrec.pipeline import Model, load_model, prepare
+from pocketrec.prepared import Model, load_model, prepare
 from pocketrec.recipe import Compress, Recipe, Target, load_recipe
 from pocketrec.validate.artifact_graph import ArtifactGraph
 from pocketrec.validate.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence

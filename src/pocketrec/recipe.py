@@ -36,14 +36,27 @@ class ModelSource:
 
     Attributes:
         factory: `package.module:function` or `path/to/file.py:function`; returns an nn.Module.
-        weights: a .safetensors file, or a state dict that loads with weights_only=True; None
-            where the factory brings the trained weights itself.
+        weights: a .safetensors file, the .index.json of several, a folder of <tensor>.npy, or a
+            state dict that loads with weights_only=True; None where the factory brings the trained
+            weights itself.
         arguments: keyword arguments for the factory.
+        stream_mb: a table of `weights` that takes so much as float32, in 10^6 bytes, is never held
+            but streamed from file to file; 0 streams nothing.
     """
 
     factory: str
     weights: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    stream_mb: float = 1000.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stream_mb < float("inf"):
+            raise RecipeError(f"model.stream_mb is {self.stream_mb}; expected a size, or 0 to stream nothing")
+
+    @property
+    def stream_bytes(self) -> int:
+        """Bytes of float32 from which on a table is streamed; 0 where none is."""
+        return round(self.stream_mb * 1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,7 +234,11 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything a build found out. Timings make it differ from run to run."""
+    """Everything a build found out. Timings make it differ from run to run.
+
+    Attributes:
+        notes: what a reader must know of how the model was loaded, one sentence each.
+    """
 
     recipe: str
     recipe_sha256: str
@@ -247,6 +251,7 @@ class Evidence:
     gates: tuple[GateResult, ...]
     compression: tuple[CompressedTensor, ...] = ()
     front: tuple[PlanPoint, ...] = ()
+    notes: tuple[str, ...] = ()
     schema: int = 1
 
     @property

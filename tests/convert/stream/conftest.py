@@ -54,7 +54,7 @@ class Case:
 
     def load(self) -> StreamedModule:
         """The module with a stub for its table."""
-        return load_streamed(self.source, base=self.folder, stream_bytes=STREAM_BYTES)
+        return load_streamed(self.source, base=self.folder)
 
 
 def contract_for(rows: int) -> Contract:
@@ -82,7 +82,10 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("streamed")
     (folder / "factory.py").write_text(FACTORY)
     source = ModelSource(
-        factory="factory.py:make", weights="weights.safetensors", arguments={"rows": ROWS, "width": WIDTH}
+        factory="factory.py:make",
+        weights="weights.safetensors",
+        arguments={"rows": ROWS, "width": WIDTH},
+        stream_mb=STREAM_BYTES / 1e6,
     )
     torch.manual_seed(0)
     made = call_factory(source.factory, base=folder, key="model.factory", arguments=source.arguments)

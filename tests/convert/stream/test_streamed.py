@@ -181,7 +181,7 @@ def test_a_factory_that_insists_on_allocating_works_and_is_noted(case: Case) -> 
         "    return module\n"
     )
     source = replace(case.source, factory="greedy.py:greedy")
-    streamed = load_streamed(source, base=case.folder, stream_bytes=STREAM_BYTES)
+    streamed = load_streamed(source, base=case.folder)
     assert streamed.tables
     assert streamed.notes == (f"model.factory allocates {NAME} itself ({STREAM_BYTES} bytes)",)
 
@@ -290,6 +290,6 @@ def test_a_constant_computed_from_a_table_is_refused_with_the_table(case: Case, 
     normalized = "user @ nn.functional.normalize(self.item.weight).T"
     (case.folder / "normal.py").write_text(text.replace("user @ self.item.weight.T", normalized))
     source = replace(case.source, factory="normal.py:make")
-    streamed = load_streamed(source, base=case.folder, stream_bytes=STREAM_BYTES)
+    streamed = load_streamed(source, base=case.folder)
     with pytest.raises(Refused, match=f"computes a constant from the streamed table {NAME}"):
         capture_streamed(streamed, case.contract, "main", case.probes)

@@ -30,7 +30,7 @@ from torch import nn
 from pocketrec.convert.capture import Capture, capture
 from pocketrec.convert.coreml import to_coreml
 from pocketrec.model_zoo.registry import FAMILIES
-from pocketrec.pipeline import prepare
+from pocketrec.prepared import prepare
 from pocketrec.recipe import load_recipe
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 from pocketrec.validate.coreml_program.package import open_package

@@ -1,0 +1,274 @@
+"""`pocketrec build` of a model whose table is streamed: the plain build's bytes, or one line and nothing."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pocketrec.errors import PlanError
+from pocketrec.pipeline import build
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+ROWS, WIDTH = 3000, 8
+TABLE = "item.weight"
+MODEL = """
+import numpy as np
+import torch
+from torch import nn
+
+from pocketrec.evaluation import RankingData
+
+class Retrieval(nn.Module):
+    def __init__(self, rows):
+        super().__init__()
+        self.item = nn.Embedding(rows, 8, padding_idx=0)
+        self.user = nn.Linear(8, 8)
+
+    def forward(self, history):
+        user = torch.tanh(self.user(self.item(history).mean(1)))
+        return torch.topk(user @ self.item.weight.T, 10)
+
+def make(rows):
+    return Retrieval(rows)
+
+def greedy(rows):
+    model = Retrieval(rows)
+    model.item.weight = nn.Parameter(torch.from_numpy(np.ones((rows, 8), np.float32)))
+    return model
+
+def data(rows):
+    rng = np.random.default_rng(0)
+    return RankingData(
+        inputs={"history": rng.integers(1, rows, (20, 4)).astype(np.int32)},
+        positives=rng.integers(1, rows, 20),
+        seen_ids=np.zeros(0, np.int64),
+        seen_offsets=np.zeros(21, np.int64),
+        catalogue={},
+    )
+"""
+RECIPE = """
+schema = 1
+name = "retrieval"
+version = "1.0"
+
+[model]
+factory = "model.py:make"
+weights = "model.safetensors.index.json"
+arguments = { rows = 3000 }
+stream_mb = 0.05
+
+[contract.dims.batch]
+max = 4
+[contract.vocabularies.item]
+tokens = "items.txt"
+padding_id = 0
+
+[[contract.functions.main.inputs]]
+name = "history"
+kind = "id_sequence"
+shape = ["batch", 4]
+vocabulary = "item"
+padding_side = "left"
+out_of_vocabulary = "padding"
+
+[[contract.functions.main.outputs]]
+name = "scores"
+meaning = "top_k_scores"
+shape = ["batch", 10]
+[[contract.functions.main.outputs]]
+name = "ids"
+meaning = "top_k_ids"
+dtype = "int32"
+shape = ["batch", 10]
+vocabulary = "item"
+
+[evaluate]
+data = "model.py:data"
+kind = "ranking"
+output = "ids"
+arguments = { rows = 3000 }
+
+[latency]
+warmup = 1
+runs = 10
+
+[targets.onnx]
+[targets.coreml]
+precision = "float32"
+minimum_deployment_target = "iOS18"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A recipe with a checkpoint of two shards, whose table is streamed."""
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(ROWS)))
+    generator = torch.Generator().manual_seed(0)
+    shards = {
+        "a.safetensors": {TABLE: torch.randn(ROWS, WIDTH, generator=generator)},
+        "b.safetensors": {
+            "user.weight": torch.randn(WIDTH, WIDTH, generator=generator),
+            "user.bias": torch.zeros(WIDTH),
+        },
+    }
+    for name, state in shards.items():
+        save_file(state, tmp_path / name)
+    index = {"weight_map": {name: shard for shard, state in shards.items() for name in state}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return tmp_path / "recipe.toml"
+
+
+def artifacts(bundle: Path) -> dict[str, bytes]:
+    folder = bundle / "artifacts"
+    return {
+        str(each.relative_to(folder)): each.read_bytes()
+        for each in sorted(folder.rglob("*"))
+        if each.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("compress", "targets"),
+    [
+        ("", ("onnx",)),
+        ('[compress]\npreset = "int8"\n', ("onnx", "coreml")),
+        ('[compress.tensors]\n"item.*" = {scheme = "palette"}\n', ("onnx",)),
+    ],
+)
+def test_a_streamed_build_has_the_artifacts_and_the_evidence_of_the_plain_one(
+    compress: str, targets: tuple[str, ...], recipe: Path, tmp_path: Path
+) -> None:
+    built = {}
+    for name, size in (("streamed", "0.05"), ("plain", "0")):
+        recipe.write_text(RECIPE.replace("stream_mb = 0.05", f"stream_mb = {size}") + compress)
+        built[name] = build(recipe, out=tmp_path / name, targets=targets)
+    streamed, plain = built["streamed"].evidence, built["plain"].evidence
+    assert artifacts(built["streamed"].path) == artifacts(built["plain"].path)
+    assert len(artifacts(built["plain"].path)) >= len(targets)
+    assert streamed.sizes == plain.sizes
+    assert streamed.compression == plain.compression
+    assert streamed.gates == plain.gates
+    for ours, theirs in zip(streamed.results, plain.results, strict=True):
+        assert ours.parity == theirs.parity
+        assert ours.ranking == theirs.ranking
+    assert plain.notes == ()
+    assert streamed.notes == (f"Streamed from the checkpoint, never held: {TABLE} ({ROWS} × {WIDTH}).",)
+
+
+def test_a_factory_that_allocates_its_table_works_and_the_report_says_so(
+    recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(RECIPE.replace("model.py:make", "model.py:greedy"))
+    result = build(recipe, out=tmp_path / "out", targets=["onnx"])
+    assert result.passed
+    said = f"model.factory allocates {TABLE} itself ({4 * ROWS * WIDTH} bytes)"
+    assert said in result.report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("compress", "message"),
+    [
+        (
+            '[compress.tensors]\n"item.*" = {scheme = "hot_rows"}\n',
+            f"{TABLE}: hot_rows needs the",
+        ),
+        (
+            '[compress.tensors]\n"item.*" = {scheme = "palette", axis = "rows", groups = 2}\n',
+            f"{TABLE}: groups of rows need the whole table",
+        ),
+        ("[compress]\nmax_ratio = 0.4\n", f"a search holds every table, and {TABLE} is streamed"),
+    ],
+)
+def test_what_needs_the_whole_table_is_refused_by_name(
+    compress: str, message: str, recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(RECIPE + compress)
+    with pytest.raises(PlanError, match=message):
+        build(recipe, out=tmp_path / "out", targets=["onnx"])
+    assert nothing_left(tmp_path)
+
+
+def nothing_left(folder: Path) -> bool:
+    return not [each for each in folder.iterdir() if each.name.lstrip(".").startswith("out")]
+
+
+def test_a_shard_that_is_missing_or_short_is_one_line_and_nothing_is_left(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    shard = tmp_path / "a.safetensors"
+    whole = shard.read_bytes()
+    for damage, message in (
+        (
+            lambda: shard.write_bytes(whole[:-1000]),
+            f"a.safetensors: {len(whole) - 1000} bytes, but {TABLE} ends at byte",
+        ),
+        (shard.unlink, "a.safetensors is no file"),
+    ):
+        damage()
+        done = pocketrec("build", recipe, "--out", tmp_path / "out", "--target", "onnx")
+        assert done.returncode == 2
+        (line,) = [each for each in done.stderr.splitlines() if each.startswith("error: ")]
+        assert message in line
+        assert nothing_left(tmp_path)
+
+
+def test_a_number_that_is_not_finite_is_named_before_any_work_is_done(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    shard = tmp_path / "a.safetensors"
+    state = load_file(shard)
+    state[TABLE][2345, 3] = float("nan")
+    save_file(state, shard)
+    done = pocketrec("build", recipe, "--out", tmp_path / "out", "--target", "onnx")
+    assert done.returncode == 3
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {TABLE}: row 2345, column 3 is nan; expected finite numbers")
+    assert "reference" not in done.stderr
+    assert nothing_left(tmp_path)
+
+
+def limited() -> None:
+    """No file of more than 40,000 bytes, as on a disk that is full."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+
+def test_a_disk_without_room_is_one_line_and_nothing_is_left(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE + '[compress]\npreset = "int8"\n')
+    command = [sys.executable, "-m", "pocketrec", "build", str(recipe), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limited)
+    assert done.returncode == 3, done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("error: ")]
+    assert f"the file needs {4 * ROWS * WIDTH} bytes; raise the limit" in line
+    assert nothing_left(tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+import pocketrec.convert.stream.onnx as seam
+from pocketrec.cli.main import main
+seam.write_tables = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+def test_a_kill_in_the_middle_leaves_no_bundle_and_a_rerun_works(recipe: Path, tmp_path: Path) -> None:
+    arguments = ["build", str(recipe), "--out", str(tmp_path / "out"), "--target", "onnx"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.glob(".out.staging-*"))
+    assert build(recipe, out=tmp_path / "out", targets=["onnx"]).passed
+    assert not list(tmp_path.glob(".out*"))
