@@ -206,7 +206,10 @@ def executorch(job: Job) -> Call:
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
+    from executorch.extension.pybindings import portable_lib
     from executorch.runtime import Runtime
+
+    portable_lib._unsafe_reset_threadpool(job.threads)
 
     program = torch.export.export(job.module, job.example)
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
