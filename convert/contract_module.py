@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,16 @@ from pocketrec.convert.survey import Recorder
 from pocketrec.errors import ContractError
 
 _DTYPES = {"int32": torch.int32, "float32": torch.float32, "bool": torch.bool}
+
+
+def _apart(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The outputs, each a tensor of its own: a target names one by one name only."""
+    taken = {id(each) for each in inputs}
+    found = []
+    for each in outputs:
+        found.append(each.clone() if id(each) in taken else each)
+        taken.add(id(each))
+    return tuple(found)
 
 
 class ContractModule(nn.Module):
@@ -47,10 +58,8 @@ class ContractModule(nn.Module):
         ]
         given: Any = self.call(*guarded)
         outputs = given if isinstance(given, tuple | list) else (given,)
-        return tuple(
-            value if value.dtype == _DTYPES[each.dtype] else value.to(_DTYPES[each.dtype])
-            for value, each in zip(outputs, self.signature.outputs, strict=True)
-        )
+        pairs = zip(outputs, self.signature.outputs, strict=True)
+        return _apart(inputs, [value.to(_DTYPES[each.dtype]) for value, each in pairs])
 
     def call(self, *inputs: Tensor) -> object:
         """What the module's method gives for inputs that need no guard."""

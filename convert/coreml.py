@@ -188,11 +188,16 @@ def _check_constants(program: torch.export.ExportedProgram, function: str) -> No
             _check_range(int(tensor.min()), name, function)
             _check_range(int(tensor.max()), name, function)
     for node in program.graph.nodes:
-        if "slice" in str(node.target):
-            continue  # an open end is written as the largest int64
+        if "slice" in str(node.target) or _is_float(node):
+            continue  # an open end is written as the largest int64; a float's factor becomes a float
         for value in node.args:
             if isinstance(value, int):
                 _check_range(value, str(node.target), function)
+
+
+def _is_float(node: torch.fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def _check_range(value: int, name: str, function: str) -> None:

@@ -131,6 +131,33 @@ def _scatter_reduce(context: Any, node: Any) -> None:
     )
 
 
+_clamp_float = torch_ops.clamp
+
+
+def _clamp(context: Any, node: Any) -> None:
+    """Integers within bounds as integers; coremltools makes a missing bound, and so the result, a float."""
+    x, *bounds = torch_ops._get_inputs(context, node)
+    known = [each for each in bounds if each is not None]
+    if not _is_int(x) or not all(_is_int(each) for each in known):
+        _clamp_float(context, node)
+        return
+    for bound, limit in zip(bounds, (mb.maximum, mb.minimum), strict=False):
+        if bound is not None:
+            x = limit(x=x, y=bound)
+    context.add(x, torch_name=node.name)
+
+
+def _prod(context: Any, node: Any) -> None:
+    """The product of all elements, or along one axis."""
+    x, *rest = torch_ops._get_inputs(context, node)
+    if types.is_bool(x.dtype):
+        x = mb.cast(x=x, dtype="int32")
+    axis = _plain(rest[0]) if rest else None
+    axes = list(range(x.rank)) if axis is None else [int(axis)]
+    keep_dims = bool(_plain(rest[1])) if len(rest) > 1 else False
+    context.add(mb.reduce_prod(x=x, axes=axes, keep_dims=keep_dims, name=node.name))
+
+
 def _refuse_unique(context: Any, node: Any) -> None:
     raise ConversionError("how many values unique returns is known only when the model runs")
 
@@ -140,6 +167,9 @@ LOWERINGS: dict[str, Lowering] = {
     **{f"bitwise_{kind}": _bitwise(kind) for kind in _LOGICAL},
     "bitwise_left_shift": _shift(mb.mul),
     "bitwise_right_shift": _shift(mb.floor_div),
+    "clamp": _clamp,
+    "prod": _prod,
+    "prod.dim_int": _prod,
     "scatter_reduce.two": _scatter_reduce,
     "_unique2": _refuse_unique,
     **RECURRENT_LOWERINGS,

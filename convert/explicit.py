@@ -25,6 +25,16 @@ def fill_empty(program: torch.export.ExportedProgram) -> None:
     program.graph_module.recompile()
 
 
+def reshape_for_views(program: torch.export.ExportedProgram) -> None:
+    """Nothing; a view, which only some layouts in memory allow, is a reshape.
+
+    Lowered, an op may give the same numbers in another layout: attention as products does.
+    """
+    for node in program.graph.find_nodes(op="call_function", target=aten.view.default):
+        node.target = aten.reshape.default
+    program.graph_module.recompile()
+
+
 def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:
     """Nothing; every squeeze of all axes names those whose size is 1 by shape, not by chance.
 

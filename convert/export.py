@@ -11,9 +11,10 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from pocketrec.contract import Contract, Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
-from pocketrec.convert.explicit import drop_aliases, fill_empty, squeeze_known_axes
+from pocketrec.convert.explicit import drop_aliases, fill_empty, reshape_for_views, squeeze_known_axes
 from pocketrec.convert.fold import fold_constants
 from pocketrec.convert.int32 import NarrowModule
+from pocketrec.convert.intercept import listing_as_one_call
 from pocketrec.convert.lines import line_of
 from pocketrec.convert.origins import lines_of
 from pocketrec.convert.quiet import quiet_converters
@@ -61,8 +62,10 @@ def _export(
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), quiet_converters(), lines_of(module):
-            return torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
+        with torch.no_grad(), quiet_converters(), lines_of(module), listing_as_one_call():
+            program = torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
+            reshape_for_views(program)
+            return program
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
 
@@ -117,6 +120,12 @@ def has_free_sizes(program: torch.export.ExportedProgram) -> bool:
     """True where the size of a tensor depends on values, which not every target can plan for."""
     values = (node.meta.get("val") for node in program.graph.nodes)
     return any(free_unbacked_symbols(each) for each in values if isinstance(each, Tensor))
+
+
+def asks_numbers(program: torch.export.ExportedProgram) -> bool:
+    """True where a number in a tensor becomes one of Python's, such as a size."""
+    asking = torch.ops.aten._local_scalar_dense.default
+    return any(node.target is asking for node in program.graph.nodes)
 
 
 def _in_real_numbers(

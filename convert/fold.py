@@ -49,10 +49,11 @@ _LARGEST_COPY = 1 << 14  # elements that may be stored beside their source
 def fold_constants(graph_module: fx.GraphModule) -> bool:
     """True where computations on constants were replaced, in place, by buffers with their values."""
     graph = graph_module.graph
+    repeated = _index_by_repeats(graph_module)
     constant = _constant_nodes(graph)
     roots = [node for node in graph.nodes if node in constant and _is_worth(node, constant, graph_module)]
     if not roots:
-        return False
+        return repeated
     values = _Evaluate(graph_module, constant)
     for number, node in enumerate(roots):
         name = f"folded_{number}"
@@ -65,6 +66,31 @@ def fold_constants(graph_module: fx.GraphModule) -> bool:
     graph_module.delete_all_unused_submodules()
     graph_module.recompile()
     return True
+
+
+def _index_by_repeats(graph_module: fx.GraphModule) -> bool:
+    """True where `repeat_interleave` by constant counts was replaced by a lookup of known size."""
+    aten = torch.ops.aten
+    graph = graph_module.graph
+    constant = _constant_nodes(graph)
+    values = _Evaluate(graph_module, constant)
+    found = graph.find_nodes(op="call_function", target=aten.repeat_interleave.self_Tensor)
+    chosen = [node for node in found if node.args[1] in constant]
+    for number, node in enumerate(chosen):
+        source, repeats, *rest = node.args
+        name = f"repeated_{number}"
+        graph_module.register_buffer(name, torch.repeat_interleave(values.of(repeats)))
+        with graph.inserting_before(node):
+            index = graph.get_attr(name)
+            axis = rest[0] if rest and rest[0] is not None else node.kwargs.get("dim")
+            if axis is None:
+                source, axis = graph.call_function(aten.reshape.default, (source, [-1])), 0
+            lookup = graph.call_function(aten.index_select.default, (source, axis, index))
+        lookup.meta = {key: node.meta[key] for key in ("stack_trace",) if key in node.meta}
+        node.replace_all_uses_with(lookup)
+    graph.eliminate_dead_code()
+    graph_module.recompile()
+    return bool(chosen)
 
 
 def _constant_nodes(graph: fx.Graph) -> set[fx.Node]:
@@ -86,8 +112,7 @@ def _written_nodes(graph: fx.Graph) -> set[fx.Node]:
     """What is written to in place, and what that is a view of: their values depend on when they are read."""
     found: set[fx.Node] = set()
     for node in graph.nodes:
-        schema = getattr(node.target, "_schema", None)
-        each = node.args[0] if schema is not None and schema.is_mutable and node.args else None
+        each = node.args[0] if _writes(node) and node.args else None
         while isinstance(each, fx.Node) and each not in found:
             found.add(each)
             is_view = each.op == "call_function" and _op_name(each) in _VIEWS and each.args
@@ -96,8 +121,13 @@ def _written_nodes(graph: fx.Graph) -> set[fx.Node]:
 
 
 def _is_impure(node: fx.Node) -> bool:
+    return _writes(node) or "assert" in str(node.target)
+
+
+def _writes(node: fx.Node) -> bool:
+    """True where the op changes numbers of its argument; `detach_` only says that it has no gradient."""
     schema = getattr(node.target, "_schema", None)
-    return (schema is not None and schema.is_mutable) or "assert" in str(node.target)
+    return schema is not None and schema.is_mutable and node.target is not torch.ops.aten.detach_.default
 
 
 def _is_worth(node: fx.Node, constant: set[fx.Node], module: fx.GraphModule) -> bool:

@@ -7,13 +7,15 @@ puts in its place. The same mode works eagerly, so that a rewritten module can b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.overrides import TorchFunctionMode, _get_current_function_mode, handle_torch_function
 
 from pocketrec.convert.lines import user_line
 from pocketrec.convert.survey import (
@@ -28,6 +30,14 @@ from pocketrec.errors import Refused
 
 # How Python asks a tensor for its truth.
 TRUTHS = frozenset({"__bool__", "is_nonzero"})
+
+
+class Listed(list[Any]):
+    """What `tolist` gave, and of which tensor."""
+
+    def __init__(self, values: Iterable[Any], tensor: Tensor) -> None:
+        super().__init__(values)
+        self.tensor = tensor
 
 
 class FunctionRule(Protocol):
@@ -160,6 +170,36 @@ def _equal(left: Any, right: Any) -> bool:
         return False
 
 
+_tolist_of_fake = FakeTensor.tolist
+
+
+def _numbers(tensor: Tensor) -> Any:
+    return _tolist_of_fake(tensor) if isinstance(tensor, FakeTensor) else tensor.tolist()
+
+
+def _is_listing(name: str, args: Sequence[Any]) -> bool:
+    return name == "tolist" and args[0].ndim > 0  # a number has no list
+
+
+@contextmanager
+def listing_as_one_call() -> Iterator[None]:
+    """Nothing; while it lasts, `tolist` at capture is the one call that it is otherwise.
+
+    The tensors of torch.export ask for each number instead, and no rule would see the list.
+    """
+
+    def tolist(tensor: FakeTensor) -> Any:
+        if isinstance(_get_current_function_mode(), _Interceptor):
+            return handle_torch_function(torch.Tensor.tolist, (tensor,), tensor)
+        return _tolist_of_fake(tensor)
+
+    FakeTensor.tolist = tolist  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        FakeTensor.tolist = _tolist_of_fake  # type: ignore[method-assign]
+
+
 class _Interceptor(TorchFunctionMode):
     def __init__(self, plan: Interception, recorder: Recorder | None) -> None:
         super().__init__()
@@ -189,7 +229,7 @@ class _Interceptor(TorchFunctionMode):
         asked = self._plan.branch is not None and name in TRUTHS
         if asked and self._recorder is None:
             return self._plan.branch
-        result = func(*args, **kwargs)
+        result = Listed(_numbers(args[0]), args[0]) if _is_listing(name, args) else func(*args, **kwargs)
         depends = self._recorder is not None and self._recorder(kind, func, args, kwargs, result)
         return self._plan.branch if asked and depends else result
 

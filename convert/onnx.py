@@ -15,6 +15,7 @@ from pocketrec.contract import Feature, Output
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.onnx_carry import carry_codes
+from pocketrec.convert.onnx_exact import exact_constants
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stream.files import files_or_nothing
@@ -61,7 +62,7 @@ def to_onnx(
     Source: torch.onnx.export(dynamo=True) on the exported program.
     """
     signature = capture.signature
-    with quiet_converters():
+    with quiet_converters(), exact_constants():
         try:
             exported = torch.onnx.export(
                 capture.program,

@@ -37,7 +37,17 @@ _ESCAPES = frozenset(
 )
 # Results whose shape depends on values.
 _DATA_SHAPED = frozenset(
-    ["nonzero", "masked_select", "unique", "_unique2", "unique_consecutive", "unique_dim", "argwhere"]
+    [
+        "nonzero",
+        "masked_select",
+        "unique",
+        "_unique2",
+        "unique_consecutive",
+        "unique_dim",
+        "argwhere",
+        "combinations",
+        "bincount",
+    ]
 )
 _RANDOM = frozenset(
     [

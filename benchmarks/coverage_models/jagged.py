@@ -81,7 +81,9 @@ class Rows(nn.Module):
 
 
 def jagged(generator: Generator, batch: int) -> KeyedJaggedTensor:
-    lengths = ids(generator, 0, LENGTH + 1, len(KEYS), batch)
+    """As many ids in all for every draw, spread over the bags by chance: an artifact has room for so many."""
+    bags = ids(generator, 0, len(KEYS) * batch, len(KEYS) * batch * LENGTH // 2)
+    lengths = torch.bincount(bags, minlength=len(KEYS) * batch).reshape(len(KEYS), batch)
     counts = lengths.sum(dim=1).tolist()
     values = [ids(generator, 0, SIZES[key], count) for key, count in zip(KEYS, counts, strict=True)]
     return KeyedJaggedTensor(list(KEYS), torch.cat(values), lengths=lengths.reshape(-1))

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.convert.intercept import FunctionRule
-from pocketrec.convert.rewrite import arithmetic, counts, scatter, search
+from pocketrec.convert.rewrite import arithmetic, counts, scatter, search, statistics, windows
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingRenormRule
+from pocketrec.convert.rewrite.jagged import JaggedSplitRule
 from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
@@ -60,10 +61,17 @@ FUNCTION_RULES: tuple[FunctionRule, ...] = (
     EmbeddingBagRule(),
     EmbeddingRenormRule(),
 )
-OP_RULES: tuple[OpRule, ...] = (*counts.RULES, *search.RULES, *arithmetic.RULES, *scatter.RULES)
+OP_RULES: tuple[OpRule, ...] = (
+    *counts.RULES,
+    *search.RULES,
+    *arithmetic.RULES,
+    *scatter.RULES,
+    *statistics.RULES,
+    *windows.RULES,
+)
 
 # Tried where the forward depends on values, after it failed without them: rows are then all computed.
-ROW_RULES: tuple[FunctionRule, ...] = (RowMaskRule(), AnyRowRule())
+ROW_RULES: tuple[FunctionRule, ...] = (RowMaskRule(), AnyRowRule(), JaggedSplitRule())
 
 # A replacement sums the same float32 numbers in another order; anything more is a wrong rewrite.
 _TOLERANCE = 1e-5

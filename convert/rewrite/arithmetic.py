@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pocketrec.convert.rewrite.ops import OpRule
@@ -157,6 +158,31 @@ _SHIFTS: dict[Any, Callable[..., Tensor]] = {
 }
 
 
+def hypot(x: Tensor, y: Tensor) -> Tensor:
+    """What torch.hypot gives, of what does not overflow when squared."""
+    return torch.sqrt(x * x + y * y)
+
+
+def atan2(y: Tensor, x: Tensor) -> Tensor:
+    """What torch.atan2 gives; a zero counts as positive."""
+    if not (x.is_floating_point() and y.is_floating_point()):
+        return torch.atan2(y.to(torch.float32), x.to(torch.float32))
+    upright = x == 0
+    angle = torch.atan(y / torch.where(upright, torch.ones_like(x), x))
+    turned = angle + torch.where(x < 0, torch.where(y < 0, -torch.pi, torch.pi), 0.0)
+    return torch.where(upright, torch.sign(y) * (torch.pi / 2), turned)
+
+
+def rrelu(x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, **_: Any) -> Any:
+    """What torch.nn.functional.rrelu gives outside of training."""
+    return NotImplemented if training else F.leaky_relu(x, (lower + upper) / 2)
+
+
+def lerp(x: Tensor, y: Tensor, weight: Tensor | float) -> Tensor:
+    """What torch.lerp gives."""
+    return x + weight * (y - x)
+
+
 def _lacks(op: Any, replace: Callable[..., Any], other: str) -> OpRule:
     name = op._schema.name.partition("::")[2].strip("_")
     return OpRule(name=f"{name}_to_{other}", op=op, replace=replace, reason=f"Core ML has no {name}")
@@ -210,6 +236,16 @@ RULES = (
         for packet, function in _SHIFTS.items()
         for overload in ("Scalar", "Tensor")
     ),
+    _lacks(aten.hypot.default, hypot, "sqrt"),
+    _lacks(aten.rrelu.default, rrelu, "leaky_relu"),
+    OpRule(
+        name="atan2_to_atan",
+        op=aten.atan2.default,
+        replace=atan2,
+        reason="coremltools gives another quadrant where an argument is 0",
+    ),
+    _lacks(aten.lerp.Scalar, lerp, "product"),
+    _lacks(aten.lerp.Tensor, lerp, "product"),
     OpRule(
         name="hardtanh_to_clamp",
         op=aten.hardtanh.default,

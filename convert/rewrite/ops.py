@@ -6,6 +6,7 @@ see only what the rule puts there.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,9 +119,17 @@ class _Comparer(fx.Interpreter):
         expected = rule.op(*args, **kwargs)
         actual = rule.replace(*args, **kwargs)
         if actual is not NotImplemented:
-            error = _difference(expected, actual, rule, _where(n))
+            error = _difference(_read(n, expected), _read(n, actual), rule, _where(n))
             self.errors[n] = max(self.errors.get(n, 0.0), error)
         return expected
+
+
+def _read(node: fx.Node, outputs: Any) -> Any:
+    """Those of an op's outputs that the graph reads: of equal values it may not matter which is named."""
+    if not isinstance(outputs, tuple | list):
+        return outputs
+    read = {user.args[1] for user in node.users if user.target is operator.getitem and user.users}
+    return [each for number, each in enumerate(outputs) if number in read]
 
 
 def _difference(expected: Any, actual: Any, rule: OpRule, where: str) -> float:

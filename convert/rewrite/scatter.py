@@ -102,15 +102,18 @@ def index_put(
     values: Tensor,
     accumulate: bool = False,
 ) -> Any:
-    """What Tensor.index_put gives for `x[:, i] = v`, as writes along the first axes."""
+    """What Tensor.index_put gives for `x[:, i] = v`, as writes along the first axes with whole indices."""
     places = [axis for axis, each in enumerate(indices) if each is not None]
     chosen: list[Any] = [each for each in indices if each is not None]
     adjacent = bool(places) and places == list(range(places[0], places[0] + len(places)))
-    if not adjacent or places[0] == 0 or any(each.dtype == torch.bool for each in chosen):
+    if not adjacent or any(each.dtype == torch.bool for each in chosen):
         return NotImplemented
     first, count = places[0], len(places)
     broadcast: Any = torch.broadcast_shapes
     shape = broadcast(*(each.shape for each in chosen))
+    if first == 0 and all(each.shape == shape for each in chosen):
+        return NotImplemented
+    chosen = [each.expand(shape) for each in chosen]
     wide = values.expand(*input.shape[:first], *shape, *input.shape[first + count :])
     moved = wide.movedim(list(range(first, first + len(shape))), list(range(len(shape))))
     front = list(range(count))

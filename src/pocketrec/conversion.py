@@ -225,6 +225,7 @@ def _defect(error: Exception) -> Refused:
 def _ways(captured: Capture, target: str, options: Mapping[str, str]) -> dict[str, Callable[[Path], object]]:
     """The ways to lower to a target, best first, by what to say of them."""
     from pocketrec.convert.coreml import to_coreml
+    from pocketrec.convert.export import asks_numbers
     from pocketrec.convert.onnx import to_onnx
 
     if target == "onnx":
@@ -241,7 +242,10 @@ def _ways(captured: Capture, target: str, options: Mapping[str, str]) -> dict[st
             frontend=frontend,
         )
 
-    return {"": by("export"), "lowered from a trace": by("trace")}
+    ways = {"": by("export"), "lowered from a trace": by("trace")}
+    if asks_numbers(captured.program):
+        ways.pop("lowered from a trace")  # it would hold the example's numbers for every input
+    return ways
 
 
 def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> ConversionError:

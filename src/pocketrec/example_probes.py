@@ -82,6 +82,7 @@ class _Maker:
         if count > 1:
             yield ExampleProbe(name="rows permuted", inputs=self._rows(self.rng.permutation(count)))
             yield ExampleProbe(name="rows resampled", inputs=self._rows(self.rng.integers(0, count, count)))
+        yield ExampleProbe(name="an empty row", inputs=self._emptied(self.example))
         for row in sorted({0, count - 1}):
             yield ExampleProbe(
                 name=f"batch of {smallest}, row {row}", inputs=self._rows(np.full(smallest, row))
@@ -90,6 +91,16 @@ class _Maker:
         yield ExampleProbe(
             name=f"batch of {several}", inputs=self._rows(self.rng.integers(0, count, several))
         )
+
+    def _emptied(self, inputs: Inputs) -> Inputs:
+        """The first row with zeros wherever the example has zeros among whole numbers: nothing in it."""
+        changed = dict(inputs)
+        for name in self._batched:
+            array = inputs[name]
+            if array.ndim > 1 and (array == 0).any() and _whole_columns(array).all():
+                changed[name] = array.copy()
+                changed[name][0] = 0
+        return changed
 
     @property
     def _count(self) -> int:

@@ -38,6 +38,10 @@ CASES: dict[str, tuple[Callable[[Tensor], Any], Tensor]] = {
     "scaled_sub_to_product": (lambda x: torch.sub(x, x.abs(), alpha=2), X),
     "reciprocal_to_division": (lambda x: torch.reciprocal(x / 1000), X),
     "clamp_to_minimum_maximum": (lambda x: torch.clamp(x, min=x[0], max=x[1].abs()), X),
+    "lerp_to_product": (lambda x: (torch.lerp(x, x[0], 0.3), torch.lerp(x, x[0], x.sigmoid())), X),
+    "hypot_to_sqrt": (lambda x: torch.hypot(x, x[0]), X),
+    "atan2_to_atan": (lambda x: (torch.atan2(x.relu(), x[0]), torch.atan2(x, x[1].relu())), X),
+    "rrelu_to_leaky_relu": (F.rrelu, X),
     "bilinear_to_products": (lambda x: F.bilinear(x[:, :3], x, X.new_ones(2, 3, 7), x[0, :2]), X),
 }
 
@@ -72,8 +76,9 @@ def test_both_targets_divide_shift_and_combine_integers_as_pytorch_does(
             divided = torch.stack([x // 7, x % 7, x // -7, torch.fmod(x, 7)])
             truncated = torch.div(x, DIVISORS, rounding_mode="trunc")
             large = (x + 2_000_000_000) // 3  # float32 would round this
+            chosen = x.gather(1, (x.abs() % 9 - 2).clamp(min=0, max=6))
             bits = torch.stack([x & 6, x | 6, x ^ DIVISORS, ~x, x << 3, x >> 2])
-            return divided, truncated, large, bits
+            return divided, truncated, large, chosen, bits
 
     converted(Integers(), IDS)
 
@@ -85,6 +90,7 @@ def test_both_targets_compute_what_has_no_op_of_its_own(converted: Callable[...,
                 [torch.fmod(x, 0.7), x // 0.7, torch.trunc(x), torch.asinh(x), F.relu6(x)]
             )
             places = torch.cummax(x, 1)[1]
-            return elementwise, places, torch.rsub(x, 1.0, alpha=2), torch.roll(x, 2, 1)
+            angles = torch.atan2(x, x.roll(1, 0).relu())
+            return elementwise, places, torch.rsub(x, 1.0, alpha=2), torch.roll(x, 2, 1), angles
 
     converted(Floats(), X)

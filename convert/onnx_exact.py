@@ -1,0 +1,32 @@
+"""The ONNX exporter's rewriter held to equal numbers.
+
+It matches constants within 1e-8: `x / (count + 1e-9)` loses its addition of "zero", and an empty
+history then divides by zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+_FLOAT32 = 2.0**-23  # the same number, rounded to float32
+
+
+@contextmanager
+def exact_constants() -> Iterator[None]:
+    """Nothing; while it lasts, a pattern's constant matches only the same number."""
+    from onnxscript.rewriter import _matcher
+
+    before = _matcher.math
+    _matcher.math = SimpleNamespace(isclose=same_number)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        _matcher.math = before
+
+
+def same_number(one: float, two: float, **_: float) -> bool:
+    """True where both round to about the same float32; only zero equals zero."""
+    return math.isclose(one, two, rel_tol=_FLOAT32, abs_tol=0.0)
