@@ -171,6 +171,13 @@ def check(
         if len(actual) != len(expected):
             return {"status": "wrong", "detail": f"{len(actual)} outputs, expected {len(expected)}"}
         for index, (left, right) in enumerate(zip(expected, actual, strict=True)):
+            if (
+                name == "batch 1"
+                and left.shape != right.shape
+                and _without_ones(left) == _without_ones(right)
+            ):
+                fixed.append(f"{name}: the original gives {list(left.shape)}, squeezed")
+                right = right.reshape(left.shape)
             reason, gap = compare(left, right, float16=float16)
             if reason:
                 return {"status": "wrong", "detail": f"{name}, output {index}: {reason}"}
@@ -179,6 +186,10 @@ def check(
     if not compared:
         return {"status": "wrong", "detail": "nothing was compared"}
     return {"status": "equal", "detail": "; ".join(fixed), "worst": worst, "fixed": bool(fixed)}
+
+
+def _without_ones(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    return tuple(size for size in np.shape(array) if size != 1)
 
 
 def open_run(

@@ -246,6 +246,7 @@ def _convert(
                     carrier=carrier,
                     minimum_deployment_target=minimum_deployment_target,
                     gathered=gathered,
+                    outputs=[each.name for each in signature.outputs],
                 ),
                 skip_model_load=True,
             )

@@ -131,6 +131,12 @@ def _scatter_reduce(context: Any, node: Any) -> None:
     )
 
 
+def _clone(context: Any, node: Any) -> None:
+    """A variable of its own; coremltools hands on the argument, which may be an input of the model."""
+    x = torch_ops._get_inputs(context, node)[0]
+    context.add(mb.identity(x=x, name=node.name))
+
+
 _clamp_float = torch_ops.clamp
 
 
@@ -168,6 +174,7 @@ LOWERINGS: dict[str, Lowering] = {
     "bitwise_left_shift": _shift(mb.mul),
     "bitwise_right_shift": _shift(mb.floor_div),
     "clamp": _clamp,
+    "clone": _clone,
     "prod": _prod,
     "prod.dim_int": _prod,
     "scatter_reduce.two": _scatter_reduce,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import fx
+from torch.export.graph_signature import OutputKind
 
 aten = torch.ops.aten
 _EMPTY = {
@@ -59,6 +60,29 @@ def drop_aliases(program: torch.export.ExportedProgram) -> None:
     for node in list(program.graph.nodes):
         if node.target in _ALIASES:
             _drop(program, node)
+    program.graph_module.recompile()
+
+
+def drop_parameter_writes(program: torch.export.ExportedProgram) -> None:
+    """Nothing; the program gives what the user's code gives, without new values of parameters.
+
+    A forward that normalizes its table in every call writes the same numbers again; one whose answers
+    depend on what it wrote has been refused before.
+    """
+    signature = program.graph_signature
+    kept = [
+        number
+        for number, spec in enumerate(signature.output_specs)
+        if spec.kind is not OutputKind.PARAMETER_MUTATION
+    ]
+    if len(kept) == len(signature.output_specs):
+        return
+    output = program.graph.output_node()
+    (values,) = output.args
+    assert isinstance(values, tuple | list)
+    output.args = (tuple(values[number] for number in kept),)
+    signature.output_specs = [signature.output_specs[number] for number in kept]
+    program.graph.eliminate_dead_code()
     program.graph_module.recompile()
 
 

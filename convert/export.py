@@ -7,11 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, free_unbacked_symbols
 
 from pocketrec.contract import Contract, Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
-from pocketrec.convert.explicit import drop_aliases, fill_empty, reshape_for_views, squeeze_known_axes
+from pocketrec.convert.explicit import (
+    drop_aliases,
+    drop_parameter_writes,
+    fill_empty,
+    reshape_for_views,
+    squeeze_known_axes,
+)
 from pocketrec.convert.fold import fold_constants
 from pocketrec.convert.int32 import NarrowModule
 from pocketrec.convert.intercept import listing_as_one_call
@@ -108,6 +114,7 @@ def lower_program(
             squeeze_known_axes(program)
             fill_empty(program)
             lowered = lower_ops(program, OP_RULES)
+            drop_parameter_writes(lowered)
             drop_aliases(lowered)
             return lowered
     except PocketrecError:
@@ -156,7 +163,19 @@ def narrow_program(
 
 
 def _refused(error: Exception, function: str) -> Refused:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return Refused(
-        op="torch.export", where=line_of(error), reason=f"function {function}: {line}", remedy=_REMEDY
+        op="torch.export",
+        where=line_of(error),
+        reason=f"function {function}: {_told(error)}",
+        remedy=_REMEDY,
     )
+
+
+def _told(error: Exception) -> str:
+    """The line of the exporter's message that says what is wrong."""
+    if isinstance(error, GuardOnDataDependentSymNode):
+        return "a size, a slice or a branch depends on the values of a tensor"
+    lines = [each.strip(" -") for each in str(error).strip().splitlines() if each.strip()]
+    if len(lines) > 1 and lines[0].startswith("Constraints violated"):
+        return lines[1]
+    return lines[0] if lines else type(error).__name__

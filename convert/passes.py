@@ -8,7 +8,7 @@ coremltools is imported with this module, so import it inside functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import coremltools as ct
@@ -35,6 +35,7 @@ _BORDERS = frozenset({"gather", "gather_nd", "gather_along_axis", "layer_norm", 
 _FLOAT32_SCORES = "pocketrec::float32_scores"
 _CARRY_CODES = "pocketrec::carry_codes"
 _KEEP_STUBS = "pocketrec::keep_stubs"
+_NAME_OUTPUTS = "pocketrec::name_outputs"
 # The first pass after the last folding; what follows turns weights that are no constants into matmuls.
 _FOLDED = "common::merge_affine_dequantize_with_consecutive_ops"
 
@@ -45,6 +46,7 @@ def recommender_pipeline(
     carrier: Carrier | None = None,
     minimum_deployment_target: str = "iOS17",
     gathered: Collection[str] = (),
+    outputs: Sequence[str] = (),
 ) -> ct.PassPipeline:
     """The default passes of coremltools without the unsafe ones, and our own.
 
@@ -55,6 +57,7 @@ def recommender_pipeline(
         carrier: the compressed tensors to write as codes; none where it is None.
         minimum_deployment_target: decides in what form codes are written.
         gathered: names of compressed tables whose codes are gathered; see `gather_codes`.
+        outputs: the outputs' names, in order; where one result has two, it is given twice.
     """
     pipeline = ct.PassPipeline()
     pipeline.passes = [name for name in pipeline.passes if name not in UNSAFE]
@@ -62,6 +65,8 @@ def recommender_pipeline(
     writer = Writer(carrier or Carrier({}), minimum_deployment_target, gathered)
     pipeline.insert_pass(0, _KEEP_STUBS)
     pipeline.insert_pass(pipeline.passes.index(_FOLDED), _CARRY_CODES)
+    pipeline.append_pass(_NAME_OUTPUTS)
+    pipeline.set_options(_NAME_OUTPUTS, {"names": ",".join(outputs)})
     options: Any = {"writer": writer}  # declared as text, and given to the pass as it is
     pipeline.set_options(_CARRY_CODES, options)
     if float16:
@@ -205,6 +210,34 @@ class keep_stubs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the r
                     number = number_of(value.val)
                     if number is not None:
                         value._sym_val.val = Stub.table(number, value.val.shape, value.val.dtype)
+
+
+@register_pass(namespace="pocketrec")
+class name_outputs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+    """Give every output a variable of its own, where equal results have become one."""
+
+    names = ""  # joined by commas, as an option is text
+
+    def apply(self, prog: Program) -> None:
+        """Changes the outputs of the function `main`."""
+        block, names = prog.functions["main"], self.names.split(",")
+        found: list[Var] = []
+        for value, name in zip(block.outputs, names, strict=True):
+            shared = any(value is each for each in found)
+            found.append(_named(block, value, name) if shared else value)
+        for value, name in zip(found, names, strict=True):
+            value.name = name
+        block.set_outputs(found)
+
+
+def _named(block: Function, value: Var, name: str) -> Var:
+    """The same value as another variable, which stems from where the value does."""
+    with block:
+        named: Var = Builder.identity(x=value, name=name)
+    if value.op is not None and named.op is not None:
+        for source, scope in value.op.scopes.items():
+            named.op.scopes.setdefault(source, scope)
+    return named
 
 
 @register_pass(namespace="pocketrec")

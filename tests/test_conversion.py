@@ -251,3 +251,18 @@ def test_a_run_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pocketrec.open(conversion.artifacts["onnx"]) as runtime:
         (actual,) = runtime.run({conversion.inputs[0]: x.numpy()}).values()
     torch.testing.assert_close(torch.from_numpy(actual), x * torch.arange(4.0))
+
+
+class Echo(nn.Module):
+    """Its inputs, and one result twice."""
+
+    def forward(self, ids: Tensor, x: Tensor) -> dict[str, Any]:
+        total = x * 2
+        return {"again": x, "ids": ids, "twice": [total, total]}
+
+
+def test_inputs_and_one_result_under_two_names_are_outputs_of_their_own(tmp_path: Path) -> None:
+    inputs = (torch.arange(6).reshape(2, 3), torch.rand(2, 3))
+    found = pocketrec.convert_module(Echo().eval(), inputs, tmp_path)
+    assert found.refused == {}
+    assert len(set(found.outputs)) == 4

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pocketrec.convert.intercept import FunctionRule
 from pocketrec.convert.rewrite import arithmetic, counts, scatter, search, statistics, windows
+from pocketrec.convert.rewrite.data_attribute import DataRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingRenormRule
 from pocketrec.convert.rewrite.jagged import JaggedSplitRule
 from pocketrec.convert.rewrite.ops import OpRule
@@ -56,6 +57,7 @@ class Rewrite:
 
 MODULE_RULES: tuple[ModuleRule, ...] = (PaddedRecurrentRewrite(),)
 FUNCTION_RULES: tuple[FunctionRule, ...] = (
+    DataRule(),
     PackRule(),
     ScalarIndexRule(),
     EmbeddingBagRule(),

@@ -167,15 +167,53 @@ def atan2(y: Tensor, x: Tensor) -> Tensor:
     """What torch.atan2 gives; a zero counts as positive."""
     if not (x.is_floating_point() and y.is_floating_point()):
         return torch.atan2(y.to(torch.float32), x.to(torch.float32))
-    upright = x == 0
+    upright, half = x == 0, torch.full_like(y, torch.pi)
     angle = torch.atan(y / torch.where(upright, torch.ones_like(x), x))
-    turned = angle + torch.where(x < 0, torch.where(y < 0, -torch.pi, torch.pi), 0.0)
+    turned = angle + torch.where(x < 0, torch.where(y < 0, -half, half), torch.zeros_like(y))
     return torch.where(upright, torch.sign(y) * (torch.pi / 2), turned)
 
 
 def rrelu(x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, **_: Any) -> Any:
     """What torch.nn.functional.rrelu gives outside of training."""
     return NotImplemented if training else F.leaky_relu(x, (lower + upper) / 2)
+
+
+def rsub(x: Tensor, other: float, alpha: float = 1) -> Tensor:
+    """What `other - alpha * x` gives, in the dtype that PyTorch promotes to."""
+    return x.to(torch.result_type(x, other)) * -alpha + other
+
+
+def cumsum(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Any:
+    """What torch.cumsum gives along an axis that is counted from the end."""
+    return NotImplemented if dim >= -1 else aten.cumsum.default(x, dim + x.ndim, dtype=dtype)
+
+
+def ldexp(x: Tensor, exponent: Tensor) -> Tensor:
+    """What torch.ldexp gives."""
+    return x * torch.pow(2.0, exponent)
+
+
+def round_decimals(x: Tensor, *, decimals: int) -> Tensor:
+    """What torch.round gives with decimals."""
+    factor = 10.0 ** abs(decimals)
+    return torch.round(x * factor) / factor if decimals >= 0 else torch.round(x / factor) * factor
+
+
+def fmax(x: Tensor, y: Tensor) -> Tensor:
+    """What torch.fmax gives: the number where the other is NaN."""
+    return torch.where(torch.isnan(x), y, torch.where(torch.isnan(y), x, torch.maximum(x, y)))
+
+
+def fmin(x: Tensor, y: Tensor) -> Tensor:
+    """What torch.fmin gives: the number where the other is NaN."""
+    return torch.where(torch.isnan(x), y, torch.where(torch.isnan(y), x, torch.minimum(x, y)))
+
+
+def where(condition: Tensor, x: Tensor, y: Tensor) -> Any:
+    """What torch.where gives for truth values."""
+    if x.dtype != torch.bool or y.dtype != torch.bool:
+        return NotImplemented
+    return (condition & x) | (~condition & y)
 
 
 def lerp(x: Tensor, y: Tensor, weight: Tensor | float) -> Tensor:
@@ -235,6 +273,28 @@ RULES = (
         )
         for packet, function in _SHIFTS.items()
         for overload in ("Scalar", "Tensor")
+    ),
+    OpRule(
+        name="where_of_truths_to_logic",
+        op=aten.where.self,
+        replace=where,
+        reason="ONNX Runtime chooses between numbers only",
+    ),
+    _lacks(aten.ldexp.Tensor, ldexp, "product"),
+    _lacks(aten.round.decimals, round_decimals, "product"),
+    _lacks(aten.fmax.default, fmax, "maximum"),
+    _lacks(aten.fmin.default, fmin, "minimum"),
+    OpRule(
+        name="rsub_to_add",
+        op=aten.rsub.Scalar,
+        replace=rsub,
+        reason="torch.onnx takes the number for a tensor where dtypes differ",
+    ),
+    OpRule(
+        name="cumsum_axis_from_the_start",
+        op=aten.cumsum.default,
+        replace=cumsum,
+        reason="Core ML counts no axis but the last from the end",
     ),
     _lacks(aten.hypot.default, hypot, "sqrt"),
     _lacks(aten.rrelu.default, rrelu, "leaky_relu"),

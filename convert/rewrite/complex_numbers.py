@@ -344,7 +344,8 @@ def _fft_c2r(
 _LINEAR = (
     "alias cat clone constant_pad_nd contiguous copy detach diagonal expand flip gather index index_select "
     "mean narrow neg permute repeat reshape roll select select_scatter slice slice_scatter split "
-    "split_with_sizes squeeze stack sum t transpose unbind unsqueeze view where cumsum as_strided"
+    "split_with_sizes squeeze stack sum t transpose unbind unsqueeze view where cumsum as_strided "
+    "index_put scatter scatter_add index_add index_copy"
 )
 _RULES: dict[Any, Callable[..., Any]] = {
     **{getattr(aten, name): _each_part for name in _LINEAR.split() if hasattr(aten, name)},

@@ -47,13 +47,33 @@ def prove(path: Path, attempt: Attempt, target: str, precision: str) -> tuple[Te
     for result in results:
         wrong = _wrong(result, attempt.expected, actual, narrow=narrow)
         if wrong:
-            raise Refused(
-                op=target,
-                where="",
-                reason=f"the converted model differs from the module: output {result.output}, {wrong}",
-                remedy="use another target, or report it with this module",
-            )
+            raise _differs(attempt, target, result, wrong)
     return results
+
+
+def _differs(attempt: Attempt, target: str, result: TensorParity, wrong: str) -> Refused:
+    """The refusal; where the module chooses among equal scores, that is the reason it gives."""
+    import torch
+
+    from pocketrec.convert.contract_module import ContractModule
+    from pocketrec.convert.ties import ties_of
+
+    signature = attempt.contract.functions["main"]
+    probe = next(each for each in attempt.probes if each.name == result.worst_probe)
+    inputs = [torch.from_numpy(probe.inputs[each.name]) for each in signature.inputs]
+    tied = ties_of(ContractModule(attempt.flat, attempt.contract, signature), inputs)
+    reason = f"the converted model differs from the module: output {result.output}, {wrong}"
+    if not tied:
+        return Refused(
+            op=target, where="", reason=reason, remedy="use another target, or report it with this module"
+        )
+    name, _, where = tied.partition(" at ")
+    return Refused(
+        op=name,
+        where=where,
+        reason=f"{reason}; it chooses among equal scores, and PyTorch does not say which come first",
+        remedy="make the scores distinct, such as by a small term for the position",
+    )
 
 
 def _wrong(

@@ -8,7 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketrec.convert.explicit import fill_empty, squeeze_known_axes
+from pocketrec.convert.explicit import (
+    drop_parameter_writes,
+    fill_empty,
+    reshape_for_views,
+    squeeze_known_axes,
+)
 
 
 class Calls(nn.Module):
@@ -56,3 +61,34 @@ def test_fresh_memory_is_zeros_of_its_own_dtype() -> None:
     given = program.module()(torch.ones(3, 1, 4))
     assert given.dtype == torch.int64
     assert not given.any()
+
+
+def test_a_view_becomes_a_reshape_that_every_layout_allows() -> None:
+    program = exported(lambda x: x.view(-1, 2))
+    turned = torch.ones(4, 1, 3).permute(2, 1, 0)
+    with pytest.raises(RuntimeError, match="view"):
+        program.module(check_guards=False)(turned)
+    reshape_for_views(program)
+    assert program.module(check_guards=False)(turned).shape == (6, 2)
+
+
+class Normalizing(nn.Module):
+    """Writes its table's unit rows over the table in every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.tensor([[3.0, 4.0], [0.0, 2.0]]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.table.copy_(nn.functional.normalize(self.table))
+        return x @ self.table
+
+
+def test_only_what_the_code_returns_is_an_output() -> None:
+    program = torch.export.export(Normalizing(), (torch.ones(3, 2),)).run_decompositions({})
+    assert len(program.graph_signature.output_specs) == 2
+    drop_parameter_writes(program)
+    assert len(program.graph_signature.output_specs) == 1
+    given = program.module(check_guards=False)(torch.ones(3, 2))
+    torch.testing.assert_close(given, torch.tensor([[0.6, 1.8]]).expand(3, -1))

@@ -89,3 +89,25 @@ def test_indices_that_no_input_changes_are_computed_once_unless_they_are_written
         assert isinstance(plain, torch.fx.GraphModule)
         assert fold_constants(plain) is not written
         assert torch.equal(plain(x), module(x))
+
+
+class Repeated(nn.Module):
+    """Columns repeated by counts that are fixed, or given."""
+
+    def __init__(self, *, given: bool = False) -> None:
+        super().__init__()
+        self.given = given
+
+    def forward(self, x: Tensor) -> Tensor:
+        counts = x[0].long() if self.given else torch.tensor([2, 0, 1])
+        return torch.repeat_interleave(x, counts, dim=1)
+
+
+def test_repeats_by_fixed_counts_become_a_lookup_of_known_size() -> None:
+    x = torch.tensor([[1.0, 2.0, 1.0], [4.0, 5.0, 6.0]])
+    for given in (False, True):
+        module = Repeated(given=given)
+        plain = torch.export.export(module, (x,), strict=False).module(check_guards=False)
+        assert isinstance(plain, torch.fx.GraphModule)
+        assert fold_constants(plain) is not given
+        assert torch.equal(plain(x), module(x))

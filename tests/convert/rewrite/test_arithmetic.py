@@ -39,6 +39,13 @@ CASES: dict[str, tuple[Callable[[Tensor], Any], Tensor]] = {
     "reciprocal_to_division": (lambda x: torch.reciprocal(x / 1000), X),
     "clamp_to_minimum_maximum": (lambda x: torch.clamp(x, min=x[0], max=x[1].abs()), X),
     "lerp_to_product": (lambda x: (torch.lerp(x, x[0], 0.3), torch.lerp(x, x[0], x.sigmoid())), X),
+    "where_of_truths_to_logic": (lambda x: torch.where(x > 0, x > 2, x < -2), X),
+    "ldexp_to_product": (lambda x: torch.ldexp(x, torch.tensor(-3)), X),
+    "round_to_product": (lambda x: (torch.round(x, decimals=1), torch.round(x, decimals=-1)), X),
+    "fmax_to_maximum": (lambda x: torch.fmax(x, torch.where(x > 1, torch.nan, -x)), X),
+    "fmin_to_minimum": (lambda x: torch.fmin(torch.where(x > 1, torch.nan, -x), x), X),
+    "rsub_to_add": (lambda x: ((1.5 - x), torch.rsub(x, 7, alpha=2)), IDS),
+    "cumsum_axis_from_the_start": (lambda x: torch.cumsum(x, -2), X),
     "hypot_to_sqrt": (lambda x: torch.hypot(x, x[0]), X),
     "atan2_to_atan": (lambda x: (torch.atan2(x.relu(), x[0]), torch.atan2(x, x[1].relu())), X),
     "rrelu_to_leaky_relu": (F.rrelu, X),
@@ -90,7 +97,7 @@ def test_both_targets_compute_what_has_no_op_of_its_own(converted: Callable[...,
                 [torch.fmod(x, 0.7), x // 0.7, torch.trunc(x), torch.asinh(x), F.relu6(x)]
             )
             places = torch.cummax(x, 1)[1]
-            angles = torch.atan2(x, x.roll(1, 0).relu())
+            angles = torch.atan2(x, x.roll(1, 1).relu())
             return elementwise, places, torch.rsub(x, 1.0, alpha=2), torch.roll(x, 2, 1), angles
 
     converted(Floats(), X)

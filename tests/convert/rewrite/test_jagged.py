@@ -1,4 +1,4 @@
-"""Values of several keys are split by counts into parts as long as the whole, where offsets say what counts."""
+"""Values of several keys are split into parts as long as the whole, where offsets say what counts."""
 
 from __future__ import annotations
 
