@@ -188,10 +188,11 @@ def listing_as_one_call() -> Iterator[None]:
     The tensors of torch.export ask for each number instead, and no rule would see the list.
     """
 
-    def tolist(tensor: FakeTensor) -> Any:
-        if isinstance(_get_current_function_mode(), _Interceptor):
-            return handle_torch_function(torch.Tensor.tolist, (tensor,), tensor)
-        return _tolist_of_fake(tensor)
+    def tolist(self: FakeTensor) -> Any:
+        mode: Any = _get_current_function_mode()  # type: ignore[no-untyped-call]
+        if isinstance(mode, _Interceptor):
+            return handle_torch_function(torch.Tensor.tolist, (self,), self)
+        return _tolist_of_fake(self)
 
     FakeTensor.tolist = tolist  # type: ignore[method-assign]
     try:

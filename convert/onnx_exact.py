@@ -20,7 +20,7 @@ def exact_constants() -> Iterator[None]:
     from onnxscript.rewriter import _matcher
 
     before = _matcher.math
-    _matcher.math = SimpleNamespace(isclose=same_number)  # type: ignore[assignment]
+    _matcher.math = SimpleNamespace(isclose=same_number)
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ aten = torch.ops.aten
 _MOST_RANKED = 1 << 10  # a rank compares every element with every other
 
 
-def cdist(x: Tensor, y: Tensor, p: float = 2, compute_mode: int | None = None) -> Tensor:
+def cdist(x: Tensor, y: Tensor, p: float = 2, compute_mode: int | None = None) -> Any:
     """What torch.cdist gives: distances of all rows of `x` to all of `y`.
 
     PyTorch takes the Euclidean distance of many rows from a product; so does this, with its rounding.
@@ -26,7 +26,7 @@ def cdist(x: Tensor, y: Tensor, p: float = 2, compute_mode: int | None = None) -
     return torch.linalg.vector_norm(x.unsqueeze(-2) - y.unsqueeze(-3), ord=p, dim=-1)
 
 
-def dist(x: Tensor, y: Tensor, p: float = 2) -> Tensor:
+def dist(x: Tensor, y: Tensor, p: float = 2) -> Any:
     """What torch.dist gives."""
     return torch.linalg.vector_norm(x - y, ord=p)
 

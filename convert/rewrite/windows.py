@@ -21,7 +21,8 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Any:
     dimension %= x.ndim
     count = (length - size) // step + 1
     places = torch.arange(count).unsqueeze(1) * step + torch.arange(size)
-    windows = x.index_select(dimension, places.reshape(-1)).unflatten(dimension, (count, size))
+    shape = (*x.shape[:dimension], count, size, *x.shape[dimension + 1 :])
+    windows = x.index_select(dimension, places.reshape(-1)).reshape(shape)
     return windows.movedim(dimension + 1, -1)
 
 

@@ -21,13 +21,13 @@ class Keyed(nn.Module):
 
     def __init__(self, *, of_all: bool = False) -> None:
         super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(10 * (key + 1), 4) for key in range(3))
+        self.tables = nn.ParameterList(torch.randn(10 * (key + 1), 4) for key in range(3))
         self.of_all = of_all
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         parts = torch.split(values, lengths.sum(1).tolist())
         pooled = [
-            self.pooled(part, key.cumsum(0) - key, table.weight)
+            self.pooled(part, key.cumsum(0) - key, table)
             for part, key, table in zip(parts, lengths.unbind(0), self.tables, strict=True)
         ]
         return torch.cat(pooled, dim=1)
@@ -48,8 +48,7 @@ class Lengths(Keyed):
         parts = torch.split(values, lengths.sum(1).tolist())
         ends = [F.pad(key.cumsum(0), (1, 0)) for key in lengths.unbind(0)]
         pooled = [
-            self.pooled(part, end, table.weight)
-            for part, end, table in zip(parts, ends, self.tables, strict=True)
+            self.pooled(part, end, table) for part, end, table in zip(parts, ends, self.tables, strict=True)
         ]
         return torch.cat(pooled, dim=1)
 
