@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types tests large conformance coverage clean
+.PHONY: demo zoo test lint types tests large cluster conformance coverage clean
 
 demo: $(STAMP)
 	$(BIN)/pocketrec zoo data
@@ -30,10 +30,15 @@ types: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(STAMP)
-	$(BIN)/pytest -q -n $(JOBS) -m "not large"
+	$(BIN)/pytest -q -n $(JOBS) -m "not large and not cluster"
 
 large: $(STAMP)
 	$(BIN)/pytest -q -m large
+
+# Ray and Spark are large, so they come when this is asked for; Spark needs Java 17.
+cluster: $(STAMP)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[build,dev,ray,spark]'
+	$(BIN)/pytest -q -m cluster
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py

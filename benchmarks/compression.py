@@ -46,7 +46,8 @@ from pocketrec.recipe import Compress, load_recipe
 from pocketrec.validate.fit import fit_inputs
 from pocketrec.validate.latency import measure_latency
 from pocketrec.validate.open import open_artifact
-from pocketrec.validate.ranking import quality_of, scores_of, top_k_overlap
+from pocketrec.validate.quality import quality_of
+from pocketrec.validate.ranking import top_k_overlap
 from pocketrec.validate.sizes import artifact_bytes, tensor_sizes
 
 PRESETS = ("int8", "int4", "smallest-neutral")
@@ -195,15 +196,15 @@ def ct_save(compress: Any, config: Any, source: Path, goal: Path) -> None:
 def quality(prepared: Prepared, runtimes: Mapping[str, Any]) -> Quality:
     """The recipe's metric with its interval."""
     evaluate, data = prepared.recipe.evaluate, prepared.data
+    run = quality_of(evaluate, prepared.contract, runtimes, data)
     if isinstance(data, ClassificationData):
-        scores = scores_of(evaluate, prepared.contract, runtimes, data)
+        scores = run.scores
         return Quality(
             metric="auc",
             value=auc(scores, data.labels),
             interval=auc_interval(scores, data.labels),
             top_k=None,
         )
-    run = quality_of(evaluate, prepared.contract, runtimes, data)
     assert run.top_k is not None
     gains = gains_of(run.top_k, data)
     name = f"ndcg@{evaluate.k}"

@@ -28,11 +28,17 @@ if TYPE_CHECKING:
     "--target", "targets", multiple=True, metavar="NAME", help="A target of the recipe; repeatable."
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=1, help="Processes that search for a compression plan."
+    "--workers",
+    type=click.IntRange(min=1),
+    help="How many search for a plan and examine the evaluation data.  [default: 1, or the whole cluster]",
 )
 @click.option(
-    "--engine", default="loky", metavar="NAME", help="The joblib backend of the workers, such as dask or ray."
+    "--engine",
+    default="loky",
+    metavar="NAME",
+    help="Of the workers: loky here, or dask, ray or spark on a cluster.  [default: loky]",
 )
+@click.option("--address", help="Of the cluster, such as tcp://host:8786 of a Dask scheduler.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def build(
@@ -40,8 +46,9 @@ def build(
     recipe: Path,
     out: Path | None,
     targets: tuple[str, ...],
-    workers: int,
+    workers: int | None,
     engine: str,
+    address: str | None,
     as_json: bool,
 ) -> None:
     """Build RECIPE: convert, prove, measure, and write the bundle.
@@ -49,9 +56,9 @@ def build(
     Exits with 1 where a gate failed; the evidence is written all the same.
     """
     from pocketrec.pipeline import build as run
-    from pocketrec.planning import Workers
+    from pocketrec.workers import Workers
 
-    where = Workers(count=workers, engine=engine)
+    where = Workers(count=workers, engine=engine, address=address)
     with progress_on_stderr() as progress:
         result = run(recipe, out=out, targets=targets, progress=progress, workers=where)
     if as_json:

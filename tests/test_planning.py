@@ -15,12 +15,13 @@ from pocketrec.contract import Contract, Feature, Output, Signature, VocabularyS
 from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.plan_measure import Evaluator, MeasurementFile, make_evaluator
-from pocketrec.planning import Workers, search_plan
+from pocketrec.planning import search_plan
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.planner import Measured
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.recipe import Compress, Evaluate, Target
+from pocketrec.workers import Workers
 
 ITEMS, USERS = 80, 60
 READ = {"item.weight": ("main",), "catalogue": ("search",), "aside.weight": ("other",)}

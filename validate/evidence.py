@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pocketrec.contract import Contract
@@ -21,9 +22,11 @@ from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.parity import check_parity, failed_parity
 from pocketrec.validate.probes import Probe, make_probes
-from pocketrec.validate.ranking import QualityRun, compare_quality, quality_of
+from pocketrec.validate.quality import Runtimes, quality_of
+from pocketrec.validate.ranking import QualityRun, compare_quality
 from pocketrec.validate.runtime import Array, Runtime
 from pocketrec.validate.sensitivity import accumulation_sensitivity
+from pocketrec.workers import Workers
 
 Progress = Callable[[str, int, int], None]
 Open = Callable[..., Runtime]
@@ -76,8 +79,20 @@ def examine_reference(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    workers: Workers | None = None,
+    reopen: Callable[[], Runtimes] | None = None,
 ) -> Reference:
     """Probes, the reference's outputs for them, and its quality on the evaluation data.
+
+    Args:
+        runtimes: the reference's runtime per function.
+        contract: the model's contract.
+        evaluate: on what quality is compared.
+        data: the evaluation data.
+        seed: of the probes.
+        progress: told what is being done, how far, and how far there is.
+        workers: who examines the evaluation data; this process alone by default.
+        reopen: opens the runtimes in a worker.
 
     Raises:
         ExecutionError: the reference gives different outputs for the same inputs.
@@ -90,7 +105,7 @@ def examine_reference(
         outputs[name] = _run_probes(runtimes[name], contract, name, each)
         _check_repeatable(runtimes[name], contract, name, each[0], outputs[name][0])
     tell("reference: quality", len(probes), len(probes) + 1)
-    quality = quality_of(evaluate, contract, runtimes, data)
+    quality = quality_of(evaluate, contract, runtimes, data, workers=workers, reopen=reopen)
     tell("reference", len(probes) + 1, len(probes) + 1)
     return Reference(
         contract=contract,
@@ -135,6 +150,7 @@ def examine_target(
     gates: Gates,
     progress: Progress | None = None,
     open_with: Open = open_artifact,
+    workers: Workers | None = None,
 ) -> RuntimeResult:
     """One target on one runtime: parity of every function's outputs, and quality on all the data.
 
@@ -149,6 +165,7 @@ def examine_target(
         gates: for the tie tolerance; float16 artifacts get `FLOAT16_TIE_TOLERANCE` where it is wider.
         progress: told what is being done, how far, and how far there is.
         open_with: loads an artifact; takes a path, a runtime's name and `function`.
+        workers: who examines the evaluation data; this process alone by default.
     """
     tell = progress or _silent
     total = len(reference.contract.functions) + 1
@@ -168,12 +185,18 @@ def examine_target(
                 tell(f"{target} on {runtime}: {function}", index, total)
                 parity.extend(_parity(opened.get(function), function, reference, gates))
             tell(f"{target} on {runtime}: quality", total - 1, total)
-            ranking = _quality(opened, reference)
+            reopen = partial(_open_all, paths, runtime, open_with)
+            ranking = _quality(opened, reference, workers, reopen)
             accumulation = _accumulation(opened, parity, reference)
         except UnsupportedOp as error:
             return _not_run(target, runtime, str(error))
         tell(f"{target} on {runtime}", total, total)
         return replace(_ran(target, opened, tuple(parity), ranking), accumulation=accumulation)
+
+
+def _open_all(paths: Mapping[str, Path], runtime: str, open_with: Open) -> Runtimes:
+    """A target's runtimes in a worker, which keeps them."""
+    return {name: open_with(path.resolve(), runtime, function=name) for name, path in paths.items()}
 
 
 def _ran(
@@ -257,10 +280,14 @@ def _accumulation(
     return tuple(found)
 
 
-def _quality(opened: Mapping[str, Runtime], reference: Reference) -> RankingParity | None:
+def _quality(
+    opened: Runtimes, reference: Reference, workers: Workers | None, reopen: Callable[[], Runtimes]
+) -> RankingParity | None:
     """Both qualities; None where the artifact failed on the way, which no quality gate passes."""
     try:
-        artifact = quality_of(reference.evaluate, reference.contract, opened, reference.data)
+        artifact = quality_of(
+            reference.evaluate, reference.contract, opened, reference.data, workers=workers, reopen=reopen
+        )
     except UnsupportedOp:
         raise
     except (CheckFailed, InputError):

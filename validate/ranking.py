@@ -1,4 +1,4 @@
-"""Quality: how well a model ranks or classifies, reference against artifact, on the same data.
+"""The measures of quality: of rankings, of labels, and of one model beside another.
 
 Full ranking over the catalogue without ids that the user has had and ids that are no items; equal
 scores are ordered by item id. HR@k: the held-out item is among the k best. NDCG@k with one positive:
@@ -13,15 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Contract, Output
-from pocketrec.errors import DataError, MissingExtra, RecipeError
-from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData
-from pocketrec.recipe import Evaluate
+from pocketrec.errors import MissingExtra, RecipeError
 from pocketrec.report import RankingParity
-from pocketrec.validate.fit import run_fitted
-from pocketrec.validate.runtime import Array, Runtime
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 _EPSILON = 1e-7  # probabilities are clipped to this, float32's resolution, before the logarithm
 
 
@@ -33,143 +29,45 @@ class QualityRun:
         metrics: such as `hr@10` and `ndcg@10`, or `auc` and `log_loss`; NaN where a score was NaN.
         top_k: the k best item ids per user, int64 `[users, k]`, -1 where fewer remain; None for labels.
         examples: users or rows.
+        scores: of every row, float32 `[rows]`; None for rankings.
     """
 
     metrics: Mapping[str, float]
     top_k: npt.NDArray[np.int64] | None
     examples: int
-
-
-def quality_of(
-    evaluate: Evaluate, contract: Contract, runtimes: Mapping[str, Runtime], data: EvaluationData
-) -> QualityRun:
-    """The quality of a model given as one runtime per function; see `scores_of`."""
-    scores = scores_of(evaluate, contract, runtimes, data)
-    if isinstance(data, ClassificationData):
-        meaning = contract.functions[evaluate.function].output(evaluate.output).meaning
-        return QualityRun(
-            metrics=classification_metrics(scores, data.labels, meaning=meaning),
-            top_k=None,
-            examples=len(data),
-        )
-    candidates = _candidates(scores, data)
-    metrics = rank_metrics(candidates, data.positives, evaluate.k)
-    return QualityRun(metrics=metrics, top_k=top_k_ids(candidates, evaluate.k), examples=len(data))
-
-
-def scores_of(
-    evaluate: Evaluate, contract: Contract, runtimes: Mapping[str, Runtime], data: EvaluationData
-) -> Floats:
-    """Scores over the catalogue, float32 `[users, items]`; for labels one number per row.
-
-    User embeddings are multiplied with the catalogue's, which the item-side function computes from
-    `data.catalogue`. Top-k ids become falling scores, and -inf for every item that is not listed.
-
-    Raises:
-        RecipeError: the output's meaning cannot be evaluated as the recipe says.
-        DataError: the catalogue is missing.
-    """
-    out = contract.functions[evaluate.function].output(evaluate.output)
-    values = _run(contract, runtimes, evaluate.function, data.inputs, evaluate.output)
-    if isinstance(data, ClassificationData):
-        if values.size != len(data):
-            raise RecipeError(
-                f"evaluate.output {evaluate.output!r} has shape {values.shape}; expected one number per row"
-            )
-        return values.reshape(-1).astype(np.float32)
-    if out.meaning == "embedding":
-        return _against_catalogue(evaluate, contract, runtimes, data, values.astype(np.float32))
-    if out.meaning == "top_k_ids":
-        return _from_lists(values, _items(contract, out))
-    if values.ndim != 2:
-        raise RecipeError(
-            f"evaluate.output {evaluate.output!r}: shape {values.shape}, expected users × items"
-        )
-    return values.astype(np.float32)
-
-
-def _run(
-    contract: Contract, runtimes: Mapping[str, Runtime], function: str, inputs: Arrays, output: str
-) -> Array:
-    if function not in runtimes:
-        raise RecipeError(f"evaluate: function {function!r} has no artifact; known: {', '.join(runtimes)}")
-    values = run_fitted(runtimes[function], contract, contract.functions[function], inputs)
-    if output not in values:
-        raise DataError(f"function {function}: output {output!r} is missing; given: {', '.join(values)}")
-    return values[output]
-
-
-def _against_catalogue(
-    evaluate: Evaluate,
-    contract: Contract,
-    runtimes: Mapping[str, Runtime],
-    data: RankingData,
-    users: Floats,
-) -> Floats:
-    function, output = evaluate.catalogue_function, evaluate.catalogue_output
-    if function is None or output is None:
-        raise RecipeError(
-            f"evaluate.output {evaluate.output!r} is an embedding; "
-            "add evaluate.catalogue_function and evaluate.catalogue_output"
-        )
-    if not data.catalogue:
-        raise DataError("evaluation data has no catalogue; the item-side function needs one row per item id")
-    items = _run(contract, runtimes, function, data.catalogue, output).astype(np.float32)
-    if items.shape[-1] != users.shape[-1]:
-        raise RecipeError(f"user embeddings have {users.shape[-1]} columns, items have {items.shape[-1]}")
-    return users @ items.T
-
-
-def _items(contract: Contract, out: Output) -> int:
-    if out.vocabulary is None:
-        raise RecipeError(f"output {out.name!r} holds ids of no vocabulary; add one to the contract")
-    return contract.vocabularies[out.vocabulary].size
-
-
-def _from_lists(lists: Array, items: int) -> Floats:
-    ids = lists.astype(np.int64)
-    scores = np.full((len(ids), items), -np.inf, np.float32)
-    places = np.broadcast_to(-np.arange(ids.shape[1], dtype=np.float32), ids.shape)
-    valid = (ids >= 0) & (ids < items)
-    rows = np.broadcast_to(np.arange(len(ids))[:, None], ids.shape)
-    scores[rows[valid], ids[valid]] = places[valid]
-    return scores
-
-
-def _candidates(scores: Floats, data: RankingData) -> Floats:
-    """A copy with -inf for what is not ranked; the held-out item always stays."""
-    users, items = scores.shape
-    if users != len(data):
-        raise DataError(f"{users} rows of scores for {len(data)} users")
-    if int(data.positives.max()) >= items:
-        raise DataError(f"held-out item {int(data.positives.max())} is beyond the {items} scored items")
-    rows = np.arange(users)
-    kept = scores[rows, data.positives]
-    masked = scores.copy()
-    masked[:, [each for each in data.ignored_ids if each < items]] = -np.inf
-    masked[np.repeat(rows, np.diff(data.seen_offsets)), data.seen_ids] = -np.inf
-    masked[rows, data.positives] = kept
-    return masked
+    scores: Floats | None = None
 
 
 def rank_metrics(candidates: Floats, positives: npt.NDArray[np.int64], k: int) -> dict[str, float]:
-    """`hr@k` and `ndcg@k` of the held-out items among `candidates`; NaN where a score is NaN.
+    """`hr@k` and `ndcg@k` of the held-out items among `candidates`; see `rank_rows`."""
+    return ranking_metrics(*rank_rows(candidates, positives, k), k)
+
+
+def ranking_metrics(hits: Doubles, gains: Doubles, k: int) -> dict[str, float]:
+    """`hr@k` and `ndcg@k` of all users."""
+    return {f"hr@{k}": float(hits.mean()), f"ndcg@{k}": float(gains.mean())}
+
+
+def rank_rows(candidates: Floats, positives: npt.NDArray[np.int64], k: int) -> tuple[Doubles, Doubles]:
+    """Every user's hit (0 or 1) and gain, float64 `[users]`; NaN where one of the scores is NaN.
 
     Args:
         candidates: scores `[users, items]`, -inf for what is not ranked.
         positives: held-out item ids `[users]`; one whose own score is -inf is never found.
         k: length of the list.
     """
-    names = (f"hr@{k}", f"ndcg@{k}")
-    if np.isnan(candidates).any():
-        # NaN compares as false with everything and would put the item at the top.
-        return dict.fromkeys(names, float("nan"))
     own = candidates[np.arange(len(positives)), positives][:, None]
     earlier = np.arange(candidates.shape[1])[None] < positives[:, None]
     ranks = (candidates > own).sum(1) + ((candidates == own) & earlier).sum(1)
-    hits = (ranks < k) & (own[:, 0] > -np.inf)
-    gains = np.where(hits, 1 / np.log2(ranks + 2), 0.0)
-    return {names[0]: float(hits.mean()), names[1]: float(gains.mean())}
+    hits, gains = gains_of((ranks < k) & (own[:, 0] > -np.inf), ranks)
+    unclear = np.isnan(candidates).any(axis=1)
+    # NaN compares as false with everything and would put the item at the top.
+    return np.where(unclear, np.nan, hits), np.where(unclear, np.nan, gains)
+
+
+def gains_of(found: npt.NDArray[np.bool_], ranks: npt.NDArray[np.int64]) -> tuple[Doubles, Doubles]:
+    """Hits and gains of users whose held-out item was `found` at `ranks`, from 0."""
+    return found.astype(np.float64), np.where(found, 1 / np.log2(ranks + 2), 0.0)
 
 
 def top_k_ids(candidates: Floats, k: int) -> npt.NDArray[np.int64]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter_ns
@@ -17,6 +16,7 @@ from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.latency import measure_latency
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtime import Runtime
+from pocketrec.validate.torch_runtime import torch_threads
 
 
 def with_latency(
@@ -65,7 +65,7 @@ def _measure(
     batch: dict[str, int] = {}
     load_ms: dict[str, float] = {}
     with ExitStack() as stack:
-        stack.enter_context(_torch_threads(latency.threads))
+        stack.enter_context(torch_threads(latency.threads))
         for index, result in enumerate(results):
             if result.target == REFERENCE:
                 runtime = reference.runtimes[function]
@@ -104,17 +104,3 @@ def _call(runtime: Runtime, reference: Reference, function: str) -> tuple[Callab
     )
     inputs, rows = fit_inputs(runtime, reference.contract, signature, probe.inputs)[0]
     return lambda: runtime.run(inputs), max(rows, 1)
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    """PyTorch on that many threads while it lasts; nothing where it is not loaded."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else 0
-    if torch is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        if torch is not None:
-            torch.set_num_threads(before)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +12,25 @@ import numpy as np
 from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.errors import ExecutionError, MissingExtra
 from pocketrec.validate.runtime import Array, Description, TensorSpec, check_inputs
+
+
+def current_threads() -> int:
+    """How many threads PyTorch computes on; 0 where it is not loaded."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch is not None else 0
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch on that many threads while it lasts; nothing where it is not loaded, or for 0 threads."""
+    torch, before = sys.modules.get("torch"), current_threads()
+    if torch is not None and threads and threads != before:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if torch is not None and threads and threads != before:
+            torch.set_num_threads(before)
 
 
 class TorchRuntime:

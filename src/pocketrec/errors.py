@@ -62,9 +62,13 @@ class MissingExtra(UsageError):
     """An optional package is not installed; the message names the extra that brings it."""
 
     def __init__(self, module: str, extra: str) -> None:
+        self._given = module, extra
         super().__init__(
             f"{module} is not installed; it comes with the extra: pip install 'pocketrec[{extra}]'"
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return MissingExtra, self._given  # workers send their errors home
 
 
 class ConversionError(PocketrecError):

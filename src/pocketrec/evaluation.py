@@ -53,6 +53,19 @@ class RankingData:
         """Item ids that user number `user` has had, int64 `[n]`."""
         return self.seen_ids[self.seen_offsets[user] : self.seen_offsets[user + 1]]
 
+    def parts(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[RankingData]:
+        """The users from `start` to `stop`, at most `size` at a time, in order."""
+        for first, last in _cuts(size, start, len(self) if stop is None else stop):
+            offsets = self.seen_offsets[first : last + 1]
+            yield RankingData(
+                inputs={name: array[first:last] for name, array in self.inputs.items()},
+                positives=self.positives[first:last],
+                seen_ids=self.seen_ids[offsets[0] : offsets[-1]],
+                seen_offsets=offsets - offsets[0],
+                catalogue=self.catalogue,
+                ignored_ids=self.ignored_ids,
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassificationData:
@@ -72,6 +85,12 @@ class ClassificationData:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def parts(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[ClassificationData]:
+        """The examples from `start` to `stop`, at most `size` at a time, in order."""
+        for first, last in _cuts(size, start, len(self) if stop is None else stop):
+            inputs = {name: array[first:last] for name, array in self.inputs.items()}
+            yield ClassificationData(inputs=inputs, labels=self.labels[first:last])
+
 
 EvaluationData = RankingData | ClassificationData
 
@@ -82,6 +101,10 @@ def _check_rows(inputs: Arrays, rows: int, against: str) -> None:
     for name, array in inputs.items():
         if len(array) != rows:
             raise DataError(f"evaluation input {name}: {len(array)} rows, but {against} has {rows}")
+
+
+def _cuts(size: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    return ((first, min(first + size, stop)) for first in range(start, stop, size))
 
 
 def batches(inputs: Arrays, size: int) -> Iterator[dict[str, Array]]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketrec.compression import Compression, audit, check_loss
+from pocketrec.contract import Contract
 from pocketrec.prepared import Prepared
 from pocketrec.recipe import RUNTIMES, Compress
 from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RewriteResult
+from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from pocketrec.convert.capture import Capture
+    from pocketrec.convert.stream.checkpoint import Span
     from pocketrec.validate.evidence import Reference
+    from pocketrec.validate.runtime import Runtime
 
 Progress = Callable[[str, int, int], None]
 
@@ -23,26 +29,49 @@ def silent(stage: str, done: int, total: int) -> None:
     """Nothing, whatever is being done."""
 
 
-def examine_module(prepared: Prepared, report: Progress = silent) -> Reference:
-    """The prepared module behind its contract, run on every probe and on all evaluation data."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopened:
+    """The reference as it is sent to a worker: without what can be mapped from files there."""
+
+    module: nn.Module
+    spans: Mapping[str, Span]
+    contract: Contract
+
+    def __call__(self) -> Mapping[str, Runtime]:
+        """A runtime of the reference for every function of the contract."""
+        from pocketrec.convert.stream.values import mapped_module
+
+        return torch_runtimes(mapped_module(self.module, self.spans), self.contract)
+
+
+def torch_runtimes(module: nn.Module, contract: Contract) -> Mapping[str, Runtime]:
+    """A runtime of the module behind its contract for every function."""
     from pocketrec.convert.contract_module import ContractModule
-    from pocketrec.validate.evidence import examine_reference
     from pocketrec.validate.torch_runtime import TorchRuntime
 
-    contract = prepared.contract
-    runtimes = {
+    return {
         name: TorchRuntime(
-            ContractModule(prepared.module, contract, signature), signature, function=name, contract=contract
+            ContractModule(module, contract, signature), signature, function=name, contract=contract
         )
         for name, signature in contract.functions.items()
     }
+
+
+def examine_module(
+    prepared: Prepared, report: Progress = silent, workers: Workers | None = None
+) -> Reference:
+    """The prepared module behind its contract, run on every probe and on all evaluation data."""
+    from pocketrec.validate.evidence import examine_reference
+
     return examine_reference(
-        runtimes,
-        contract,
+        torch_runtimes(prepared.module, prepared.contract),
+        prepared.contract,
         prepared.recipe.evaluate,
         prepared.data,
         seed=prepared.recipe.seed,
         progress=report,
+        workers=workers,
+        reopen=Reopened(module=prepared.lowered, spans=prepared.spans, contract=prepared.contract),
     )
 
 
@@ -53,6 +82,7 @@ def examine(
     artifacts: Mapping[str, Mapping[str, Path]],
     folder: Path,
     report: Progress,
+    workers: Workers | None = None,
 ) -> Evidence:
     """Every target on every runtime that may run it, timed and gated."""
     from pocketrec.validate.evidence import examine_target
@@ -73,6 +103,7 @@ def examine(
                     reference=reference,
                     gates=recipe.gates,
                     progress=report,
+                    workers=workers,
                 )
             )
     timed = with_latency(results, reference, artifacts, recipe.latency, progress=report)

@@ -13,6 +13,8 @@ from typing import Any
 from pocketrec.contract import Vocabulary
 from pocketrec.errors import PocketrecError, RecipeError
 
+USER_MODULES = "_pocketrec_user_"  # how the names of modules begin that come from a user's file
+
 
 def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
     """The function that `spec` names; a file's path is relative to `base`.
@@ -71,7 +73,7 @@ def _load_file(path: Path, key: str) -> Any:
     if not path.is_file():
         raise RecipeError(f"{key}: {path} is no file; paths are relative to the recipe")
     # A name of its own, so that a user's convert.py or validate.py hides nothing.
-    name = f"_pocketrec_user_{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = f"{USER_MODULES}{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

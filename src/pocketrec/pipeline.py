@@ -21,9 +21,9 @@ from pocketrec.lowering import capture_functions, lower
 from pocketrec.prepared import Prepared, prepare
 from pocketrec.recipe import Recipe, load_recipe
 from pocketrec.report import Evidence, PlanPoint
+from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
-    from pocketrec.planning import Workers
     from pocketrec.quantize import Plan
     from pocketrec.validate.evidence import Reference
 
@@ -69,7 +69,7 @@ def build(
         out: the bundle's folder; by default `build/<name>`.
         targets: names of the recipe's targets; all of them by default.
         progress: called with what is being done, how many steps are done, and of how many.
-        workers: where a search for a compression plan measures; in this process by default.
+        workers: who searches for a plan and examines the evaluation data; this process by default.
 
     Raises:
         BudgetMissed: no compression plan holds the recipe's budget; the nearest is in `<out>.search`.
@@ -90,18 +90,18 @@ def build(
         values = folder / _VALUES
         values.mkdir()
         prepared = prepare(chosen, base, values)
-        original = reference = examine_module(prepared, report)
+        original = reference = examine_module(prepared, report, workers)
         compression = None
         front: tuple[PlanPoint, ...] = ()
         if chosen.compress.active:
             plan, front = _plan(prepared, original, out, workers, report)
             report("compress", 0, 1)
             prepared, compression = compress_prepared(plan, prepared, values)
-            reference = examine_module(prepared, report)
+            reference = examine_module(prepared, report, workers)
         captures = capture_functions(prepared, reference, report)
         codes = compression.codes if compression is not None else {}
         artifacts = lower(prepared, captures, codes, folder, report)
-        evidence = examine(prepared, reference, captures, artifacts, folder, report)
+        evidence = examine(prepared, reference, captures, artifacts, folder, report, workers)
         if compression is not None:
             evidence = with_compression(evidence, compression, original, reference, captures, chosen.compress)
             evidence = replace(evidence, front=front)
@@ -145,7 +145,7 @@ def _plan(
 ) -> tuple[Plan, tuple[PlanPoint, ...]]:
     """The recipe's plan, stated or found, and a search's front; what it measured stays in `<out>.search`."""
     from pocketrec.plan_measure import make_evaluator
-    from pocketrec.planning import Workers, search_plan
+    from pocketrec.planning import search_plan
 
     compress = prepared.recipe.compress
     if compress.tensors:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pocketrec.compression import row_popularity
 from pocketrec.contract import Contract
-from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
+from pocketrec.evaluation import EvaluationData, RankingData
 from pocketrec.recipe import Evaluate
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Evaluator:
 
     def _run(self, module: nn.Module) -> list[Run]:
         from pocketrec.convert.contract_module import ContractModule
-        from pocketrec.validate.ranking import quality_of, scores_of
+        from pocketrec.validate.quality import quality_of
         from pocketrec.validate.torch_runtime import TorchRuntime
 
         runtimes = {
@@ -95,10 +95,8 @@ class Evaluator:
         }
         found = []
         for each in self.evaluations:
-            quality, ranks = quality_of(each, self.contract, runtimes, self.data), None
-            if isinstance(self.data, ClassificationData):
-                scores = scores_of(each, self.contract, runtimes, self.data)
-                ranks = _ranks(scores)
+            quality = quality_of(each, self.contract, runtimes, self.data)
+            ranks = None if quality.scores is None else _ranks(quality.scores)
             found.append(Run(quality=quality, ranks=ranks))
         return found
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,11 @@ import numpy as np
 
 from pocketrec.compression import limits
 from pocketrec.errors import BudgetMissed
+from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.plan_measure import Arrays, Evaluator, MeasurementFile
 from pocketrec.recipe import Compress, Target
 from pocketrec.report import PlanPoint
+from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
     from pocketrec.quantize import Plan, QuantizedTensor
@@ -31,14 +33,7 @@ if TYPE_CHECKING:
     from pocketrec.quantize.schemes import Scheme
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
-    """Where plans are measured: `count` workers of a joblib backend; one is this process."""
-
-    count: int = 1
-    engine: str = "loky"
+_PART_ROWS = 1 << 16
 
 
 def search_plan(
@@ -129,16 +124,21 @@ def _max_bytes(compress: Compress, total: int) -> int | None:
 def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
     """Digest of everything besides the plan that a measurement depends on."""
     digest = hashlib.sha256()
-    arrays: dict[str, Any] = {**values, **{f"input {k}": v for k, v in evaluator.data.inputs.items()}}
-    for name in ("positives", "seen_ids", "labels"):
-        if hasattr(evaluator.data, name):
-            arrays[name] = getattr(evaluator.data, name)
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    for arrays in (values, *map(_arrays, evaluator.data.parts(_PART_ROWS))):
+        for name, array in sorted(arrays.items()):
+            digest.update(
+                f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+            )
     digest.update(
         json.dumps([evaluator.contract.sha256(), [asdict(each) for each in evaluator.evaluations]]).encode()
     )
     return digest.hexdigest()
+
+
+def _arrays(data: RankingData | ClassificationData) -> dict[str, Any]:
+    targets = ("positives", "seen_ids", "labels")
+    found = {name: getattr(data, name) for name in targets if hasattr(data, name)}
+    return found | {f"input {name}": each for name, each in data.inputs.items()}
 
 
 def _measure(
@@ -151,24 +151,13 @@ def _measure(
     """The measurements of the plans in order, from the file where they are known."""
     keys = [_key(fingerprint, each) for each in plans]
     waiting = [plan for key, plan in zip(keys, plans, strict=True) if store.get(key) is None]
-    fresh = _run(waiting, evaluator, workers)
+    fresh = workers.map(evaluator, waiting)
     for key in keys:
         known = store.get(key)
         if known is None:
             known = next(fresh)
             store.put(key, known)
         yield known
-
-
-def _run(plans: Sequence[Mapping[str, Scheme]], evaluator: Evaluator, workers: Workers) -> Iterator[Measured]:
-    if workers.count == 1 or len(plans) == 1:
-        return (evaluator(each) for each in plans)
-    import joblib
-
-    with joblib.parallel_config(backend=workers.engine, n_jobs=workers.count):
-        parallel: Any = joblib.Parallel(return_as="generator")
-        found: Iterator[Measured] = parallel(joblib.delayed(evaluator)(each) for each in plans)
-    return found
 
 
 def _key(fingerprint: str, schemes: Mapping[str, Scheme]) -> str:

@@ -15,7 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pocketrec.errors import PlanError
-from pocketrec.pipeline import build
+from pocketrec.pipeline import BuildResult, build
+from pocketrec.validate import quality
+from pocketrec.workers import Workers
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -272,3 +274,28 @@ def test_a_kill_in_the_middle_leaves_no_bundle_and_a_rerun_works(recipe: Path, t
     assert list(tmp_path.glob(".out.staging-*"))
     assert build(recipe, out=tmp_path / "out", targets=["onnx"]).passed
     assert not list(tmp_path.glob(".out*"))
+
+
+def found(result: BuildResult) -> list[object]:
+    """What the evidence says that no clock has a part in."""
+    evidence = result.evidence
+    results = [(each.target, each.runtime, each.parity, each.ranking) for each in evidence.results]
+    return [results, evidence.gates, evidence.sizes]
+
+
+def test_the_number_of_workers_and_their_engine_change_nothing(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(quality, "_MOST_ROWS", 4)
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    alone = found(build(recipe, out=tmp_path / "out", targets=["onnx"]))
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
+        for workers in (
+            Workers(count=1),
+            Workers(count=2),
+            Workers(engine="dask", address=cluster.scheduler_address),
+        ):
+            spread = build(recipe, out=tmp_path / "out", targets=["onnx"], workers=workers)
+            assert repr(found(spread)) == repr(alone)

@@ -1,0 +1,164 @@
+"""Where work is done that can be cut into pieces: one place for every search and every evaluation.
+
+function, items ─▶ packed once ─▶ joblib on an engine ─▶ results in the items' order
+
+The function travels as bytes, with the user's own file modules in it, which no worker could import.
+A worker unpacks it once and keeps it, and what it has computed meanwhile, for its next items.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.errors import MissingExtra, UsageError
+from pocketrec.factory import USER_MODULES
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_LOCAL = ("loky", "threading", "multiprocessing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """How many workers there are, and of which joblib backend.
+
+    Attributes:
+        count: None for this process alone, or for all that a cluster has.
+        engine: `loky`, `threading` or `multiprocessing` on this machine; `dask`, `ray` or `spark` on a
+            cluster that is there already.
+        address: of the cluster, as the engine writes it; None where the engine knows it from its
+            environment.
+    """
+
+    count: int | None = None
+    engine: str = "loky"
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in (*_LOCAL, *_CLUSTERS):
+            known = ", ".join((*_LOCAL, *_CLUSTERS))
+            raise UsageError(f"engine {self.engine!r} is unknown; expected one of {known}")
+        if self.engine in _LOCAL and self.address is not None:
+            raise UsageError(f"engine {self.engine!r} has no address; leave {self.address!r} out")
+
+    @property
+    def alone(self) -> bool:
+        """True where this process does everything itself."""
+        return self.engine in _LOCAL and self.count in (None, 1)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        """What the function gives for each item, in order, each as soon as the engine has it.
+
+        Raises:
+            UsageError: there is no cluster at the address.
+            MissingExtra: the engine's package is not installed.
+        """
+        if self.alone or not items:
+            yield from map(function, items)
+            return
+        with _CLUSTERS.get(self.engine, nullcontext)(self.address):
+            yield from self._spread(_pack(function), items)
+
+    def _spread(self, packed: npt.NDArray[np.uint8], items: Sequence[Any]) -> Iterator[Any]:
+        import joblib
+
+        digest = hashlib.sha256(packed.data).hexdigest()
+        jobs = self.count or (-1 if self.engine in _CLUSTERS else 1)
+        with joblib.parallel_config(backend=self.engine, n_jobs=jobs):
+            streams = joblib.parallel.get_active_backend()[0].supports_return_generator
+            parallel: Any = joblib.Parallel(return_as="generator" if streams else "list")
+        yield from parallel(joblib.delayed(_call)(digest, packed, each) for each in items)
+
+
+def _pack(function: Callable[..., Any]) -> npt.NDArray[np.uint8]:
+    """The function's bytes; an array, which engines hand over once instead of with every item."""
+    import cloudpickle
+
+    own = [module for name, module in sys.modules.items() if name.startswith(USER_MODULES)]
+    for module in own:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return np.frombuffer(cloudpickle.dumps(function), np.uint8)
+    finally:
+        for module in own:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+_unpacked: dict[str, Callable[[Any], Any]] = {}  # in a worker: the function that it was sent last
+
+
+def _call(digest: str, packed: npt.NDArray[np.uint8], item: Any) -> Any:
+    if digest not in _unpacked:
+        _unpacked.clear()
+        _unpacked[digest] = pickle.loads(packed.data)  # noqa: S301  our own bytes, sent by `map`
+    return _unpacked[digest](item)
+
+
+@contextmanager
+def _dask(address: str | None) -> Iterator[None]:
+    try:
+        import dask
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise MissingExtra("distributed", "dask") from None
+    place = address or dask.config.get("scheduler-address", None)
+    if place is None:
+        raise UsageError("engine 'dask': no cluster is named; pass the address of its scheduler")
+    try:
+        client = Client(place)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"engine 'dask': no scheduler at {place} ({_line(error)})") from None
+    with client:
+        yield
+
+
+@contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ModuleNotFoundError:
+        raise MissingExtra("ray", "ray") from None
+    register_ray()
+    try:
+        ray.init(address=address or "auto", log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise UsageError(f"engine 'ray': no cluster at {address or 'auto'} ({_line(error)})") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _spark(address: str | None) -> Iterator[None]:
+    try:
+        from joblibspark import register_spark
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError as error:
+        raise MissingExtra(str(error.name), "spark") from None
+    register_spark()
+    builder = SparkSession.builder if address is None else SparkSession.builder.master(address)
+    with builder.getOrCreate():
+        yield
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+_CLUSTERS: dict[str, Callable[[str | None], AbstractContextManager[None]]] = {
+    "dask": _dask,
+    "ray": _ray,
+    "spark": _spark,
+}

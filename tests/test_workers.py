@@ -1,0 +1,115 @@
+"""Work that is spread over workers gives what one process gives, in the items' order."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocketrec.errors import MissingExtra, UsageError
+from pocketrec.factory import load_factory
+from pocketrec.workers import Workers
+
+COUNTING = """
+import os
+
+class Counting:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, item):
+        self.calls += 1
+        return 2 * item, self.calls, os.getpid()
+"""
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Any:
+    """An object of a class in a user's file, which no worker can import."""
+    (tmp_path / "own.py").write_text(COUNTING)
+    return load_factory("own.py:Counting", base=tmp_path, key="model.factory")()
+
+
+@pytest.fixture
+def cluster() -> Iterator[str]:
+    """The address of a Dask scheduler with two workers in processes of their own."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as running:
+        yield running.scheduler_address
+
+
+def test_this_process_does_everything_unless_it_is_told_otherwise(counting: Any) -> None:
+    assert [each[:2] for each in Workers().map(counting, [3, 1])] == [(6, 1), (2, 2)]
+    assert counting.calls == 2
+
+
+def test_a_users_own_class_reaches_processes_that_cannot_import_it(counting: Any) -> None:
+    found = list(Workers(count=2).map(counting, [5, 4, 3, 2]))
+    assert [each[0] for each in found] == [10, 8, 6, 4]
+    assert counting.calls == 0
+    assert max(each[1] for each in found) > 1, "a worker keeps what it was sent"
+
+
+def test_a_dask_cluster_gives_the_same_by_its_address(counting: Any, cluster: str) -> None:
+    found = list(Workers(engine="dask", address=cluster).map(counting, [5, 4, 3, 2]))
+    assert [each[0] for each in found] == [10, 8, 6, 4]
+    assert counting.calls == 0
+    assert os.getpid() not in {each[2] for each in found}
+
+
+def test_an_engine_that_is_unknown_or_has_no_address_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="engine 'slurm' is unknown; expected one of loky, threading"):
+        Workers(engine="slurm")
+    with pytest.raises(UsageError, match="engine 'loky' has no address"):
+        Workers(address="tcp://127.0.0.1:1")
+
+
+def test_a_cluster_that_is_not_named_or_not_there_is_one_line(counting: Any) -> None:
+    import dask
+
+    with pytest.raises(UsageError, match="engine 'dask': no cluster is named"):
+        list(Workers(engine="dask").map(counting, [1]))
+    place = "tcp://127.0.0.1:9"
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
+        pytest.raises(UsageError, match=f"engine 'dask': no scheduler at {place}"),
+    ):
+        list(Workers(engine="dask", address=place).map(counting, [1]))
+
+
+@pytest.mark.parametrize(("engine", "module"), [("dask", "distributed"), ("ray", "ray")])
+def test_an_engine_that_is_not_installed_names_its_extra(
+    engine: str, module: str, counting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match=rf"{module} is not installed.*pocketrec\[{engine}\]"):
+        list(Workers(engine=engine).map(counting, [1]))
+
+
+def test_a_missing_extra_survives_the_way_home_from_a_worker() -> None:
+    error = MissingExtra("pyarrow", "parquet")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("engine", "address"), [("ray", "local"), ("spark", "local[2]")])
+def test_ray_and_spark_give_the_same(
+    engine: str, address: str, counting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    found = list(Workers(engine=engine, address=address).map(counting, [5, 4, 3, 2]))
+    assert [each[0] for each in found] == [10, 8, 6, 4]
+
+
+def test_importing_this_loads_no_engine() -> None:
+    code = (
+        "import sys, pocketrec.workers; sys.exit(bool({'joblib', 'distributed', 'ray'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
