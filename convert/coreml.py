@@ -247,6 +247,7 @@ def _convert(
                     minimum_deployment_target=minimum_deployment_target,
                     gathered=gathered,
                     outputs=[each.name for each in signature.outputs],
+                    inputs={each.name: 0 for each in signature.inputs if each.is_id and _forbids(each)},
                 ),
                 skip_model_load=True,
             )
@@ -264,6 +265,11 @@ def _convert(
     model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract.sha256()
     model.user_defined_metadata["pocketrec.function"] = capture.name
     return model
+
+
+def _forbids(feature: Feature) -> bool:
+    """Whether the caller never passes an id from outside of the vocabulary."""
+    return feature.out_of_vocabulary == "forbid"
 
 
 def _input_types(

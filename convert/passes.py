@@ -20,6 +20,8 @@ from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 from pocketrec.convert.carry import Carrier
 from pocketrec.convert.constexpr import Place, constexpr
 from pocketrec.convert.gather_codes import gather_codes
+from pocketrec.convert.lean import INDEX_GUARDS, RESHAPES, WIDENINGS, ZERO_BIASES
+from pocketrec.convert.least import Least
 from pocketrec.convert.masks import FLOAT16_MASKS
 from pocketrec.convert.stream.stub import Stub, number_of
 
@@ -37,6 +39,7 @@ _CARRY_CODES = "pocketrec::carry_codes"
 _KEEP_STUBS = "pocketrec::keep_stubs"
 _NAME_OUTPUTS = "pocketrec::name_outputs"
 # The first pass after the last folding; what follows turns weights that are no constants into matmuls.
+_LINEAR = "common::expand_dynamic_linear"  # the last pass that makes or takes linear layers
 _FOLDED = "common::merge_affine_dequantize_with_consecutive_ops"
 
 
@@ -47,6 +50,7 @@ def recommender_pipeline(
     minimum_deployment_target: str = "iOS17",
     gathered: Collection[str] = (),
     outputs: Sequence[str] = (),
+    inputs: Least | None = None,
 ) -> ct.PassPipeline:
     """The default passes of coremltools without the unsafe ones, and our own.
 
@@ -58,6 +62,7 @@ def recommender_pipeline(
         minimum_deployment_target: decides in what form codes are written.
         gathered: names of compressed tables whose codes are gathered; see `gather_codes`.
         outputs: the outputs' names, in order; where one result has two, it is given twice.
+        inputs: the smallest numbers that the contract allows in the inputs, by name, where it says so.
     """
     pipeline = ct.PassPipeline()
     pipeline.passes = [name for name in pipeline.passes if name not in UNSAFE]
@@ -69,11 +74,21 @@ def recommender_pipeline(
     pipeline.set_options(_NAME_OUTPUTS, {"names": ",".join(outputs)})
     options: Any = {"writer": writer}  # declared as text, and given to the pass as it is
     pipeline.set_options(_CARRY_CODES, options)
+    _insert_lean(pipeline, dict(inputs or {}))
     if float16:
         for each in (FLOAT16_MASKS, _FLOAT32_SCORES):
             pipeline.insert_pass(pipeline.passes.index("common::add_fp16_cast"), each)
         pipeline.set_options(_FLOAT32_SCORES, options)
     return pipeline
+
+
+def _insert_lean(pipeline: ct.PassPipeline, inputs: Least) -> None:
+    """Adds the passes that take out what the numbers do not need, where their patterns are final."""
+    pipeline.insert_pass(pipeline.passes.index("common::guard_negative_gather_indices") + 1, INDEX_GUARDS)
+    known: Any = {"inputs": lambda: inputs}
+    pipeline.set_options(INDEX_GUARDS, known)
+    for each in (RESHAPES, ZERO_BIASES, WIDENINGS):
+        pipeline.insert_pass(pipeline.passes.index(_LINEAR) + 1, each)
 
 
 class Writer:

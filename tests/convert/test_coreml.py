@@ -68,9 +68,9 @@ def test_scores_are_float32_from_a_tied_table_that_is_stored_once_as_float16(
     tables = [op for op in ops if op.op_type == "constexpr_cast"]
     readers = {each.op_type for op in tables for each in op.outputs[0].child_ops}
     assert len(tables) == 1
-    assert readers == {"gather", "linear"}
-    linear = next(op for op in tables[0].outputs[0].child_ops if op.op_type == "linear")
-    assert builtin_to_string(linear.outputs[0].dtype) == "fp32"
+    assert readers == {"gather", "matmul"}
+    product = next(op for op in tables[0].outputs[0].child_ops if op.op_type == "matmul")
+    assert builtin_to_string(product.outputs[0].dtype) == "fp32"
     stored = (path / "Data/com.apple.CoreML/weights/weight.bin").stat().st_size
     assert stored < 2 * 300 * 16 * 2
 
