@@ -17,6 +17,7 @@ from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.coreml_origins import number_nodes, program_origins
 from pocketrec.convert.export import export_program, narrow_program
 from pocketrec.convert.int32 import check_int32
+from pocketrec.convert.lines import line_in_trace
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stateful import with_states, without_states
 from pocketrec.convert.stream.coreml import laid_out, write_weights
@@ -192,7 +193,8 @@ def _check_constants(program: torch.export.ExportedProgram, function: str) -> No
             continue  # an open end is written as the largest int64; a float's factor becomes a float
         for value in node.args:
             if isinstance(value, int):
-                _check_range(value, str(node.target), function)
+                where = line_in_trace(node.meta.get("stack_trace") or "")
+                _check_range(value, str(node.target), function, where)
 
 
 def _is_float(node: torch.fx.Node) -> bool:
@@ -200,13 +202,14 @@ def _is_float(node: torch.fx.Node) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
-def _check_range(value: int, name: str, function: str) -> None:
+def _check_range(value: int, name: str, function: str, where: str = "") -> None:
     if value not in _INT32:
         raise Refused(
             op=name,
-            where="",
+            where=where,
             reason=f"function {function}: the constant {value} does not fit in Core ML's int32",
-            remedy="compute hashes before the model, or build this recipe for ONNX only",
+            remedy="declare the ids' vocabulary in the contract, so that a hash becomes a table, compute hashes "
+            "before the model, or build this recipe for ONNX only",
         )
 
 

@@ -2,7 +2,8 @@
 
 (a b + c) mod m is what ids are hashed with, and a b is often too large. A remainder passes through
 sums and products, so every factor is reduced first, and a product of two remainders is added up from
-products with a few bits at a time, each within 32 bits. What cannot be reduced is refused.
+products with a few bits at a time, each within 32 bits. What cannot be reduced is looked up where it
+depends on an id of a known vocabulary (see `hash_tables`), and refused otherwise.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from pocketrec.contract import Contract, Signature
+from pocketrec.convert.hash_tables import find_tables
 from pocketrec.convert.lines import line_in_trace
 from pocketrec.convert.ranges import INT32, STRUCTURAL, Range, find_ranges, fits, op_name
 from pocketrec.errors import Refused
@@ -22,10 +24,11 @@ _LARGEST_MODULUS = 2**30
 
 
 class NarrowModule(nn.Module):
-    """A program with every remainder of what may be too large made within 32 bits.
+    """A program with every hash that may need more made within 32 bits.
 
     Attributes:
-        count: how many remainders are; where it is 0 the program can be used as it is.
+        count: how many are; where it is 0 the program can be used as it is.
+        tables: the hashes that are looked up, by their last node.
     """
 
     def __init__(
@@ -35,7 +38,10 @@ class NarrowModule(nn.Module):
         self.body = program.module(check_guards=False)
         names = [node.name for node in self.body.graph.nodes if node.op == "placeholder"]
         self._wide = find_ranges(self.body, dict(zip(names, _any_input(contract, signature), strict=True)))
-        self.count = sum(self.is_reduced(node) for node in self.body.graph.nodes)
+        self.tables = find_tables(self.body.graph, self._wide, self.is_reduced)
+        for number, table in enumerate(self.tables.values()):
+            self.register_buffer(f"hash_table_{number}", table.values)
+        self.count = len(self.tables) + sum(self.is_reduced(node) for node in self.body.graph.nodes)
 
     def is_reduced(self, node: fx.Node) -> bool:
         """True for a remainder whose dividend may leave 32 bits, and can be reduced as it is made."""
@@ -74,9 +80,18 @@ class _Interpreter(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """The node's value; a reduced one for a remainder of what may be too large."""
+        if n in self._module.tables:
+            return self._looked_up(n)
         if not self._module.is_reduced(n):
             return super().run_node(n)
         return self._remainder(n.args[0], _modulus(n))
+
+    def _looked_up(self, node: fx.Node) -> Tensor:
+        number = list(self._module.tables).index(node)
+        table = self._module.tables[node]
+        places = self.env[table.source] - table.lowest
+        values: Tensor = getattr(self._module, f"hash_table_{number}")
+        return values.index_select(0, places.reshape(-1)).reshape(places.shape)
 
     def _remainder(self, node: Any, modulus: int) -> Any:
         """The node modulo the modulus, in [0, modulus)."""
