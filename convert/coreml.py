@@ -208,8 +208,8 @@ def _check_range(value: int, name: str, function: str, where: str = "") -> None:
             op=name,
             where=where,
             reason=f"function {function}: the constant {value} does not fit in Core ML's int32",
-            remedy="declare the ids' vocabulary in the contract, so that a hash becomes a table, compute hashes "
-            "before the model, or build this recipe for ONNX only",
+            remedy="declare the ids' vocabulary in the contract, so that a hash becomes a table, compute "
+            "hashes before the model, or build this recipe for ONNX only",
         )
 
 
