@@ -106,12 +106,29 @@ def capture(module: nn.Module, contract: Contract, function: str, probes: Sequen
         check_stateless(original, fresh, arguments[-1], function)
         check_dependence(found.seen, signature, function)
         plain = job.captured(found)
-    except Refused:
-        whole = job.with_all_rows() if job.asks_values else None
-        if whole is None:
+    except Refused as refused:
+        if not job.asks_values:
             raise
-        return whole
-    return (job.with_all_rows() if has_free_sizes(plain.program) else None) or plain
+        try:
+            return job.with_all_rows()
+        except Refused as other:
+            raise _neither(refused, other) from refused
+    if not has_free_sizes(plain.program):
+        return plain
+    try:
+        return job.with_all_rows()
+    except Refused:
+        return plain
+
+
+def _neither(refused: Refused, with_all_rows: Refused) -> Refused:
+    """The first refusal, and why it does not help to leave no row out."""
+    return Refused(
+        op=refused.op,
+        where=refused.where,
+        reason=f"{refused.reason} (with every row computed and every branch taken: {with_all_rows.reason})",
+        remedy=refused.remedy,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,13 +169,10 @@ class _Job:
         module.interception = replayed(seen, plan)
         return _Surveyed(module=module, seen=seen)
 
-    def with_all_rows(self) -> Capture | None:
-        """The capture in which no row is left out and every branch on values is taken; None if it differs."""
+    def with_all_rows(self) -> Capture:
+        """The capture with no row left out and every branch on values taken; Refused where it differs."""
         rules = rules_by_function((*FUNCTION_RULES, *ROW_RULES))
-        try:
-            return self.captured(self.surveys(Interception(rules=rules, branch=True)))
-        except Refused:
-            return None
+        return self.captured(self.surveys(Interception(rules=rules, branch=True)))
 
     def captured(self, found: _Surveyed) -> Capture:
         """The capture, proved; Refused with the user's line where the surveys saw the cause."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pocketrec.contract import Signature
 from pocketrec.convert.contract_module import ContractModule
+from pocketrec.convert.explicit import reshape_for_views
 from pocketrec.convert.intercept import TRUTHS
 from pocketrec.convert.lines import line_of
 from pocketrec.convert.survey import Event, Survey
@@ -137,19 +138,15 @@ def explained(refused: Refused, surveys: Sequence[Survey], signature: Signature)
     if refused.op != "torch.export" or not lost:
         return refused
     fits = [event for event in lost if event.where == refused.where]
+    if not fits and refused.where and "depends on" not in refused.reason:
+        return refused
     return _escape((fits or lost)[0], signature)
 
 
 def _runnable(program: torch.export.ExportedProgram) -> torch.fx.GraphModule:
-    """The program as a module; no target knows strides, so a view is what reshape makes of it.
-
-    A decomposition may lay a tensor out in another way than the op that it stands for.
-    """
+    """The program as a module; no target knows strides, so a view is what reshape makes of it."""
     module: torch.fx.GraphModule = program.module(check_guards=False)  # the outputs are compared
-    for node in module.graph.nodes:
-        if node.target is torch.ops.aten.view.default:
-            node.target = torch.ops.aten.reshape.default
-    module.recompile()
+    reshape_for_views(module)
     return module
 
 

@@ -26,14 +26,14 @@ def fill_empty(program: torch.export.ExportedProgram) -> None:
     program.graph_module.recompile()
 
 
-def reshape_for_views(program: torch.export.ExportedProgram) -> None:
+def reshape_for_views(module: fx.GraphModule) -> None:
     """Nothing; a view, which only some layouts in memory allow, is a reshape.
 
     Lowered, an op may give the same numbers in another layout: attention as products does.
     """
-    for node in program.graph.find_nodes(op="call_function", target=aten.view.default):
+    for node in module.graph.find_nodes(op="call_function", target=aten.view.default):
         node.target = aten.reshape.default
-    program.graph_module.recompile()
+    module.recompile()
 
 
 def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:

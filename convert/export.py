@@ -70,7 +70,7 @@ def _export(
     try:
         with torch.no_grad(), quiet_converters(), lines_of(module), listing_as_one_call():
             program = torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
-            reshape_for_views(program)
+            reshape_for_views(program.graph_module)
             return program
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

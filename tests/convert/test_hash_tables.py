@@ -50,9 +50,7 @@ def test_both_targets_find_the_same_buckets(function: Callable[[Tensor], Tensor]
 
 def test_ids_without_a_vocabulary_are_refused_for_core_ml(tmp_path: Path) -> None:
     module = Hashed(fibonacci, bounded=False).eval()
-    with pytest.raises(
-        Refused, match=r"test_hash_tables\.py:\d+: .*does not fit in Core ML's int32"
-    ):
+    with pytest.raises(Refused, match=r"test_hash_tables\.py:\d+: .*does not fit in Core ML's int32"):
         pocketrec.convert_module(module, (IDS,), tmp_path / "out", targets=("coreml",))
 
 
