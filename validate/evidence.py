@@ -98,7 +98,8 @@ def examine_reference(
         ExecutionError: the reference gives different outputs for the same inputs.
     """
     tell = progress or _silent
-    probes = {name: make_probes(contract, name, data, seed=seed) for name in contract.functions}
+    sample = data.sample()
+    probes = {name: make_probes(contract, name, sample, seed=seed) for name in contract.functions}
     outputs = {}
     for index, (name, each) in enumerate(probes.items()):
         tell(f"reference: {name}", index, len(probes) + 1)

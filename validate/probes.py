@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pocketrec.contract import Contract, Feature, Signature
-from pocketrec.evaluation import EvaluationData, RankingData
+from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.validate.fit import batch_dim
 from pocketrec.validate.runtime import Array
 
@@ -28,12 +28,11 @@ class Probe:
     inputs: Mapping[str, Array]
 
 
+Rows = RankingData | ClassificationData
 Fill = Callable[[Feature, tuple[int, ...]], Array]
 
 
-def make_probes(
-    contract: Contract, function: str, data: EvaluationData | None, *, seed: int = 0
-) -> tuple[Probe, ...]:
+def make_probes(contract: Contract, function: str, data: Rows | None, *, seed: int = 0) -> tuple[Probe, ...]:
     """Probes of a function, all of different content and of shapes that the contract allows.
 
     Real rows where `data` has the function's inputs; one row and several; shortest and longest
@@ -120,7 +119,7 @@ class _Maker:
         return next((each for each in range(min(3, spec.size)) if each not in aside), 0)
 
 
-def _real(maker: _Maker, data: EvaluationData | None) -> Iterator[Probe]:
+def _real(maker: _Maker, data: Rows | None) -> Iterator[Probe]:
     rows = _rows_for(maker.signature, data)
     if rows is None:
         return
@@ -133,7 +132,7 @@ def _real(maker: _Maker, data: EvaluationData | None) -> Iterator[Probe]:
         yield _take(maker, rows, f"real batch of {len(several)}", several)
 
 
-def _rows_for(signature: Signature, data: EvaluationData | None) -> Mapping[str, Array] | None:
+def _rows_for(signature: Signature, data: Rows | None) -> Mapping[str, Array] | None:
     if data is None:
         return None
     sides = [data.inputs, data.catalogue] if isinstance(data, RankingData) else [data.inputs]

@@ -89,8 +89,12 @@ class Evaluation:
     data: EvaluationData
     open: Callable[[], Runtimes] | None
     threads: int = field(default_factory=current_threads)
+    size: int = field(init=False)  # rows of a part, decided once for all workers
     _runtimes: Runtimes | None = None
     _items: Floats | None = None
+
+    def __post_init__(self) -> None:
+        self.size = self._rows_of_part()
 
     def __call__(self, span: tuple[int, int]) -> Rows:
         """A few numbers for each of the rows from the first to before the second."""
@@ -100,23 +104,21 @@ class Evaluation:
         with torch_threads(self.threads):  # as at home, so that sums are the same
             return _joined([self._part(each) for each in self.data.parts(self.size, *span)])
 
-    @property
-    def size(self) -> int:
-        """Rows of a part: few where the catalogue is large."""
-        if self.evaluate.kind == "classification":
-            return _MOST_ROWS
-        out = self._output
-        known = [self.contract.vocabularies[out.vocabulary].size] if out.vocabulary else []
-        known += [each for each in out.shape[-1:] if isinstance(each, int)]
-        if isinstance(self.data, RankingData):
-            known += [len(each) for each in self.data.catalogue.values()]
-        return max(1, min(_MOST_ROWS, _MOST_SCORES // max(1, *known)))
-
     def spans(self) -> list[tuple[int, int]]:
         """First row and end of every task; each is whole parts."""
         parts = -(-len(self.data) // self.size)
         step = self.size * -(-parts // _MOST_TASKS)
         return [(start, min(start + step, len(self.data))) for start in range(0, len(self.data), step)]
+
+    def _rows_of_part(self) -> int:
+        """Few where the catalogue is large."""
+        if self.evaluate.kind == "classification":
+            return _MOST_ROWS
+        out = self._output
+        known = [self.contract.vocabularies[out.vocabulary].size] if out.vocabulary else []
+        known += [each for each in out.shape[-1:] if isinstance(each, int)]
+        known += [len(each) for each in getattr(self.data, "catalogue", {}).values()]
+        return max(1, min(_MOST_ROWS, _MOST_SCORES // max(1, *known)))
 
     @property
     def _output(self) -> Output:

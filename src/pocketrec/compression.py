@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Counts = npt.NDArray[np.float64]
 # Half a per cent of NDCG is below what evaluation resolves; AUC has the same meaning at 0.0005.
+_PART_ROWS = 1 << 16
 NEUTRAL_NDCG_LOSS, NEUTRAL_AUC_LOSS = 0.005, 0.0005
 
 
@@ -156,13 +157,14 @@ def row_popularity(module: nn.Module, contract: Contract, data: EvaluationData) 
 
 
 def _ids_of(vocabulary: str, contract: Contract, data: EvaluationData) -> Iterator[npt.NDArray[np.int64]]:
-    for signature in contract.functions.values():
-        for each in signature.inputs:
-            if each.vocabulary == vocabulary and each.name in data.inputs:
-                yield np.asarray(data.inputs[each.name]).astype(np.int64)
-        outputs = {each.vocabulary for each in signature.outputs}
-        if vocabulary in outputs and isinstance(data, RankingData):
-            yield data.seen_ids
+    for part in data.parts(_PART_ROWS):
+        for signature in contract.functions.values():
+            for each in signature.inputs:
+                if each.vocabulary == vocabulary and each.name in part.inputs:
+                    yield np.asarray(part.inputs[each.name]).astype(np.int64)
+            outputs = {each.vocabulary for each in signature.outputs}
+            if vocabulary in outputs and isinstance(part, RankingData):
+                yield part.seen_ids
 
 
 def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[CompressedTensor, ...]:

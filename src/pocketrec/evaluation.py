@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +54,13 @@ class RankingData:
         """Item ids that user number `user` has had, int64 `[n]`."""
         return self.seen_ids[self.seen_offsets[user] : self.seen_offsets[user + 1]]
 
+    def sample(self) -> RankingData:
+        """The data itself: it is in memory."""
+        return self
+
     def parts(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[RankingData]:
         """The users from `start` to `stop`, at most `size` at a time, in order."""
-        for first, last in _cuts(size, start, len(self) if stop is None else stop):
+        for first, last in cuts(size, start, len(self) if stop is None else stop):
             offsets = self.seen_offsets[first : last + 1]
             yield RankingData(
                 inputs={name: array[first:last] for name, array in self.inputs.items()},
@@ -85,14 +90,31 @@ class ClassificationData:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def sample(self) -> ClassificationData:
+        """The data itself: it is in memory."""
+        return self
+
     def parts(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[ClassificationData]:
         """The examples from `start` to `stop`, at most `size` at a time, in order."""
-        for first, last in _cuts(size, start, len(self) if stop is None else stop):
+        for first, last in cuts(size, start, len(self) if stop is None else stop):
             inputs = {name: array[first:last] for name, array in self.inputs.items()}
             yield ClassificationData(inputs=inputs, labels=self.labels[first:last])
 
 
-EvaluationData = RankingData | ClassificationData
+class EvaluationData(Protocol):
+    """Evaluation data of either kind, in memory or in files."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self) -> RankingData | ClassificationData:
+        """Some rows; all of them where they are in memory."""
+        ...
+
+    def parts(
+        self, size: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[RankingData | ClassificationData]:
+        """The rows from `start` to `stop`, at most `size` at a time, in order."""
+        ...
 
 
 def _check_rows(inputs: Arrays, rows: int, against: str) -> None:
@@ -103,7 +125,8 @@ def _check_rows(inputs: Arrays, rows: int, against: str) -> None:
             raise DataError(f"evaluation input {name}: {len(array)} rows, but {against} has {rows}")
 
 
-def _cuts(size: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+def cuts(size: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The first row and the end of consecutive parts of at most `size` rows."""
     return ((first, min(first + size, stop)) for first in range(start, stop, size))
 
 

@@ -134,10 +134,11 @@ def make_evaluator(
     else look free to ruin.
     """
     evaluations = [evaluate]
-    if isinstance(data, RankingData):
+    sample = data.sample()
+    if isinstance(sample, RankingData):
         for name, signature in contract.functions.items():
             ranked = [each.name for each in signature.outputs if each.meaning in ("top_k_ids", "score")]
-            known = all(each.name in data.inputs for each in signature.inputs)
+            known = all(each.name in sample.inputs for each in signature.inputs)
             if ranked and known and name not in (evaluate.function, evaluate.catalogue_function):
                 own = replace(
                     evaluate, function=name, output=ranked[0], catalogue_function=None, catalogue_output=None

@@ -12,6 +12,7 @@ from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.factory import call_factory, load_vocabulary
 from pocketrec.recipe import Recipe, resolve_contract
+from pocketrec.table_data import open_tables
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,7 +74,7 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Prepared:
         module=model.module,
         streamed=model.streamed,
         spans=model.spans,
-        data=_load_data(recipe, base),
+        data=_load_data(recipe, model.contract, base),
     )
 
 
@@ -102,8 +103,10 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
     )
 
 
-def _load_data(recipe: Recipe, base: Path) -> EvaluationData:
+def _load_data(recipe: Recipe, contract: Contract, base: Path) -> EvaluationData:
     evaluate = recipe.evaluate
+    if evaluate.in_files:
+        return open_tables(evaluate, contract, base)
     data = call_factory(evaluate.data, base=base, key="evaluate.data", arguments=evaluate.arguments)
     expected = RankingData if evaluate.kind == "ranking" else ClassificationData
     if not isinstance(data, expected):
@@ -118,4 +121,5 @@ def _load_data(recipe: Recipe, base: Path) -> EvaluationData:
     ]
     if missing:
         raise DataError(f"evaluate.data = {evaluate.data!r} lacks the input {missing[0]!r}; add it")
-    return data
+    found: EvaluationData = data
+    return found

@@ -82,12 +82,14 @@ class Evaluate:
     """On what the ranking is compared.
 
     Attributes:
-        data: a factory that returns evaluation data of the kind.
+        data: a factory that returns evaluation data of the kind, or Parquet or Arrow files by a
+            path that may have `*` in it.
         kind: `ranking` (HR, NDCG, overlap) or `classification` (AUC, log loss).
         function: the function that is evaluated.
         output: its output: scores over the catalogue, an embedding, top-k ids, or a probability.
         catalogue_function: the item-side function, where `output` is a user embedding.
         catalogue_output: its output.
+        catalogue: a file of the item-side function's inputs, one row per id, where `data` are files.
         k: length of the compared lists.
         arguments: keyword arguments for the data factory.
     """
@@ -98,14 +100,25 @@ class Evaluate:
     output: str
     catalogue_function: str | None = None
     catalogue_output: str | None = None
+    catalogue: str | None = None
     k: int = 10
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.catalogue_function is None) != (self.catalogue_output is None):
             raise RecipeError("evaluate: catalogue_function and catalogue_output go together; give both")
+        if self.catalogue is not None and (self.catalogue_function is None or not self.in_files):
+            raise RecipeError(
+                f"evaluate.catalogue is {self.catalogue!r}; it goes with catalogue_function and with data "
+                "in files; a factory brings its own"
+            )
         if self.k < 1:
             raise RecipeError(f"evaluate.k is {self.k}; expected 1 or more")
+
+    @property
+    def in_files(self) -> bool:
+        """Whether the data are files, not a factory."""
+        return self.data.endswith((".parquet", ".arrow", ".feather"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from pocketrec.errors import PlanError
-from pocketrec.pipeline import BuildResult, build
+from pocketrec.examination import examine_module
+from pocketrec.factory import load_factory
+from pocketrec.pipeline import build
+from pocketrec.prepared import prepare
+from pocketrec.recipe import load_recipe
 from pocketrec.validate import quality
+from pocketrec.validate.evidence import examine_target
 from pocketrec.workers import Workers
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -276,26 +283,47 @@ def test_a_kill_in_the_middle_leaves_no_bundle_and_a_rerun_works(recipe: Path, t
     assert not list(tmp_path.glob(".out*"))
 
 
-def found(result: BuildResult) -> list[object]:
-    """What the evidence says that no clock has a part in."""
-    evidence = result.evidence
-    results = [(each.target, each.runtime, each.parity, each.ranking) for each in evidence.results]
-    return [results, evidence.gates, evidence.sizes]
+def write_users(recipe: Path) -> None:
+    """Puts the evaluation data into Parquet files in place of the factory's arrays."""
+    data = load_factory("model.py:data", base=recipe.parent, key="evaluate.data")(ROWS)
+    table = pa.table({"history": data.inputs["history"].tolist(), "positive": data.positives})
+    for name, start in (("a", 0), ("b", 7)):
+        pq.write_table(table.slice(start, 7 if name == "a" else None), recipe.with_name(f"{name}.parquet"))
+    factory = 'data = "model.py:data"\nkind = "ranking"\noutput = "ids"\narguments = { rows = 3000 }'
+    assert factory in RECIPE
+    files = 'data = "*.parquet"\nkind = "ranking"\noutput = "ids"'
+    recipe.write_text(RECIPE.replace(factory, files))
 
 
-def test_the_number_of_workers_and_their_engine_change_nothing(
+def found(recipe: Path, artifact: Path, workers: Workers) -> str:
+    """What the evidence says of reference and artifact, every digit of it."""
+    prepared = prepare(load_recipe(recipe), recipe.parent)
+    reference = examine_module(prepared, workers=workers)
+    result = examine_target(
+        "onnx",
+        "onnxruntime",
+        {"main": artifact},
+        reference=reference,
+        gates=prepared.recipe.gates,
+        workers=workers,
+    )
+    assert reference.quality.top_k is not None
+    return repr([reference.result(), reference.quality.top_k.tolist(), result])
+
+
+def test_workers_their_engine_and_where_the_data_lie_change_nothing(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from distributed import LocalCluster
 
     monkeypatch.setattr(quality, "_MOST_ROWS", 4)
-    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
-    alone = found(build(recipe, out=tmp_path / "out", targets=["onnx"]))
+    bundle = build(recipe, out=tmp_path / "out", targets=["onnx"]).path
+    artifact = bundle / "artifacts/onnx/main.onnx"
+    alone = found(recipe, artifact, Workers())
+    assert found(recipe, artifact, Workers(count=2)) == alone
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
-        for workers in (
-            Workers(count=1),
-            Workers(count=2),
-            Workers(engine="dask", address=cluster.scheduler_address),
-        ):
-            spread = build(recipe, out=tmp_path / "out", targets=["onnx"], workers=workers)
-            assert repr(found(spread)) == repr(alone)
+        there = Workers(engine="dask", address=cluster.scheduler_address)
+        assert found(recipe, artifact, there) == alone
+        write_users(recipe)
+        assert found(recipe, artifact, Workers()) == alone
+        assert found(recipe, artifact, there) == alone

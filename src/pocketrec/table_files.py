@@ -1,0 +1,194 @@
+"""Rows of Parquet and Arrow files, and their columns as the arrays that a function takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.errors import DataError, MissingExtra, RecipeError
+
+Array = npt.NDArray[Any]
+
+_BATCH_ROWS = 4096  # read at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """How a column becomes an input.
+
+    Attributes:
+        name: of the column and of the input.
+        dtype: of the input.
+        shape: of one row, with the largest size of every dim.
+        fill: what lists are filled up with; None where they have to be full.
+        left: whether they are filled up at their beginning.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    fill: int | None
+    left: bool
+
+
+def paths_of(pattern: str, base: Path, key: str) -> list[Path]:
+    """The files that a path with `*` leads to, by name; RecipeError naming `key` where there is none."""
+    found = sorted(base.glob(pattern)) if not Path(pattern).is_absolute() else _absolute(Path(pattern))
+    if not found:
+        raise RecipeError(f"{key} is {pattern!r}; no such file in {base}")
+    return found
+
+
+def _absolute(path: Path) -> list[Path]:
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+
+def pyarrow() -> Any:
+    """The package; MissingExtra where it is not installed."""
+    try:
+        import pyarrow as package
+    except ModuleNotFoundError:
+        raise MissingExtra("pyarrow", "parquet") from None
+    return package
+
+
+def schema_of(path: Path) -> tuple[Any, int]:
+    """The columns of a file, and how many rows it has."""
+    pa = pyarrow()
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            file = pq.ParquetFile(path)
+            found, rows = file.schema_arrow, file.metadata.num_rows
+        else:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            counts = (reader.get_batch(each).num_rows for each in range(reader.num_record_batches))
+            found, rows = reader.schema, sum(counts)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
+    return found.remove_metadata(), rows
+
+
+def read_rows(path: Path, names: list[str], start: int) -> Iterator[Any]:
+    """Batches of the named columns from row `start` on; row groups before it are not read.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    pa = pyarrow()
+    try:
+        for batch in _parquet(path, names, start) if path.suffix == ".parquet" else _arrow(path, start):
+            if batch.num_rows:
+                yield batch.select(names).replace_schema_metadata(None)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
+
+
+def _parquet(path: Path, names: list[str], start: int) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    groups, before = [], 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if before + rows > start:
+            groups.append(group)
+        else:
+            start -= rows
+            continue
+        before += rows
+    for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=names):
+        yield batch.slice(min(start, batch.num_rows))
+        start = max(0, start - batch.num_rows)
+
+
+def _arrow(path: Path, start: int) -> Iterator[Any]:
+    pa = pyarrow()
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    for number in range(reader.num_record_batches):
+        batch = reader.get_batch(number)
+        yield batch.slice(min(start, batch.num_rows))
+        start = max(0, start - batch.num_rows)
+
+
+def input_of(column: Any, spec: Column, first: int) -> Array:
+    """A column as the array that the function takes; DataError naming the row that does not fit.
+
+    Args:
+        column: of some rows.
+        spec: what becomes of it.
+        first: the number of its first row, for messages.
+    """
+    pa = pyarrow()
+    kind = column.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        if prod(spec.shape) != 1:
+            raise bad_value(spec.name, first, f"is {kind}", f"a list of {prod(spec.shape)} values")
+        return numbers_of(column, spec.name, spec.dtype, first).reshape(-1, *spec.shape)
+    values, lengths = lists_of(column, spec.name, spec.dtype, first)
+    size = prod(spec.shape)
+    wrong = lengths > size if spec.fill is not None else lengths != size
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        most = f"{size} at most" if spec.fill is not None else str(size)
+        raise bad_value(spec.name, first + row, f"has {lengths[row]} values", most)
+    filled = np.full((len(lengths), size), spec.fill or 0, spec.dtype)
+    places = np.arange(size)[None]
+    lengths = lengths[:, None]
+    filled[places >= size - lengths if spec.left else places < lengths] = values
+    return filled.reshape(-1, *spec.shape)
+
+
+def lists_of(column: Any, name: str, dtype: str, first: int) -> tuple[Array, Array]:
+    """The values of all lists, one after the other, and the length of each; DataError for a null."""
+    import pyarrow.compute as pc
+
+    if column.null_count:
+        row = int(np.argmax(np.asarray(column.is_null())))
+        raise bad_value(name, first + row, "is null", "a list")
+    lengths = np.asarray(pc.list_value_length(column)).astype(np.int64)
+    flat = pc.list_flatten(column)
+    if flat.null_count:
+        place = int(np.argmax(np.asarray(flat.is_null())))
+        row = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
+        raise bad_value(name, first + row, "holds a null", "numbers")
+    return _as(np.asarray(flat), name, dtype, first), lengths
+
+
+def numbers_of(column: Any, name: str, dtype: str, first: int) -> Array:
+    """The values of a column of numbers; DataError for a null, or for what the dtype does not hold."""
+    if column.null_count:
+        row = int(np.argmax(np.asarray(column.is_null())))
+        raise bad_value(name, first + row, "is null", "a number")
+    return _as(np.asarray(column), name, dtype, first)
+
+
+def _as(values: Array, name: str, dtype: str, first: int) -> Array:
+    """The values in a dtype that holds them exactly, or as floats."""
+    wanted = np.dtype(dtype)
+    kinds = {"i": "iu", "f": "fiub", "b": "b"}[wanted.kind]
+    if values.dtype.kind not in kinds:
+        raise bad_value(name, first, f"is of type {values.dtype}", f"{dtype}")
+    if wanted.kind == "i" and values.size:
+        low, high = int(values.min()), int(values.max())
+        if not (np.iinfo(wanted).min <= low and high <= np.iinfo(wanted).max):
+            raise DataError(f"evaluation data: column {name!r} holds {low}..{high}; expected {dtype}")
+    return values.astype(wanted)
+
+
+def bad_value(name: str, row: int, came: str, expected: str) -> DataError:
+    """What to raise where a row has a value that does not fit."""
+    return DataError(
+        f"evaluation data: column {name!r}, row {row} {came}; expected {expected}; write the file again"
+    )
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
