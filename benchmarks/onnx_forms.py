@@ -22,7 +22,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 MICROSOFT = "com.microsoft"
-LOOKUPS = [(1683, 64, 50), (1_000_000, 64, 50)]
+LOOKUPS = [(1683, 64, 50), (100_000, 64, 200), (1_000_000, 64, 50)]
 PRODUCTS = [(256, 64, 50), (1683, 64, 1), (100_000, 64, 1)]
 
 

@@ -1,7 +1,8 @@
 """Linear codes for ONNX Runtime's own ops, where measurement says that they are faster.
 
-Lookups: GatherBlockQuantized. Products: MatMulNBits of 4 bits, from `LARGE` rows on; below, and
-with 8 bits, a table that ONNX Runtime dequantizes when it loads is faster (docs/adr/0005).
+Lookups of less than `MANY` rows: GatherBlockQuantized. Products: MatMulNBits of 4 bits, from `LARGE`
+rows on; below, and with 8 bits, a table that ONNX Runtime dequantizes when it loads is faster
+(docs/adr/0005).
 Both read one array: uint8, two 4-bit codes a byte, the even column in the lower half.
 """
 
@@ -18,6 +19,7 @@ from pocketrec.quantize import QuantizedTensor
 
 Array = npt.NDArray[Any]
 LARGE = 32_768  # rows; between 1,683, where 4-bit products lose, and 100,000, where they win
+MANY = 64  # rows of one lookup from which on ops that work on all of them at once are faster
 _SMALLEST_BLOCK = 16
 _FLOAT32 = 1  # accuracy_level: activations stay float32
 
@@ -40,33 +42,36 @@ def block_size(tensor: QuantizedTensor) -> int:
     return max(_SMALLEST_BLOCK, 1 << (tensor.columns - 1).bit_length())
 
 
+def multiplies(tensor: QuantizedTensor) -> bool:
+    """Whether products with a tensor that `fits_blocks` read the codes themselves."""
+    whole = tensor.columns % block_size(tensor) == 0
+    return tensor.bits == 4 and tensor.rows >= LARGE and whole
+
+
 class OnnxBlocks:
-    """One tensor that `fits_blocks`, in one graph."""
+    """One tensor that `fits_blocks`, in one graph.
+
+    Attributes:
+        tensor: the compressed tensor.
+    """
 
     def __init__(self, tensor: QuantizedTensor, writer: OnnxWriter) -> None:
-        self._tensor, self._writer = tensor, writer
-
-    @property
-    def multiplies(self) -> bool:
-        """Whether products read the codes themselves."""
-        tensor = self._tensor
-        whole = tensor.columns % block_size(tensor) == 0
-        return tensor.bits == 4 and tensor.rows >= LARGE and whole
+        self.tensor, self._writer = tensor, writer
 
     def rows(self, ids: str) -> str:
         """The values of the rows `ids`, float32."""
         return self._writer.node(
             "GatherBlockQuantized",
             [self._codes(), ids, self._scales()],
-            bits=self._tensor.bits,
-            block_size=block_size(self._tensor),
+            bits=self.tensor.bits,
+            block_size=block_size(self.tensor),
             gather_axis=0,
             quantize_axis=1,
         )
 
     def product(self, left: str) -> str:
         """`left` times the transposed table."""
-        tensor, write = self._tensor, self._writer
+        tensor, write = self.tensor, self._writer
         size = block_size(tensor)
         codes = write.reshape(self._codes(), (tensor.rows, tensor.columns // size, size // 2))
         return write.node(
@@ -81,7 +86,7 @@ class OnnxBlocks:
 
     def whole(self) -> str:
         """All values, float32 `[rows, columns]`."""
-        tensor, write = self._tensor, self._writer
+        tensor, write = self.tensor, self._writer
         codes = self._codes()
         if tensor.bits == 4:
             wide = write.node("Unsqueeze", [codes, write.constant(np.array([-1], np.int64), "shape")])
@@ -98,10 +103,10 @@ class OnnxBlocks:
         return write.node("Mul", [shifted, scales])
 
     def _codes(self) -> str:
-        codes = unsigned_codes(self._tensor)
-        if self._tensor.bits == 4:
+        codes = unsigned_codes(self.tensor)
+        if self.tensor.bits == 4:
             codes = codes[:, 0::2] | (codes[:, 1::2] << 4)
         return self._writer.constant(codes, "codes")
 
     def _scales(self) -> str:
-        return self._writer.cast(self._writer.constant(self._tensor.scales, "scales"))
+        return self._writer.cast(self._writer.constant(self.tensor.scales, "scales"))

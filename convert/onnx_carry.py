@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
 import onnx
 
 from pocketrec.convert.carry import Carrier, Match
-from pocketrec.convert.onnx_blocks import OnnxBlocks, fits_blocks
+from pocketrec.convert.onnx_blocks import MANY, OnnxBlocks, fits_blocks, multiplies
 from pocketrec.convert.onnx_codes import OnnxCodes
 from pocketrec.convert.onnx_scan import Head, OnnxScan, find_heads
 from pocketrec.convert.onnx_writer import MICROSOFT, OnnxWriter
@@ -65,11 +66,13 @@ class _Rewriter:
         self._turned = _transposes(graph, found)
         self._heads = self._find_heads(graph)
         scanned = {each.table for each in self._heads.values()}
+        most = _most_looked_up(graph, found)
         for match in found.values():
             name = match.tensor.name
             if name not in self._codes:
                 writer = self._writers[name] = OnnxWriter(name, len(self._writers))
                 blocks = contrib_ops and name not in scanned and fits_blocks(match.tensor)
+                blocks = blocks and (most.get(name, 0) < MANY or multiplies(match.tensor))
                 self._codes[name] = (OnnxBlocks if blocks else OnnxCodes)(match.tensor, writer)
 
     @property
@@ -123,7 +126,7 @@ class _Rewriter:
         match = self._found.get(right)
         name = match.tensor.name if match is not None and match.transposed else self._turned.get(right)
         codes = self._codes.get(name or "")
-        if name is None or not isinstance(codes, OnnxBlocks) or not codes.multiplies:
+        if name is None or not isinstance(codes, OnnxBlocks) or not multiplies(codes.tensor):
             return []
         output = codes.product(node.input[0])
         return _renamed(self._writers[name].take(), output, node.output[0])
@@ -166,6 +169,20 @@ def _transposes(graph: onnx.GraphProto, found: dict[str, Match]) -> dict[str, st
             if len(match.tensor.shape) == 2 and not match.transposed:
                 turned[node.output[0]] = match.tensor.name
     return turned
+
+
+def _most_looked_up(graph: onnx.GraphProto, found: dict[str, Match]) -> dict[str, int]:
+    """The most rows that one lookup reads, by the table's name; a dim without a size counts as one."""
+    dims = {
+        each.name: [dim.dim_value or 1 for dim in each.type.tensor_type.shape.dim]
+        for each in (*graph.input, *graph.value_info)
+    }
+    most: dict[str, int] = {}
+    for node in graph.node:
+        if node.op_type == "Gather" and node.input[0] in found:
+            name = found[node.input[0]].tensor.name
+            most[name] = max(most.get(name, 0), math.prod(dims.get(node.input[1], [])))
+    return most
 
 
 def _renamed(nodes: list[onnx.NodeProto], old: str, new: str) -> list[onnx.NodeProto]:

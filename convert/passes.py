@@ -38,8 +38,8 @@ _FLOAT32_SCORES = "pocketrec::float32_scores"
 _CARRY_CODES = "pocketrec::carry_codes"
 _KEEP_STUBS = "pocketrec::keep_stubs"
 _NAME_OUTPUTS = "pocketrec::name_outputs"
-# The first pass after the last folding; what follows turns weights that are no constants into matmuls.
 _LINEAR = "common::expand_dynamic_linear"  # the last pass that makes or takes linear layers
+# The first pass after the last folding; what follows turns weights that are no constants into matmuls.
 _FOLDED = "common::merge_affine_dequantize_with_consecutive_ops"
 
 

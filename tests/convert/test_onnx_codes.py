@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import torch
 from onnx.numpy_helper import from_array
 from torch import nn
 
-from pocketrec.convert import onnx_blocks
+from pocketrec.convert import onnx_blocks, onnx_carry
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.carry import Carrier
 from pocketrec.convert.onnx import to_onnx
@@ -63,7 +64,7 @@ def label(scheme: Scheme) -> str:
     return "-".join(str(each) for each in scheme_to_table(scheme).values())
 
 
-def tied_model(table: Floats, mix: Floats) -> onnx.ModelProto:
+def tied_model(table: Floats, mix: Floats, shape: Sequence[int | str]) -> onnx.ModelProto:
     """tanh(table[ids] @ mix) @ table.T, with the table's transpose as a node and mix transposed."""
     make = onnx.helper.make_node
     nodes = [
@@ -76,14 +77,16 @@ def tied_model(table: Floats, mix: Floats) -> onnx.ModelProto:
     graph = onnx.helper.make_graph(
         nodes,
         "tied",
-        [onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT32, ["batch", "length"])],
-        [onnx.helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["batch", "length", 60])],
+        [onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT32, shape)],
+        [onnx.helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, [*shape, 60])],
         [from_array(table, "table"), from_array(np.ascontiguousarray(mix.T), "mix_t")],
     )
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
 
 
-def carried(scheme: Scheme, tmp_path: Path, *, contrib_ops: bool) -> tuple[Path, float]:
+def carried(
+    scheme: Scheme, tmp_path: Path, *, contrib_ops: bool, shape: Sequence[int | str] = ("batch", "length")
+) -> tuple[Path, float]:
     """The file with `scheme` for both tensors, and how far its scores are from float32 arithmetic."""
     rng = np.random.default_rng(0)
     table, mix = (rng.standard_normal((rows, 16)).astype(np.float32) for rows in (60, 16))
@@ -94,7 +97,7 @@ def carried(scheme: Scheme, tmp_path: Path, *, contrib_ops: bool) -> tuple[Path,
         "mix": other.quantize("mix", mix),
     }
     table, mix = tensors["item"].dequantize(), tensors["mix"].dequantize()
-    model, carrier = tied_model(table, mix), Carrier(tensors)
+    model, carrier = tied_model(table, mix, shape), Carrier(tensors)
     carry_codes(model, carrier, contrib_ops=contrib_ops)
     assert carrier.carried == {"item", "mix"}
     path = tmp_path / "x.onnx"
@@ -139,6 +142,17 @@ def test_a_large_4_bit_table_is_multiplied_by_its_codes(
     assert gap < 1e-5
 
 
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_lookup_of_many_rows_is_dequantized_all_at_once(
+    bits: Literal[8, 4], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for many, blocks in ((6, False), (7, True)):
+        monkeypatch.setattr(onnx_carry, "MANY", many)
+        path, gap = carried(Linear(bits=bits), tmp_path, contrib_ops=True, shape=[2, 3])
+        assert ("GatherBlockQuantized" in ops(path)) == blocks
+        assert gap < 1e-5
+
+
 def test_a_captured_module_is_written_with_its_codes(
     small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
@@ -153,7 +167,7 @@ def test_a_captured_module_is_written_with_its_codes(
 def test_a_tensor_that_the_graph_does_not_hold_is_named() -> None:
     table = np.random.default_rng(0).standard_normal((60, 16)).astype(np.float32)
     tensors = {"other": Linear().quantize("other", table)}
-    model, carrier = tied_model(table, table[:16]), Carrier(tensors)
+    model, carrier = tied_model(table, table[:16], [2, 3]), Carrier(tensors)
     carry_codes(model, carrier, contrib_ops=True)
     with pytest.raises(CannotCarry, match=r"other: linear 8 bit .*the ONNX graph holds it only in a derived"):
         carrier.check({"other"}, "ONNX")
