@@ -118,7 +118,7 @@ class Evaluation:
         known = [self.contract.vocabularies[out.vocabulary].size] if out.vocabulary else []
         known += [each for each in out.shape[-1:] if isinstance(each, int)]
         known += [len(each) for each in getattr(self.data, "catalogue", {}).values()]
-        return max(1, min(_MOST_ROWS, _MOST_SCORES // max(1, *known)))
+        return max(1, min(_MOST_ROWS, _MOST_SCORES // max([1, *known])))
 
     @property
     def _output(self) -> Output:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Vocabulary
+from pocketrec.contract import Tokens
 from pocketrec.recipe import Recipe, Target
 from pocketrec.report import Evidence
 
@@ -25,7 +25,7 @@ _GOLDEN_VECTORS = 8
 def write_contents(
     folder: Path,
     recipe: Recipe,
-    vocabularies: Mapping[str, Vocabulary],
+    vocabularies: Mapping[str, Tokens],
     reference: Reference,
     evidence: Evidence,
 ) -> None:
@@ -37,7 +37,8 @@ def write_contents(
     _write_json(folder / "contract.json", reference.contract.to_dict())
     (folder / "vocabularies").mkdir()
     for name, vocabulary in vocabularies.items():
-        (folder / "vocabularies" / f"{name}.txt").write_bytes(vocabulary.to_bytes())
+        with (folder / "vocabularies" / f"{name}.txt").open("wb") as file:
+            file.writelines(vocabulary.chunks())
     tolerances = _tolerances(recipe, reference)
     write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
     place = folder / "evidence"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pocketrec.errors import ContractError
 
@@ -286,11 +286,37 @@ def _known(table: Mapping[str, Any]) -> str:
     return "known: " + (", ".join(sorted(table)) or "none")
 
 
+class Tokens(Protocol):
+    """The tokens of one id space, wherever they are; a token's place is its id."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        ...
+
+    def sha256(self) -> str:
+        """Hex digest of the tokens file."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """The tokens file: UTF-8, one token a line, in id order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """The tokens of one id space; a token's place is its id. One line a token in its file."""
+    """The tokens of one id space in memory. One line a token in its file."""
 
     tokens: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are."""
+        return len(self.tokens)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The tokens file, at once."""
+        yield self.to_bytes()
 
     def to_bytes(self) -> bytes:
         """The tokens file: UTF-8, one token a line, in id order."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pocketrec.contract import Vocabulary
+from pocketrec.contract import Tokens, Vocabulary
 from pocketrec.errors import PocketrecError, RecipeError
 
+_CHUNK = 1 << 20  # characters
 USER_MODULES = "_pocketrec_user_"  # how the names of modules begin that come from a user's file
 
 
@@ -44,7 +46,7 @@ def call_factory(spec: str, *, base: Path, key: str, arguments: Mapping[str, Any
         raise RecipeError(f"{key} = {spec!r} raised {type(error).__name__}: {message}") from error
 
 
-def load_vocabulary(tokens: str, *, base: Path, key: str) -> Vocabulary:
+def load_vocabulary(tokens: str, *, base: Path, key: str) -> Tokens:
     """The vocabulary from a factory, or from a text file with one token a line."""
     if ":" in tokens and not (base / tokens).exists():
         result = call_factory(tokens, base=base, key=key, arguments={})
@@ -52,10 +54,44 @@ def load_vocabulary(tokens: str, *, base: Path, key: str) -> Vocabulary:
             raise RecipeError(f"{key} = {tokens!r} returned {type(result).__name__}; expected a Vocabulary")
         return result
     try:
-        text = (base / tokens).read_text(encoding="utf-8")
+        return _tokens_file(base / tokens)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{key} is {tokens!r}; expected a UTF-8 text file or a factory ({error})") from None
-    return Vocabulary(tokens=tuple(text.splitlines()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensFile:
+    """A vocabulary in a text file, of which only size and digest are held."""
+
+    path: Path
+    size: int
+    digest: str
+
+    def sha256(self) -> str:
+        """Hex digest of the tokens file."""
+        return self.digest
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file with every line ended by one line feed."""
+        return _lines(self.path)
+
+
+def _tokens_file(path: Path) -> TokensFile:
+    digest, size = sha256(), 0
+    for chunk in _lines(path):
+        digest.update(chunk)
+        size += chunk.count(b"\n")
+    return TokensFile(path=path, size=size, digest=digest.hexdigest())
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    last = "\n"
+    with path.open(encoding="utf-8") as file:  # line ends become line feeds
+        while text := file.read(_CHUNK):
+            last = text[-1]
+            yield text.encode()
+    if last != "\n":
+        yield b"\n"
 
 
 def _import(name: str, key: str) -> Any:

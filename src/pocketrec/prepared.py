@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketrec.contract import Contract, Vocabulary
+from pocketrec.contract import Contract, Tokens
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.factory import call_factory, load_vocabulary
@@ -35,7 +35,7 @@ class Model:
     """
 
     contract: Contract
-    vocabularies: Mapping[str, Vocabulary]
+    vocabularies: Mapping[str, Tokens]
     module: nn.Module
     streamed: StreamedModule | None = None
     spans: Mapping[str, Span] = field(default_factory=dict)

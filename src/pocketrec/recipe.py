@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pocketrec.contract import Contract, Dim, Signature, Vocabulary, VocabularySpec
+from pocketrec.contract import Contract, Dim, Signature, Tokens, VocabularySpec
 from pocketrec.errors import RecipeError
 from pocketrec.schema import from_table
 
@@ -350,11 +350,11 @@ def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
     return replace(target, format=form, precision=target.precision or default)  # type: ignore[arg-type]
 
 
-def resolve_contract(source: ContractSource, vocabularies: Mapping[str, Vocabulary]) -> Contract:
+def resolve_contract(source: ContractSource, vocabularies: Mapping[str, Tokens]) -> Contract:
     """The contract with sizes and digests filled in from the vocabularies' tokens."""
     specs = {
         name: VocabularySpec(
-            size=len(vocabularies[name].tokens),
+            size=vocabularies[name].size,
             padding_id=each.padding_id,
             unknown_id=each.unknown_id,
             sha256=vocabularies[name].sha256(),
