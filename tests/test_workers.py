@@ -93,6 +93,20 @@ def test_an_engine_that_is_not_installed_names_its_extra(
         list(Workers(engine=engine).map(counting, [1]))
 
 
+def dies(item: int) -> None:
+    os._exit(item)
+
+
+def test_a_worker_that_dies_is_one_line() -> None:
+    with pytest.raises(UsageError, match="engine 'loky': a worker ended in the middle"):
+        list(Workers(count=2).map(dies, [1, 2]))
+
+
+def test_an_error_of_the_work_itself_comes_home_as_it_is(counting: Any) -> None:
+    with pytest.raises(TypeError, match="'int' and 'NoneType'"):
+        list(Workers(count=2).map(counting, [1, None]))
+
+
 def test_a_missing_extra_survives_the_way_home_from_a_worker() -> None:
     error = MissingExtra("pyarrow", "parquet")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)

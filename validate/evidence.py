@@ -186,7 +186,8 @@ def examine_target(
                 tell(f"{target} on {runtime}: {function}", index, total)
                 parity.extend(_parity(opened.get(function), function, reference, gates))
             tell(f"{target} on {runtime}: quality", total - 1, total)
-            reopen = partial(_open_all, paths, runtime, open_with)
+            places = {name: path.resolve() for name, path in paths.items()}
+            reopen = partial(_open_all, places, runtime, open_with)
             ranking = _quality(opened, reference, workers, reopen)
             accumulation = _accumulation(opened, parity, reference)
         except UnsupportedOp as error:
@@ -197,7 +198,7 @@ def examine_target(
 
 def _open_all(paths: Mapping[str, Path], runtime: str, open_with: Open) -> Runtimes:
     """A target's runtimes in a worker, which keeps them."""
-    return {name: open_with(path.resolve(), runtime, function=name) for name, path in paths.items()}
+    return {name: open_with(path, runtime, function=name) for name, path in paths.items()}
 
 
 def _ran(

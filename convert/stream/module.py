@@ -51,11 +51,13 @@ def reaches(source: ModelSource, *, base: Path) -> bool:
     """True where the checkpoint has a tensor that the recipe wants streamed.
 
     Raises:
-        RecipeError: the checkpoint is missing, damaged or shorter than it says.
+        RecipeError: the checkpoint is damaged or shorter than it says.
     """
     if source.weights is None or not source.stream_bytes:
         return False
     path = base / source.weights
+    if not path.exists():
+        return False  # whoever loads it says so
     whole = path.is_file() and not path.name.endswith(".index.json")
     if whole and 2 * path.stat().st_size < source.stream_bytes:
         return False  # even as float16 no tensor in it is large enough

@@ -63,6 +63,7 @@ def examine_module(
     """The prepared module behind its contract, run on every probe and on all evaluation data."""
     from pocketrec.validate.evidence import examine_reference
 
+    spans = {name: replace(each, path=each.path.resolve()) for name, each in prepared.spans.items()}
     return examine_reference(
         torch_runtimes(prepared.module, prepared.contract),
         prepared.contract,
@@ -71,7 +72,7 @@ def examine_module(
         seed=prepared.recipe.seed,
         progress=report,
         workers=workers,
-        reopen=Reopened(module=prepared.lowered, spans=prepared.spans, contract=prepared.contract),
+        reopen=Reopened(module=prepared.lowered, spans=spans, contract=prepared.contract),
     )
 
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LOCAL = ("loky", "threading", "multiprocessing")
+# What the engines raise where a worker died, by name, as none of them is imported here.
+_DEATHS = ("TerminatedWorkerError", "BrokenProcessPool", "KilledWorker", "WorkerCrashedError")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +62,22 @@ class Workers:
         """What the function gives for each item, in order, each as soon as the engine has it.
 
         Raises:
-            UsageError: there is no cluster at the address.
+            UsageError: there is no cluster at the address, or a worker died.
             MissingExtra: the engine's package is not installed.
         """
         if self.alone or not items:
             yield from map(function, items)
             return
         with _CLUSTERS.get(self.engine, nullcontext)(self.address):
-            yield from self._spread(_pack(function), items)
+            try:
+                yield from self._spread(_pack(function), items)
+            except Exception as error:
+                if type(error).__name__ not in _DEATHS:
+                    raise
+                raise UsageError(
+                    f"engine {self.engine!r}: a worker ended in the middle, killed or out of memory; use "
+                    "fewer workers"
+                ) from error
 
     def _spread(self, packed: npt.NDArray[np.uint8], items: Sequence[Any]) -> Iterator[Any]:
         import joblib

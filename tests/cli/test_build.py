@@ -227,6 +227,21 @@ def test_an_unknown_target_names_the_known_ones(pocketrec: Run, recipe: Path) ->
     assert "onnx, coreml" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--engine", "slurm"), "engine 'slurm' is unknown; expected one of loky, "),
+        (("--workers", "2", "--address", "tcp://host:1"), "engine 'loky' has no address"),
+    ],
+)
+def test_workers_that_cannot_be_are_one_line(
+    arguments: tuple[str, ...], message: str, pocketrec: Run, recipe: Path
+) -> None:
+    done = pocketrec("build", recipe, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
 SECOND = """
     def vector(self, ids):
         return self.item(ids)

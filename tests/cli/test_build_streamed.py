@@ -317,12 +317,16 @@ def test_workers_their_engine_and_where_the_data_lie_change_nothing(
     from distributed import LocalCluster
 
     monkeypatch.setattr(quality, "_MOST_ROWS", 4)
-    bundle = build(recipe, out=tmp_path / "out", targets=["onnx"]).path
-    artifact = bundle / "artifacts/onnx/main.onnx"
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        build("recipe.toml", out=Path("out"), targets=["onnx"])
+    artifact = tmp_path / "out/artifacts/onnx/main.onnx"
     alone = found(recipe, artifact, Workers())
     assert found(recipe, artifact, Workers(count=2)) == alone
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
         there = Workers(engine="dask", address=cluster.scheduler_address)
+        monkeypatch.chdir(tmp_path)  # where the cluster's workers are not
+        recipe, artifact = Path(recipe.name), artifact.relative_to(tmp_path)
         assert found(recipe, artifact, there) == alone
         write_users(recipe)
         assert found(recipe, artifact, Workers()) == alone
