@@ -16,6 +16,7 @@ from pocketrec.convert.capture import Capture
 from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.onnx_carry import carry_codes
 from pocketrec.convert.onnx_exact import exact_constants
+from pocketrec.convert.onnx_lean import simplify
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stream.files import files_or_nothing
@@ -89,6 +90,7 @@ def to_onnx(
     model = exported.model_proto
     codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
     carrier = Carrier(codes)
+    simplify(model)
     carry_codes(model, carrier, contrib_ops=contrib_ops, stubs=stubs)
     carrier.check(carrier.used_by(capture.program), "ONNX")
     _widen_indices(model)

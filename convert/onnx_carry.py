@@ -41,7 +41,7 @@ def carry_codes(
         return
     rewriter = _Rewriter(graph, found, contrib_ops)
     nodes = [new for node in graph.node for new in rewriter.replaced(node)]
-    _replace_nodes(graph, [*rewriter.prologue, *nodes])
+    replace_nodes(graph, [*rewriter.prologue, *nodes])
     constants = [*(each for each in graph.initializer if each.name not in found), *rewriter.constants]
     del graph.initializer[:]
     graph.initializer.extend(constants)
@@ -103,7 +103,7 @@ class _Rewriter:
                 node.input[place] = self._read_whole(match.tensor.name, match.transposed)
         for graph in _subgraphs(node):
             inner = [new for each in graph.node for new in self.replaced(each)]
-            _replace_nodes(graph, inner)
+            replace_nodes(graph, inner)
         return [node]
 
     def _lookup(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -198,7 +198,7 @@ def _subgraphs(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
         yield from attribute.graphs
 
 
-def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     """The graph with `nodes`, less those whose outputs nobody reads any more."""
     dead: set[int] = set()
     counts = defaultdict[str, int](int)
