@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 _FLOAT32 = 2.0**-23  # the same number, rounded to float32
 
@@ -17,14 +19,13 @@ _FLOAT32 = 2.0**-23  # the same number, rounded to float32
 @contextmanager
 def exact_constants() -> Iterator[None]:
     """Nothing; while it lasts, a pattern's constant matches only the same number."""
-    from onnxscript.rewriter import _matcher
-
-    before = _matcher.math
-    _matcher.math = SimpleNamespace(isclose=same_number)
+    matcher: Any = import_module("onnxscript.rewriter._matcher")
+    before = matcher.math
+    matcher.math = SimpleNamespace(isclose=same_number)
     try:
         yield
     finally:
-        _matcher.math = before
+        matcher.math = before
 
 
 def same_number(one: float, two: float, **_: float) -> bool:

@@ -128,7 +128,7 @@ def _read(node: fx.Node, outputs: Any) -> Any:
     """Those of an op's outputs that the graph reads: of equal values it may not matter which is named."""
     if not isinstance(outputs, tuple | list):
         return outputs
-    read = {user.args[1] for user in node.users if user.target is operator.getitem and user.users}
+    read = [user.args[1] for user in node.users if user.target is operator.getitem and user.users]
     return [each for number, each in enumerate(outputs) if number in read]
 
 
