@@ -64,10 +64,10 @@ class FlatExample:
     spec: pytree.TreeSpec
 
     def unflatten(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The module's positional and keyword arguments with these tensors in their places."""
+        """The module's arguments with copies of these tensors in their places: it may write to them."""
         leaves = list(self.leaves)
         for place, tensor, dtype in zip(self.places, tensors, self.dtypes, strict=True):
-            leaves[place] = tensor if tensor.dtype == dtype else tensor.to(dtype)
+            leaves[place] = tensor.to(dtype, copy=True)
         args, kwargs = _rebuild(pytree.tree_unflatten(leaves, self.spec))
         return args, kwargs
 

@@ -104,7 +104,7 @@ def capture(module: nn.Module, contract: Contract, function: str, probes: Sequen
         found = job.surveys(Interception(rules=rules_by_function(FUNCTION_RULES)))
         check_deterministic(original, arguments[0], function, found.seen[0])
         check_stateless(original, fresh, arguments[-1], function)
-        check_dependence(found.seen, signature, function)
+        check_dependence(original, arguments, found.seen, function)
         plain = job.captured(found)
     except Refused as refused:
         if not job.asks_values:

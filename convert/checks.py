@@ -106,9 +106,17 @@ def _agree(expected: Tensor, actual: Tensor) -> bool:
     return torch.allclose(expected.double(), actual.double(), rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
-def check_dependence(surveys: Sequence[Survey], signature: Signature, function: str) -> None:
-    """Nothing where the outputs depend on the inputs; else Refused with the line where they were lost."""
+def check_dependence(
+    module: ContractModule, arguments: Sequence[tuple[Tensor, ...]], surveys: Sequence[Survey], function: str
+) -> None:
+    """Nothing where the outputs depend on the inputs; else Refused with the line where they were lost.
+
+    What a survey cannot look into, such as a scripted function, shows in answers that differ.
+    """
+    signature = module.signature
     if any(sources for found in surveys for sources in found.outputs):
+        return
+    if _answers_differ([run(module, each) for each in arguments]):
         return
     lost = [event for event in surveys[0].events if event.kind == "escape" and event.sources]
     if lost:
@@ -118,6 +126,16 @@ def check_dependence(surveys: Sequence[Survey], signature: Signature, function: 
         where="",
         reason=f"function {function}: no output depends on an input; a cached or constant result is returned",
         remedy="clear cached results before the conversion, and compute the outputs from the inputs",
+    )
+
+
+def _answers_differ(answers: Sequence[tuple[Tensor, ...]]) -> bool:
+    """True where two answers of one shape hold different numbers."""
+    first = answers[0]
+    return any(
+        one.shape == other.shape and not _agree(one, other)
+        for answer in answers[1:]
+        for one, other in zip(first, answer, strict=True)
     )
 
 

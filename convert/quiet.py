@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partialmethod
+from importlib import import_module
+from typing import Any
 
 from tqdm import tqdm
 
@@ -27,6 +29,8 @@ def quiet_converters() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in _NAMES]
     levels = [each.level for each in loggers]
     show = tqdm.__init__
+    exporter: Any = import_module("torch.export._trace")
+    exporter.print = _silent  # it prints the graph that it has, before it raises
     for each in loggers:
         # What goes wrong is raised, and told in one line.
         each.setLevel(logging.CRITICAL)
@@ -37,5 +41,10 @@ def quiet_converters() -> Iterator[None]:
             yield
     finally:
         tqdm.__init__ = show
+        vars(exporter).pop("print", None)
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
+
+
+def _silent(*_: Any, **__: Any) -> None:
+    pass

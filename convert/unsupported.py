@@ -17,6 +17,8 @@ _PATTERNS = (
     re.compile(r"No ONNX function found for <OpOverload\(op='(?P<op>[\w.]+)'"),
     re.compile(r"translating node %(?P<node>\w+) .*?target=torch\.ops\.(?P<op>[\w.]+)\]"),
 )
+# A converter's whole message may be the name of a dtype that it does not know.
+_DTYPES = {"torch.bfloat16": "bfloat16", "torch.complex64": "complex numbers", "torch.float16": "float16"}
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -48,7 +50,9 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 def _root(error: Exception) -> str:
     """The first line of the innermost error, which says most."""
     lines = [_ANSI.sub("", line).strip() for line in str(_causes(error)[-1]).splitlines()]
-    return next((line for line in lines if line), type(error).__name__)[:300]
+    line = next((line for line in lines if line), type(error).__name__)[:300]
+    dtype = _DTYPES.get(line.strip("'"))
+    return f"the module computes in {dtype}, which the target has not" if dtype else line
 
 
 def _node(graph: fx.Graph, op: str, name: str | None) -> fx.Node | None:

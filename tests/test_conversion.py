@@ -266,3 +266,56 @@ def test_inputs_and_one_result_under_two_names_are_outputs_of_their_own(tmp_path
     found = pocketrec.convert_module(Echo().eval(), inputs, tmp_path)
     assert found.refused == {}
     assert len(set(found.outputs)) == 4
+
+
+@torch.jit.script
+def doubled(x: Tensor) -> Tensor:
+    return x * 2
+
+
+class Scripted(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = doubled(x)
+        return answer
+
+
+class Writing(nn.Module):
+    """Changes its input in place before it reads it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x += 1
+        return x * x
+
+
+class Constant(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ones(x.shape[0], 2)
+
+
+def test_a_scripted_function_is_followed_by_its_answers(tmp_path: Path) -> None:
+    assert pocketrec.convert_module(Scripted().eval(), (torch.rand(3, 4),), tmp_path).refused == {}
+
+
+def test_an_answer_that_no_input_changes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no output depends on an input"):
+        pocketrec.convert_module(Constant().eval(), (torch.rand(3, 4),), tmp_path)
+
+
+def test_a_forward_may_write_to_its_input_and_the_callers_stays(tmp_path: Path) -> None:
+    x = torch.rand(3, 4)
+    before = x.clone()
+    assert pocketrec.convert_module(Writing().eval(), (x,), tmp_path).refused == {}
+    assert torch.equal(x, before)
+
+
+def test_a_module_in_bfloat16_is_converted_in_float32(tmp_path: Path) -> None:
+    module = nn.Linear(4, 2).bfloat16().eval()
+    found = pocketrec.convert_module(module, (torch.rand(3, 4).bfloat16(),), tmp_path)
+    assert found.refused == {}
+    assert module.weight.dtype == torch.bfloat16
+
+
+def test_packed_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 2)).eval())
+    with pytest.raises(Refused, match=r"0 holds packed weights .* convert the module as it was before"):
+        pocketrec.convert_module(module, (torch.rand(3, 4),), tmp_path)

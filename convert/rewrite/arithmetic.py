@@ -318,6 +318,12 @@ RULES = (
         replace=full,
         reason="coremltools makes an integer without a dtype a float32",
     ),
+    OpRule(
+        name="full_like_with_dtype",
+        op=aten.full_like.default,
+        replace=full_like,
+        reason="coremltools fills with the dtype of the number",
+    ),
     OpRule(name="scaled_add_to_product", op=aten.add.Tensor, replace=add, reason="coremltools ignores alpha"),
     OpRule(name="scaled_sub_to_product", op=aten.sub.Tensor, replace=sub, reason="coremltools ignores alpha"),
 )

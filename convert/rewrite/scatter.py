@@ -60,6 +60,28 @@ def _neutral(reduce: str, like: Tensor) -> float:
     return number({"sum": 0, "mean": 0, "prod": 1, "amax": -largest, "amin": largest}[reduce])
 
 
+def scatter_value(input: Tensor, dim: int, index: Tensor, value: float) -> Any:  # noqa: A002
+    """What Tensor.scatter gives for a number, as a scatter of a tensor."""
+    return input.scatter(dim, index, torch.full_like(index, value, dtype=input.dtype))
+
+
+def scatter_src(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Any:  # noqa: A002
+    """What Tensor.scatter gives for truth values, as a scatter of integers."""
+    if input.dtype != torch.bool:
+        return NotImplemented
+    return input.to(torch.int32).scatter(dim, index, src.to(torch.int32)) != 0
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Any:  # noqa: A002
+    """What torch.gather gives for truth values, as a gather of integers."""
+    return input.to(torch.int32).gather(dim, index) != 0 if input.dtype == torch.bool else NotImplemented
+
+
+def copy(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:  # noqa: A002
+    """What Tensor.copy gives: the source in the input's dtype and shape."""
+    return src.to(input.dtype).expand(input.shape)
+
+
 def index_reduce(
     input: Tensor,  # noqa: A002 - its name in PyTorch
     dim: int,
@@ -105,6 +127,8 @@ def index_put(
     """What Tensor.index_put gives for `x[:, i] = v`, as writes along the first axes with whole indices."""
     places = [axis for axis, each in enumerate(indices) if each is not None]
     chosen: list[Any] = [each for each in indices if each is not None]
+    if places == [0] and chosen[0].dtype == torch.bool and values.ndim == 0 and not accumulate:
+        return _put_by_mask(input, chosen[0], values)
     adjacent = bool(places) and places == list(range(places[0], places[0] + len(places)))
     if not adjacent or any(each.dtype == torch.bool for each in chosen):
         return NotImplemented
@@ -121,6 +145,12 @@ def index_put(
     return written.movedim(front, places)
 
 
+def _put_by_mask(input: Tensor, mask: Tensor, value: Tensor) -> Tensor:  # noqa: A002
+    """One value wherever the mask of the first axes is true."""
+    wide = mask.reshape([*mask.shape] + [1] * (input.ndim - mask.ndim))
+    return torch.where(wide, value.to(input.dtype), input)
+
+
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:  # noqa: A002
     """What torch.diagonal gives, read from the two axes as one."""
     square = input.movedim((dim1, dim2), (-2, -1))
@@ -135,7 +165,23 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> An
 
 _SLICES = "Core ML writes through an index only along the first axis"
 
+_TRUTHS = "Core ML gathers and scatters numbers only"
+
 RULES = (
+    OpRule(
+        name="scatter_of_a_number_to_scatter",
+        op=aten.scatter.value,
+        replace=scatter_value,
+        reason="coremltools cannot fill a tensor whose size is not known",
+    ),
+    OpRule(name="scatter_of_truths_to_integers", op=aten.scatter.src, replace=scatter_src, reason=_TRUTHS),
+    OpRule(name="gather_of_truths_to_integers", op=aten.gather.default, replace=gather, reason=_TRUTHS),
+    OpRule(
+        name="copy_to_expand",
+        op=aten.copy.default,
+        replace=copy,
+        reason="torch.onnx leaves a number without the shape that it is copied to",
+    ),
     OpRule(
         name="scatter_reduce_to_scatter",
         op=aten.scatter_reduce.two,

@@ -7,7 +7,7 @@ module gives for them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from pocketrec.errors import ContractError, Refused, UsageError
 from pocketrec.example_probes import ExampleProbe, Inputs, probes_from_example
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from pocketrec.convert.adapt import FlatExample, FlatModule
@@ -57,8 +58,13 @@ def prepare(module: nn.Module, example_inputs: object, contract: Contract | None
     """The job of converting `module`; ContractError where a given contract does not fit the example."""
     from pocketrec.convert.adapt import FlatModule, flatten_example
 
+    _check_readable(module)
     example = flatten_example(module, example_inputs)
-    reference = FlatModule(_own(module), example)
+    own, widened = _widened(_own(module))
+    if widened:
+        module = own
+        example = replace(example, dtypes=tuple(_wide(each) for each in example.dtypes))
+    reference = FlatModule(own, example)
     flat = _visible(reference, example)
     if contract is not None:
         _check_contract(contract, example)
@@ -72,6 +78,36 @@ def prepare(module: nn.Module, example_inputs: object, contract: Contract | None
             note="",
         )
     return _inferred(module, flat, reference, example)
+
+
+def _check_readable(module: nn.Module) -> None:
+    """Nothing for a module whose weights an exporter can read; else Refused."""
+    for path, each in module.named_modules():
+        if type(each).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
+            raise Refused(
+                op=type(each).__name__,
+                where="",
+                reason=f"{path or 'the module'} holds packed weights of PyTorch's own quantization, which no "
+                "exporter reads",
+                remedy="convert the module as it was before, and let a recipe compress it",
+            )
+
+
+def _widened(module: nn.Module) -> tuple[nn.Module, bool]:
+    """A float32 copy of a module in bfloat16, which no target computes in; else the module itself."""
+    import copy
+
+    import torch
+
+    if all(each.dtype != torch.bfloat16 for each in (*module.parameters(), *module.buffers())):
+        return module, False
+    return copy.deepcopy(module).float(), True
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    import torch
+
+    return torch.float32 if dtype == torch.bfloat16 else dtype
 
 
 def _own(module: nn.Module) -> nn.Module:

@@ -44,6 +44,10 @@ CASES: dict[str, Callable[[Tensor], Any]] = {
     "index_copy_to_first_axis": lambda x: torch.ones(4, 20).index_copy(1, COLUMNS, x),
     "index_fill_to_where": lambda x: x.index_fill(1, torch.tensor([1, -1]), -1.0),
     "index_put_to_first_axis": lambda x: torch.ops.aten.index_put(x, [None, torch.tensor([1, 3])], x[:, :2]),
+    "scatter_of_a_number_to_scatter": lambda x: x.scatter(1, COLUMNS[:4].unsqueeze(0) % 7, -1.0),
+    "scatter_of_truths_to_integers": lambda x: (x > 0).scatter(1, (COLUMNS % 7).unsqueeze(0), x[:1] < 0),
+    "gather_of_truths_to_integers": lambda x: (x > 0).gather(1, IDS % 7),
+    "copy_to_expand": lambda x: torch.ops.aten.copy(x, torch.tensor(2)),
     "diagonal_to_index_select": lambda x: torch.diagonal(x.reshape(2, 2, 7), offset=-1, dim1=1, dim2=2),
 }
 
@@ -61,7 +65,9 @@ def test_the_proof_catches_a_mean_that_counts_the_first_value(applied: Callable[
     def counting(*args: Any, include_self: bool = True) -> Any:
         return scatter.scatter_reduce(*args, include_self=True)
 
-    wrong = replace(scatter.RULES[0], replace=counting)
+    wrong = replace(
+        next(each for each in scatter.RULES if each.replace is scatter.scatter_reduce), replace=counting
+    )
     with pytest.raises(Refused, match=r"the rewrite scatter_reduce_to_scatter is off by"):
         applied(
             lambda x: torch.ones(4, 20).scatter_reduce(1, IDS, x, "mean", include_self=False),
@@ -81,3 +87,17 @@ def test_both_targets_scatter_as_pytorch_does(converted: Callable[..., Any]) -> 
             return torch.stack(modes, 1), zeros.index_add(1, COLUMNS, x), filled
 
     converted(Scatters(), X, IDS)
+
+
+def test_both_targets_hide_what_was_seen(converted: Callable[..., Any]) -> None:
+    """A column, a mask and a list of ids are set to one number, as a recommender does before its top-k."""
+
+    class Hidden(nn.Module):
+        def forward(self, scores: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+            scores = scores.scatter(1, seen, -5.0)
+            scores[:, 0] = -9.0
+            scores[scores > 2] = -7.0
+            taken = (scores < -100).scatter(1, seen, True)
+            return scores, taken.gather(1, seen + 1).float()
+
+    converted(Hidden(), X * 2, IDS[:, :3] % 6)
