@@ -316,6 +316,7 @@ def test_a_module_in_bfloat16_is_converted_in_float32(tmp_path: Path) -> None:
 
 
 def test_packed_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 2)).eval())
+    quantize: Any = torch.ao.quantization.quantize_dynamic
+    module = quantize(nn.Sequential(nn.Linear(4, 2)).eval())
     with pytest.raises(Refused, match=r"0 holds packed weights .* convert the module as it was before"):
         pocketrec.convert_module(module, (torch.rand(3, 4),), tmp_path)
