@@ -38,8 +38,9 @@ def _operations(prog: Program) -> Iterator[tuple[Function, Any]]:
 
 
 def _replace(block: Block, old: Var, new: Var) -> None:
+    anchor: Any = old.op  # None, for an input of the block, means its start
     block.replace_uses_of_var_after_op(
-        anchor_op=old.op, old_var=old, new_var=new, no_check_var_types=True, force_replace=True
+        anchor_op=anchor, old_var=old, new_var=new, no_check_var_types=True, force_replace=True
     )
 
 

@@ -117,11 +117,11 @@ def _call(digest: str, packed: npt.NDArray[np.uint8], item: Any) -> Any:
 @contextmanager
 def _dask(address: str | None) -> Iterator[None]:
     try:
-        import dask
+        from dask import config
         from distributed import Client
     except ModuleNotFoundError:
         raise MissingExtra("distributed", "dask") from None
-    place = address or dask.config.get("scheduler-address", None)
+    place: Any = address or config.get("scheduler-address", None)
     if place is None:
         raise UsageError("engine 'dask': no cluster is named; pass the address of its scheduler")
     try:
