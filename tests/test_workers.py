@@ -93,13 +93,9 @@ def test_an_engine_that_is_not_installed_names_its_extra(
         list(Workers(engine=engine).map(counting, [1]))
 
 
-def dies(item: int) -> None:
-    os._exit(item)
-
-
 def test_a_worker_that_dies_is_one_line() -> None:
     with pytest.raises(UsageError, match="engine 'loky': a worker ended in the middle"):
-        list(Workers(count=2).map(dies, [1, 2]))
+        list(Workers(count=2).map(os._exit, [1, 2]))
 
 
 def test_an_error_of_the_work_itself_comes_home_as_it_is(counting: Any) -> None:
