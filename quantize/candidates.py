@@ -2,75 +2,94 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pocketrec.errors import PlanError
+from pocketrec.quantize.feedback import output_noise
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.float16 import Float16
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 _VECTORS: tuple[Scheme, ...] = (Float16(),)
-_MATRICES: tuple[Scheme, ...] = (
-    Float16(),
-    Linear(bits=8),
-    Linear(bits=4, clipping="search"),
-    Linear(bits=4, symmetric=False, clipping="search"),
-    Linear(bits=4, granularity="per_block", block_size=32, clipping="search"),
-    *(Palette(bits=bits) for bits in (8, 6, 4, 3, 2, 1)),
-    *(Palette(bits=bits, groups=8) for bits in (4, 3, 2)),
-    *(ScaledPalette(bits=bits) for bits in (6, 4, 3, 2, 1)),
-    *(ScaledPalette(bits=bits, block_size=32) for bits in (3, 2)),
-    *(Product(bits=8, width=width, shared=shared) for width in (2, 4) for shared in (True, False)),
-    Product(bits=6, width=4),
-)
 _STEP = 0.9
+
+
+def _matrices(rounding: Rounding) -> tuple[Scheme, ...]:
+    return (
+        Float16(),
+        Linear(bits=8, rounding=rounding),
+        Linear(bits=4, clipping="search", rounding=rounding),
+        Linear(bits=4, symmetric=False, clipping="search", rounding=rounding),
+        Linear(bits=4, granularity="per_block", block_size=32, clipping="search", rounding=rounding),
+        *(Palette(bits=bits, rounding=rounding) for bits in (8, 6, 4, 3, 2, 1)),
+        *(Palette(bits=bits, groups=8, rounding=rounding) for bits in (4, 3, 2)),
+        *(ScaledPalette(bits=bits, rounding=rounding) for bits in (6, 4, 3, 2, 1)),
+        *(ScaledPalette(bits=bits, block_size=32, rounding=rounding) for bits in (3, 2)),
+        *(Product(bits=8, width=width, shared=shared) for width in (2, 4) for shared in (True, False)),
+        Product(bits=6, width=4),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way to store one tensor; `scheme` is None where it is left in float32."""
+    """One way to store one tensor; `scheme` is None where it is left in float32.
+
+    Attributes:
+        noise: amplitude of what is lost: of the outputs' change where the tensor's moment is known, else
+            as a share of the tensor. Those of one tensor compare with each other.
+    """
 
     scheme: Scheme | None
     size_bytes: int
-    sqnr_db: float
+    noise: float
 
 
 def candidates(
     name: str,
     values: Floats,
     *,
-    popularity: Array | None = None,
+    usage: Usage = UNKNOWN,
     allowed: Callable[[QuantizedTensor], bool] = lambda _: True,
 ) -> tuple[Candidate, ...]:
-    """The candidates for a tensor that no other beats in both size and error, largest first.
+    """The candidates for a tensor that no other beats in both size and noise, largest first.
 
     Args:
         name: of the tensor.
         values: of the tensor.
-        popularity: how often each row is read.
+        usage: what is known of how it is used.
         allowed: whether every target of the build can carry a form.
     """
-    found = [Candidate(scheme=None, size_bytes=4 * values.size, sqnr_db=float("inf"))]
-    for scheme in _MATRICES if values.ndim > 1 else _VECTORS:
+    found = [Candidate(scheme=None, size_bytes=4 * values.size, noise=0.0)]
+    for scheme in _matrices(usage.rounding) if values.ndim > 1 else _VECTORS:
         try:
             scheme.check(name, values.shape)
-            made = scheme.quantize(name, values, popularity=popularity)
+            made = scheme.quantize(name, values, usage=usage)
         except PlanError:
             continue  # a shape that does not divide: another candidate serves this tensor
         if allowed(made):
-            found.append(Candidate(scheme=scheme, size_bytes=made.size_bytes, sqnr_db=made.sqnr_db(values)))
+            noise = _noise(made, values, usage)
+            found.append(Candidate(scheme=scheme, size_bytes=made.size_bytes, noise=noise))
     return _undominated(found)
+
+
+def _noise(made: QuantizedTensor, values: Floats, usage: Usage) -> float:
+    if usage.moment is None:
+        return float(10 ** (-made.sqnr_db(values) / 20))
+    error = made.dequantize().reshape(made.rows, -1) - values.reshape(made.rows, -1)
+    return math.sqrt(max(0.0, output_noise(usage.moment, error)))
 
 
 def _undominated(found: list[Candidate]) -> tuple[Candidate, ...]:
     kept: list[Candidate] = []
-    for each in sorted(found, key=lambda one: (one.size_bytes, -one.sqnr_db)):
-        if not kept or each.sqnr_db > kept[-1].sqnr_db:
+    for each in sorted(found, key=lambda one: (one.size_bytes, one.noise)):
+        if not kept or each.noise < kept[-1].noise:
             kept.append(each)
     return _thinned(tuple(reversed(kept)))
 

@@ -38,6 +38,11 @@ class Plan:
                 )
         return found
 
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether some scheme rounds with error feedback, which `Usage.moment` steers."""
+        return any(getattr(each, "rounding", "nearest") == "feedback" for each in self.tensors.values())
+
     def to_table(self) -> dict[str, dict[str, Any]]:
         """The plan as the table `compress.tensors` of a recipe; `plan_from_table` gives it back."""
         return {name: scheme_to_table(scheme) for name, scheme in self.tensors.items()}

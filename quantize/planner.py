@@ -9,8 +9,7 @@ Distortions are taken to add up only to propose plans; what decides is the joint
 search is anytime: whenever it stops, the best plan measured so far is the answer.
 
 Between the candidates that are measured, distortion is taken as proportional to the amplitude of the
-noise, 10^(-SQNR / 20), with a factor per tensor: on SASRec's tables and layers the factor changes by
-less than two over 30 dB.
+noise, with a factor per tensor; what is not measured gets the median factor of those that are.
 
 Lagrangian allocation: Shoham and Gersho (1988), "Efficient bit allocation for an arbitrary set of
 quantizers".
@@ -189,8 +188,7 @@ class Search:
         return self._options[name][0].size_bytes - self._options[name][place].size_bytes
 
     def _noise(self, name: str, place: int) -> float:
-        """The amplitude of a candidate's noise, as a share of the tensor's."""
-        return float(10 ** (-self._options[name][place].sqnr_db / 20)) or 1e-12
+        return self._options[name][place].noise or 1e-12
 
     def _predict(self, name: str, measured: Mapping[int, float], usual: float) -> None:
         """Distortions of all candidates; a smaller one never distorts less, whatever noise suggests."""

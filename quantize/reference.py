@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.quantize.plan import Plan
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.usage import UNKNOWN, Usages
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def compress(
-    module: M, plan: Plan, *, popularity: Mapping[str, Array] | None = None
-) -> tuple[M, dict[str, QuantizedTensor]]:
+def compress(module: M, plan: Plan, *, usage: Usages | None = None) -> tuple[M, dict[str, QuantizedTensor]]:
     """A copy of the module that carries the dequantized values in float32, and the codes by name.
 
     The copy is the compressed reference: what every artifact must equal. Tied parameters have one
@@ -28,16 +27,16 @@ def compress(
     Args:
         module: in eval mode.
         plan: which tensors, and how.
-        popularity: how often each row of a tensor is read, by tensor name, float `[rows]`.
+        usage: what is known of how a tensor is used, by its name.
 
     Raises:
         PlanError: a pattern fits nothing, or a scheme does not fit its tensor.
     """
     tensors = compressible(module)
     chosen = plan.schemes_for(tensors)
-    reads = popularity or {}
+    known = usage or {}
     codes = {
-        name: scheme.quantize(name, to_array(tensors[name]), popularity=reads.get(name))
+        name: scheme.quantize(name, to_array(tensors[name]), usage=known.get(name, UNKNOWN))
         for name, scheme in chosen.items()
     }
     return with_values(module, {name: each.dequantize() for name, each in codes.items()}), codes

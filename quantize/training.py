@@ -12,7 +12,8 @@ the scheme searches its range (`clipping="search"`).
 
 from __future__ import annotations
 
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,8 @@ def prepare_training(module: M, plan: Plan, *, learn_steps: bool = True) -> M:
     Raises:
         PlanError: a pattern fits nothing, a planned tensor is no parameter, or it is tied.
     """
-    for name, scheme in plan.schemes_for(compressible(module)).items():
+    for name, planned in plan.schemes_for(compressible(module)).items():
+        scheme = _to_nearest(planned)
         owner, attribute = _owner(module, name)
         weight = getattr(owner, attribute)
         if not isinstance(weight, nn.Parameter):
@@ -104,6 +106,15 @@ def finish(module: M) -> M:
             for name in names:
                 parametrize.remove_parametrizations(each, name, leave_parametrized=True)
     return module
+
+
+def _to_nearest(scheme: Scheme) -> Scheme:
+    """The scheme without error feedback: training moves what rounding loses, as feedback would."""
+    if getattr(scheme, "rounding", "nearest") == "nearest":
+        return scheme
+    given: Any = scheme
+    nearest: Scheme = replace(given, rounding="nearest")
+    return nearest
 
 
 def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pocketrec.calibration import row_popularity
 from pocketrec.compression import (
     audit,
     check_gathered_names,
@@ -18,7 +19,6 @@ from pocketrec.compression import (
     compress_module,
     explicit_plan,
     limits,
-    row_popularity,
     tensors_read,
 )
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
@@ -71,12 +71,13 @@ def captured(module: nn.Module) -> dict[str, Capture]:
 
 def test_every_tensor_stands_in_the_audit_as_asked_and_as_done(model: nn.Module) -> None:
     asked = Compress(tensors={"item.weight": {"scheme": "linear", "bits": 4}})
-    made = compress_module(explicit_plan(asked, model, ()), model, CONTRACT, DATA)
+    made = compress_module(explicit_plan(asked, model, ()), model, {})
     rows = {each.name: each for each in audit(made, captured(made.module))}
     assert set(rows) == {"item.weight", "mix.weight", "mix.bias", "unused.weight"}
     item = rows["item.weight"]
     assert item.asked == (
-        "{scheme = linear, bits = 4, granularity = per_row, symmetric = true, clipping = range}"
+        "{scheme = linear, bits = 4, granularity = per_row, symmetric = true, clipping = range, "
+        "rounding = nearest}"
     )
     assert item.done == "linear 4 bit per_row, scales"
     assert item.functions == ("main",)
@@ -89,7 +90,7 @@ def test_every_tensor_stands_in_the_audit_as_asked_and_as_done(model: nn.Module)
 
 def test_a_planned_tensor_that_no_function_reads_is_an_error(model: nn.Module) -> None:
     everything = {"item.weight", "mix.weight", "unused.weight"}
-    made = compress_module(explicit_plan(Compress(preset="int8"), model, everything), model, CONTRACT, DATA)
+    made = compress_module(explicit_plan(Compress(preset="int8"), model, everything), model, {})
     with pytest.raises(PlanError, match=r"unused\.weight: no function reads it"):
         audit(made, captured(made.module))
 

@@ -13,6 +13,7 @@ STAGES = {"convert", "quantize", "validate", "package"}
 TOP = {
     "attempts",
     "cli",
+    "calibration",
     "compression",
     "contents",
     "conversion",

@@ -82,7 +82,7 @@ def evaluator() -> Evaluator:
         catalogue={},
     )
     evaluate = Evaluate(data="none", kind="ranking", output="scores")
-    return make_evaluator(module, contract(), evaluate, data)
+    return make_evaluator(module, contract(), evaluate, data, {})
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -185,7 +185,7 @@ def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
         vocabularies={"item": VocabularySpec(size=40)},
     )
     evaluate = Evaluate(data="none", kind="classification", output="p")
-    measure = make_evaluator(Click().eval().requires_grad_(False), click, evaluate, data)
+    measure = make_evaluator(Click().eval().requires_grad_(False), click, evaluate, data, {})
     assert measure({}).distortion == pytest.approx(0, abs=1e-6)
     coarse = measure({"weight": Palette(bits=1)})
     assert coarse.distortion > 0.05

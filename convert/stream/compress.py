@@ -9,18 +9,18 @@ from pocketrec.convert.stream.module import StreamedModule
 from pocketrec.convert.stream.tables import fitted
 from pocketrec.quantize import Plan, QuantizedTensor, compress
 from pocketrec.quantize.reference import compressible
-from pocketrec.quantize.tensor import Array
+from pocketrec.quantize.usage import UNKNOWN, Usages
 
 
 def compress_streamed(
-    streamed: StreamedModule, plan: Plan, *, popularity: Mapping[str, Array] | None = None
+    streamed: StreamedModule, plan: Plan, *, usage: Usages | None = None
 ) -> tuple[StreamedModule, Mapping[str, QuantizedTensor]]:
     """The module with codecs for its tables and dequantized values elsewhere, and the codes of the latter.
 
     Args:
         streamed: with stubs for its tables.
         plan: which tensors, and how.
-        popularity: how often each row of a tensor is read, by tensor name, float `[rows]`.
+        usage: what is known of how a tensor is used, by its name.
 
     Raises:
         PlanError: a pattern fits nothing, or a scheme needs a table at once.
@@ -29,10 +29,12 @@ def compress_streamed(
     chosen = plan.schemes_for(compressible(streamed.module))
     names = {each.name for each in streamed.tables}
     rest = Plan(tensors={name: scheme for name, scheme in chosen.items() if name not in names})
-    reads = popularity or {}
-    module, codes = compress(streamed.module, rest, popularity=reads)
+    known = usage or {}
+    module, codes = compress(streamed.module, rest, usage=known)
     tables = tuple(
-        replace(each, codec=fitted(chosen[each.name], each.name, each.span, popularity=reads.get(each.name)))
+        replace(
+            each, codec=fitted(chosen[each.name], each.name, each.span, usage=known.get(each.name, UNKNOWN))
+        )
         if each.name in chosen
         else each
         for each in streamed.tables

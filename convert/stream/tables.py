@@ -26,6 +26,7 @@ from pocketrec.errors import ConversionError, PlanError, TableError
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.schemes.base import Codec, Encoded, RowScheme, Scheme, sample_of
 from pocketrec.quantize.schemes.linear import Linear
+from pocketrec.quantize.usage import UNKNOWN, Usage
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -73,14 +74,14 @@ class Table:
         return self.codec.tensor(self.name, self.span.shape, Encoded(**stubs))
 
 
-def fitted(scheme: Scheme, name: str, span: Span, *, popularity: Array | None = None) -> Codec:
+def fitted(scheme: Scheme, name: str, span: Span, *, usage: Usage = UNKNOWN) -> Codec:
     """The codec of a scheme for a table on disk, from a sample of its rows or a first pass over them.
 
     Args:
         scheme: of the plan.
         name: of the table.
         span: where its bytes lie.
-        popularity: how often each row is read, float `[rows]`; where it is None, all rows alike.
+        usage: what is known of how it is used.
 
     Raises:
         PlanError: the scheme needs the whole table at once.
@@ -95,8 +96,8 @@ def fitted(scheme: Scheme, name: str, span: Span, *, popularity: Array | None = 
     if isinstance(scheme, Linear) and scheme.granularity == "per_tensor":
         return scheme.fit(name, _extremes(scheme, name, span))
     sample = _sample(scheme, name, span)
-    chosen = None if popularity is None else popularity[sample_of(span.shape[0])][: len(sample)]
-    return scheme.fit(name, sample, popularity=chosen)
+    chosen = range(*sample_of(span.shape[0]).indices(span.shape[0]))[: len(sample)]
+    return scheme.fit(name, sample, usage=usage.of_rows(np.asarray(chosen)))
 
 
 def _sample(scheme: RowScheme, name: str, span: Span) -> Floats:

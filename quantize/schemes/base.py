@@ -16,6 +16,7 @@ import numpy as np
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.usage import UNKNOWN, Usage
 
 CHUNK_ROWS = 1 << 14
 SAMPLE_ROWS = 1 << 16
@@ -59,13 +60,13 @@ class Scheme(Protocol):
         """Nothing where a tensor of that shape can be compressed so; else PlanError, with a way out."""
         ...
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
         """The compressed tensor.
 
         Args:
             name: of the tensor, for messages.
             values: float32, of any rank.
-            popularity: how often each row is read, float `[rows]`; where it is None, all rows alike.
+            usage: what is known of how the tensor is used.
         """
         ...
 
@@ -74,23 +75,23 @@ class Scheme(Protocol):
 class RowScheme(Scheme, Protocol):
     """A scheme whose rows are encoded one by one, so that tables can be streamed through it."""
 
-    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> Codec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> Codec:
         """The codec for all rows of a tensor, from a sample of them that holds the padding row.
 
         Args:
             name: of the tensor, for messages.
             sample: float32 `[rows, columns]`.
-            popularity: of the sample's rows.
+            usage: of the sample's rows.
         """
         ...
 
 
-def quantize_rows(scheme: RowScheme, name: str, values: Floats, popularity: Array | None) -> QuantizedTensor:
+def quantize_rows(scheme: RowScheme, name: str, values: Floats, usage: Usage) -> QuantizedTensor:
     """A tensor in memory, through the same two steps that a streamed table takes."""
     scheme.check(name, values.shape)
     rows = values_by_row(scheme, name, values)
     chosen = sample_of(len(rows))
-    codec = scheme.fit(name, rows[chosen], popularity=None if popularity is None else popularity[chosen])
+    codec = scheme.fit(name, rows[chosen], usage=usage.of_rows(chosen))
     parts = [codec.encode(rows[start : start + CHUNK_ROWS]) for start in range(0, len(rows), CHUNK_ROWS)]
     return codec.tensor(name, values.shape, join(parts))
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pocketrec.quantize.schemes.base import Encoded, float16_numbers, quantize_rows
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.usage import UNKNOWN, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +19,13 @@ class Float16:
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Nothing: any shape can be narrowed."""
 
-    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> Float16Codec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> Float16Codec:
         """A codec without anything learnt."""
         return Float16Codec(name=name)
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
-        """The tensor in float16; popularity changes nothing."""
-        return quantize_rows(self, name, values, popularity)
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+        """The tensor in float16; usage changes nothing."""
+        return quantize_rows(self, name, values, usage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

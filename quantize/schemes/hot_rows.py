@@ -16,7 +16,8 @@ from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import values_by_row
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.usage import UNKNOWN, Usage
 
 Part = Linear | ScaledPalette
 
@@ -52,23 +53,23 @@ class HotRows:
                 f"{self.share} is none; use 'linear'"
             )
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
         """The table in two parts; PlanError where nobody knows what is hot."""
         self.check(name, values.shape)
         rows = values_by_row(self, name, values)
-        if popularity is None:
+        if usage.popularity is None:
             raise PlanError(
                 f"{name}: hot_rows needs to know how often rows are read; no id of the evaluation data has "
                 f"{len(rows)} values; use 'linear'"
             )
         hot = np.zeros(len(rows), bool)
-        hot[np.argsort(-popularity, kind="stable")[: round(len(rows) * self.share)]] = True
+        hot[np.argsort(-usage.popularity, kind="stable")[: round(len(rows) * self.share)]] = True
         order = np.empty(len(rows), np.int32)
         order[hot] = np.arange(hot.sum())
         order[~hot] = np.arange(hot.sum(), len(rows))
         schemes = (_part(self.hot_bits), _part(self.cold_bits))
         parts = tuple(
-            scheme.quantize(name, rows[chosen], popularity=popularity[chosen])
+            scheme.quantize(name, rows[chosen], usage=usage.of_rows(chosen))
             for scheme, chosen in zip(schemes, (hot, ~hot), strict=True)
         )
         return QuantizedTensor(

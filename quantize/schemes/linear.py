@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pocketrec.errors import PlanError
+from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
 from pocketrec.quantize.schemes.base import (
     Encoded,
     check_block,
@@ -27,6 +28,7 @@ from pocketrec.quantize.schemes.base import (
     values_by_row,
 )
 from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 # Guan et al. take 200 steps over the range and stop after a share of them; 4 bits gain nothing below half.
 _STEPS = 48
@@ -43,6 +45,7 @@ class Linear:
         block_size: columns in a block; for `per_block` only.
         symmetric: signed codes around zero; else unsigned codes with a zero point.
         clipping: `range` takes in every value; `search` clips for the least squared error.
+        rounding: to the `nearest` level, or with error `feedback` for the least change of the outputs.
     """
 
     scheme: ClassVar[str] = "linear"
@@ -51,6 +54,7 @@ class Linear:
     block_size: int | None = None
     symmetric: bool = True
     clipping: Literal["range", "search"] = "range"
+    rounding: Rounding = "nearest"
 
     def __post_init__(self) -> None:
         if (self.block_size is None) == (self.granularity == "per_block"):
@@ -64,18 +68,19 @@ class Linear:
             raise PlanError(f"{name}: blocks need one or two axes, it has {len(shape)}; use 'per_row'")
         check_block(name, rows_and_columns(shape)[1], self.block_size)
 
-    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> LinearCodec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> LinearCodec:
         """A codec without anything learnt, save for the one scale of `per_tensor`."""
         whole = _ranges(self, sample.reshape(1, 1, -1)) if self.granularity == "per_tensor" else None
-        return LinearCodec(scheme=self, name=name, whole=whole)
+        feedback = feedback_of(name, self.rounding, usage)
+        return LinearCodec(scheme=self, name=name, whole=whole, feedback=feedback)
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
         """The tensor with evenly spaced levels; popularity changes nothing."""
         if self.granularity == "per_tensor":  # its range is over all values, not over a sample
             rows = values_by_row(self, name, values)
-            codec = self.fit(name, rows)
+            codec = self.fit(name, rows, usage=usage)
             return codec.tensor(name, values.shape, codec.encode(rows))
-        return quantize_rows(self, name, values, popularity)
+        return quantize_rows(self, name, values, usage)
 
 
 Ranges = tuple[Array, Array | None]
@@ -88,13 +93,18 @@ class LinearCodec:
     scheme: Linear
     name: str
     whole: Ranges | None
+    feedback: Feedback | None = None
 
     def encode(self, rows: Floats) -> Encoded:
         """The codes, scales and zero points of `rows`."""
         blocked = rows.reshape(len(rows), -1, self.scheme.block_size or rows.shape[1])
         scales, zero_points = self.whole or _ranges(self.scheme, blocked)
         narrow = float16_scales(self.name, scales)
-        codes = _codes(self.scheme, blocked, narrow.astype(np.float32), zero_points)
+        wide = narrow.astype(np.float32)
+        if self.feedback is None:
+            codes = _codes(self.scheme, blocked, wide, zero_points)
+        else:
+            codes = self.feedback.encode(rows, _nearest(self.scheme, blocked.shape[2], wide, zero_points))
         dtype = np.int8 if self.scheme.symmetric else np.uint8
         if self.whole is not None:
             return Encoded(codes=codes.astype(dtype).reshape(rows.shape))
@@ -132,6 +142,21 @@ def _codes(scheme: Linear, blocked: Floats, scales: Floats, zero_points: Array |
         return symmetric
     shifted: Floats = np.clip(np.rint(steps) + zero_points[:, :, None], 0, 2 * half - 1)
     return shifted
+
+
+def _nearest(scheme: Linear, block_size: int, scales: Floats, zero_points: Array | None) -> Nearest:
+    """As `_codes`, a column at a time; a block whose scale is zero stays zero."""
+
+    def nearest(values: Floats, rows: slice, column: int) -> tuple[Array, Floats]:
+        block = column // block_size
+        chosen = slice(None) if len(scales) == 1 else rows
+        scale = scales[chosen, block, None]
+        zeros = None if zero_points is None else zero_points[chosen, block, None]
+        codes = _codes(scheme, values[:, None, None], scale, zeros)[:, 0, 0]
+        shifted = codes if zeros is None else codes - zeros[:, 0]
+        return codes, (shifted * scale[:, 0]).astype(np.float32)
+
+    return nearest
 
 
 def _ranges(scheme: Linear, blocked: Floats) -> Ranges:

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pocketrec.errors import PlanError
+from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
 from pocketrec.quantize.schemes.base import (
     Encoded,
     check_group,
@@ -23,6 +24,7 @@ from pocketrec.quantize.schemes.base import (
 )
 from pocketrec.quantize.schemes.lloyd import centres_of_numbers, nearest_number
 from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,14 @@ class Palette:
         bits: of a code.
         groups: how many codebooks there are.
         axis: what is divided into groups, `rows` or `columns`.
+        rounding: to the `nearest` entry, or with error `feedback` for the least change of the outputs.
     """
 
     scheme: ClassVar[str] = "palette"
     bits: Literal[1, 2, 3, 4, 6, 8] = 4
     groups: int = 1
     axis: Literal["rows", "columns"] = "columns"
+    rounding: Rounding = "nearest"
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Nothing where the rows or columns of that shape divide into the groups; else PlanError."""
@@ -47,24 +51,28 @@ class Palette:
             raise PlanError(f"{name}: groups need one or two axes, it has {len(shape)}; use groups=1")
         check_group(name, rows if self.axis == "rows" else columns, self.groups, self.axis)
 
-    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> PaletteCodec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> PaletteCodec:
         """The codebooks of a sample of rows; groups of rows cannot be fitted from a sample."""
         if self.axis == "rows" and self.groups > 1:
             raise PlanError(f"{name}: groups of rows need the whole table at once; use axis='columns'")
-        return PaletteCodec(scheme=self, name=name, codebooks=_codebooks(self, name, sample, popularity))
+        books = _codebooks(self, name, sample, usage)
+        feedback = feedback_of(name, self.rounding, usage)
+        return PaletteCodec(scheme=self, name=name, codebooks=books, feedback=feedback)
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
         """The tensor as codes and codebooks; rows that are read often count for more."""
         if self.axis == "columns" or self.groups == 1:
-            return quantize_rows(self, name, values, popularity)
+            return quantize_rows(self, name, values, usage)
         self.check(name, values.shape)
         rows = values_by_row(self, name, values)
         size = len(rows) // self.groups
         codes, books = [], []
         for start in range(0, len(rows), size):
-            weights = None if popularity is None else popularity[start : start + size]
-            single = Palette(bits=self.bits).fit(name, rows[start : start + size], popularity=weights)
-            codes.append(single.encode(rows[start : start + size]).codes)
+            part = slice(start, start + size)
+            single = Palette(bits=self.bits, rounding=self.rounding).fit(
+                name, rows[part], usage=usage.of_rows(part)
+            )
+            codes.append(single.encode(rows[part]).codes)
             books.append(single.codebooks)
         codec = PaletteCodec(scheme=self, name=name, codebooks=np.concatenate(books))
         return codec.tensor(name, values.shape, Encoded(codes=np.concatenate(codes)))
@@ -77,15 +85,19 @@ class PaletteCodec:
     scheme: Palette
     name: str
     codebooks: Array
+    feedback: Feedback | None = None
 
     def encode(self, rows: Floats) -> Encoded:
         """The places of the nearest entries; a row of zeros needs an entry that is zero."""
         books = self.codebooks[0, :, :, 0].astype(np.float32)
         width = rows.shape[1] // len(books)
         codes = np.empty(rows.shape, np.uint8)
-        for group, book in enumerate(books):
-            part = slice(group * width, (group + 1) * width)
-            codes[:, part] = nearest_number(rows[:, part], book)
+        if self.feedback is not None:
+            codes = self.feedback.encode(rows, _nearest(books, width))
+        else:
+            for group, book in enumerate(books):
+                part = slice(group * width, (group + 1) * width)
+                codes[:, part] = nearest_number(rows[:, part], book)
         if not (books == 0).any(axis=1).all() and not rows.any(axis=1).all():
             raise PlanError(
                 f"{self.name}: a row of zeros has no exact code, as the sample held none; sample it"
@@ -105,13 +117,25 @@ class PaletteCodec:
         )
 
 
-def _codebooks(scheme: Palette, name: str, sample: Floats, popularity: Array | None) -> Array:
+def _nearest(books: Floats, width: int) -> Nearest:
+    """The nearest entry of a column's codebook, `[column groups, 2**bits]`."""
+
+    def nearest(values: Floats, rows: slice, column: int) -> tuple[Array, Floats]:
+        book = books[column // width]
+        codes = nearest_number(values, book)
+        return codes, book[codes]
+
+    return nearest
+
+
+def _codebooks(scheme: Palette, name: str, sample: Floats, usage: Usage) -> Array:
     """float16 `[1, column groups, 2**bits, 1]`; entries rise, and one is zero where a row is."""
     groups = scheme.groups if scheme.axis == "columns" else 1
     pin_zero = not sample.any(axis=1).all()
     books = []
     for part in np.split(sample, groups, axis=1):
-        weights = None if popularity is None else np.repeat(popularity, part.shape[1])
+        reads = usage.popularity
+        weights = None if reads is None else np.repeat(reads, part.shape[1])
         centres = centres_of_numbers(part, 1 << scheme.bits, weights=weights, pin_zero=pin_zero)
         books.append(np.sort(float16_numbers(name, centres)))
     return np.stack(books)[None, :, :, None]

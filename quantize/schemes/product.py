@@ -18,6 +18,7 @@ from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import Encoded, divisors, float16_numbers, quantize_rows
 from pocketrec.quantize.schemes.lloyd import centres_of_vectors, nearest_vector
 from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.usage import UNKNOWN, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +46,23 @@ class Product:
             advice = f"use width={' or '.join(fitting)}" if fitting else "use 'palette'"
             raise PlanError(f"{name}: {columns} columns do not divide into vectors of {self.width}; {advice}")
 
-    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> ProductCodec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> ProductCodec:
         """The codebooks of a sample of rows."""
         pin_zero = not sample.any(axis=1).all()
         parts = sample.reshape(len(sample), -1, self.width)
         pieces = [parts.reshape(-1, self.width)] if self.shared else list(parts.transpose(1, 0, 2))
         books = []
         for each in pieces:
-            weights = None if popularity is None else np.repeat(popularity, len(each) // len(sample))
+            reads = usage.popularity
+            weights = None if reads is None else np.repeat(reads, len(each) // len(sample))
             books.append(centres_of_vectors(each, 1 << self.bits, weights=weights, pin_zero=pin_zero))
         return ProductCodec(
             scheme=self, name=name, codebooks=float16_numbers(name, np.stack(books))[None], exact=pin_zero
         )
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
         """The tensor as codes and codebooks; rows that are read often count for more."""
-        return quantize_rows(self, name, values, popularity)
+        return quantize_rows(self, name, values, usage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
 from pocketrec.quantize.schemes.base import Encoded, check_block, float16_scales, quantize_rows
 from pocketrec.quantize.schemes.lloyd import centres_of_numbers, nearest_number
 from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 _TOP = 127  # the largest entry: an int8, so that a codebook of 16 entries is 16 bytes
 _ROUNDS = 4
@@ -31,21 +33,23 @@ class ScaledPalette:
     Attributes:
         bits: of a code.
         block_size: columns that share a scale; the whole row where it is None.
+        rounding: to the `nearest` entry, or with error `feedback` for the least change of the outputs.
     """
 
     scheme: ClassVar[str] = "scaled_palette"
     bits: Literal[1, 2, 3, 4, 6] = 3
     block_size: int | None = None
+    rounding: Rounding = "nearest"
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Nothing where blocks fill the rows of that shape; else PlanError."""
         columns = rows_and_columns(shape)[1]
         check_block(name, columns, self.block_size or columns)
 
-    def fit(self, name: str, sample: Floats, *, popularity: Array | None = None) -> ScaledPaletteCodec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> ScaledPaletteCodec:
         """The codebook of a sample of rows, found in turns with the scales."""
         blocked = _blocked(sample, self.block_size)
-        weights = np.ones(len(sample)) if popularity is None else popularity
+        weights = np.ones(len(sample)) if usage.popularity is None else usage.popularity
         weights = np.repeat(weights, len(blocked) // len(sample))
         full = np.abs(blocked).max(axis=1)
         scales = np.where(full > 0, full / _TOP, 1).astype(np.float32)
@@ -56,11 +60,12 @@ class ScaledPalette:
             centres = centres_of_numbers(blocked / scales[:, None], len(book), weights=mass)
             book = np.sort(np.clip(np.rint(centres), -_TOP, _TOP).astype(np.int8))
             scales = _least_squares(blocked, book, scales)
-        return ScaledPaletteCodec(scheme=self, name=name, codebook=book)
+        feedback = feedback_of(name, self.rounding, usage)
+        return ScaledPaletteCodec(scheme=self, name=name, codebook=book, feedback=feedback)
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
         """The tensor as codes, one codebook and scales; rows that are read often count for more."""
-        return quantize_rows(self, name, values, popularity)
+        return quantize_rows(self, name, values, usage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,7 @@ class ScaledPaletteCodec:
     scheme: ScaledPalette
     name: str
     codebook: Array
+    feedback: Feedback | None = None
 
     def encode(self, rows: Floats) -> Encoded:
         """Codes, and the scales that fit them best; a row of zeros has the scale zero."""
@@ -80,7 +86,12 @@ class ScaledPaletteCodec:
             scales = _least_squares(blocked, self.codebook, scales)
         narrow = float16_scales(self.name, scales)
         narrow[full < _TOP * _SMALLEST] = 0
-        codes = _nearest(blocked, self.codebook, narrow.astype(np.float32))
+        wide = narrow.astype(np.float32)
+        if self.feedback is None:
+            codes = _nearest(blocked, self.codebook, wide)
+        else:
+            nearest = _column_nearest(self.codebook, wide.reshape(len(rows), -1), blocked.shape[1])
+            codes = self.feedback.encode(rows, nearest)
         return Encoded(codes=codes.reshape(rows.shape), scales=narrow.reshape(len(rows), -1))
 
     def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
@@ -105,6 +116,17 @@ def _blocked(rows: Floats, block_size: int | None) -> Floats:
 def _nearest(blocked: Floats, book: Array, scales: Floats) -> Array:
     safe = np.where(scales == 0, np.float32(1), scales)
     return nearest_number((blocked / safe[:, None]).astype(np.float32), book.astype(np.float32))
+
+
+def _column_nearest(book: Array, scales: Floats, block_size: int) -> Nearest:
+    """As `_nearest`, a column at a time; scales are float32 `[rows, blocks]`."""
+
+    def nearest(values: Floats, rows: slice, column: int) -> tuple[Array, Floats]:
+        scale = scales[rows, column // block_size]
+        codes = _nearest(values[:, None], book, scale)[:, 0]
+        return codes, book.astype(np.float32)[codes] * scale
+
+    return nearest
 
 
 def _least_squares(blocked: Floats, book: Array, scales: Floats) -> Floats:

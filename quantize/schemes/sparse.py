@@ -12,7 +12,8 @@ import numpy as np
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import float16_numbers, values_by_row
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.usage import UNKNOWN, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,10 @@ class Sparse:
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Nothing: any shape can be pruned."""
 
-    def quantize(self, name: str, values: Floats, *, popularity: Array | None = None) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
         """The tensor with the smallest magnitudes left out; of equal ones, the first are kept."""
         rows = values_by_row(self, name, values)
-        weight = np.ones(len(rows)) if popularity is None else np.sqrt(popularity)
+        weight = np.ones(len(rows)) if usage.popularity is None else np.sqrt(usage.popularity)
         kept = max(1, round(rows.size * (1 - self.sparsity)))
         order = np.argsort(-(np.abs(rows) * weight[:, None]).ravel(), kind="stable")[:kept]
         mask = np.zeros(rows.size, bool)

@@ -6,18 +6,13 @@ recipe.compress ─▶ plan ─▶ compressed module + codes ─▶ audit, and g
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from pocketrec.contract import Contract
 from pocketrec.errors import PlanError
-from pocketrec.evaluation import EvaluationData, RankingData
 from pocketrec.recipe import Compress, Target
 from pocketrec.report import COMPRESSED, CompressedTensor, GateResult, RankingParity
 
@@ -27,10 +22,9 @@ if TYPE_CHECKING:
     from pocketrec.convert.capture import Capture
     from pocketrec.prepared import Prepared
     from pocketrec.quantize import Plan, QuantizedTensor
+    from pocketrec.quantize.usage import Usages
 
-Counts = npt.NDArray[np.float64]
 # Half a per cent of NDCG is below what evaluation resolves; AUC has the same meaning at 0.0005.
-_PART_ROWS = 1 << 16
 NEUTRAL_NDCG_LOSS, NEUTRAL_AUC_LOSS = 0.005, 0.0005
 
 
@@ -53,32 +47,39 @@ class Compression:
     sqnr_db: Mapping[str, float]
 
 
-def compress_module(plan: Plan, module: nn.Module, contract: Contract, data: EvaluationData) -> Compression:
+def compress_module(plan: Plan, module: nn.Module, usage: Usages) -> Compression:
     """The module compressed as planned; raises PlanError where a scheme does not fit its tensor."""
     from pocketrec.quantize import compress as run
 
-    made, codes = run(module, plan, popularity=row_popularity(module, contract, data))
+    made, codes = run(module, plan, usage=usage)
     lost = _sqnr_db(module, codes)
     return Compression(original=module, module=made, plan=plan, codes=codes, sqnr_db=lost)
 
 
-def compress_prepared(plan: Plan, prepared: Prepared, values: Path) -> tuple[Prepared, Compression]:
-    """The model compressed as planned, and what was done; `values` gets what its large tables stand for.
+def compress_prepared(
+    plan: Plan, prepared: Prepared, usage: Usages, values: Path
+) -> tuple[Prepared, Compression]:
+    """The model compressed as planned, and what was done.
+
+    Args:
+        plan: which tensor is compressed how.
+        prepared: the model.
+        usage: what calibration knows of its tensors.
+        values: a folder that gets what large tables stand for.
 
     Raises:
         PlanError: a scheme does not fit its tensor, or needs a streamed table at once.
         TableError: a streamed table holds a number that is not finite.
         StorageError: there is no room in `values`.
     """
-    streamed, contract, data = prepared.streamed, prepared.contract, prepared.data
+    streamed = prepared.streamed
     if streamed is None:
-        compression = compress_module(plan, prepared.module, contract, data)
+        compression = compress_module(plan, prepared.module, usage)
         return replace(prepared, module=compression.module), compression
     from pocketrec.convert.stream.compress import compress_streamed
     from pocketrec.convert.stream.values import mapped_module, value_spans
 
-    reads = row_popularity(streamed.module, contract, data)
-    made, codes = compress_streamed(streamed, plan, popularity=reads)
+    made, codes = compress_streamed(streamed, plan, usage=usage)
     found = value_spans(made.tables, values)
     spans = {name: each.span for name, each in found.items()}
     tables = {each.name: each.tensor() for each in made.tables if each.codec is not None}
@@ -100,13 +101,16 @@ def _sqnr_db(module: nn.Module, codes: Mapping[str, QuantizedTensor]) -> dict[st
     return {name: each.sqnr_db(to_array(tensors[name])) for name, each in codes.items()}
 
 
-def explicit_plan(compress: Compress, module: nn.Module, read: Collection[str]) -> Plan:
+def explicit_plan(
+    compress: Compress, module: nn.Module, read: Collection[str], usage: Usages | None = None
+) -> Plan:
     """The plan that the recipe states, in words or by a preset that needs no search.
 
     Args:
         compress: as in the recipe.
         module: the original.
         read: names of the tensors that some function reads; presets plan no others.
+        usage: what calibration knows of the tensors; presets round with error feedback where it can.
     """
     from pocketrec.quantize import plan_from_table
     from pocketrec.quantize.presets import preset_plan
@@ -115,7 +119,7 @@ def explicit_plan(compress: Compress, module: nn.Module, read: Collection[str]) 
     if compress.preset is None:
         return plan_from_table(compress.tensors)
     shapes = {name: tuple(each.shape) for name, each in compressible(module).items() if name in read}
-    return preset_plan(compress.preset, shapes)
+    return preset_plan(compress.preset, shapes, usage or {})
 
 
 def tensors_read(module: nn.Module, captures: Mapping[str, Capture]) -> dict[str, tuple[str, ...]]:
@@ -130,41 +134,6 @@ def tensors_read(module: nn.Module, captures: Mapping[str, Capture]) -> dict[str
         name: tuple(function for function, names in read.items() if name in names)
         for name in compressible(module)
     }
-
-
-def row_popularity(module: nn.Module, contract: Contract, data: EvaluationData) -> dict[str, Counts]:
-    """How often each row of a table is read, by tensor name, float `[rows]`, one added to each.
-
-    Counted over the evaluation data's inputs and the ids that users have had. A table belongs to
-    the one vocabulary of its number of rows; where two have that size, nothing is said of it.
-    """
-    from pocketrec.quantize.reference import compressible
-
-    by_size: dict[int, list[Counts]] = {}
-    for name, vocabulary in contract.vocabularies.items():
-        counts = np.ones(vocabulary.size)
-        for ids in _ids_of(name, contract, data):
-            inside = ids[(ids >= 0) & (ids < vocabulary.size)].ravel()
-            counts += np.bincount(inside, minlength=vocabulary.size)
-        if vocabulary.padding_id is not None:
-            counts[vocabulary.padding_id] = 1
-        by_size.setdefault(vocabulary.size, []).append(counts)
-    return {
-        name: by_size[len(tensor)][0]
-        for name, tensor in compressible(module).items()
-        if tensor.ndim == 2 and len(by_size.get(len(tensor), [])) == 1
-    }
-
-
-def _ids_of(vocabulary: str, contract: Contract, data: EvaluationData) -> Iterator[npt.NDArray[np.int64]]:
-    for part in data.parts(_PART_ROWS):
-        for signature in contract.functions.values():
-            for each in signature.inputs:
-                if each.vocabulary == vocabulary and each.name in part.inputs:
-                    yield np.asarray(part.inputs[each.name]).astype(np.int64)
-            outputs = {each.vocabulary for each in signature.outputs}
-            if vocabulary in outputs and isinstance(part, RankingData):
-                yield part.seen_ids
 
 
 def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[CompressedTensor, ...]:

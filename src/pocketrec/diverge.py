@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketrec.calibration import calibrate
 from pocketrec.compression import compress_module
 from pocketrec.contract import Contract
 from pocketrec.errors import RecipeError, UsageError
@@ -174,7 +175,8 @@ def _load(path: Path, contract: Contract, built: Compress) -> Model:
     else:
         whole = prepare(recipe, path.parent)
         plan = plan_from_table(built.tensors)
-        compression = compress_module(plan, whole.module, whole.contract, whole.data)
+        known = calibrate(whole.module, whole.contract, whole.data, gradients=plan.needs_gradients)
+        compression = compress_module(plan, whole.module, known.usage)
         model = replace(whole, module=compression.module)
     if model.contract.sha256() != contract.sha256():
         raise UsageError(f"{path}: its contract is not the bundle's; pass the recipe that built the bundle")

@@ -13,12 +13,13 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
+from pocketrec.calibration import Calibration, calibrate
 from pocketrec.compression import compress_prepared, explicit_plan, tensors_read
 from pocketrec.contents import write_contents
 from pocketrec.errors import PlanError, RecipeError
 from pocketrec.examination import Progress, examine, examine_module, silent, with_compression
 from pocketrec.lowering import capture_functions, lower
-from pocketrec.prepared import Prepared, prepare
+from pocketrec.prepared import Prepared, prepare, search_data
 from pocketrec.recipe import Recipe, load_recipe
 from pocketrec.report import Evidence, PlanPoint
 from pocketrec.workers import Workers
@@ -94,9 +95,9 @@ def build(
         compression = None
         front: tuple[PlanPoint, ...] = ()
         if chosen.compress.active:
-            plan, front = _plan(prepared, original, out, workers, report)
+            plan, calibration, front = _plan(prepared, original, out, base, workers, report)
             report("compress", 0, 1)
-            prepared, compression = compress_prepared(plan, prepared, values)
+            prepared, compression = compress_prepared(plan, prepared, calibration.usage, values)
             reference = examine_module(prepared, report, workers)
         captures = capture_functions(prepared, reference, report)
         codes = compression.codes if compression is not None else {}
@@ -104,7 +105,7 @@ def build(
         evidence = examine(prepared, reference, captures, artifacts, folder, report, workers)
         if compression is not None:
             evidence = with_compression(evidence, compression, original, reference, captures, chosen.compress)
-            evidence = replace(evidence, front=front)
+            evidence = replace(evidence, front=front, notes=(*evidence.notes, *calibration.notes))
             chosen = _with_plan(chosen, plan)
         rmtree(values)
         write_contents(folder, chosen, prepared.vocabularies, reference, evidence)
@@ -141,15 +142,19 @@ def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
 
 
 def _plan(
-    prepared: Prepared, original: Reference, out: Path, workers: Workers | None, report: Progress
-) -> tuple[Plan, tuple[PlanPoint, ...]]:
-    """The recipe's plan, stated or found, and a search's front; what it measured stays in `<out>.search`."""
+    prepared: Prepared, original: Reference, out: Path, base: Path, workers: Workers | None, report: Progress
+) -> tuple[Plan, Calibration, tuple[PlanPoint, ...]]:
+    """The recipe's plan, stated or found, what it rests on, and a search's front.
+
+    What a search measured stays in `<out>.search`.
+    """
     from pocketrec.plan_measure import make_evaluator
     from pocketrec.planning import search_plan
 
-    compress = prepared.recipe.compress
+    compress, module, contract = prepared.recipe.compress, prepared.module, prepared.contract
     if compress.tensors:
-        return explicit_plan(compress, prepared.lowered, ()), ()
+        plan = explicit_plan(compress, prepared.lowered, ())
+        return plan, calibrate(module, contract, prepared.data, gradients=plan.needs_gradients), ()
     if compress.searches and prepared.streamed is not None:
         table = prepared.streamed.tables[0].name
         raise PlanError(
@@ -158,10 +163,13 @@ def _plan(
         )
     captures = capture_functions(prepared, original, report)
     read = {name: by for name, by in tensors_read(prepared.lowered, captures).items() if by}
+    report("calibrate", 0, 1)
+    calibration = calibrate(module, contract, prepared.data)
     if not compress.searches:
-        return explicit_plan(compress, prepared.lowered, read), ()
-    evaluator = make_evaluator(prepared.module, prepared.contract, prepared.recipe.evaluate, prepared.data)
-    return search_plan(
+        return explicit_plan(compress, prepared.lowered, read, calibration.usage), calibration, ()
+    data = search_data(prepared, base)
+    evaluator = make_evaluator(module, contract, prepared.recipe.evaluate, data, calibration.usage)
+    plan, front = search_plan(
         compress,
         evaluator,
         prepared.recipe.targets,
@@ -170,3 +178,4 @@ def _plan(
         workers=workers or Workers(),
         progress=report,
     )
+    return plan, calibration, front

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.compression import row_popularity
 from pocketrec.contract import Contract
 from pocketrec.evaluation import EvaluationData, RankingData
 from pocketrec.recipe import Evaluate
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from pocketrec.quantize.planner import Measured
     from pocketrec.quantize.schemes import Scheme
+    from pocketrec.quantize.usage import Usages
     from pocketrec.validate.ranking import QualityRun
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -42,7 +42,7 @@ class Evaluator:
     contract: Contract
     evaluations: tuple[Evaluate, ...]
     data: EvaluationData
-    popularity: Arrays
+    usage: Usages
     _values: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     _original: list[Run] | None = None
 
@@ -71,13 +71,14 @@ class Evaluator:
 
     def _compressed(self, schemes: Mapping[str, Scheme]) -> nn.Module:
         from pocketrec.quantize.reference import compressible, to_array, with_values
+        from pocketrec.quantize.usage import UNKNOWN
 
         tensors, values = compressible(self.module), {}
         for name, scheme in schemes.items():
             key = f"{name} {scheme}"
             if key not in self._values:
-                reads = self.popularity.get(name)
-                made = scheme.quantize(name, to_array(tensors[name]), popularity=reads)
+                known = self.usage.get(name, UNKNOWN)
+                made = scheme.quantize(name, to_array(tensors[name]), usage=known)
                 self._values[key] = made.dequantize()
             values[name] = self._values[key]
         return with_values(self.module, values)
@@ -126,7 +127,7 @@ def _distortion(before: Run, after: Run) -> float:
 
 
 def make_evaluator(
-    module: nn.Module, contract: Contract, evaluate: Evaluate, data: EvaluationData
+    module: nn.Module, contract: Contract, evaluate: Evaluate, data: EvaluationData, usage: Usages
 ) -> Evaluator:
     """The evaluator of a module, with every function that the data can rank.
 
@@ -149,7 +150,7 @@ def make_evaluator(
         contract=contract,
         evaluations=tuple(evaluations),
         data=data,
-        popularity=row_popularity(module, contract, data),
+        usage=usage,
     )
 
 

@@ -64,6 +64,7 @@ def search_plan(
     from pocketrec.quantize.candidates import candidates
     from pocketrec.quantize.planner import Budget, Search
     from pocketrec.quantize.reference import compressible, to_array
+    from pocketrec.quantize.usage import UNKNOWN
 
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,8 +73,8 @@ def search_plan(
     options = {}
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
-        reads = evaluator.popularity.get(name)
-        found = candidates(name, each, popularity=reads, allowed=lambda t: _carried(t, targets))
+        known = evaluator.usage.get(name, UNKNOWN)
+        found = candidates(name, each, usage=known, allowed=lambda t: _carried(t, targets))
         options[name] = _safe(found) if name in blind else found
     total = sum(each.nbytes for each in values.values())
     store = MeasurementFile(folder / "measurements.jsonl")
@@ -100,7 +101,8 @@ def _safe(found: Sequence[Candidate]) -> Sequence[Candidate]:
     """The 8-bit candidate alone, or the uncompressed where there is none."""
     from pocketrec.quantize.schemes.linear import Linear
 
-    return [each for each in found if each.scheme == Linear(bits=8)] or found[:1]
+    plain = [each for each in found if isinstance(each.scheme, Linear) and each.scheme.bits == 8]
+    return plain or found[:1]
 
 
 def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from pocketrec.contract import Contract, Tokens
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.factory import call_factory, load_vocabulary
-from pocketrec.recipe import Recipe, resolve_contract
+from pocketrec.recipe import Evaluate, Recipe, resolve_contract
 from pocketrec.table_data import open_tables
 
 if TYPE_CHECKING:
@@ -74,8 +74,17 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Prepared:
         module=model.module,
         streamed=model.streamed,
         spans=model.spans,
-        data=_load_data(recipe, model.contract, base),
+        data=_load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data"),
     )
+
+
+def search_data(prepared: Prepared, base: Path) -> EvaluationData:
+    """What a search for a plan measures on: the recipe's `compress.data`, else its evaluation data."""
+    named = prepared.recipe.compress.data
+    if named is None:
+        return prepared.data
+    evaluate = replace(prepared.recipe.evaluate, data=named, arguments=prepared.recipe.compress.arguments)
+    return _load_data(prepared.recipe, evaluate, prepared.contract, base, "compress.data")
 
 
 def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
@@ -103,15 +112,16 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
     )
 
 
-def _load_data(recipe: Recipe, contract: Contract, base: Path) -> EvaluationData:
-    evaluate = recipe.evaluate
+def _load_data(
+    recipe: Recipe, evaluate: Evaluate, contract: Contract, base: Path, key: str
+) -> EvaluationData:
     if evaluate.in_files:
         return open_tables(evaluate, contract, base)
-    data = call_factory(evaluate.data, base=base, key="evaluate.data", arguments=evaluate.arguments)
+    data = call_factory(evaluate.data, base=base, key=key, arguments=evaluate.arguments)
     expected = RankingData if evaluate.kind == "ranking" else ClassificationData
     if not isinstance(data, expected):
         raise RecipeError(
-            f"evaluate.data = {evaluate.data!r} returned {type(data).__name__}; kind "
+            f"{key} = {evaluate.data!r} returned {type(data).__name__}; kind "
             f"{evaluate.kind!r} expects {expected.__name__}"
         )
     missing = [
@@ -120,6 +130,6 @@ def _load_data(recipe: Recipe, contract: Contract, base: Path) -> EvaluationData
         if each.name not in data.inputs
     ]
     if missing:
-        raise DataError(f"evaluate.data = {evaluate.data!r} lacks the input {missing[0]!r}; add it")
+        raise DataError(f"{key} = {evaluate.data!r} lacks the input {missing[0]!r}; add it")
     found: EvaluationData = data
     return found

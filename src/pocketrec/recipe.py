@@ -200,6 +200,9 @@ class Compress:
         max_auc_drop: largest loss of AUC that compression may cost.
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
         time_limit_s: search: after so many seconds the best plan so far is taken.
+        data: search: data of the same kind as `evaluate.data` to choose the plan on, best a validation
+            split; where it is None, the plan is chosen on the data that it is then judged on.
+        arguments: keyword arguments of `data`.
     """
 
     tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -210,8 +213,12 @@ class Compress:
     max_auc_drop: float | None = None
     min_top_k_overlap: float | None = None
     time_limit_s: float = 600.0
+    data: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.data is None and self.arguments:
+            raise RecipeError("compress.arguments belong to compress.data; name the data, or leave both out")
         if self.tensors and (self.preset is not None or self.max_size_mb or self.max_ratio):
             raise RecipeError(
                 "compress: tensors is a whole plan; leave out preset, max_size_mb and max_ratio, or tensors"

@@ -24,12 +24,13 @@ from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
+from pocketrec.quantize.usage import Usage
 from pocketrec.validate.coreml_program import CoreMLInterpreter
 from pocketrec.validate.coreml_spec import load_spec, operations
 from pocketrec.validate.sizes import _op_tensors, describe_artifact, tensor_sizes
 from pocketrec.validate.stored import of_operations
 
-READS = {"item.weight": np.arange(60.0)}
+READS = {"item.weight": Usage(popularity=np.arange(60.0))}
 ITEMS, WIDTH = 60, 16
 IDS = torch.tensor([59, 0, 7], dtype=torch.int32)
 CaptureSmall = Callable[[nn.Module], Capture]
@@ -70,7 +71,7 @@ def test_the_program_equals_the_compressed_reference(
 ) -> None:
     other = scheme if scheme.scheme != "hot_rows" else Linear()
     plan = Plan(tensors={"item.weight": scheme, "mix.weight": other})
-    module, codes = compress(small, plan, popularity=READS)
+    module, codes = compress(small, plan, usage=READS)
     options: dict[str, Any] = {"minimum_deployment_target": target, "tensors": codes}
     path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", precision="float32", **options)
     with CoreMLInterpreter(path) as interpreter:
@@ -82,7 +83,7 @@ def test_the_program_equals_the_compressed_reference(
 def test_in_float16_the_table_is_read_once_and_scores_are_near(
     scheme: Scheme, small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
-    module, codes = compress(small, Plan(tensors={"item.weight": scheme}), popularity=READS)
+    module, codes = compress(small, Plan(tensors={"item.weight": scheme}), usage=READS)
     options: dict[str, Any] = {"minimum_deployment_target": "iOS18", "tensors": codes}
     path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", **options)
     with CoreMLInterpreter(path) as interpreter:
@@ -103,7 +104,9 @@ def test_a_tied_table_is_one_set_of_codes_in_the_file(
 
 @pytest.mark.parametrize("scheme", FROM_IOS18, ids=names)
 def test_what_a_target_cannot_carry_is_an_error_with_the_lowest_that_can(scheme: Scheme) -> None:
-    tensor = scheme.quantize("item.weight", np.eye(60, 16, dtype=np.float32), popularity=np.arange(60.0))
+    tensor = scheme.quantize(
+        "item.weight", np.eye(60, 16, dtype=np.float32), usage=Usage(popularity=np.arange(60.0))
+    )
     message = r"item\.weight: .* needs minimum_deployment_target iOS18, the recipe asks for iOS17"
     with pytest.raises(CannotCarry, match=message):
         check_target(tensor, "iOS17")

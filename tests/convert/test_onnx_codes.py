@@ -31,6 +31,7 @@ from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
+from pocketrec.quantize.usage import Usage
 from pocketrec.validate.onnx_runtime import OnnxRuntime
 from pocketrec.validate.sizes import tensor_sizes
 
@@ -93,7 +94,7 @@ def carried(
     table[0] = 0
     other = scheme if scheme.scheme != "hot_rows" else Linear()
     tensors = {
-        "item": scheme.quantize("item", table, popularity=np.arange(60.0)),
+        "item": scheme.quantize("item", table, usage=Usage(popularity=np.arange(60.0))),
         "mix": other.quantize("mix", mix),
     }
     table, mix = tensors["item"].dequantize(), tensors["mix"].dequantize()

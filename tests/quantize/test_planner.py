@@ -30,7 +30,9 @@ LOSS = {
 
 def options(*names: str) -> dict[str, list[Candidate]]:
     return {
-        name: [Candidate(scheme=each, size_bytes=size, sqnr_db=float(size)) for each, size in BYTES.items()]
+        name: [
+            Candidate(scheme=each, size_bytes=size, noise=10 ** (-size / 20)) for each, size in BYTES.items()
+        ]
         for name in names
     }
 
@@ -121,8 +123,8 @@ def test_candidates_fall_in_size_and_none_is_beaten(make_table: MakeTable) -> No
     sizes = [each.size_bytes for each in found]
     assert sizes == sorted(sizes, reverse=True)
     assert all(later <= 0.9 * earlier for earlier, later in pairwise(sizes))
-    noise = [each.sqnr_db for each in found]
-    assert noise == sorted(noise, reverse=True)
+    noise = [each.noise for each in found]
+    assert noise == sorted(noise)
 
 
 def test_what_a_target_cannot_carry_is_no_candidate(make_table: MakeTable) -> None:

@@ -17,6 +17,7 @@ from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
 from pocketrec.quantize.tensor import QuantizedTensor
+from pocketrec.quantize.usage import Usage
 
 Floats = npt.NDArray[np.float32]
 MakeTable = Callable[..., Floats]
@@ -40,7 +41,7 @@ MakeTable = Callable[..., Floats]
 def test_size_counts_codes_scales_zero_points_codebooks_masks_and_order(
     scheme: Scheme, expected: int, make_table: MakeTable
 ) -> None:
-    done = scheme.quantize("w", make_table(100, 64, padding=False), popularity=np.arange(100.0))
+    done = scheme.quantize("w", make_table(100, 64, padding=False), usage=Usage(popularity=np.arange(100.0)))
     assert done.size_bytes == expected
     assert done.bits_per_value == pytest.approx(8 * expected / 6400)
 
@@ -56,7 +57,7 @@ def test_size_counts_codes_scales_zero_points_codebooks_masks_and_order(
     ],
 )
 def test_rows_read_alone_are_the_rows_of_the_whole(scheme: Scheme, make_table: MakeTable) -> None:
-    done = scheme.quantize("w", make_table(100, 16), popularity=np.arange(100.0))
+    done = scheme.quantize("w", make_table(100, 16), usage=Usage(popularity=np.arange(100.0)))
     assert np.array_equal(done.dequantize_rows(30, 55), done.dequantize()[30:55])
 
 

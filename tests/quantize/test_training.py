@@ -83,6 +83,13 @@ def test_compress_finds_the_levels_that_were_learned(net: Net) -> None:
     assert torch.allclose(done(IDS), trained, atol=1e-5)
 
 
+def test_training_rounds_to_nearest_what_is_planned_with_feedback(net: Net) -> None:
+    expected, _ = compress(net, Plan(tensors={"item.weight": Linear(bits=4)}))
+    planned = Plan(tensors={"item.weight": Linear(bits=4, rounding="feedback")})
+    prepared = prepare_training(net, planned, learn_steps=False)
+    assert torch.allclose(prepared(IDS), expected(IDS), atol=1e-6)
+
+
 def test_a_buffer_and_a_tied_parameter_are_refused_by_name(net: Net) -> None:
     with pytest.raises(PlanError, match=r"frozen: is a buffer"):
         prepare_training(net, Plan(tensors={"frozen": Linear()}))

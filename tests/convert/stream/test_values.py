@@ -20,6 +20,7 @@ from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
+from pocketrec.quantize.usage import Usage
 
 from .conftest import ROWS, Case
 
@@ -31,9 +32,9 @@ def test_codes_stand_for_the_values_of_the_compressed_module(
     scheme: Scheme, case: Case, tmp_path: Path
 ) -> None:
     plan = Plan(tensors={NAME: scheme})
-    reads = {NAME: np.arange(ROWS) % 7 + 1.0}
-    streamed, _ = compress_streamed(case.load(), plan, popularity=reads)
-    held, codes = compress(case.module, plan, popularity=reads)
+    reads = {NAME: Usage(popularity=np.arange(ROWS) % 7 + 1.0)}
+    streamed, _ = compress_streamed(case.load(), plan, usage=reads)
+    held, codes = compress(case.module, plan, usage=reads)
     values = value_spans(streamed.tables, tmp_path)
     made = mapped_module(streamed.module, {NAME: values[NAME].span})
     assert torch.equal(made.get_parameter(NAME), held.get_parameter(NAME))

@@ -23,6 +23,7 @@ from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
+from pocketrec.quantize.usage import Usage
 
 Floats = npt.NDArray[np.float32]
 MakeTable = Callable[..., Floats]
@@ -59,7 +60,7 @@ def test_codes_stand_for_numbers_near_the_original_and_fit_their_bits(
     scheme: Scheme, make_table: MakeTable
 ) -> None:
     table = make_table(105, 16)
-    done = scheme.quantize("item.weight", table, popularity=np.arange(105.0)[::-1])
+    done = scheme.quantize("item.weight", table, usage=Usage(popularity=np.arange(105.0)[::-1]))
     values = done.dequantize()
     assert values.shape == table.shape
     assert values.dtype == np.float32
@@ -74,7 +75,7 @@ def test_codes_stand_for_numbers_near_the_original_and_fit_their_bits(
 
 @pytest.mark.parametrize("scheme", [*ROW_SCHEMES, *OTHER_SCHEMES], ids=label)
 def test_a_padding_row_stays_exactly_zero(scheme: Scheme, make_table: MakeTable) -> None:
-    done = scheme.quantize("item.weight", make_table(105, 16), popularity=np.arange(105.0))
+    done = scheme.quantize("item.weight", make_table(105, 16), usage=Usage(popularity=np.arange(105.0)))
     assert not done.dequantize()[0].any()
 
 
@@ -144,7 +145,7 @@ def test_a_shape_that_does_not_divide_fails_by_name_with_a_way_out(
     scheme: Scheme, shape: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(PlanError, match=message):
-        scheme.quantize("w", np.ones(shape, np.float32), popularity=np.ones(shape[0]))
+        scheme.quantize("w", np.ones(shape, np.float32), usage=Usage(popularity=np.ones(shape[0])))
 
 
 @pytest.mark.parametrize("scheme", [*ROW_SCHEMES, Sparse()], ids=label)
@@ -180,7 +181,7 @@ def test_hot_rows_are_nearer_to_the_original_than_cold_rows(make_table: MakeTabl
     table = make_table(200, 16, padding=False)
     popularity = np.zeros(200)
     popularity[[5, 17, 150]] = 9.0
-    done = HotRows(share=0.015).quantize("w", table, popularity=popularity).dequantize()
+    done = HotRows(share=0.015).quantize("w", table, usage=Usage(popularity=popularity)).dequantize()
     error = np.abs(done - table).max(axis=1) / np.abs(table).max(axis=1)
     assert error[[5, 17, 150]].max() < 0.005
     assert np.delete(error, [5, 17, 150]).min() > 0.005
@@ -214,7 +215,7 @@ def test_a_scaled_palette_is_better_than_a_palette_of_as_many_bits(make_table: M
 def test_popular_rows_draw_the_codebook_to_them() -> None:
     table = np.array([[-1.0, -0.9], [1.0, 1.1], [5.0, 5.2], [9.0, 9.4]], np.float32)
     reads = np.array([1.0, 1.0, 1e6, 1e6])
-    near = Palette(bits=1).quantize("w", table, popularity=reads).dequantize()
+    near = Palette(bits=1).quantize("w", table, usage=Usage(popularity=reads)).dequantize()
     assert np.abs(near[2:] - table[2:]).max() < 0.3
 
 

@@ -1,0 +1,41 @@
+"""What is known of how a tensor is used: what makes some of its numbers count for more than others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pocketrec.quantize.tensor import Array
+
+Rounding = Literal["nearest", "feedback"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Usage:
+    """Statistics of one tensor, on its `[rows, columns]` view.
+
+    Attributes:
+        popularity: how often each row is read, float `[rows]`; where it is None, all rows alike.
+        moment: how errors in a row's numbers act together on the outputs, float64 `[columns, columns]`,
+            positive semidefinite: an error e in a row changes the outputs by e · moment · e, as the
+            mean square of the change relative to the outputs' own, and as the mean over rows; None
+            where nobody knows.
+    """
+
+    popularity: Array | None = None
+    moment: Array | None = None
+
+    @property
+    def rounding(self) -> Rounding:
+        """With error feedback where the moment is known, which it takes."""
+        return "nearest" if self.moment is None else "feedback"
+
+    def of_rows(self, chosen: slice | Array) -> Usage:
+        """The usage of some of the rows."""
+        popularity = None if self.popularity is None else self.popularity[chosen]
+        return Usage(popularity=popularity, moment=self.moment)
+
+
+UNKNOWN = Usage()
+Usages = Mapping[str, Usage]
