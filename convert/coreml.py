@@ -25,7 +25,7 @@ from pocketrec.convert.stream.files import whole_or_nothing
 from pocketrec.convert.stream.tables import Table
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ContractError, ConversionError, PocketrecError, Refused
-from pocketrec.origin import ORIGINS, to_json
+from pocketrec.origin import ORIGINS, to_text
 from pocketrec.quantize import QuantizedTensor
 
 _INT32 = range(-(2**31), 2**31)
@@ -94,7 +94,7 @@ def to_coreml(
         )
         carrier.check(needed, "Core ML")
         origins = program_origins(model._mil_program, program, [each.name for each in signature.outputs])
-        model.user_defined_metadata[ORIGINS] = to_json(origins)
+        model.user_defined_metadata[ORIGINS] = to_text(origins)
         if carrier.carried:
             model.user_defined_metadata[METADATA] = carrier.summary()
         # Saving would write debug handles into the package, and fails on programs with loops.

@@ -4,6 +4,7 @@
     zero biases     a product with a catalogue needs no constant of zeros as long as the catalogue
     reshapes        a product takes any number of leading axes, so they need not be merged for it
     widenings       values that are widened one by one and then joined are joined first
+    uniform         a constant of one number all over is stored once, where reading it broadcasts it
 
 coremltools is imported with this module, so import it inside functions.
 """
@@ -26,8 +27,14 @@ INDEX_GUARDS = "pocketrec::drop_index_guards"
 ZERO_BIASES = "pocketrec::drop_zero_biases"
 RESHAPES = "pocketrec::drop_reshapes"
 WIDENINGS = "pocketrec::join_before_widening"
+UNIFORM = "pocketrec::shrink_uniform_constants"
 _LINEAR_RANK = 3  # the most axes that Core ML documents for `linear`
 _FEWEST = 3  # values that are worth a join of their own
+_BROADCASTING = frozenset(
+    {"select", "add", "sub", "mul", "real_div", "maximum", "minimum", "less", "less_equal", "greater"}
+    | {"greater_equal", "equal", "not_equal", "logical_and", "logical_or"}
+)
+_SMALLEST_SHRUNK = 64  # numbers: what the blob file aligns to, and more than the graph takes for them
 
 
 def _operations(prog: Program) -> Iterator[tuple[Function, Any]]:
@@ -182,3 +189,44 @@ def _joined(function: Function, op: Any, group: list[Var]) -> list[Var]:
     with function:
         together = Builder.concat(values=[each.x for each in narrow], axis=op.axis, before_op=op)
         return [Builder.cast(x=together, dtype="fp32", before_op=op)]
+
+
+@register_pass(namespace="pocketrec")
+class shrink_uniform_constants(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - as above
+    """A constant of size one in place of one that holds the same number all over.
+
+    Only where every reader broadcasts, and gives the same shape as before.
+    """
+
+    def apply(self, prog: Program) -> None:
+        """Rewrites every function of `prog` in place."""
+        for function, op in _operations(prog):
+            if op.op_type == "const" and _is_uniform(op.outputs[0].val):
+                _shrink(function, op.outputs[0])
+
+
+def _is_uniform(value: Any) -> bool:
+    if not isinstance(value, np.ndarray) or isinstance(value, Stub) or value.size < _SMALLEST_SHRUNK:
+        return False
+    return bool((value == value.flat[0]).all())
+
+
+def _shrink(function: Function, value: Var) -> None:
+    readers: list[Any] = list(value.child_ops)
+    broadcast = all(op.op_type in _BROADCASTING and _fills(op, value) for op in readers)
+    if not readers or not broadcast or value in function.outputs:
+        return
+    one = value.val.reshape(-1)[:1].reshape((1,) * value.rank)
+    with function:
+        small = Builder.const(val=one, before_op=value.op, name=f"{value.name}_one")
+    _replace(function, value, small)
+
+
+def _fills(op: Any, value: Var) -> bool:
+    """Whether the other operands alone give the op's result its shape."""
+    others = [each for each in op.inputs.values() if isinstance(each, Var) and each is not value]
+    shapes = [tuple(each.shape) for each in others]
+    whole = tuple(op.outputs[0].shape)
+    if any(len(shape) != len(whole) for shape in shapes):
+        return False
+    return all(any(shape[axis] == size for shape in shapes) for axis, size in enumerate(whole))

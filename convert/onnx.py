@@ -24,7 +24,7 @@ from pocketrec.convert.stream.onnx import LARGE_BYTES, hide_stubs, save
 from pocketrec.convert.stream.tables import Table
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ConversionError
-from pocketrec.origin import ORIGINS, Origin, to_json
+from pocketrec.origin import ORIGINS, Origin, to_text
 from pocketrec.quantize import QuantizedTensor
 
 # The exporter's own default; higher opsets are reached by the version converter.
@@ -97,6 +97,7 @@ def to_onnx(
     _finish(model, capture)
     assert exported.exported_program is not None
     metadata = _metadata(model, capture, exported.exported_program)
+    _strip(model)
     if carrier.carried:
         metadata[METADATA] = carrier.summary()
     onnx.helper.set_model_props(model, metadata)
@@ -136,7 +137,7 @@ def _widen_indices(model: onnx.ModelProto) -> None:
 
 
 def _finish(model: onnx.ModelProto, capture: Capture) -> None:
-    """Names, dims, metadata; what would differ from build to build is taken out."""
+    """Names, dims, metadata; what would differ from version to version is taken out."""
     model.ir_version = max(_IR_VERSION, model.ir_version)
     model.producer_name, model.producer_version = "pocketrec", ""
     model.graph.name = capture.name
@@ -144,8 +145,6 @@ def _finish(model: onnx.ModelProto, capture: Capture) -> None:
         _name_dims(value, each)
     for value, out in zip(model.graph.output, capture.signature.outputs, strict=True):
         _name_dims(value, out)
-    for node in model.graph.node:
-        _strip_paths(node)
 
 
 def _metadata(
@@ -154,7 +153,7 @@ def _metadata(
     return {
         "pocketrec.contract_sha256": capture.contract.sha256(),
         "pocketrec.function": capture.name,
-        ORIGINS: to_json(_origins(model, capture, program)),
+        ORIGINS: to_text(_origins(model, capture, program)),
     }
 
 
@@ -185,17 +184,14 @@ def _name_dims(value: onnx.ValueInfoProto, each: Feature | Output) -> None:
             dim.dim_param = size
 
 
-# Stack traces hold the paths of one machine; module scopes are what other tools show.
 _SCOPES = "pkg.torch.onnx.name_scopes"
-_KEPT = frozenset({_SCOPES, "pkg.torch.onnx.class_hierarchy"})
 
 
-def _strip_paths(node: onnx.NodeProto) -> None:
-    kept = [(each.key, each.value) for each in node.metadata_props if each.key in _KEPT]
-    del node.metadata_props[:]
-    for key, value in kept:
-        node.metadata_props.add(key=key, value=value)
-    node.doc_string = ""
+def _strip(model: onnx.ModelProto) -> None:
+    """Takes off what the exporter notes at every node: paths of one machine, and twice what origins say."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
 
 
 def _check(model: onnx.ModelProto, capture: Capture, path: Path) -> None:

@@ -20,7 +20,7 @@ from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 from pocketrec.convert.carry import Carrier
 from pocketrec.convert.constexpr import Place, constexpr
 from pocketrec.convert.gather_codes import gather_codes
-from pocketrec.convert.lean import INDEX_GUARDS, RESHAPES, WIDENINGS, ZERO_BIASES
+from pocketrec.convert.lean import INDEX_GUARDS, RESHAPES, UNIFORM, WIDENINGS, ZERO_BIASES
 from pocketrec.convert.least import Least
 from pocketrec.convert.masks import FLOAT16_MASKS
 from pocketrec.convert.stream.stub import Stub, number_of
@@ -38,6 +38,7 @@ _FLOAT32_SCORES = "pocketrec::float32_scores"
 _CARRY_CODES = "pocketrec::carry_codes"
 _KEEP_STUBS = "pocketrec::keep_stubs"
 _NAME_OUTPUTS = "pocketrec::name_outputs"
+_DEAD = "common::dead_code_elimination"
 _LINEAR = "common::expand_dynamic_linear"  # the last pass that makes or takes linear layers
 # The first pass after the last folding; what follows turns weights that are no constants into matmuls.
 _FOLDED = "common::merge_affine_dequantize_with_consecutive_ops"
@@ -70,6 +71,8 @@ def recommender_pipeline(
     writer = Writer(carrier or Carrier({}), minimum_deployment_target, gathered)
     pipeline.insert_pass(0, _KEEP_STUBS)
     pipeline.insert_pass(pipeline.passes.index(_FOLDED), _CARRY_CODES)
+    pipeline.append_pass(UNIFORM)
+    pipeline.append_pass(_DEAD)
     pipeline.append_pass(_NAME_OUTPUTS)
     pipeline.set_options(_NAME_OUTPUTS, {"names": ",".join(outputs)})
     options: Any = {"writer": writer}  # declared as text, and given to the pass as it is

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pocketrec.errors import ArtifactError, ExecutionError
-from pocketrec.origin import ORIGINS, Origin, from_json
+from pocketrec.origin import ORIGINS, Origin, from_text
 from pocketrec.validate.artifact_graph import GraphOp, slice_ops
 from pocketrec.validate.runtime import Array, TensorSpec
 
@@ -44,7 +44,7 @@ class OnnxGraph:
         """The table in the model's metadata."""
         for each in self._model.metadata_props:
             if each.key == ORIGINS:
-                return from_json(each.value, where=self.name)
+                return from_text(each.value, where=self.name)
         return {}
 
     def dtype(self, name: str) -> str:

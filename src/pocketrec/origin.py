@@ -6,7 +6,9 @@ divergence reads it.
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from pocketrec.errors import ArtifactError
 
 ORIGINS = "pocketrec.origins"  # the metadata's key
+_LARGEST = 1 << 26  # bytes of the table: a file from outside must not fill the memory
 
 
 def origins_key(function: str) -> str:
@@ -58,13 +61,14 @@ class Origin:
         return [self.module, self.source, self.op, self.ordinal, self.count, self.exact]
 
 
-def to_json(origins: Mapping[str, Origin]) -> str:
-    """The table of origins by tensor name; compact, and equal for equal tables."""
+def to_text(origins: Mapping[str, Origin]) -> str:
+    """The table of origins by tensor name as deflated JSON in base64; equal for equal tables."""
     table = {name: origin.to_list() for name, origin in origins.items()}
-    return json.dumps(table, separators=(",", ":"), sort_keys=True)
+    plain = json.dumps(table, separators=(",", ":"), sort_keys=True)
+    return base64.b64encode(zlib.compress(plain.encode(), 9)).decode()
 
 
-def from_json(text: str, *, where: str) -> dict[str, Origin]:
+def from_text(text: str, *, where: str) -> dict[str, Origin]:
     """Origins by tensor name; ArtifactError naming `where` for anything else."""
     table = _parse(text, where)
     if not isinstance(table, dict):
@@ -73,9 +77,13 @@ def from_json(text: str, *, where: str) -> dict[str, Origin]:
 
 
 def _parse(text: str, where: str) -> Any:
+    inflate = zlib.decompressobj()
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        plain = inflate.decompress(base64.b64decode(text, validate=True), _LARGEST)
+        if not inflate.eof:
+            raise _broken(where)
+        return json.loads(plain)
+    except (ValueError, RecursionError, zlib.error):
         raise _broken(where) from None
 
 

@@ -180,3 +180,33 @@ def test_two_values_are_joined_as_they_were() -> None:
         return mb.concat(values=[mb.cast(x=h1, dtype="fp32"), mb.cast(x=h2, dtype="fp32"), x], axis=1)
 
     assert after(program(build, h1=(1, 2), h2=(1, 2), x=(1, 2)), lean.WIDENINGS) == {"concat": 1, "cast": 2}
+
+
+MASK = np.full((2, 5, 16), -1e4, np.float32)
+
+
+def largest_constant(prog: Program) -> int:
+    PASS_REGISTRY[lean.UNIFORM].apply(prog)
+    PASS_REGISTRY["common::dead_code_elimination"].apply(prog)
+    return max(
+        np.size(op.outputs[0].val) for op in prog.functions["main"].operations if op.op_type == "const"
+    )
+
+
+def test_a_constant_of_one_number_is_stored_once_where_its_readers_broadcast() -> None:
+    prog = program(lambda i, x: mb.select(cond=mb.equal(x=i, y=0), a=MASK, b=x), i=(2, 5, 16), x=(2, 5, 16))
+    assert largest_constant(prog) == 1
+    assert prog.functions["main"].outputs[0].shape == (2, 5, 16)
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda x: mb.add(x=x, y=MASK), (1, 5, 16)),  # the constant gives the result an axis
+        (lambda x: mb.add(x=x, y=MASK), (16,)),
+        (lambda x: mb.matmul(x=x, y=np.ones((16, 5), np.float32)), (2, 5, 16)),  # does not broadcast
+        (lambda x: mb.add(x=x, y=np.arange(160.0, dtype=np.float32).reshape(2, 5, 16)), (2, 5, 16)),
+    ],
+)
+def test_a_constant_that_a_result_needs_whole_stays(build: Any, shape: tuple[int, ...]) -> None:
+    assert largest_constant(program(build, x=shape)) >= 80

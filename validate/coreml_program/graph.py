@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.origin import ORIGINS, Origin, from_json, origins_key
+from pocketrec.origin import ORIGINS, Origin, from_text, origins_key
 from pocketrec.validate.artifact_graph import GraphOp, slice_ops
 from pocketrec.validate.coreml_program.execute import Run
 from pocketrec.validate.coreml_program.kernels.states import State
@@ -48,7 +48,7 @@ class CoreMLGraph:
     @property
     def origins(self) -> Mapping[str, Origin]:
         """The table in the model's metadata."""
-        return from_json(self._origins, where=self.name) if self._origins is not None else {}
+        return from_text(self._origins, where=self.name) if self._origins is not None else {}
 
     def dtype(self, name: str) -> str:
         """As declared."""
