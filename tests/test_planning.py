@@ -186,7 +186,7 @@ def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
     )
     evaluate = Evaluate(data="none", kind="classification", output="p")
     measure = make_evaluator(Click().eval().requires_grad_(False), click, evaluate, data, {})
-    assert measure({}).distortion == pytest.approx(0, abs=1e-6)
+    assert measure({}).distortion == pytest.approx(0, abs=1e-3)
     coarse = measure({"weight": Palette(bits=1)})
     assert coarse.distortion > 0.05
     assert coarse.losses["auc"] >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -116,14 +117,18 @@ def _ranks(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _distortion(before: Run, after: Run) -> float:
-    """1 less the overlap of lists, or 1 less Spearman's rank correlation."""
+    """1 less the overlap of lists, or for labels the amplitude of what moved ranks, √(1 - ρ²).
+
+    ρ is Spearman's rank correlation. Both grow as the amplitude of noise does.
+    """
     from pocketrec.validate.ranking import top_k_overlap
 
     if before.quality.top_k is not None and after.quality.top_k is not None:
         return 1 - top_k_overlap(before.quality.top_k, after.quality.top_k)
     assert before.ranks is not None
     assert after.ranks is not None
-    return 1 - float(np.corrcoef(before.ranks, after.ranks)[0, 1])
+    correlation = float(np.corrcoef(before.ranks, after.ranks)[0, 1])
+    return math.sqrt(max(0.0, 1 - correlation**2))
 
 
 def make_evaluator(

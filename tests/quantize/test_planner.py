@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from pocketrec.quantize.candidates import Candidate, candidates
-from pocketrec.quantize.planner import Budget, Measured, Outcome, Search
+from pocketrec.quantize.planner import Budget, Measured, Outcome, Search, cost_of_distortion
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
@@ -114,6 +114,48 @@ def test_a_plan_that_gives_nan_never_holds_a_budget() -> None:
     outcome = Search(options("hot"), broken, Budget(max_losses={"ndcg@10": 0.1})).run()
     assert outcome.best is not None
     assert outcome.best.plan.tensors == {}
+
+
+def test_a_plan_that_is_only_lucky_is_not_taken() -> None:
+    """A small plan seems to cost nothing; by its distortion it must cost a lot."""
+
+    def lucky(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+        for plan in plans:
+            distortion = 5 * sum(LOSS[name][scheme] for name, scheme in plan.items())  # type: ignore[index, misc]
+            loss = 0.0 if plan == {"cold": TINY} else distortion**2
+            yield Measured(losses={"ndcg@10": loss}, distortion=distortion)
+
+    names = ("hot", "cold")
+    outcome = Search(options(*names), lucky, Budget(max_losses={"ndcg@10": 0.004**2})).run()
+    assert outcome.best is not None
+    assert outcome.best.plan.tensors == {"cold": NARROW}
+
+
+def test_what_distortion_costs_is_fitted_where_metrics_are_not_saturated() -> None:
+    def made(distortion: float, loss: float) -> Measured:
+        return Measured(losses={"auc": loss}, distortion=distortion)
+
+    points = [made(0, 0), made(0.1, 0.001), made(0.2, 0.004), made(0.9, 0.02), made(0.3, float("nan"))]
+    assert cost_of_distortion(points, "auc") == pytest.approx(0.1)
+    assert cost_of_distortion([made(0.9, 0.0081)], "auc") == pytest.approx(0.01)
+    assert cost_of_distortion([made(0.1, -0.01)], "auc") == 0
+    assert cost_of_distortion([], "auc") == 0
+
+
+def test_two_tensors_are_exchanged_where_no_single_step_fits() -> None:
+    """At its size one tensor can only grow where another shrinks."""
+    gain = {"a": {None: 0.0, WIDE: 0.001, NARROW: 0.3, TINY: 0.5}, "b": dict.fromkeys(BYTES, 0.002)}
+
+    def measure(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+        for plan in plans:
+            total = sum(gain[name][scheme] ** 2 for name, scheme in plan.items()) ** 0.5
+            yield Measured(losses={}, distortion=total)
+
+    outcome = Search(
+        options("a", "b"), measure, Budget(max_bytes=BYTES[WIDE] + BYTES[TINY], max_losses={})
+    ).run()
+    assert outcome.best is not None
+    assert outcome.best.plan.tensors == {"a": WIDE, "b": TINY}
 
 
 def test_candidates_fall_in_size_and_none_is_beaten(make_table: MakeTable) -> None:
