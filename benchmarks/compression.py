@@ -5,7 +5,9 @@
 All evaluation users, full ranking; every artifact runs in this process, ONNX on ONNX Runtime and
 Core ML on the interpreter (whose latency says nothing about a device). Quality has a 95 % interval
 from three seeds of bootstrap over users. Peers start from the same uncompressed artifact and use
-their defaults. `--quick`: SASRec only. Exits with 1 where a preset misses what it promises.
+their defaults; beside each stands our plan that stores no more than it. Searches choose on validation
+data, and everything is judged on test data. `--quick`: SASRec only. Exits with 1 where a preset misses
+what it promises.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
+from pocketrec.calibration import calibrate
 from pocketrec.compression import (
     NEUTRAL_AUC_LOSS,
     NEUTRAL_NDCG_LOSS,
@@ -35,13 +38,14 @@ from pocketrec.compression import (
 )
 from pocketrec.convert.coreml import to_coreml
 from pocketrec.convert.onnx import to_onnx
+from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
-from pocketrec.examination import examine_module
+from pocketrec.examination import examine_module, torch_runtimes
 from pocketrec.lowering import capture_functions
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.plan_measure import make_evaluator
-from pocketrec.planning import Workers, search_plan
-from pocketrec.prepared import Prepared, prepare
+from pocketrec.planning import search_plan
+from pocketrec.prepared import Prepared, prepare, search_data
 from pocketrec.recipe import Compress, load_recipe
 from pocketrec.validate.fit import fit_inputs
 from pocketrec.validate.latency import measure_latency
@@ -49,12 +53,15 @@ from pocketrec.validate.open import open_artifact
 from pocketrec.validate.quality import quality_of
 from pocketrec.validate.ranking import top_k_overlap
 from pocketrec.validate.sizes import artifact_bytes, tensor_sizes
+from pocketrec.workers import Workers
 
 PRESETS = ("int8", "int4", "smallest-neutral")
 MAX_RATIO, WORTH_HAVING, MIN_INT8_OVERLAP = 0.14, 0.08, 0.99
 SEEDS, RESAMPLES = (0, 1, 2), 200
 TARGET = "iOS18"
+MAX_ERROR = 1e-5
 Paths = dict[str, Path]
+Way = tuple[str, str, Paths, Any]  # target, method, artifacts, and the compressed reference of our own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +74,7 @@ class Row:
         low, high: the 95 % interval of `quality`.
         loss: how much lower `quality` is than the original's.
         overlap: top-k overlap with the original's lists; None for labels.
+        max_abs_error: from the compressed reference, on probes; None for what is not ours.
     """
 
     model: str
@@ -82,6 +90,7 @@ class Row:
     high: float
     loss: float
     overlap: float | None
+    max_abs_error: float | None
     p50_ms: float
 
 
@@ -95,22 +104,69 @@ class Quality:
     top_k: Any
 
 
-def plan_compression(name: str, prepared: Prepared, read: Mapping[str, Any], asked: Any) -> Any:
-    """The compressed module and codes of a preset."""
-    compress = Compress(preset=name, time_limit_s=asked.time_limit)
-    if compress.searches:
-        evaluator = make_evaluator(
-            prepared.module, prepared.contract, prepared.recipe.evaluate, prepared.data
-        )
-        targets = {
-            key: replace(each, minimum_deployment_target=TARGET)
-            for key, each in prepared.recipe.targets.items()
-        }
-        folder = asked.cache / prepared.recipe.name
-        plan, _ = search_plan(compress, evaluator, targets, read, folder, workers=Workers(), progress=tell)
-    else:
-        plan = explicit_plan(compress, prepared.module, read)
-    return compress_module(plan, prepared.module, prepared.contract, prepared.data)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model of the zoo, made ready to be compressed in several ways."""
+
+    name: str
+    prepared: Prepared
+    reference: Any
+    read: Mapping[str, Any]
+    usage: Mapping[str, Any]
+    evaluator: Any
+    targets: Mapping[str, Any]
+    cache: Path
+    time_limit_s: float
+
+    def compressed(self, **compress: Any) -> Any:
+        """The compressed module and codes for what a recipe's `compress` asks, chosen on validation data."""
+        asked = Compress(time_limit_s=self.time_limit_s, **compress)
+        if asked.searches:
+            plan, _ = search_plan(
+                asked,
+                self.evaluator,
+                self.targets,
+                self.read,
+                self.cache / self.name,
+                workers=Workers(),
+                progress=tell,
+            )
+        else:
+            plan = explicit_plan(asked, self.prepared.module, self.read, self.usage)
+        return compress_module(plan, self.prepared.module, self.usage)
+
+    def lowered(self, compression: Any, folder: Path) -> dict[str, Paths]:
+        """Target to function to artifact of a compressed module."""
+        compressed = replace(self.prepared, module=compression.module)
+        return lower(capture_functions(compressed, self.reference), folder, compression.codes)
+
+
+def model_of(name: str, asked: Any) -> tuple[Model, Any]:
+    """The model, and captures of it as it is."""
+    path = FAMILIES[name].recipe
+    recipe = load_recipe(path)
+    search = Compress(data=recipe.evaluate.data, arguments={"split": "valid"})
+    prepared = prepare(replace(recipe, compress=search), path.parent)
+    reference = examine_module(prepared)
+    captures = capture_functions(prepared, reference)
+    read = {each: by for each, by in tensors_read(prepared.module, captures).items() if by}
+    usage = calibrate(prepared.module, prepared.contract, prepared.data).usage
+    evaluator = make_evaluator(
+        prepared.module, prepared.contract, recipe.evaluate, search_data(prepared, path.parent), usage
+    )
+    targets = {key: replace(each, minimum_deployment_target=TARGET) for key, each in recipe.targets.items()}
+    model = Model(
+        name=name,
+        prepared=prepared,
+        reference=reference,
+        read=read,
+        usage=usage,
+        evaluator=evaluator,
+        targets=targets,
+        cache=asked.cache,
+        time_limit_s=asked.time_limit,
+    )
+    return model, captures
 
 
 def tell(stage: str, done: int, total: int) -> None:
@@ -142,10 +198,10 @@ def peers(plain: dict[str, Paths], folder: Path) -> Iterator[tuple[str, str, Pat
         "coremltools linear int8": ("coreml", ct_linear),
         "coremltools palettize 4 bit": ("coreml", ct_palettize),
     }
-    for number, (method, (target, write)) in enumerate(ways.items()):
+    for method, (target, write) in ways.items():
         made = {}
         for function, path in plain[target].items():
-            made[function] = folder / f"peer{number}-{path.name}"
+            made[function] = folder / f"{method.replace(' ', '_')}-{path.name}"
             write(path, made[function])
         yield target, method, made
 
@@ -239,36 +295,77 @@ def auc_interval(scores: Any, labels: Any) -> tuple[float, float]:
 def rows_of(name: str, asked: Any) -> list[Row]:
     """Every row of one model."""
     print(f"{name} ...", file=sys.stderr)
-    recipe = FAMILIES[name].recipe
-    prepared = prepare(load_recipe(recipe), recipe.parent)
-    reference = examine_module(prepared)
-    captures = capture_functions(prepared, reference)
-    read = {each: by for each, by in tensors_read(prepared.module, captures).items() if by}
+    model, captures = model_of(name, asked)
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        ways: list[tuple[str, str, Paths]] = []
         plain = lower(captures, folder / "plain", None)
-        ways += [(target, "float32", paths) for target, paths in plain.items()]
+        ways: list[Way] = [(target, "float32", paths, None) for target, paths in plain.items()]
         for preset in PRESETS:
-            compression = plan_compression(preset, prepared, read, asked)
-            compressed = replace(prepared, module=compression.module)
-            made = lower(capture_functions(compressed, reference), folder / preset, compression.codes)
-            ways += [(target, f"pocketrec {preset}", paths) for target, paths in made.items()]
-        ways += list(peers(plain, folder))
+            compression = model.compressed(preset=preset)
+            made = model.lowered(compression, folder / preset)
+            ways += [
+                (target, f"pocketrec {preset}", paths, compression.module) for target, paths in made.items()
+            ]
+        for target, method, paths in peers(plain, folder):
+            ways.append((target, method, paths, None))
+            own = of_its_size(model, target, paths, plain, folder)
+            if own is not None:
+                ways.append(own)
         opened = [
             {
                 function: stack.enter_context(open_artifact(path, engine(target)))
                 for function, path in paths.items()
             }
-            for target, _, paths in ways
+            for target, _, paths, _ in ways
         ]
-        found = [quality(prepared, runtimes) for runtimes in opened]
-        times = latencies(prepared, reference, opened)
-        base = {target: place for place, (target, method, _) in enumerate(ways) if method == "float32"}
+        found = [quality(model.prepared, runtimes) for runtimes in opened]
+        times = latencies(model.prepared, model.reference, opened)
+        errors = [
+            None if module is None else codes_error(model, module, runtimes)
+            for (_, _, _, module), runtimes in zip(ways, opened, strict=True)
+        ]
+        base = {target: place for place, (target, method, *_) in enumerate(ways) if method == "float32"}
         return [
-            row(name, way, found[i], found[base[way[0]]], ways[base[way[0]]][2], times[i])
+            row(name, way[:3], found[i], found[base[way[0]]], ways[base[way[0]]][2], times[i], errors[i])
             for i, way in enumerate(ways)
         ]
+
+
+def of_its_size(model: Model, target: str, peer: Paths, plain: dict[str, Paths], folder: Path) -> Way | None:
+    """Our plan of least distortion whose artifacts store no more than the peer's; None where none is."""
+    before, allowed = (sum(weights(path) for path in each.values()) for each in (plain[target], peer))
+    ratio, method = allowed / before, f"pocketrec, as small as {peer_name(peer)}"
+    if ratio >= 1:
+        return None
+    for attempt in range(4):
+        try:
+            compression = model.compressed(max_ratio=ratio)
+        except BudgetMissed:
+            return None
+        made = model.lowered(compression, folder / f"{peer_name(peer)}-{attempt}".replace(" ", "-"))
+        stored = sum(weights(path) for path in made[target].values())
+        if stored <= allowed:
+            return target, method, made[target], compression.module
+        ratio *= 0.995 * allowed / stored
+    return None
+
+
+def peer_name(peer: Paths) -> str:
+    return next(iter(peer.values())).name.rpartition("-")[0].replace("_", " ")
+
+
+def codes_error(model: Model, module: Any, runtimes: Mapping[str, Any]) -> float:
+    """The largest distance of an artifact's numbers from the compressed reference, on all its probes."""
+    contract, worst = model.prepared.contract, 0.0
+    expected = torch_runtimes(module, contract)
+    for function, signature in contract.functions.items():
+        numbers = [each.name for each in signature.outputs if each.dtype == "float32"]
+        for probe in model.reference.probes[function]:
+            for inputs, rows in fit_inputs(runtimes[function], contract, signature, probe.inputs):
+                ours, theirs = runtimes[function].run(inputs), expected[function].run(inputs)
+                for name in numbers:
+                    worst = max(worst, float(np.abs(ours[name][:rows] - theirs[name][:rows]).max()))
+    return worst
 
 
 def engine(target: str) -> str:
@@ -291,7 +388,13 @@ def latencies(prepared: Prepared, reference: Any, opened: list[dict[str, Any]]) 
 
 
 def row(
-    name: str, way: tuple[str, str, Paths], mine: Quality, base: Quality, plain: Paths, p50_ms: float
+    name: str,
+    way: tuple[str, str, Paths],
+    mine: Quality,
+    base: Quality,
+    plain: Paths,
+    p50_ms: float,
+    error: float | None,
 ) -> Row:
     target, method, paths = way
     stored, stored_before = (sum(weights(path) for path in each.values()) for each in (paths, plain))
@@ -310,6 +413,7 @@ def row(
         high=mine.interval[1],
         loss=base.value - mine.value,
         overlap=None if mine.top_k is None else top_k_overlap(base.top_k, mine.top_k),
+        max_abs_error=error,
         p50_ms=p50_ms,
     )
 
@@ -334,11 +438,13 @@ def misses(rows: list[Row]) -> list[str]:
                 found.append(f"{where}: {each.metric} loss {each.loss:.5f}, promised {limit:.5f}")
         if each.method == "pocketrec int8" and (each.overlap or 1) < MIN_INT8_OVERLAP:
             found.append(f"{where}: overlap {each.overlap:.4f}, promised {MIN_INT8_OVERLAP}")
+        if (each.max_abs_error or 0) > MAX_ERROR:
+            found.append(f"{where}: {each.max_abs_error:.1e} from its reference, promised {MAX_ERROR:g}")
     return found
 
 
 def beaten(rows: list[Row]) -> list[str]:
-    """Peers with a better quality than everything of ours that is no larger."""
+    """Peers with a better quality, or lists nearer to the original's, than everything of ours no larger."""
     found = []
     for peer in rows:
         if peer.method.startswith("pocketrec") or peer.method == "float32":
@@ -350,16 +456,21 @@ def beaten(rows: list[Row]) -> list[str]:
             and (each.model, each.target) == (peer.model, peer.target)
             and each.weights_bytes <= peer.weights_bytes
         ]
-        best = max(ours, key=lambda each: each.quality, default=None)
-        if best is None:
-            found.append(f"{peer.model} on {peer.target}: nothing of ours is as small as {peer.method}")
-        elif best.quality < peer.quality:
+        where = f"{peer.model} on {peer.target}"
+        if not ours:
+            found.append(f"{where}: nothing of ours is as small as {peer.method}")
+            continue
+        best = max(ours, key=lambda each: each.quality)
+        if best.quality < peer.quality:
             inside = peer.low <= best.quality <= peer.high
             found.append(
-                f"{peer.model} on {peer.target}: {peer.method} has {peer.metric} {peer.quality:.5f}, "
-                f"{best.method} {best.quality:.5f} with {best.weights_bytes / peer.weights_bytes:.0%} of its "
-                f"bytes; {'within' if inside else 'outside'} the interval"
+                f"{where}: {peer.method} has {peer.metric} {peer.quality:.5f}, {best.method} "
+                f"{best.quality:.5f} with {best.weights_bytes / peer.weights_bytes:.0%} of its bytes; "
+                f"{'within' if inside else 'outside'} the interval"
             )
+        nearest = max((each.overlap or 0 for each in ours), default=0)
+        if peer.overlap is not None and nearest < peer.overlap:
+            found.append(f"{where}: {peer.method} has an overlap of {peer.overlap:.4f}, ours {nearest:.4f}")
     return found
 
 
@@ -368,7 +479,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", action="append", choices=list(FAMILIES))
-    parser.add_argument("--time-limit", type=float, default=900.0)
+    parser.add_argument("--time-limit", type=float, default=240.0)
     parser.add_argument("--cache", type=Path, default=Path("build/benchmark-search"))
     asked = parser.parse_args()
     names = asked.model or (["sasrec"] if asked.quick else list(FAMILIES))
@@ -384,14 +495,15 @@ def main() -> None:
 
 def show(rows: list[Row]) -> None:
     head = f"{'model':10} {'target':7} {'method':42} {'weights':>10} {'':>6} {'file':>10} {'':>6}"
-    print(f"{head}  quality (95 % interval)            loss  overlap      p50")
+    print(f"{head}  quality (95 % interval)            loss  overlap   error      p50")
     for each in rows:
         overlap = "" if each.overlap is None else f"{each.overlap:.4f}"
+        error = "" if each.max_abs_error is None else f"{each.max_abs_error:.1e}"
         print(
             f"{each.model:10} {each.target:7} {each.method:42} {each.weights_bytes / 1e3:8.1f}kB "
             f"{each.weights_ratio:6.1%} {each.artifact_bytes / 1e3:8.1f}kB {each.artifact_ratio:6.1%}  "
             f"{each.metric} {each.quality:.5f} ({each.low:.4f} to {each.high:.4f}) {each.loss:+9.5f} "
-            f"{overlap:>8} {each.p50_ms:6.2f}ms"
+            f"{overlap:>8} {error:>7} {each.p50_ms:6.2f}ms"
         )
 
 

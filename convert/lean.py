@@ -89,7 +89,8 @@ class drop_zero_biases(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 -
         for function, op in _operations(prog):
             if op.op_type != "linear" or op.weight.shape[0] <= op.weight.shape[1]:
                 continue
-            if isinstance(op.bias.val, Stub) or np.any(op.bias.val):
+            bias = op.bias.val  # None where it is stored as codes
+            if bias is None or isinstance(bias, Stub) or np.any(bias):
                 continue
             with function:
                 product = Builder.matmul(

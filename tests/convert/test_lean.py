@@ -120,6 +120,14 @@ def test_a_bias_that_is_not_zero_stays() -> None:
     assert after(program(head(0.5), x=(1, 4)), lean.ZERO_BIASES) == {"linear": 1}
 
 
+def test_a_bias_that_is_stored_as_codes_stays() -> None:
+    def build(x: Any) -> Any:
+        bias = mb.constexpr_cast(source_val=np.ones(9, np.float16), output_dtype="fp32")
+        return mb.linear(x=x, weight=TABLE, bias=bias)
+
+    assert after(program(build, x=(1, 4)), lean.ZERO_BIASES) == {"linear": 1, "constexpr_cast": 1}
+
+
 def test_a_small_layer_stays_linear() -> None:
     assert after(program(head(0, rows=3), x=(1, 4)), lean.ZERO_BIASES) == {"linear": 1}
 
