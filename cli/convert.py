@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from pocketrec.contract import Contract
     from pocketrec.conversion import Conversion
+    from pocketrec.quantize import Plan
 
 
 @click.command(
     epilog=examples(
         "pocketrec convert model.py:make --weights weights.safetensors --example inputs.npz --out converted",
         "pocketrec convert package.models:make --argument items=1000 --example inputs.npz --target onnx",
+        "pocketrec convert model.py:make --example inputs.npz --compress int8",
         "pocketrec convert scripted.pt --example inputs.npz --precision float16 --json",
     )
 )
@@ -49,6 +51,11 @@ if TYPE_CHECKING:
     default="iOS17",
     show_default=True,
 )
+@click.option(
+    "--compress",
+    metavar="int8|int4|PLAN.toml",
+    help="Compress: a preset, or a file with a table [compress.tensors] as in a recipe.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def convert(
     factory: str,
@@ -60,6 +67,7 @@ def convert(
     targets: tuple[str, ...],
     precision: str,
     minimum_deployment_target: str,
+    compress: str | None,
     as_json: bool,
 ) -> None:
     """Convert the module that FACTORY makes, and prove every artifact on probes made from --example.
@@ -81,6 +89,7 @@ def convert(
             _contract(contract),
             precision=precision,
             minimum_deployment_target=minimum_deployment_target,
+            compress=_compress(compress),
             progress=progress,
         )
     if as_json:
@@ -127,6 +136,25 @@ def _example(path: Path) -> Any:
     return arrays
 
 
+def _compress(asked: str | None) -> str | Plan | None:
+    """The preset's name, or the plan of a file."""
+    import tomllib
+
+    from pocketrec.quantize import plan_from_table
+
+    if asked is None or not asked.endswith(".toml"):
+        return asked
+    try:
+        table = tomllib.loads(Path(asked).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--compress {asked}: no readable TOML file ({error})") from None
+    compress = table.get("compress")
+    tensors = compress.get("tensors") if isinstance(compress, dict) else None
+    if not isinstance(tensors, dict) or not all(isinstance(each, dict) for each in tensors.values()):
+        raise UsageError(f"--compress {asked}: expected a table [compress.tensors] of tensors to schemes")
+    return plan_from_table(tensors, source=asked)
+
+
 def _contract(path: Path | None) -> Contract | None:
     from pocketrec.contract import Contract
     from pocketrec.schema import from_table
@@ -156,6 +184,17 @@ def _print(result: Conversion) -> None:
         for each in parities
     ]
     print_table("", ("target", "output", "probes", "max |Δ|", "artifact"), rows)
+    if result.compression:
+        audited = [
+            (each.name, each.done, f"{each.bytes_before:,}", f"{each.bytes_after:,}", f"{each.sqnr_db:.1f}")
+            for each in result.compression
+        ]
+        print_table("", ("tensor", "stored as", "bytes before", "after", "SQNR dB"), audited)
+        for loss in result.loss:
+            click.echo(
+                f"compression loss: {loss.output}: {loss.sqnr_db:.1f} dB, max |Δ| {loss.max_abs_error:.2g} "
+                "against the module as it was, on probes"
+            )
     for each in result.rewrites:
         where = f" at {each.where}" if each.where else ""
         click.echo(f"rewritten: {each.name}{where}: {each.reason} (off by {each.max_abs_error:.2g} at most)")

@@ -63,6 +63,10 @@ class FlatExample:
     places: tuple[int, ...]
     spec: pytree.TreeSpec
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> FlatExample:
+        """Itself: nothing in it is ever written to, and a tree's shape copies itself with a warning."""
+        return self
+
     def unflatten(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The module's arguments with copies of these tensors in their places: it may write to them."""
         leaves = list(self.leaves)

@@ -19,6 +19,7 @@ TOP = {
     "conversion",
     "diverge",
     "examination",
+    "example_compression",
     "lowering",
     "pipeline",
     "proof",

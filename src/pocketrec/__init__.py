@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pocketrec.contract import Contract
     from pocketrec.conversion import Conversion
     from pocketrec.pipeline import BuildResult
+    from pocketrec.quantize import Plan
     from pocketrec.recipe import Recipe
     from pocketrec.validate.runtime import Runtime
 
@@ -44,6 +45,7 @@ def convert_module(
     *,
     precision: str = "float32",
     minimum_deployment_target: str = "iOS17",
+    compress: str | Plan | None = None,
 ) -> Conversion:
     """The artifacts of any eval-mode module, each proved equal to it; Refused where there is none.
 
@@ -55,6 +57,8 @@ def convert_module(
         contract: replaces the inferred one; its one function is `main`.
         precision: of the Core ML program, `float32` or `float16`.
         minimum_deployment_target: of the Core ML program, `iOS15` to `iOS18`.
+        compress: `int8`, `int4`, or a `pocketrec.quantize.Plan`; the artifacts then equal the module with
+            the compressed values, and `loss` says how far that is from the module itself.
     """
     from pocketrec.conversion import convert_module as run
 
@@ -66,6 +70,7 @@ def convert_module(
         contract,
         precision=precision,
         minimum_deployment_target=minimum_deployment_target,
+        compress=compress,
     )
 
 

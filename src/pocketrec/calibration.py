@@ -12,7 +12,7 @@ is seen alike, whether looked up, multiplied, tied or added, and no layer has to
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -62,14 +62,14 @@ def calibrate(
     from pocketrec.quantize.usage import Usage
 
     reads = row_popularity(module, contract, data)
-    moments: dict[str, Counts] = {}
+    moments: Mapping[str, Counts] = {}
     notes: tuple[str, ...] = ()
-    try:
-        if gradients:
-            moments = _moments(module, contract, data)
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        notes = (f"Rounded without error feedback: the model has no gradients ({reason[0]}).",)
+    if gradients:
+        batches = {
+            name: _examples(each, data, _batch_size(contract, each))
+            for name, each in contract.functions.items()
+        }
+        moments, notes = output_moments(module, contract, batches)
     names = [*reads, *(name for name in moments if name not in reads)]
     usage = {name: Usage(popularity=reads.get(name), moment=moments.get(name)) for name in names}
     return Calibration(usage=usage, notes=notes)
@@ -110,8 +110,26 @@ def _ids_of(vocabulary: str, contract: Contract, data: EvaluationData) -> Iterat
                 yield part.seen_ids
 
 
-def _moments(module: nn.Module, contract: Contract, data: EvaluationData) -> dict[str, Counts]:
-    """The moment of every tensor that some output's gradient reaches, by name."""
+def output_moments(
+    module: nn.Module, contract: Contract, batches: Mapping[str, Iterable[Sequence[npt.NDArray[Any]]]]
+) -> tuple[dict[str, Counts], tuple[str, ...]]:
+    """The moment of every tensor that some output's gradient reaches, by name; and why there is none.
+
+    Args:
+        module: in eval mode; it is not changed.
+        contract: of the module.
+        batches: inputs by the functions' names, each batch in the order of the function's inputs.
+    """
+    try:
+        return _moments(module, contract, batches), ()
+    except Exception as error:  # a module of anyone's, which runs but need not be differentiable
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        return {}, (f"Rounded without error feedback: the model has no gradients ({reason[0]}).",)
+
+
+def _moments(
+    module: nn.Module, contract: Contract, batches: Mapping[str, Iterable[Sequence[npt.NDArray[Any]]]]
+) -> dict[str, Counts]:
     import torch
 
     from pocketrec.convert.contract_module import ContractModule
@@ -121,9 +139,9 @@ def _moments(module: nn.Module, contract: Contract, data: EvaluationData) -> dic
     numbers = 0
     normal = torch.Generator().manual_seed(_SEED)
     with _one_thread(), torch.enable_grad():
-        for signature in contract.functions.values():
-            behind = ContractModule(copied, contract, signature)
-            for batch in _examples(signature, data, _batch_size(contract, signature)):
+        for function, given in batches.items():
+            behind = ContractModule(copied, contract, contract.functions[function])
+            for batch in given:
                 outputs = _differentiable(behind(*[torch.from_numpy(array) for array in batch]))
                 numbers += sum(each.numel() for each in outputs)
                 for name, rows in _gradients(outputs, leaves, normal).items():

@@ -9,17 +9,17 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pocketrec.attempts import Attempt, Job, prepare
+from pocketrec.compression import Compression, audit
 from pocketrec.contract import Contract
 from pocketrec.errors import ConversionError, Refused, UsageError
+from pocketrec.example_compression import capture_attempt, compress_example, loss_of
 from pocketrec.proof import prove
-from pocketrec.report import TensorParity
+from pocketrec.report import CompressedTensor, TensorParity
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pocketrec.convert.capture import Capture
     from pocketrec.convert.rewrite import Rewrite
+    from pocketrec.quantize import Plan, QuantizedTensor
 
 Progress = Callable[[str, int, int], None]
 _FILES = {"onnx": "model.onnx", "coreml": "model.mlpackage"}
@@ -45,6 +46,9 @@ class Conversion:
         refused: target to the reason why there is no artifact.
         contract: as given or inferred; it is written beside the artifacts.
         notes: what a user must know: a fixed batch, an assumption, the front end that was used.
+        compression: every tensor as asked and as done, where compression was asked for.
+        loss: what compression costs: the compressed module against the module itself, per output, over
+            all probes; the other error, artifacts against the compressed module, is `parity`.
     """
 
     artifacts: Mapping[str, Path]
@@ -55,6 +59,8 @@ class Conversion:
     refused: Mapping[str, str]
     contract: Contract
     notes: tuple[str, ...]
+    compression: tuple[CompressedTensor, ...] = ()
+    loss: tuple[TensorParity, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The conversion as plain JSON values, without the contract."""
@@ -66,6 +72,8 @@ class Conversion:
             "rewrites": [asdict(each) for each in self.rewrites],
             "refused": dict(self.refused),
             "notes": list(self.notes),
+            "compression": [asdict(each) for each in self.compression],
+            "loss": [asdict(each) for each in self.loss],
         }
 
 
@@ -78,7 +86,17 @@ class _Draft:
     refused: dict[str, ConversionError] = field(default_factory=dict)
     rewrites: dict[tuple[str, str], Rewrite] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    contract: Contract | None = None
+    attempt: Attempt | None = None
+    captured: Capture | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """How to lower."""
+
+    precision: str
+    minimum_deployment_target: str
+    codes: Mapping[str, QuantizedTensor]
 
 
 def convert_module(
@@ -90,6 +108,7 @@ def convert_module(
     *,
     precision: str = "float32",
     minimum_deployment_target: str = "iOS17",
+    compress: str | Plan | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """The artifacts of a module, each proved equal to it on probes made from the example.
@@ -102,6 +121,8 @@ def convert_module(
         contract: replaces the inferred one; its function is `main`.
         precision: of the Core ML program: `float32` or `float16`. ONNX is float32.
         minimum_deployment_target: `iOS15` to `iOS18`.
+        compress: `int8`, `int4`, or which tensors are compressed how. The artifacts equal the module with
+            the compressed values; `loss` says how far that is from the module itself.
         progress: called with what is being done, how many steps are done, and of how many.
 
     Raises:
@@ -118,11 +139,20 @@ def convert_module(
     destination = Path(out)
     _check_destination(destination)
     report("look at the module", 0, len(targets) + 1)
-    job = prepare(module, example_inputs, contract)
-    options = {"precision": precision, "minimum_deployment_target": minimum_deployment_target}
+    job = original = prepare(module, example_inputs, contract)
+    compression: Compression | None = None
+    notes: tuple[str, ...] = ()
+    if compress is not None:
+        compression, notes = compress_example(job, compress)
+        job = prepare(compression.module, example_inputs, contract)
+    options = _Options(
+        precision=precision,
+        minimum_deployment_target=minimum_deployment_target,
+        codes={} if compression is None else compression.codes,
+    )
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{destination.name}.", dir=destination.parent) as folder:
-        draft = _Draft()
+        draft = _Draft(notes=list(notes))
         for attempt in job.attempts():
             waiting = [each for each in targets if each not in draft.artifacts]
             _attempt(attempt, waiting, Path(folder), draft, options, report)
@@ -130,7 +160,15 @@ def convert_module(
                 break
         if not draft.artifacts:
             raise _first(draft.refused, targets)
-        return _publish(job, draft, destination, targets)
+        result = _result(job, draft, destination, targets)
+        if compression is not None and draft.attempt is not None and draft.captured is not None:
+            result = replace(
+                result,
+                compression=audit(compression, {"main": draft.captured}),
+                loss=loss_of(original, draft.attempt),
+            )
+        _publish(result, draft)
+        return result
 
 
 def _module(model: nn.Module | ExportedProgram) -> nn.Module:
@@ -153,20 +191,12 @@ def _attempt(
     targets: Sequence[str],
     folder: Path,
     draft: _Draft,
-    options: Mapping[str, str],
+    options: _Options,
     report: Progress,
 ) -> None:
     """Every target that this contract can be lowered to and proved on, added to the draft."""
-    import torch
-
-    from pocketrec.convert.capture import capture
-
-    tensors = [
-        {name: torch.from_numpy(np.array(array)) for name, array in each.inputs.items()}
-        for each in attempt.probes
-    ]
     try:
-        captured = capture(attempt.flat, attempt.contract, "main", tensors)
+        captured = capture_attempt(attempt)
     except ConversionError as error:
         draft.refused.update({name: draft.refused.get(name, error) for name in targets})
         return
@@ -185,14 +215,15 @@ def _attempt(
             continue
         draft.artifacts[target], draft.parity[target] = path, parity
         draft.refused.pop(target, None)
-        draft.contract = draft.contract or attempt.contract
+        draft.attempt = draft.attempt or attempt
+        draft.captured = draft.captured or captured
         draft.rewrites.update({(each.name, each.where): each for each in captured.rewrites})
         extra = [f"{target}: {text}" for text in (note, attempt.note) if text]
         draft.notes += [*extra, *(f"assumed: {each}" for each in captured.assumptions)]
 
 
 def _lower(
-    captured: Capture, target: str, folder: Path, attempt: Attempt, options: Mapping[str, str]
+    captured: Capture, target: str, folder: Path, attempt: Attempt, options: _Options
 ) -> tuple[Path, str, tuple[TensorParity, ...]]:
     """The path of a proved artifact, how it was made, and the proof; raises what went wrong first."""
     errors: list[ConversionError] = []
@@ -201,7 +232,7 @@ def _lower(
         _remove(path)
         try:
             write(path)
-            return path, note, prove(path, attempt, target, options["precision"])
+            return path, note, prove(path, attempt, target, options.precision)
         except ConversionError as error:
             errors.append(error)
         except Exception as error:
@@ -222,23 +253,24 @@ def _defect(error: Exception) -> Refused:
     return refused
 
 
-def _ways(captured: Capture, target: str, options: Mapping[str, str]) -> dict[str, Callable[[Path], object]]:
+def _ways(captured: Capture, target: str, options: _Options) -> dict[str, Callable[[Path], object]]:
     """The ways to lower to a target, best first, by what to say of them."""
     from pocketrec.convert.coreml import to_coreml
     from pocketrec.convert.export import asks_numbers
     from pocketrec.convert.onnx import to_onnx
 
     if target == "onnx":
-        return {"": lambda path: to_onnx(captured, path)}
+        return {"": lambda path: to_onnx(captured, path, tensors=options.codes)}
     flexible = tuple(name for name, dim in captured.contract.dims.items() if dim.min < dim.max)
 
     def by(frontend: str) -> Callable[[Path], object]:
         return lambda path: to_coreml(
             captured,
             path,
-            precision=options["precision"],
-            minimum_deployment_target=options["minimum_deployment_target"],
+            precision=options.precision,
+            minimum_deployment_target=options.minimum_deployment_target,
             flexible=flexible,
+            tensors=options.codes,
             frontend=frontend,
         )
 
@@ -255,18 +287,12 @@ def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> Co
     )
 
 
-def _publish(job: Job, draft: _Draft, out: Path, targets: Sequence[str]) -> Conversion:
-    """The finished conversion, its files moved to `out`."""
-    out.mkdir(exist_ok=True)
-    artifacts = {}
-    for target in targets:
-        if target in draft.artifacts:
-            artifacts[target] = out / _FILES[target]
-            _move(draft.artifacts[target], artifacts[target])
-    contract = draft.contract or job.free
+def _result(job: Job, draft: _Draft, out: Path, targets: Sequence[str]) -> Conversion:
+    """The conversion, as if its files were in `out` already."""
+    contract = draft.attempt.contract if draft.attempt is not None else job.free
     signature = contract.functions["main"]
-    result = Conversion(
-        artifacts=artifacts,
+    return Conversion(
+        artifacts={target: out / _FILES[target] for target in targets if target in draft.artifacts},
         inputs=tuple(each.name for each in signature.inputs),
         outputs=tuple(each.name for each in signature.outputs),
         parity=draft.parity,
@@ -275,9 +301,16 @@ def _publish(job: Job, draft: _Draft, out: Path, targets: Sequence[str]) -> Conv
         contract=contract,
         notes=tuple(dict.fromkeys(draft.notes)),
     )
-    _write(out / "contract.json", contract.to_dict())
+
+
+def _publish(result: Conversion, draft: _Draft) -> None:
+    """Nothing; the artifacts are in their places, and what is to be known of them beside them."""
+    for target, place in result.artifacts.items():
+        place.parent.mkdir(exist_ok=True)
+        _move(draft.artifacts[target], place)
+    out = next(iter(result.artifacts.values())).parent
+    _write(out / "contract.json", result.contract.to_dict())
     _write(out / "conversion.json", result.to_dict())
-    return result
 
 
 def _move(path: Path, place: Path) -> None:

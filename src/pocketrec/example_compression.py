@@ -1,0 +1,112 @@
+"""Compression of a module that is converted from an example: what a preset or a plan makes of it.
+
+    example ─▶ capture of the original ─▶ tensors it reads ┐
+    probes ──▶ gradients of the outputs ───────────────────┴▶ plan ─▶ compressed module + codes
+
+The compressed module is then converted like any other, and must be equalled by every artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pocketrec.attempts import Attempt, Job
+from pocketrec.calibration import output_moments
+from pocketrec.compression import Compression, compress_module, explicit_plan, tensors_read
+from pocketrec.errors import UsageError
+from pocketrec.recipe import Compress
+
+if TYPE_CHECKING:
+    from pocketrec.convert.capture import Capture
+    from pocketrec.quantize import Plan
+    from pocketrec.quantize.usage import Usage
+    from pocketrec.report import TensorParity
+
+PRESETS = ("int8", "int4")
+
+
+def compress_example(job: Job, asked: str | Plan) -> tuple[Compression, tuple[str, ...]]:
+    """The module of a job, compressed, and what must be said of it.
+
+    Args:
+        job: of the module as it is.
+        asked: a preset, `int8` or `int4`, or a plan.
+
+    Raises:
+        UsageError: the module is TorchScript, or the preset has another name.
+        PlanError: a scheme does not fit its tensor, or a pattern fits none.
+        ConversionError: the module cannot be captured.
+    """
+    import torch
+
+    module = job.reference.module
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UsageError(
+            "compress: TorchScript hides where its weights are read; pass the nn.Module, or drop compress"
+        )
+    if isinstance(asked, str) and asked not in PRESETS:
+        raise UsageError(f"compress {asked!r}: expected {', '.join(PRESETS)}, or a plan")
+    attempt = next(job.attempts())
+    usage, notes = _usage(job, attempt)
+    plan = _preset(job, attempt, asked, usage) if isinstance(asked, str) else asked
+    return compress_module(plan, module, usage), notes
+
+
+def _preset(job: Job, attempt: Attempt, preset: str, usage: Mapping[str, Usage]) -> Plan:
+    module = job.reference.module
+    read = tensors_read(module, {"main": capture_attempt(attempt)})
+    compress = Compress(preset="int8" if preset == "int8" else "int4")
+    return explicit_plan(compress, module, [name for name, by in read.items() if by], usage)
+
+
+def capture_attempt(attempt: Attempt) -> Capture:
+    """The attempt's module captured and proved on its probes."""
+    import torch
+
+    from pocketrec.convert.capture import capture
+
+    tensors = [
+        {name: torch.from_numpy(np.array(array)) for name, array in each.inputs.items()}
+        for each in attempt.probes
+    ]
+    return capture(attempt.flat, attempt.contract, "main", tensors)
+
+
+def _usage(job: Job, attempt: Attempt) -> tuple[dict[str, Usage], tuple[str, ...]]:
+    """What gradients on the probes say of the module's tensors, by their names in the user's module."""
+    from pocketrec.quantize.usage import Usage
+
+    names = [each.name for each in attempt.contract.functions["main"].inputs]
+    batches = [[np.array(each.inputs[name]) for name in names] for each in attempt.probes]
+    moments, notes = output_moments(job.reference, attempt.contract, {"main": batches})
+    return {name.removeprefix("module."): Usage(moment=moment) for name, moment in moments.items()}, notes
+
+
+def loss_of(original: Job, attempt: Attempt) -> tuple[TensorParity, ...]:
+    """What compression costs: the attempt's outputs against the original's, one result per output.
+
+    Args:
+        original: of the module as it was.
+        attempt: of the compressed module, with its probes.
+    """
+    from pocketrec.convert.contract_module import ContractModule
+    from pocketrec.validate.parity import check_parity
+    from pocketrec.validate.torch_runtime import TorchRuntime
+
+    contract = attempt.contract
+    signature = contract.functions["main"]
+    behind = ContractModule(original.reference, contract, signature)
+    runtime = TorchRuntime(behind, signature, contract=contract)
+    return tuple(
+        check_parity(
+            [runtime.run(each.inputs) for each in attempt.probes],
+            attempt.expected,
+            [each.name for each in attempt.probes],
+            signature,
+            function="main",
+            tie_tolerance=1e-5,
+        )
+    )

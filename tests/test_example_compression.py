@@ -1,0 +1,148 @@
+"""Compression of a module that is converted from an example: codes in the files, the loss said apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import Tensor, nn
+
+import pocketrec
+from pocketrec.cli.main import main
+from pocketrec.errors import PlanError, Refused, UsageError
+from pocketrec.quantize import Plan
+from pocketrec.quantize.schemes.linear import Linear
+from pocketrec.quantize.schemes.palette import Palette
+
+MODEL = '''
+import torch
+from torch import nn
+
+class Ranker(nn.Module):
+    """A tied table, a layer, and a table that nothing reads."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.item = nn.Embedding(200, 32, padding_idx=0)
+        self.mix = nn.Linear(32, 64)
+        self.back = nn.Linear(64, 32)
+        self.unread = nn.Embedding(100, 32)
+
+    def forward(self, history):
+        user = self.back(torch.relu(self.mix(self.item(history).mean(1))))
+        return user @ self.item.weight.T
+
+def make():
+    return Ranker()
+'''
+EXAMPLE = torch.randint(1, 200, (6, 5), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def ranker() -> nn.Module:
+    space: dict[str, Any] = {}
+    exec(MODEL, space)
+    module: nn.Module = space["make"]().eval()
+    return module
+
+
+@pytest.mark.parametrize(("preset", "target", "least"), [("int8", "iOS17", 40.0), ("int4", "iOS18", 15.0)])
+def test_a_preset_is_carried_by_both_targets_and_its_loss_is_said_apart(
+    preset: str, target: str, least: float, ranker: nn.Module, tmp_path: Path
+) -> None:
+    before = {name: each.clone() for name, each in ranker.state_dict().items()}
+    found = pocketrec.convert_module(
+        ranker, EXAMPLE, tmp_path / "out", compress=preset, minimum_deployment_target=target
+    )
+    assert (set(found.artifacts), found.refused, found.notes) == ({"coreml", "onnx"}, {}, ())
+    done = {each.name: each for each in found.compression}
+    assert done["item.weight"].bytes_after < 0.3 * done["item.weight"].bytes_before
+    assert "rounding = feedback" in done["mix.weight"].asked
+    assert done["unread.weight"].done == "float32"
+    (loss,) = found.loss
+    assert least < loss.sqnr_db < 70
+    assert all(each.max_abs_error < 1e-4 < loss.max_abs_error for (each,) in found.parity.values())
+    assert all(torch.equal(before[name], each) for name, each in ranker.state_dict().items())
+    kept = json.loads((tmp_path / "out" / "conversion.json").read_text())
+    assert {each["name"] for each in kept["compression"]} == set(before)
+
+
+def test_feedback_loses_less_than_rounding_to_nearest(ranker: nn.Module, tmp_path: Path) -> None:
+    loss = {}
+    for rounding in ("nearest", "feedback"):
+        scheme = Linear(bits=4, rounding=rounding)  # type: ignore[arg-type]
+        plan = Plan(tensors={"item.weight": scheme, "mix.weight": scheme, "back.weight": scheme})
+        found = pocketrec.convert_module(ranker, EXAMPLE, tmp_path / rounding, ["onnx"], compress=plan)
+        loss[rounding] = found.loss[0].sqnr_db
+    assert loss["feedback"] > loss["nearest"] + 1
+
+
+def test_what_a_target_cannot_carry_is_refused_for_it_alone(ranker: nn.Module, tmp_path: Path) -> None:
+    found = pocketrec.convert_module(ranker, EXAMPLE, tmp_path, compress="int4")
+    assert set(found.artifacts) == {"onnx"}
+    assert "needs minimum_deployment_target iOS18" in found.refused["coreml"]
+
+
+@pytest.mark.parametrize(
+    ("compress", "error", "message"),
+    [
+        ("int2", UsageError, r"compress 'int2': expected int8, int4, or a plan"),
+        (Plan(tensors={"items.*": Linear()}), PlanError, r"'items\.\*' fits no tensor; .* item\.weight"),
+        (
+            Plan(tensors={"mix.weight": Palette(groups=5)}),
+            PlanError,
+            r"mix\.weight: 32 columns do",
+        ),
+        (Plan(tensors={"unread.weight": Linear()}), (PlanError, Refused), r"unread\.weight"),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_that_names_it(
+    compress: str | Plan, error: Any, message: str, ranker: nn.Module, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        pocketrec.convert_module(ranker, EXAMPLE, tmp_path / "out", compress=compress)
+    assert not (tmp_path / "out").exists()
+
+
+class Scripted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(x)
+        return mixed
+
+
+def test_torchscript_is_told_to_come_as_a_module(tmp_path: Path) -> None:
+    scripted = torch.jit.script(Scripted().eval())
+    with pytest.raises(UsageError, match=r"TorchScript hides .* pass the nn\.Module"):
+        pocketrec.convert_module(scripted, torch.rand(3, 8), tmp_path, compress="int8")
+
+
+def test_the_command_takes_a_preset_and_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(MODEL)
+    np.savez(tmp_path / "inputs.npz", EXAMPLE.numpy())
+    (tmp_path / "plan.toml").write_text('[compress.tensors]\n"mix.*" = { scheme = "palette", bits = 4 }\n')
+    (tmp_path / "bad.toml").write_text("[compress]\ntensors = 3\n")
+    base = ["convert", "model.py:make", "--example", "inputs.npz", "--target", "onnx", "--compress"]
+    run = CliRunner().invoke
+    made = run(main, [*base, "plan.toml"])
+    assert made.exit_code == 0, made.output
+    assert "palette 4 bit" in made.output
+    assert "compression loss: output: " in made.output
+    for asked, message in (
+        ("bad.toml", "--compress bad.toml: expected a table [compress.tensors]"),
+        ("none.toml", "--compress none.toml: no readable TOML file"),
+        ("int3", "compress 'int3': expected int8, int4, or a plan"),
+    ):
+        failed = run(main, [*base, asked])
+        assert failed.exit_code == 2
+        assert message in " ".join(failed.output.split())
