@@ -76,7 +76,7 @@ def test_a_preset_is_carried_by_both_targets_and_its_loss_is_said_apart(
 def test_feedback_loses_less_than_rounding_to_nearest(ranker: nn.Module, tmp_path: Path) -> None:
     loss = {}
     for rounding in ("nearest", "feedback"):
-        scheme = Linear(bits=4, rounding=rounding)  # type: ignore[arg-type]
+        scheme = Linear(bits=4, rounding=rounding)
         plan = Plan(tensors={"item.weight": scheme, "mix.weight": scheme, "back.weight": scheme})
         found = pocketrec.convert_module(ranker, EXAMPLE, tmp_path / rounding, ["onnx"], compress=plan)
         loss[rounding] = found.loss[0].sqnr_db
