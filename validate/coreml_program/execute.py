@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.validate.coreml_program.plan import FAULTS, Folded, Plan, Step
+from pocketrec.validate.coreml_program.constants import Folded
+from pocketrec.validate.coreml_program.plan import FAULTS, Plan, Step
 from pocketrec.validate.coreml_program.values import ValueType
 
 Observer = Callable[[Step, tuple[Any, ...], int], None]

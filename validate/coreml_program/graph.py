@@ -10,10 +10,11 @@ import numpy as np
 
 from pocketrec.origin import ORIGINS, Origin, from_text, origins_key
 from pocketrec.validate.artifact_graph import GraphOp, slice_ops
+from pocketrec.validate.coreml_program.constants import Folded
 from pocketrec.validate.coreml_program.execute import Run
 from pocketrec.validate.coreml_program.kernels.states import State
 from pocketrec.validate.coreml_program.package import open_package
-from pocketrec.validate.coreml_program.plan import Folded, plan_function
+from pocketrec.validate.coreml_program.plan import plan_function
 from pocketrec.validate.coreml_program.program import Block, Operation, Reference
 from pocketrec.validate.coreml_program.values import Array, numpy_dtype, settle, widen
 

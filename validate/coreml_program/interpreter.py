@@ -10,9 +10,10 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from pocketrec.errors import InputError
+from pocketrec.validate.coreml_program.constants import Folded
 from pocketrec.validate.coreml_program.execute import Run
 from pocketrec.validate.coreml_program.package import open_package
-from pocketrec.validate.coreml_program.plan import Folded, Plan, Step, plan_function
+from pocketrec.validate.coreml_program.plan import Plan, Step, plan_function
 from pocketrec.validate.coreml_program.program import Function
 from pocketrec.validate.coreml_program.values import Array, numpy_dtype, widen
 from pocketrec.validate.runtime import Description, TensorSpec, check_inputs

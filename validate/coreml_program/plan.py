@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from pocketrec.errors import ArtifactError, ExecutionError, PocketrecError, UnsupportedOp
+from pocketrec.validate.coreml_program.constants import Folded, Table, cut, long_axis, stored
 from pocketrec.validate.coreml_program.kernels import KERNELS
 from pocketrec.validate.coreml_program.program import Binding, Block, Constant, Function, Operation, Reference
-from pocketrec.validate.coreml_program.values import ValueType, numpy_dtype, settle, widen
+from pocketrec.validate.coreml_program.values import ValueType, numpy_dtype, settle
 
 # What this interpreter leaves out, and why.
 LEFT_OUT = {
@@ -24,6 +25,8 @@ LEFT_OUT = {
 _VARIADIC = frozenset({"values", "loop_vars", "elem_shape", "ref_tensors", "begins", "ends", "end_masks"})
 # Ops that take `x` as stored and read a part of it, so that a float16 table is not widened as a whole.
 _READS_PART = frozenset({"gather", "gather_along_axis", "gather_nd", "slice_by_index", "slice_by_size"})
+# Inputs of which these ops read parts, so that a large table is never computed as a whole.
+_READS_TABLE: dict[str, tuple[str, ...]] = {"gather": ("x",), "linear": ("weight",), "matmul": ("x", "y")}
 # Ops whose results are numbers of these inputs: float16 ones need no rounding.
 MOVES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_READS_PART, ("x",)),
@@ -33,35 +36,6 @@ MOVES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("concat", "stack"), ("values",)),
     "select": ("a", "b"),
 }
-
-
-class Folded:
-    """A value that is the same in every run, computed when it is first used."""
-
-    __slots__ = ("_make", "_raw", "_wide")
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make, self._raw, self._wide = make, None, None
-
-    def raw(self) -> Any:
-        """As stored: a float16 table is not widened."""
-        if self._raw is None:
-            self._raw = self._make()
-        return self._raw
-
-    def wide(self) -> Any:
-        """As kernels take it, and read-only, since every run takes it again."""
-        if self._wide is None:
-            self._wide = _argument(self.raw())
-            if isinstance(self._wide, np.ndarray):
-                self._wide.setflags(write=False)
-        return self._wide
-
-
-def _argument(value: Any) -> Any:
-    if isinstance(value, np.bool_):
-        return bool(value)
-    return widen(np.asarray(value))[()] if isinstance(value, np.ndarray | np.generic) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +72,20 @@ class Step:
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The kernel's arguments: constants, and `values` by the names that the step refers to."""
         if self.loaded is None:
-            raw = "x" if self.operation.type in _READS_PART else ""
-            self.loaded = {
-                name: each.raw() if name == raw else each.wide() for name, each in self.constants.items()
-            }
+            self.loaded = {name: self._load(name, each) for name, each in self.constants.items()}
         arguments = self.loaded.copy()
         for name, source in self.references:
             arguments[name] = values[source]
         for name, bindings in self.variadic.items():
             arguments[name] = [values[each] if isinstance(each, str) else each.wide() for each in bindings]
         return arguments
+
+    def _load(self, name: str, constant: Folded) -> Any:
+        kind = self.operation.type
+        table = constant.table() if name in _READS_TABLE.get(kind, ()) else None
+        if table is not None:
+            return table
+        return constant.raw() if name == "x" and kind in _READS_PART else constant.wide()
 
     def settled(self, given: Any) -> tuple[Any, ...]:
         """What the kernel gave, each of its declared type."""
@@ -188,7 +166,7 @@ def _plan_block(block: Block, constants: dict[str, Folded], dtypes: dict[str, st
         if operation.type == "const":
             constant = operation.inputs["val"][0]
             assert isinstance(constant, Constant)
-            constants[operation.outputs[0][0]] = Folded(constant.load)
+            constants[operation.outputs[0][0]] = stored(constant.type, constant.load)
             continue
         step = _step(operation, constants, dtypes)
         if _uses(step) or step.blocks or step.wants_context or not step.results:
@@ -236,7 +214,7 @@ def _bind(step: Step, constants: Mapping[str, Folded]) -> None:
 
 def _bound(binding: Binding, constants: Mapping[str, Folded]) -> str | Folded:
     if isinstance(binding, Constant):
-        return Folded(binding.load)
+        return stored(binding.type, binding.load)
     return constants.get(binding.name, binding.name)
 
 
@@ -263,9 +241,27 @@ def _fold(step: Step) -> dict[str, Folded]:
     names = [name for name, _ in step.operation.outputs]
     source = step.constants.get("source_val" if step.operation.type == "constexpr_cast" else "x")
     if source is not None and step.operation.type in ("cast", "constexpr_cast"):
-        return {names[0]: Folded(partial(_cast, step, source))}
+        return {names[0]: Folded(partial(_cast, step, source), table=partial(_table, step))}
     results = Folded(partial(_compute, step))
+    if len(names) == 1:
+        return {names[0]: Folded(partial(_part, results, 0), table=partial(_table, step))}
     return {name: Folded(partial(_part, results, place)) for place, name in enumerate(names)}
+
+
+def _table(step: Step) -> Table | None:
+    """The step's result by parts, where a part of it needs only parts of its inputs."""
+    kind = step.operation.outputs[0][1]
+    if step.operation.type == "transpose":
+        table = step.constants["x"].table() if "x" in step.constants else None
+        swaps = len(kind.shape) == 2 and step.constants["perm"].wide().tolist() in ([1, 0], [-1, -2])
+        return table.swapped() if table is not None and swaps else None
+    if step.variadic:
+        return None
+    arguments = cut(step.operation.type, kind, step.constants)
+    if arguments is None:
+        return None
+    shape = tuple(size or 0 for size in kind.shape)
+    return Table(shape, long_axis(kind), lambda places: _compute(step, arguments(places))[0])
 
 
 def _part(results: Folded, place: int) -> Any:
@@ -281,9 +277,9 @@ def _cast(step: Step, source: Folded) -> Any:
     return value.astype(np.float16) if dtype == "float16" else _compute(step)[0]
 
 
-def _compute(step: Step) -> tuple[Any, ...]:
+def _compute(step: Step, arguments: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
     try:
-        return step.settled(step.kernel(**step.arguments({})))
+        return step.settled(step.kernel(**(step.arguments({}) if arguments is None else arguments)))
     except FAULTS as error:
         raise step.fault(error) from error
 

@@ -102,11 +102,20 @@ def settle(value: object, dtype: str) -> Array:
     return array.astype(wanted)
 
 
+_UNPACKED = 1 << 20  # codes at a time, a multiple of 8, so that each part begins with a byte
+
+
 def unpack(raw: npt.NDArray[np.uint8], dtype: str, count: int) -> Array:
     """`count` integers of fewer than 8 bits from their packed bytes, least significant bit first."""
-    bits = BITS[dtype]
-    planes = np.unpackbits(raw, bitorder="little")[: count * bits].reshape(count, bits)
-    values = np.packbits(np.pad(planes, ((0, 0), (0, 8 - bits))), axis=1, bitorder="little")[:, 0]
+    bits, values = BITS[dtype], np.empty(count, np.uint8)
+    for start in range(0, count, _UNPACKED):
+        part = values[start : start + _UNPACKED]
+        planes = np.unpackbits(raw[start * bits // 8 :], bitorder="little", count=len(part) * bits)
+        planes = np.pad(planes.reshape(-1, bits), ((0, 0), (0, 8 - bits)))
+        part[:] = np.packbits(planes, axis=1, bitorder="little")[:, 0]
     if dtype == "int4":
-        return ((values ^ 8).astype(np.int8) - np.int8(8)).astype(np.int8)
+        values ^= 8
+        signed = values.view(np.int8)
+        signed -= 8
+        return signed
     return values

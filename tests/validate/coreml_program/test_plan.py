@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pocketrec.errors import ExecutionError
+from pocketrec.validate.coreml_program.constants import Folded
 from pocketrec.validate.coreml_program.execute import Run
-from pocketrec.validate.coreml_program.plan import Folded, plan_function
+from pocketrec.validate.coreml_program.plan import plan_function
 from pocketrec.validate.coreml_program.program import (
     Binding,
     Block,

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import ExecutionError
+from pocketrec.validate.coreml_program.constants import Table
 
 Array = npt.NDArray[Any]
 
@@ -48,15 +49,20 @@ def _grid(shape: tuple[int, ...], count: int) -> tuple[Array, ...]:
 
 
 def gather(
-    x: Array, indices: Array, axis: Any = 0, batch_dims: Any = 0, validate_indices: bool | None = None
+    x: Array | Table, indices: Array, axis: Any = 0, batch_dims: Any = 0, validate_indices: bool | None = None
 ) -> Array:
     """[*D[:axis], *N[batch_dims:], *D[axis+1:]]: the slices of `x` [*D] at `indices` [*N] of `axis`.
 
     Keeps the dtype of `x`, and touches only the slices that are read, which matters for a
-    memory-mapped table.
+    memory-mapped table, and for one that is dequantized as it is read.
     """
-    table, place, batch = np.asarray(x), _axis(axis, x.ndim), int(batch_dims)
-    places = _places(indices, table.shape[place], place, validate_indices)
+    place, batch = _axis(axis, x.ndim), int(batch_dims)
+    places = _places(indices, x.shape[place], place, validate_indices)
+    if isinstance(x, Table):
+        if batch == 0 and place == x.axis == 0 and places.size:
+            return x.read(places.reshape(-1)).reshape(*places.shape, *x.shape[1:])
+        x = x.whole()
+    table = np.asarray(x)
     if batch == 0:
         if table.flags.c_contiguous:
             return np.asarray(np.take(table, places, axis=place))
