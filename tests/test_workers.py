@@ -118,6 +118,27 @@ def test_ray_and_spark_give_the_same(
     assert [each[0] for each in found] == [10, 8, 6, 4]
 
 
+@pytest.mark.cluster
+@pytest.mark.parametrize(("engine", "address"), [("ray", "local"), ("spark", "local[2]")])
+def test_what_goes_wrong_on_ray_and_spark_is_one_line(
+    engine: str, address: str, counting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work's own error as it was raised; where a worker died, that it did."""
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    workers = Workers(engine=engine, address=address)
+    with pytest.raises(TypeError) as caught:
+        list(workers.map(counting, [1, None]))
+    assert str(caught.value) == "unsupported operand type(s) for *: 'int' and 'NoneType'"
+    with pytest.raises(UsageError, match=rf"^engine '{engine}': a worker ended in the middle.*workers$"):
+        list(workers.map(os._exit, [1, 2]))
+
+
+def test_an_error_from_a_worker_says_where_it_was_raised(counting: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        list(Workers(count=2).map(counting, [1, None]))
+    assert "return 2 * item" in caught.value.__notes__[0]
+
+
 def test_importing_this_loads_no_engine() -> None:
     code = (
         "import sys, pocketrec.workers; sys.exit(bool({'joblib', 'distributed', 'ray'} & set(sys.modules)))"

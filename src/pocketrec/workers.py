@@ -3,7 +3,8 @@
 function, items ─▶ packed once ─▶ joblib on an engine ─▶ results in the items' order
 
 The function travels as bytes, with the user's own file modules in it, which no worker could import.
-A worker unpacks it once and keeps it, and what it has computed meanwhile, for its next items.
+A worker unpacks it once and keeps it, and what it has computed meanwhile, for its next items. An
+error of the work travels as a result does, since engines wrap, reword or lose what is raised.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +30,14 @@ R = TypeVar("R")
 
 _LOCAL = ("loky", "threading", "multiprocessing")
 # What the engines raise where a worker died, by name, as none of them is imported here.
-_DEATHS = ("TerminatedWorkerError", "BrokenProcessPool", "KilledWorker", "WorkerCrashedError")
+_DEATHS = (
+    "TerminatedWorkerError",
+    "BrokenProcessPool",
+    "KilledWorker",
+    "WorkerCrashedError",
+    "ActorDiedError",
+    "Py4JJavaError",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +97,10 @@ class Workers:
         with joblib.parallel_config(backend=self.engine, n_jobs=jobs):
             streams = joblib.parallel.get_active_backend()[0].supports_return_generator
             parallel: Any = joblib.Parallel(return_as="generator" if streams else "list")
-        yield from parallel(joblib.delayed(_call)(digest, packed, each) for each in items)
+        for result in parallel(joblib.delayed(_call)(digest, packed, each) for each in items):
+            if isinstance(result, _Failure):
+                raise result.error
+            yield result
 
 
 def _pack(function: Callable[..., Any]) -> npt.NDArray[np.uint8]:
@@ -107,11 +120,20 @@ def _pack(function: Callable[..., Any]) -> npt.NDArray[np.uint8]:
 _unpacked: dict[str, Callable[[Any], Any]] = {}  # in a worker: the function that it was sent last
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    error: Exception
+
+
 def _call(digest: str, packed: npt.NDArray[np.uint8], item: Any) -> Any:
-    if digest not in _unpacked:
-        _unpacked.clear()
-        _unpacked[digest] = pickle.loads(packed.data)  # noqa: S301  our own bytes, sent by `map`
-    return _unpacked[digest](item)
+    try:
+        if digest not in _unpacked:
+            _unpacked.clear()
+            _unpacked[digest] = pickle.loads(packed.data)  # noqa: S301  our own bytes, sent by `map`
+        return _unpacked[digest](item)
+    except Exception as error:
+        error.add_note("In a worker:\n" + "".join(traceback.format_exception(error)))
+        return _Failure(error=error)
 
 
 @contextmanager
@@ -153,14 +175,40 @@ def _ray(address: str | None) -> Iterator[None]:
 @contextmanager
 def _spark(address: str | None) -> Iterator[None]:
     try:
-        from joblibspark import register_spark
+        import joblib
+        from joblibspark.backend import SparkDistributedBackend
         from pyspark.sql import SparkSession
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "spark") from None
-    register_spark()
+
+    def backend(**options: Any) -> Any:
+        made = SparkDistributedBackend(**options)
+        made.apply_async = partial(_start, made.apply_async)
+        return made
+
+    joblib.register_parallel_backend("spark", backend)
     builder = SparkSession.builder if address is None else SparkSession.builder.master(address)
     with builder.getOrCreate():
         yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A job of Spark's backend, which gives the error of a lost worker as if it were a result."""
+
+    job: Any
+
+    def get(self, timeout: float | None = None) -> Any:
+        """The result; raises what the job failed with."""
+        result = self.job.get(timeout)
+        error = getattr(result, "exc", None)
+        if isinstance(error, BaseException):
+            raise error
+        return result
+
+
+def _start(apply_async: Callable[..., Any], function: Any, callback: Any = None) -> _Job:
+    return _Job(apply_async(function, callback))
 
 
 def _line(error: Exception) -> str:
