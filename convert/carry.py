@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from pocketrec.convert.stream.stub import Stub, contiguous, number_of
-from pocketrec.errors import CannotCarry
+from pocketrec.errors import Derived
 from pocketrec.quantize import QuantizedTensor
 
 Array = npt.NDArray[Any]
@@ -71,6 +71,11 @@ class Carrier:
         self._tensors = tensors
         self._index = ValueIndex({name: _values(each) for name, each in tensors.items()})
 
+    @property
+    def holds_filters(self) -> bool:
+        """Whether some tensor has more than two axes, as those of convolutions do."""
+        return any(len(each.shape) > 2 for each in self._tensors.values())
+
     def __call__(self, values: object) -> Match | None:
         """The compressed tensor that `values`, a float32 or float16 array, holds; None where it is none."""
         names, transposed = self._index.find(values)
@@ -96,11 +101,14 @@ class Carrier:
         return self._index.read_by(program)
 
     def check(self, needed: Iterable[str], target: str) -> None:
-        """Nothing where all of `needed` were carried; else CannotCarry naming the first that was not."""
-        for name in sorted(set(needed) - self.carried):
-            raise CannotCarry(
+        """Nothing where all of `needed` were carried; else Derived naming the first that was not."""
+        missing = sorted(set(needed) - self.carried)
+        if missing:
+            name = missing[0]
+            raise Derived(
                 f"{name}: {self._tensors[name].describe()} was asked for, but the {target} graph holds it "
-                "only in a derived form (folded or split); leave it out of compress.tensors"
+                "only in a derived form (folded or split); leave it out of compress.tensors",
+                names=missing,
             )
 
 

@@ -15,7 +15,7 @@ from pocketrec.contract import Feature, Output
 from pocketrec.convert.capture import Capture
 from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.onnx_carry import carry_codes
-from pocketrec.convert.onnx_exact import exact_constants
+from pocketrec.convert.onnx_exact import exact_constants, weights_kept
 from pocketrec.convert.onnx_lean import simplify
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
@@ -63,7 +63,9 @@ def to_onnx(
     Source: torch.onnx.export(dynamo=True) on the exported program.
     """
     signature = capture.signature
-    with quiet_converters(), exact_constants():
+    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
+    carrier = Carrier(codes)
+    with quiet_converters(), exact_constants(), weights_kept(lambda values: carrier(values) is not None):
         try:
             exported = torch.onnx.export(
                 capture.program,
@@ -88,8 +90,6 @@ def to_onnx(
     _free_names(exported.model.graph, taken)
     stubs = hide_stubs(exported.model)
     model = exported.model_proto
-    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
-    carrier = Carrier(codes)
     simplify(model)
     carry_codes(model, carrier, contrib_ops=contrib_ops, stubs=stubs)
     carrier.check(carrier.used_by(capture.program), "ONNX")

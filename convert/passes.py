@@ -28,6 +28,8 @@ from pocketrec.convert.stream.stub import Stub, number_of
 # add_int16_cast narrows indices without looking at the table: top-k over 65,536 items and more
 # wraps, gather_nd becomes int16 whatever the size.
 UNSAFE = frozenset({"common::add_int16_cast"})
+# They multiply what follows a convolution into its weights, which are then no longer the compressed ones.
+CHANGE_WEIGHTS = frozenset({"common::fuse_conv_scale", "common::fuse_conv_batchnorm"})
 # Folding the transpose of a table would store the table a second time.
 _LARGEST_FOLD = 1 << 14
 
@@ -66,7 +68,8 @@ def recommender_pipeline(
         inputs: the smallest numbers that the contract allows in the inputs, by name, where it says so.
     """
     pipeline = ct.PassPipeline()
-    pipeline.passes = [name for name in pipeline.passes if name not in UNSAFE]
+    left_out = UNSAFE | (CHANGE_WEIGHTS if carrier is not None and carrier.holds_filters else frozenset())
+    pipeline.passes = [name for name in pipeline.passes if name not in left_out]
     pipeline.set_options("common::const_elimination", {"skip_const_by_size": str(_LARGEST_FOLD)})
     writer = Writer(carrier or Carrier({}), minimum_deployment_target, gathered)
     pipeline.insert_pass(0, _KEEP_STUBS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -37,6 +37,10 @@ class Plan:
                     f"compress.tensors: {pattern!r} fits no tensor; the module has {known or 'none'}"
                 )
         return found
+
+    def without(self, names: Collection[str]) -> Plan:
+        """The plan without the tensors of those names."""
+        return Plan(tensors={name: each for name, each in self.tensors.items() if name not in names})
 
     @property
     def needs_gradients(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 import pocketrec
 from pocketrec.cli.main import main
-from pocketrec.errors import PlanError, Refused, UsageError
+from pocketrec.errors import Derived, PlanError, Refused, UsageError
 from pocketrec.quantize import Plan
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
@@ -146,3 +147,71 @@ def test_the_command_takes_a_preset_and_a_plan(tmp_path: Path, monkeypatch: pyte
         failed = run(main, [*base, asked])
         assert failed.exit_code == 2
         assert message in " ".join(failed.output.split())
+
+
+class Normed(nn.Module):
+    """Layers with batch normalization after them, which converters multiply into the weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.conv_norm = nn.Conv1d(8, 64, 3), nn.BatchNorm1d(64)
+        self.mix, self.norm = nn.Linear(64, 64), nn.BatchNorm1d(64)
+        for each in (self.conv_norm, self.norm):
+            each.running_mean, each.running_var = torch.randn(64), torch.rand(64) + 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden: Tensor = torch.relu(self.conv_norm(self.conv(x))).mean(2)
+        return torch.relu(self.norm(self.mix(hidden)))
+
+
+def test_weights_before_a_batch_normalization_are_stored_as_codes(tmp_path: Path) -> None:
+    plan = Plan(tensors={"conv.weight": Linear(bits=8), "mix.weight": Linear(bits=8)})
+    found = pocketrec.convert_module(Normed().eval(), torch.randn(4, 8, 9), tmp_path, compress=plan)
+    assert found.refused == {}
+    assert {each.name for each in found.compression if each.asked} == {"conv.weight", "mix.weight"}
+
+
+class Scaled(nn.Module):
+    """A catalogue that is normalized in every call: no graph holds the table itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.mix = nn.Parameter(torch.randn(300, 16)), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.mix(x) @ nn.functional.normalize(self.table, dim=1).T
+        return scores
+
+
+def test_a_table_that_is_only_read_folded_is_said_and_refused_in_a_plan(tmp_path: Path) -> None:
+    example = torch.randn(4, 16)
+    found = pocketrec.convert_module(Scaled().eval(), example, tmp_path / "out", compress="int8")
+    assert found.refused == {}
+    assert found.notes == (
+        "a constant of 16 × 300 that main computes from weights stays in float32: keep it in a buffer of "
+        "the module to compress it",
+    )
+    plan = Plan(tensors={"table": Linear(bits=8)})
+    with pytest.raises(PlanError, match=r"table: no function reads it, unless folded into another"):
+        pocketrec.convert_module(Scaled().eval(), example, tmp_path / "none", compress=plan)
+
+
+def test_a_preset_leaves_out_what_a_graph_holds_only_folded_and_a_plan_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a converter that multiplies batch normalization into the weights all the same."""
+    from pocketrec.convert import onnx
+
+    monkeypatch.setattr(onnx, "weights_kept", lambda _: nullcontext())
+    example = torch.randn(4, 8, 9)
+    found = pocketrec.convert_module(Normed().eval(), example, tmp_path / "out", compress="int8")
+    assert found.refused == {}
+    assert found.notes == (
+        "conv.weight stays in float32: a graph holds it only folded into others",
+        "mix.weight stays in float32: a graph holds it only folded into others",
+    )
+    plan = Plan(tensors={"mix.weight": Linear(bits=8)})
+    with pytest.raises(Derived, match=r"mix\.weight: linear 8 bit per_row, scales was asked for"):
+        pocketrec.convert_module(Normed().eval(), example, tmp_path / "none", ["onnx"], compress=plan)

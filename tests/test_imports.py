@@ -26,6 +26,7 @@ TOP = {
     "plan_measure",
     "planning",
     "prepared",
+    "target_conversion",
     "verify",
     "__main__",
 }  # these know all the stages

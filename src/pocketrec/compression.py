@@ -6,7 +6,7 @@ recipe.compress ─▶ plan ─▶ compressed module + codes ─▶ audit, and g
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pocketrec.quantize.usage import Usages
 
 # Half a per cent of NDCG is below what evaluation resolves; AUC has the same meaning at 0.0005.
+_LARGE_CONSTANT = 2048  # numbers
 NEUTRAL_NDCG_LOSS, NEUTRAL_AUC_LOSS = 0.005, 0.0005
 
 
@@ -134,6 +135,31 @@ def tensors_read(module: nn.Module, captures: Mapping[str, Capture]) -> dict[str
         name: tuple(function for function, names in read.items() if name in names)
         for name in compressible(module)
     }
+
+
+def left_out_notes(names: Iterable[str]) -> tuple[str, ...]:
+    """What is to be said of tensors that a preset or a search could not compress, one sentence each."""
+    return tuple(f"{name} stays in float32: a graph holds it only folded into others" for name in names)
+
+
+def constant_notes(module: nn.Module, captures: Mapping[str, Capture]) -> tuple[str, ...]:
+    """What is to be said of large constants that are no tensor of the module, one sentence each."""
+    from pocketrec.convert.carry import ValueIndex, tensors_of
+    from pocketrec.convert.stream.stub import stub_or
+    from pocketrec.quantize.reference import compressible, to_array
+
+    index = ValueIndex({name: stub_or(to_array(each)) for name, each in compressible(module).items()})
+    found = {}
+    for function, captured in captures.items():
+        for each in tensors_of(captured.program):
+            large = each.is_floating_point() and each.numel() >= _LARGE_CONSTANT
+            if large and not index.find(stub_or(to_array(each)))[0]:
+                size = " × ".join(map(str, each.shape))
+                found[size] = (
+                    f"a constant of {size} that {function} computes from weights stays in float32: keep it "
+                    "in a buffer of the module to compress it"
+                )
+    return tuple(found.values())
 
 
 def audit(compression: Compression, captures: Mapping[str, Capture]) -> tuple[CompressedTensor, ...]:

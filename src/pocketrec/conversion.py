@@ -6,31 +6,26 @@ flatten ─▶ shapes, survey ─▶ contract ─▶ capture ─▶ lower ─▶
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketrec.attempts import Attempt, Job, prepare
-from pocketrec.compression import Compression, audit
+from pocketrec.attempts import Job, prepare
+from pocketrec.compression import Compression, audit, constant_notes, left_out_notes
 from pocketrec.contract import Contract
-from pocketrec.errors import ConversionError, Refused, UsageError
-from pocketrec.example_compression import capture_attempt, compress_example, loss_of
-from pocketrec.proof import prove
+from pocketrec.errors import Derived, UsageError
+from pocketrec.example_compression import compress_example, loss_of
 from pocketrec.report import CompressedTensor, TensorParity
+from pocketrec.target_conversion import FILES, Draft, Options, Progress, convert_targets, remove
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
 
-    from pocketrec.convert.capture import Capture
     from pocketrec.convert.rewrite import Rewrite
-    from pocketrec.quantize import Plan, QuantizedTensor
-
-Progress = Callable[[str, int, int], None]
-_FILES = {"onnx": "model.onnx", "coreml": "model.mlpackage"}
+    from pocketrec.quantize import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,28 +72,6 @@ class Conversion:
         }
 
 
-@dataclass(slots=True, kw_only=True)
-class _Draft:
-    """What is gathered while targets are tried."""
-
-    artifacts: dict[str, Path] = field(default_factory=dict)
-    parity: dict[str, tuple[TensorParity, ...]] = field(default_factory=dict)
-    refused: dict[str, ConversionError] = field(default_factory=dict)
-    rewrites: dict[tuple[str, str], Rewrite] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    attempt: Attempt | None = None
-    captured: Capture | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """How to lower."""
-
-    precision: str
-    minimum_deployment_target: str
-    codes: Mapping[str, QuantizedTensor]
-
-
 def convert_module(
     module: nn.Module | ExportedProgram,
     example_inputs: object,
@@ -129,9 +102,9 @@ def convert_module(
         UsageError: the call makes no sense, or the example does not run.
         Refused: no target is left; op, source line, reason and remedy of the first one.
     """
-    unknown = [each for each in targets if each not in _FILES]
+    unknown = [each for each in targets if each not in FILES]
     if unknown or not targets:
-        raise UsageError(f"targets {list(targets)}: expected some of {', '.join(_FILES)}")
+        raise UsageError(f"targets {list(targets)}: expected some of {', '.join(FILES)}")
     module = _module(module)
     if module.training:
         raise UsageError(f"{type(module).__name__} is in training mode; call module.eval() first")
@@ -139,36 +112,59 @@ def convert_module(
     destination = Path(out)
     _check_destination(destination)
     report("look at the module", 0, len(targets) + 1)
-    job = original = prepare(module, example_inputs, contract)
-    compression: Compression | None = None
-    notes: tuple[str, ...] = ()
-    if compress is not None:
-        compression, notes = compress_example(job, compress)
-        job = prepare(compression.module, example_inputs, contract)
-    options = _Options(
-        precision=precision,
-        minimum_deployment_target=minimum_deployment_target,
-        codes={} if compression is None else compression.codes,
-    )
+    job = prepare(module, example_inputs, contract)
+    options = Options(precision=precision, minimum_deployment_target=minimum_deployment_target, codes={})
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{destination.name}.", dir=destination.parent) as folder:
-        draft = _Draft(notes=list(notes))
-        for attempt in job.attempts():
-            waiting = [each for each in targets if each not in draft.artifacts]
-            _attempt(attempt, waiting, Path(folder), draft, options, report)
-            if len(draft.artifacts) == len(targets):
-                break
-        if not draft.artifacts:
-            raise _first(draft.refused, targets)
-        result = _result(job, draft, destination, targets)
-        if compression is not None and draft.attempt is not None and draft.captured is not None:
-            result = replace(
-                result,
-                compression=audit(compression, {"main": draft.captured}),
-                loss=loss_of(original, draft.attempt),
-            )
+        if compress is None:
+            draft = convert_targets(job, targets, Path(folder), options, report)
+            result = _result(job, draft, destination, targets)
+        else:
+
+            def converted(compression: Compression) -> Draft:
+                compressed = prepare(compression.module, example_inputs, contract)
+                coded = replace(options, codes=compression.codes)
+                return convert_targets(compressed, targets, Path(folder), coded, report)
+
+            compression, draft = _compress(job, compress, converted)
+            result = _result(job, draft, destination, targets)
+            result = _with_loss(result, job, compression, draft)
         _publish(result, draft)
         return result
+
+
+def _compress(
+    job: Job, asked: str | Plan, converted: Callable[[Compression], Draft]
+) -> tuple[Compression, Draft]:
+    """What was compressed and its artifacts; a preset leaves out what a graph holds only folded."""
+    left_out: list[str] = []
+    while True:
+        compression, notes = compress_example(job, asked, left_out)
+        draft = converted(compression)
+        derived = [each for each in draft.refused.values() if isinstance(each, Derived)]
+        names = {name for each in derived for name in each.names}
+        if derived and (not isinstance(asked, str) or not names - set(left_out)):
+            if draft.artifacts:
+                break
+            raise derived[0]
+        if not derived:
+            break
+        left_out += sorted(names)
+    said = [*notes, *left_out_notes(left_out)]
+    if draft.captured is not None:
+        said += constant_notes(compression.module, {"main": draft.captured})
+    draft.notes = [*said, *draft.notes]
+    return compression, draft
+
+
+def _with_loss(result: Conversion, original: Job, compression: Compression, draft: Draft) -> Conversion:
+    assert draft.attempt is not None
+    assert draft.captured is not None
+    return replace(
+        result,
+        compression=audit(compression, {"main": draft.captured}),
+        loss=loss_of(original, draft.attempt),
+    )
 
 
 def _module(model: nn.Module | ExportedProgram) -> nn.Module:
@@ -186,113 +182,12 @@ def _check_destination(out: Path) -> None:
         raise UsageError(f"{out}: a file is there; pass a folder")
 
 
-def _attempt(
-    attempt: Attempt,
-    targets: Sequence[str],
-    folder: Path,
-    draft: _Draft,
-    options: _Options,
-    report: Progress,
-) -> None:
-    """Every target that this contract can be lowered to and proved on, added to the draft."""
-    try:
-        captured = capture_attempt(attempt)
-    except ConversionError as error:
-        draft.refused.update({name: draft.refused.get(name, error) for name in targets})
-        return
-    except UsageError:
-        raise
-    except Exception as error:
-        defect = _defect(error)
-        draft.refused.update({name: draft.refused.get(name, defect) for name in targets})
-        return
-    for count, target in enumerate(targets):
-        report(f"convert to {target}", count + 1, len(targets) + 1)
-        try:
-            path, note, parity = _lower(captured, target, folder, attempt, options)
-        except ConversionError as error:
-            draft.refused.setdefault(target, error)
-            continue
-        draft.artifacts[target], draft.parity[target] = path, parity
-        draft.refused.pop(target, None)
-        draft.attempt = draft.attempt or attempt
-        draft.captured = draft.captured or captured
-        draft.rewrites.update({(each.name, each.where): each for each in captured.rewrites})
-        extra = [f"{target}: {text}" for text in (note, attempt.note) if text]
-        draft.notes += [*extra, *(f"assumed: {each}" for each in captured.assumptions)]
-
-
-def _lower(
-    captured: Capture, target: str, folder: Path, attempt: Attempt, options: _Options
-) -> tuple[Path, str, tuple[TensorParity, ...]]:
-    """The path of a proved artifact, how it was made, and the proof; raises what went wrong first."""
-    errors: list[ConversionError] = []
-    for note, write in _ways(captured, target, options).items():
-        path = folder / f"{len(errors)}-{_FILES[target]}"
-        _remove(path)
-        try:
-            write(path)
-            return path, note, prove(path, attempt, target, options.precision)
-        except ConversionError as error:
-            errors.append(error)
-        except Exception as error:
-            errors.append(_defect(error))
-    raise errors[0]
-
-
-def _defect(error: Exception) -> Refused:
-    """A refusal for what should not have happened; its cause is kept for `--debug`."""
-    line = (str(error).strip().splitlines() or [""])[0]
-    refused = Refused(
-        op="pocketrec",
-        where="",
-        reason=f"{type(error).__name__}: {line}",
-        remedy="a defect in pocketrec: report it with this module",
-    )
-    refused.__cause__ = error
-    return refused
-
-
-def _ways(captured: Capture, target: str, options: _Options) -> dict[str, Callable[[Path], object]]:
-    """The ways to lower to a target, best first, by what to say of them."""
-    from pocketrec.convert.coreml import to_coreml
-    from pocketrec.convert.export import asks_numbers
-    from pocketrec.convert.onnx import to_onnx
-
-    if target == "onnx":
-        return {"": lambda path: to_onnx(captured, path, tensors=options.codes)}
-    flexible = tuple(name for name, dim in captured.contract.dims.items() if dim.min < dim.max)
-
-    def by(frontend: str) -> Callable[[Path], object]:
-        return lambda path: to_coreml(
-            captured,
-            path,
-            precision=options.precision,
-            minimum_deployment_target=options.minimum_deployment_target,
-            flexible=flexible,
-            tensors=options.codes,
-            frontend=frontend,
-        )
-
-    ways = {"": by("export"), "lowered from a trace": by("trace")}
-    if asks_numbers(captured.program):
-        ways.pop("lowered from a trace")  # it would hold the example's numbers for every input
-    return ways
-
-
-def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> ConversionError:
-    error = refused[targets[0]]
-    return (
-        error if isinstance(error, Refused) else Refused(op="convert", where="", reason=str(error), remedy="")
-    )
-
-
-def _result(job: Job, draft: _Draft, out: Path, targets: Sequence[str]) -> Conversion:
+def _result(job: Job, draft: Draft, out: Path, targets: Sequence[str]) -> Conversion:
     """The conversion, as if its files were in `out` already."""
     contract = draft.attempt.contract if draft.attempt is not None else job.free
     signature = contract.functions["main"]
     return Conversion(
-        artifacts={target: out / _FILES[target] for target in targets if target in draft.artifacts},
+        artifacts={target: out / FILES[target] for target in targets if target in draft.artifacts},
         inputs=tuple(each.name for each in signature.inputs),
         outputs=tuple(each.name for each in signature.outputs),
         parity=draft.parity,
@@ -303,7 +198,7 @@ def _result(job: Job, draft: _Draft, out: Path, targets: Sequence[str]) -> Conve
     )
 
 
-def _publish(result: Conversion, draft: _Draft) -> None:
+def _publish(result: Conversion, draft: Draft) -> None:
     """Nothing; the artifacts are in their places, and what is to be known of them beside them."""
     for target, place in result.artifacts.items():
         place.parent.mkdir(exist_ok=True)
@@ -314,15 +209,8 @@ def _publish(result: Conversion, draft: _Draft) -> None:
 
 
 def _move(path: Path, place: Path) -> None:
-    _remove(place)
+    remove(place)
     path.rename(place)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

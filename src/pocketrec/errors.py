@@ -11,6 +11,7 @@
     ├── ConversionError                   3    reads which op, and what to do about it
     │   ├── Refused                       3    the model cannot be lowered; the remedy is named
     │   ├── CannotCarry                   3    raises the target, or changes the tensor's scheme
+    │   │   └── Derived                   3    leaves the tensors that are named out of the plan
     │   ├── TableError                    3    repairs the table's row that is named
     │   └── StorageError                  3    frees space, or builds elsewhere
     └── CheckFailed                       1    something was examined and found wrong
@@ -24,6 +25,8 @@ Every message says what, where, what came, what was expected and the next step, 
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class PocketrecError(Exception):
@@ -95,6 +98,14 @@ class Refused(ConversionError):
 
 class CannotCarry(ConversionError):
     """A target has no form for a compressed tensor; names tensor, scheme and the lowest target that has."""
+
+
+class Derived(CannotCarry):
+    """A target's graph holds compressed tensors only folded with others; `names` are all of them."""
+
+    def __init__(self, message: str, *, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 class TableError(ConversionError):

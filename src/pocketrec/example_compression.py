@@ -8,7 +8,7 @@ The compressed module is then converted like any other, and must be equalled by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 PRESETS = ("int8", "int4")
 
 
-def compress_example(job: Job, asked: str | Plan) -> tuple[Compression, tuple[str, ...]]:
+def compress_example(
+    job: Job, asked: str | Plan, left_out: Collection[str] = ()
+) -> tuple[Compression, tuple[str, ...]]:
     """The module of a job, compressed, and what must be said of it.
 
     Args:
         job: of the module as it is.
         asked: a preset, `int8` or `int4`, or a plan.
+        left_out: tensors that a preset does not plan.
 
     Raises:
         UsageError: the module is TorchScript, or the preset has another name.
@@ -51,7 +54,7 @@ def compress_example(job: Job, asked: str | Plan) -> tuple[Compression, tuple[st
         raise UsageError(f"compress {asked!r}: expected {', '.join(PRESETS)}, or a plan")
     attempt = next(job.attempts())
     usage, notes = _usage(job, attempt)
-    plan = _preset(job, attempt, asked, usage) if isinstance(asked, str) else asked
+    plan = asked if not isinstance(asked, str) else _preset(job, attempt, asked, usage).without(left_out)
     return compress_module(plan, module, usage), notes
 
 

@@ -7,16 +7,23 @@ The only module, besides the command line, that knows all the stages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from pocketrec.calibration import Calibration, calibrate
-from pocketrec.compression import compress_prepared, explicit_plan, tensors_read
+from pocketrec.compression import (
+    Compression,
+    compress_prepared,
+    constant_notes,
+    explicit_plan,
+    left_out_notes,
+    tensors_read,
+)
 from pocketrec.contents import write_contents
-from pocketrec.errors import PlanError, RecipeError
+from pocketrec.errors import Derived, PlanError, RecipeError
 from pocketrec.examination import Progress, examine, examine_module, silent, with_compression
 from pocketrec.lowering import capture_functions, lower
 from pocketrec.prepared import Prepared, prepare, search_data
@@ -25,7 +32,8 @@ from pocketrec.report import Evidence, PlanPoint
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
-    from pocketrec.quantize import Plan
+    from pocketrec.convert.capture import Capture
+    from pocketrec.quantize import Plan, QuantizedTensor
     from pocketrec.validate.evidence import Reference
 
 
@@ -91,22 +99,20 @@ def build(
         values = folder / _VALUES
         values.mkdir()
         prepared = prepare(chosen, base, values)
-        original = reference = examine_module(prepared, report, workers)
-        compression = None
-        front: tuple[PlanPoint, ...] = ()
+        original = examine_module(prepared, report, workers)
         if chosen.compress.active:
-            plan, calibration, front = _plan(prepared, original, out, base, workers, report)
-            report("compress", 0, 1)
-            prepared, compression = compress_prepared(plan, prepared, calibration.usage, values)
-            reference = examine_module(prepared, report, workers)
-        captures = capture_functions(prepared, reference, report)
-        codes = compression.codes if compression is not None else {}
-        artifacts = lower(prepared, captures, codes, folder, report)
-        evidence = examine(prepared, reference, captures, artifacts, folder, report, workers)
-        if compression is not None:
-            evidence = with_compression(evidence, compression, original, reference, captures, chosen.compress)
-            evidence = replace(evidence, front=front, notes=(*evidence.notes, *calibration.notes))
-            chosen = _with_plan(chosen, plan)
+            planned = _plan(prepared, original, out, base, workers, report)
+            made: _Made = _make_compressed(prepared, planned, folder, report, workers)
+        else:
+            made = _make(prepared, original, {}, folder, report)
+        reference, artifacts = made.reference, made.artifacts
+        evidence = examine(made.prepared, reference, made.captures, artifacts, folder, report, workers)
+        if isinstance(made, _MadeCompressed):
+            evidence = with_compression(
+                evidence, made.compression, original, reference, made.captures, chosen.compress
+            )
+            evidence = replace(evidence, front=planned.front, notes=(*evidence.notes, *made.notes))
+            chosen = _with_plan(chosen, made.compression.plan)
         rmtree(values)
         write_contents(folder, chosen, prepared.vocabularies, reference, evidence)
         paths = {
@@ -141,20 +147,89 @@ def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
     return replace(recipe, compress=stated)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """The plan, what it rests on, and a search's front; `stated` where the recipe spells it out."""
+
+    plan: Plan
+    stated: bool
+    calibration: Calibration
+    front: tuple[PlanPoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """The model as it is shipped, its captures, and its artifacts: target to function to path."""
+
+    prepared: Prepared
+    reference: Reference
+    captures: Mapping[str, Capture]
+    artifacts: Mapping[str, Mapping[str, Path]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MadeCompressed(_Made):
+    """The same of a compressed model, and what must be said of how it was compressed."""
+
+    compression: Compression
+    notes: tuple[str, ...]
+
+
+def _make(
+    prepared: Prepared,
+    reference: Reference,
+    codes: Mapping[str, QuantizedTensor],
+    folder: Path,
+    report: Progress,
+) -> _Made:
+    captures = capture_functions(prepared, reference, report)
+    artifacts = lower(prepared, captures, codes, folder, report)
+    return _Made(prepared=prepared, reference=reference, captures=captures, artifacts=artifacts)
+
+
+def _make_compressed(
+    prepared: Prepared, planned: _Planned, folder: Path, report: Progress, workers: Workers | None
+) -> _MadeCompressed:
+    """The compressed model; a plan of our own leaves out what a graph holds only folded into others."""
+    plan = planned.plan
+    left_out: list[str] = []
+    while True:
+        report("compress", 0, 1)
+        values = folder / _VALUES / f"compressed-{len(left_out)}"
+        values.mkdir()
+        compressed, compression = compress_prepared(plan, prepared, planned.calibration.usage, values)
+        reference = examine_module(compressed, report, workers)
+        try:
+            made = _make(compressed, reference, compression.codes, folder, report)
+            break
+        except Derived as error:
+            if planned.stated:
+                raise
+            plan, left_out = plan.without(error.names), [*left_out, *error.names]
+            rmtree(folder / "artifacts")
+    said = (*left_out_notes(left_out), *constant_notes(made.prepared.lowered, made.captures))
+    return _MadeCompressed(
+        prepared=made.prepared,
+        reference=made.reference,
+        captures=made.captures,
+        artifacts=made.artifacts,
+        compression=compression,
+        notes=(*planned.calibration.notes, *said),
+    )
+
+
 def _plan(
     prepared: Prepared, original: Reference, out: Path, base: Path, workers: Workers | None, report: Progress
-) -> tuple[Plan, Calibration, tuple[PlanPoint, ...]]:
-    """The recipe's plan, stated or found, what it rests on, and a search's front.
-
-    What a search measured stays in `<out>.search`.
-    """
+) -> _Planned:
+    """The recipe's plan, stated or found; what a search measured stays in `<out>.search`."""
     from pocketrec.plan_measure import make_evaluator
     from pocketrec.planning import search_plan
 
     compress, module, contract = prepared.recipe.compress, prepared.module, prepared.contract
     if compress.tensors:
         plan = explicit_plan(compress, prepared.lowered, ())
-        return plan, calibrate(module, contract, prepared.data, gradients=plan.needs_gradients), ()
+        calibration = calibrate(module, contract, prepared.data, gradients=plan.needs_gradients)
+        return _Planned(plan=plan, stated=True, calibration=calibration)
     if compress.searches and prepared.streamed is not None:
         table = prepared.streamed.tables[0].name
         raise PlanError(
@@ -166,7 +241,8 @@ def _plan(
     report("calibrate", 0, 1)
     calibration = calibrate(module, contract, prepared.data)
     if not compress.searches:
-        return explicit_plan(compress, prepared.lowered, read, calibration.usage), calibration, ()
+        plan = explicit_plan(compress, prepared.lowered, read, calibration.usage)
+        return _Planned(plan=plan, stated=False, calibration=calibration)
     data = search_data(prepared, base)
     evaluator = make_evaluator(module, contract, prepared.recipe.evaluate, data, calibration.usage)
     plan, front = search_plan(
@@ -178,4 +254,4 @@ def _plan(
         workers=workers or Workers(),
         progress=report,
     )
-    return plan, calibration, front
+    return _Planned(plan=plan, stated=False, calibration=calibration, front=front)
