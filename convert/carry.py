@@ -1,7 +1,7 @@
 """Which constants of a lowered graph are compressed tensors, and which compressed tensors are missing.
 
 A converter renames, transposes and folds what it is given, so names are no proof of anything. A
-constant is a tensor where it has exactly the tensor's dequantized values.
+constant is a tensor where it has exactly the tensor's dequantized values, in whatever order of axes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -22,37 +23,57 @@ from pocketrec.quantize import QuantizedTensor
 
 Array = npt.NDArray[Any]
 METADATA = "pocketrec.compression"
+_MOST_AXES = 3  # of a tensor whose axes may come in any order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A constant that holds a compressed tensor; `transposed` where it holds `values.T`."""
+    """A constant that holds a compressed tensor's values.
+
+    Attributes:
+        tensor: whose values they are.
+        axes: the tensor's axes in the order in which the constant runs over them.
+        shape: of the constant.
+    """
 
     tensor: QuantizedTensor
-    transposed: bool
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the constant is `values.T`, which codes can be stored as."""
+        return self.axes == (1, 0) and self.shape == self.tensor.shape[::-1]
+
+    @property
+    def derived(self) -> bool:
+        """Whether values must be moved or reshaped after they are dequantized."""
+        direct = self.axes == tuple(range(len(self.axes))) and self.shape == self.tensor.shape
+        return not direct and not self.transposed
 
 
 class ValueIndex:
-    """Arrays by their values: as they are, transposed, and rounded to float16."""
+    """Arrays by their values: in any order of axes and any shape, and rounded to float16."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self._known: dict[tuple[str, tuple[int, ...], str], tuple[list[str], bool]] = {}
+        self._known: dict[tuple[str, int, str], tuple[list[str], tuple[int, ...]]] = {}
         for name, values in arrays.items():
-            for transposed in (False, True) if values.ndim == 2 else (False,):
-                turned = contiguous(values.T) if transposed else values
+            for axes in _orders(values.ndim):
+                turned = contiguous(values.transpose(axes))
                 with np.errstate(over="ignore"):
                     narrow = turned.astype(np.float16)
                 # A converter may narrow a constant and widen it again: the tensor is still that one.
-                keys = {_fingerprint(each) for each in (turned, narrow, narrow.astype(np.float32))}
-                for key in keys:
-                    self._known.setdefault(key, ([], transposed))[0].append(name)
-        self._shapes = {(shape, dtype) for _, shape, dtype in self._known}
+                for key in {_fingerprint(each) for each in (turned, narrow, narrow.astype(np.float32))}:
+                    names, _ = self._known.setdefault(key, ([], axes))
+                    if name not in names:
+                        names.append(name)
+        self._sizes = {(size, dtype) for _, size, dtype in self._known}
 
-    def find(self, values: object) -> tuple[list[str], bool]:
-        """Names of the arrays that `values` equals, and whether it is transposed; no name where none."""
-        if not isinstance(values, np.ndarray) or (values.shape, values.dtype.name) not in self._shapes:
-            return [], False
-        return self._known.get(_fingerprint(values), ([], False))
+    def find(self, values: object) -> tuple[list[str], tuple[int, ...]]:
+        """Names of the arrays whose values these are, and the order of their axes; no name where none."""
+        if not isinstance(values, np.ndarray) or (values.size, values.dtype.name) not in self._sizes:
+            return [], ()
+        return self._known.get(_fingerprint(values), ([], ()))
 
     def read_by(self, program: torch.export.ExportedProgram) -> set[str]:
         """Names of the arrays that an exported program reads, in either layout."""
@@ -78,8 +99,10 @@ class Carrier:
 
     def __call__(self, values: object) -> Match | None:
         """The compressed tensor that `values`, a float32 or float16 array, holds; None where it is none."""
-        names, transposed = self._index.find(values)
-        return Match(tensor=self._tensors[names[0]], transposed=transposed) if names else None
+        names, axes = self._index.find(values)
+        if not names or not isinstance(values, np.ndarray):
+            return None
+        return Match(tensor=self._tensors[names[0]], axes=axes, shape=values.shape)
 
     def done(self, tensor: QuantizedTensor) -> None:
         """Nothing; remembers that the target holds the tensor, and with it every other of its values."""
@@ -140,9 +163,14 @@ def _array(value: Any) -> Array | None:
     return array
 
 
-def _fingerprint(values: Array) -> tuple[str, tuple[int, ...], str]:
+def _orders(axes: int) -> list[tuple[int, ...]]:
+    """The orders of axes that are looked for, the array's own first; of many axes, only that."""
+    return list(permutations(range(axes))) if axes <= _MOST_AXES else [tuple(range(axes))]
+
+
+def _fingerprint(values: Array) -> tuple[str, int, str]:
     number = number_of(values)
     if number is not None:
-        return f"table {number}", values.shape, values.dtype.name
+        return f"table {number} {values.shape}", values.size, values.dtype.name
     digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-    return digest, values.shape, values.dtype.name
+    return digest, values.size, values.dtype.name

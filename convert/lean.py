@@ -4,7 +4,7 @@
     zero biases     a product with a catalogue needs no constant of zeros as long as the catalogue
     reshapes        a product takes any number of leading axes, so they need not be merged for it
     widenings       values that are widened one by one and then joined are joined first
-    uniform         a constant of one number all over is stored once, where reading it broadcasts it
+    repeated        a constant that repeats itself is stored once, where reading it broadcasts it
 
 coremltools is imported with this module, so import it inside functions.
 """
@@ -21,20 +21,20 @@ from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
 from pocketrec.convert.least import Least, least
+from pocketrec.convert.repeated import repeated_axes
 from pocketrec.convert.stream.stub import Stub
 
 INDEX_GUARDS = "pocketrec::drop_index_guards"
 ZERO_BIASES = "pocketrec::drop_zero_biases"
 RESHAPES = "pocketrec::drop_reshapes"
 WIDENINGS = "pocketrec::join_before_widening"
-UNIFORM = "pocketrec::shrink_uniform_constants"
+REPEATED = "pocketrec::shrink_repeated_constants"
 _LINEAR_RANK = 3  # the most axes that Core ML documents for `linear`
 _FEWEST = 3  # values that are worth a join of their own
 _BROADCASTING = frozenset(
     {"select", "add", "sub", "mul", "real_div", "maximum", "minimum", "less", "less_equal", "greater"}
     | {"greater_equal", "equal", "not_equal", "logical_and", "logical_or"}
 )
-_SMALLEST_SHRUNK = 64  # numbers: what the blob file aligns to, and more than the graph takes for them
 
 
 def _operations(prog: Program) -> Iterator[tuple[Function, Any]]:
@@ -193,41 +193,46 @@ def _joined(function: Function, op: Any, group: list[Var]) -> list[Var]:
 
 
 @register_pass(namespace="pocketrec")
-class shrink_uniform_constants(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - as above
-    """A constant of size one in place of one that holds the same number all over.
+class shrink_repeated_constants(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - as above
+    """A constant once, in place of one that repeats the same numbers along an axis.
 
-    Only where every reader broadcasts, and gives the same shape as before.
+    Only where every reader broadcasts that axis, and gives the same shape as before.
     """
 
     def apply(self, prog: Program) -> None:
         """Rewrites every function of `prog` in place."""
         for function, op in _operations(prog):
-            if op.op_type == "const" and _is_uniform(op.outputs[0].val):
+            if op.op_type == "const" and op.outputs[0] not in function.outputs:
                 _shrink(function, op.outputs[0])
-
-
-def _is_uniform(value: Any) -> bool:
-    if not isinstance(value, np.ndarray) or isinstance(value, Stub) or value.size < _SMALLEST_SHRUNK:
-        return False
-    return bool((value == value.flat[0]).all())
 
 
 def _shrink(function: Function, value: Var) -> None:
     readers: list[Any] = list(value.child_ops)
-    broadcast = all(op.op_type in _BROADCASTING and _fills(op, value) for op in readers)
-    if not readers or not broadcast or value in function.outputs:
+    axes = [
+        axis
+        for axis in repeated_axes(value.val)
+        if readers and all(_broadcasts(op, value, axis) for op in readers)
+    ]
+    if not axes:
         return
-    one = value.val.reshape(-1)[:1].reshape((1,) * value.rank)
+    once = np.ascontiguousarray(
+        value.val[tuple(slice(0, 1 if a in axes else None) for a in range(value.rank))]
+    )
     with function:
-        small = Builder.const(val=one, before_op=value.op, name=f"{value.name}_one")
+        small = Builder.const(val=once, before_op=value.op, name=f"{value.name}_once")
     _replace(function, value, small)
 
 
-def _fills(op: Any, value: Var) -> bool:
-    """Whether the other operands alone give the op's result its shape."""
+def _broadcasts(op: Any, value: Var, axis: int) -> bool:
+    """Whether the other operands alone give the op's result its size on that axis of the constant."""
     others = [each for each in op.inputs.values() if isinstance(each, Var) and each is not value]
-    shapes = [tuple(each.shape) for each in others]
-    whole = tuple(op.outputs[0].shape)
-    if any(len(shape) != len(whole) for shape in shapes):
+    if op.op_type == "matmul":
+        others = [each for each in (op.x, op.y) if each is not value]
+        if axis >= value.rank - 2:
+            return False
+    elif op.op_type not in _BROADCASTING:
         return False
-    return all(any(shape[axis] == size for shape in shapes) for axis, size in enumerate(whole))
+    whole = tuple(op.outputs[0].shape)
+    shapes = [tuple(each.shape) for each in others]
+    same_rank = all(len(shape) == len(whole) == value.rank for shape in shapes)
+    return same_rank and any(shape[axis] == whole[axis] for shape in shapes)

@@ -63,6 +63,7 @@ class _Rewriter:
         self._writers: dict[str, OnnxWriter] = {}
         self._codes: dict[str, Codes] = {}
         self._whole: dict[tuple[str, bool], str] = {}
+        self._moved: dict[tuple[str, tuple[int, ...], tuple[int, ...]], str] = {}
         self._turned = _transposes(graph, found)
         self._heads = self._find_heads(graph)
         scanned = {each.table for each in self._heads.values()}
@@ -99,8 +100,7 @@ class _Rewriter:
             return lookup
         for place, name in enumerate(node.input):
             if name in self._found:
-                match = self._found[name]
-                node.input[place] = self._read_whole(match.tensor.name, match.transposed)
+                node.input[place] = self._read(self._found[name])
         for graph in _subgraphs(node):
             inner = [new for each in graph.node for new in self.replaced(each)]
             replace_nodes(graph, inner)
@@ -110,7 +110,7 @@ class _Rewriter:
         """A gather of rows as a gather of codes; nothing where `node` is none."""
         match = self._found.get(node.input[0]) if node.op_type == "Gather" and node.input else None
         axis = next((each.i for each in node.attribute if each.name == "axis"), 0)
-        if match is None or match.transposed or axis != 0 or len(match.tensor.shape) != 2:
+        if match is None or match.transposed or match.derived or axis != 0 or len(match.tensor.shape) != 2:
             return []
         if match.tensor.mask is not None:
             return []  # kept numbers have no place of their own to gather from
@@ -148,6 +148,21 @@ class _Rewriter:
         nodes[-1].output[:] = node.output
         return nodes
 
+    def _read(self, match: Match) -> str:
+        """The value that holds the constant of a match."""
+        name = match.tensor.name
+        if not match.derived:
+            return self._read_whole(name, match.transposed)
+        key = (name, match.axes, match.shape)
+        if key not in self._moved:
+            value = self._read_whole(name, False)
+            writer = self._writers[name]
+            if match.axes != tuple(range(len(match.axes))):
+                value = writer.node("Transpose", [value], perm=list(match.axes))
+            self._moved[key] = writer.reshape(value, match.shape)
+            self.prologue += writer.take()
+        return self._moved[key]
+
     def _read_whole(self, name: str, transposed: bool) -> str:
         key = (name, transposed)
         if key not in self._whole:
@@ -166,7 +181,7 @@ def _transposes(graph: onnx.GraphProto, found: dict[str, Match]) -> dict[str, st
     for node in graph.node:
         if node.op_type == "Transpose" and node.input[0] in found:
             match = found[node.input[0]]
-            if len(match.tensor.shape) == 2 and not match.transposed:
+            if len(match.tensor.shape) == 2 and not match.transposed and not match.derived:
                 turned[node.output[0]] = match.tensor.name
     return turned
 
@@ -203,14 +218,14 @@ def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     dead: set[int] = set()
     counts = defaultdict[str, int](int)
     for node in nodes:
-        for name in _all_inputs(node):
+        for name in all_inputs(node):
             counts[name] += 1
     for each in graph.output:
         counts[each.name] += 1
     for node in reversed(nodes):
         if not any(counts[name] for name in node.output):
             dead.add(id(node))
-            for name in _all_inputs(node):
+            for name in all_inputs(node):
                 counts[name] -= 1
     kept = [node for node in nodes if id(node) not in dead]
     written = {name for node in kept for name in node.output}
@@ -220,9 +235,9 @@ def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     graph.value_info.extend(infos)
 
 
-def _all_inputs(node: onnx.NodeProto) -> Iterable[str]:
+def all_inputs(node: onnx.NodeProto) -> Iterable[str]:
     yield from node.input
     for graph in _subgraphs(node):
         for inner in graph.node:
-            yield from _all_inputs(inner)
+            yield from all_inputs(inner)
         yield from (each.name for each in graph.output)

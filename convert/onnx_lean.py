@@ -1,5 +1,6 @@
 """Work taken out of an exported ONNX graph: what is the same for all rows is computed once.
 
+    repeated    a constant that repeats itself is stored once
     expand      an operand that is repeated only to be added or multiplied is broadcast by the op itself
     split       concat(x, repeat(u)) @ [W; V] = x @ W + repeat(u @ V): a user's part of a candidate's
                 features is multiplied once for all candidates
@@ -13,11 +14,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
-from onnx.numpy_helper import from_array
+from onnx.numpy_helper import from_array, to_array
 
-from pocketrec.convert.onnx_carry import replace_nodes
+from pocketrec.convert.onnx_carry import all_inputs, replace_nodes
+from pocketrec.convert.repeated import repeated_axes
 
 _BINARY = frozenset({"Add", "Div", "Mul", "Sub"})
+_BROADCASTING = _BINARY | {"MatMul", "Where", "Max", "Min", "Equal", "Less", "Greater", "And", "Or"}
 _FEWEST_COLUMNS = 8  # of what is repeated, below which a sum costs more than the product
 _WIDEST = 4096  # outputs of a product that is split; a catalogue is not taken apart
 Shape = tuple[int | str, ...]
@@ -25,6 +28,7 @@ Shape = tuple[int | str, ...]
 
 def simplify(model: onnx.ModelProto) -> None:
     """Rewrites the model in place, as exported and before tables become codes."""
+    _shrink_repeated(model.graph)
     for step in (_broadcast, _split_products):
         graph = _Graph(model.graph)
         nodes = [new for node in model.graph.node for new in step(graph, node)]
@@ -62,6 +66,42 @@ class _Graph:
         """The name of a new constant of integers."""
         self.constants.append(from_array(np.array(value, np.int64), name))
         return name
+
+
+def _shrink_repeated(proto: onnx.GraphProto) -> None:
+    """Constants that repeat themselves, once, where all that read them broadcast."""
+    graph = _Graph(proto)
+    readers: dict[str, list[onnx.NodeProto]] = {each.name: [] for each in proto.initializer}
+    for node in proto.node:
+        for name in all_inputs(node):
+            readers.get(name, []).append(node)
+    outputs = {each.name for each in proto.output}
+    for place, each in enumerate(proto.initializer):
+        if not each.raw_data or each.name in outputs or not readers[each.name]:
+            continue
+        value = to_array(each)
+        axes = [
+            axis
+            for axis in repeated_axes(value)
+            if all(_broadcasts(graph, node, each.name, axis) for node in readers[each.name])
+        ]
+        if axes:
+            once = value[tuple(slice(0, 1 if a in axes else None) for a in range(value.ndim))]
+            proto.initializer[place].CopyFrom(from_array(np.ascontiguousarray(once), each.name))
+
+
+def _broadcasts(graph: _Graph, node: onnx.NodeProto, name: str, axis: int) -> bool:
+    """Whether the node's other inputs alone give its result the size on that axis of the constant."""
+    mine, whole = graph.shape(name), graph.shape(node.output[0])
+    if mine is None or whole is None or len(mine) != len(whole):
+        return False
+    if node.op_type == "MatMul" and axis >= len(mine) - 2:
+        return False
+    if node.op_type not in _BROADCASTING or name not in node.input:
+        return False
+    shapes = [graph.shape(each) for each in node.input if each != name]
+    known = [each for each in shapes if each is not None and len(each) == len(whole)]
+    return any(each[axis] == whole[axis] for each in known)
 
 
 def _broadcast(graph: _Graph, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:

@@ -20,7 +20,7 @@ from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 from pocketrec.convert.carry import Carrier
 from pocketrec.convert.constexpr import Place, constexpr
 from pocketrec.convert.gather_codes import gather_codes
-from pocketrec.convert.lean import INDEX_GUARDS, RESHAPES, UNIFORM, WIDENINGS, ZERO_BIASES
+from pocketrec.convert.lean import INDEX_GUARDS, REPEATED, RESHAPES, WIDENINGS, ZERO_BIASES
 from pocketrec.convert.least import Least
 from pocketrec.convert.masks import FLOAT16_MASKS
 from pocketrec.convert.stream.stub import Stub, number_of
@@ -36,6 +36,8 @@ _LARGEST_FOLD = 1 << 14
 _PRODUCTS = frozenset({"linear", "matmul", "einsum", "conv", "gru", "lstm", "rnn"})
 _RECURRENT = frozenset({"gru", "lstm", "rnn"})  # their weights must be plain constants
 _BORDERS = frozenset({"gather", "gather_nd", "gather_along_axis", "layer_norm", "batch_norm", "softmax"})
+# What does not need a constant: others read a compressed tensor only as it is stored.
+_READ_ANY_VALUE = frozenset({"matmul", "einsum", "add", "sub", "mul", "real_div", "select", "concat"})
 _FLOAT32_SCORES = "pocketrec::float32_scores"
 _CARRY_CODES = "pocketrec::carry_codes"
 _KEEP_STUBS = "pocketrec::keep_stubs"
@@ -73,8 +75,9 @@ def recommender_pipeline(
     pipeline.set_options("common::const_elimination", {"skip_const_by_size": str(_LARGEST_FOLD)})
     writer = Writer(carrier or Carrier({}), minimum_deployment_target, gathered)
     pipeline.insert_pass(0, _KEEP_STUBS)
-    pipeline.insert_pass(pipeline.passes.index(_FOLDED), _CARRY_CODES)
-    pipeline.append_pass(UNIFORM)
+    for each in (REPEATED, _CARRY_CODES):
+        pipeline.insert_pass(pipeline.passes.index(_FOLDED), each)
+    pipeline.append_pass(REPEATED)
     pipeline.append_pass(_DEAD)
     pipeline.append_pass(_NAME_OUTPUTS)
     pipeline.set_options(_NAME_OUTPUTS, {"names": ",".join(outputs)})
@@ -117,6 +120,8 @@ class Writer:
             gather_codes(block, value, match.tensor)
             self._carrier.done(match.tensor)
             return None
+        if match.derived and any(each.op_type not in _READ_ANY_VALUE for each in value.child_ops):
+            return None
         place = Place(
             before=block.operations[0],
             transposed=match.transposed,
@@ -125,6 +130,9 @@ class Writer:
         )
         with block:
             written = constexpr(match.tensor, place)
+            if match.derived:
+                moved = Builder.transpose(x=written, perm=list(match.axes), before_op=place.before)
+                written = Builder.reshape(x=moved, shape=list(match.shape), before_op=place.before)
         self._carrier.done(match.tensor)
         return written
 

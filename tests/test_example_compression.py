@@ -215,3 +215,42 @@ def test_a_preset_leaves_out_what_a_graph_holds_only_folded_and_a_plan_does_not(
     plan = Plan(tensors={"mix.weight": Linear(bits=8)})
     with pytest.raises(Derived, match=r"mix\.weight: linear 8 bit per_row, scales was asked for"):
         pocketrec.convert_module(Normed().eval(), example, tmp_path / "none", ["onnx"], compress=plan)
+
+
+class Folded(nn.Module):
+    """Weights that converters turn, reshape or repeat: attention of PyTorch's own, a bilinear product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.item, self.place = nn.Embedding(200, 32), nn.Parameter(torch.randn(5, 32))
+        self.attention = nn.MultiheadAttention(32, 2, batch_first=True)
+        self.pairs = nn.Parameter(torch.randn(64, 1))
+
+    def forward(self, history: Tensor) -> Tensor:
+        x = self.item(history) + self.place
+        x = self.attention(x, x, x, need_weights=False)[0]
+        pooled: Tensor = (x.mean(1).view(-1, 4, 8) @ self.pairs.view(8, 8)).flatten(1)
+        return pooled
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_weights_that_converters_turn_reshape_or_repeat_are_stored_as_codes(
+    bits: Any, tmp_path: Path
+) -> None:
+    names = (
+        "item.weight",
+        "place",
+        "attention.in_proj_weight",
+        "attention.out_proj.weight",
+        "pairs",
+    )
+    plan = Plan(tensors={name: Linear(bits=bits) for name in names})
+    found = pocketrec.convert_module(
+        Folded().eval(), EXAMPLE, tmp_path, compress=plan, minimum_deployment_target="iOS18"
+    )
+    assert found.refused == {}
+    assert {each.name for each in found.compression if each.asked} == set(names)
+    for path in found.artifacts.values():
+        size = sum(each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file())
+        assert size < 0.6 * 4 * sum(each.numel() for each in Folded().parameters()) + 40_000

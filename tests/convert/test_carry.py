@@ -41,3 +41,20 @@ def test_a_tensor_that_was_not_carried_is_named_with_what_was_asked() -> None:
         carrier.check({"table"}, "ONNX")
     carrier.done(TENSOR)
     carrier.check({"table"}, "ONNX")
+
+
+def test_a_constant_is_found_in_any_order_of_axes_and_any_shape() -> None:
+    table = np.random.default_rng(1).standard_normal((2, 3, 4)).astype(np.float32)
+    tensor = Linear().quantize("table", table)
+    carrier, values = Carrier({"table": tensor}), tensor.dequantize()
+    for constant, axes in (
+        (values[None], (0, 1, 2)),
+        (values.reshape(6, 4), (0, 1, 2)),
+        (values.transpose(2, 0, 1), (2, 0, 1)),
+        (values.transpose(1, 0, 2).reshape(1, 3, 8), (1, 0, 2)),
+    ):
+        found = carrier(constant)
+        assert found is not None
+        assert (found.axes, found.shape, found.derived) == (axes, constant.shape, True)
+        assert np.array_equal(found.tensor.dequantize().transpose(axes).reshape(found.shape), constant)
+    assert carrier(values[:, ::-1]) is None

@@ -194,7 +194,7 @@ MASK = np.full((2, 5, 16), -1e4, np.float32)
 
 
 def largest_constant(prog: Program) -> int:
-    PASS_REGISTRY[lean.UNIFORM].apply(prog)
+    PASS_REGISTRY[lean.REPEATED].apply(prog)
     PASS_REGISTRY["common::dead_code_elimination"].apply(prog)
     return max(
         np.size(op.outputs[0].val) for op in prog.functions["main"].operations if op.op_type == "const"
@@ -210,7 +210,6 @@ def test_a_constant_of_one_number_is_stored_once_where_its_readers_broadcast() -
 @pytest.mark.parametrize(
     ("build", "shape"),
     [
-        (lambda x: mb.add(x=x, y=MASK), (1, 5, 16)),  # the constant gives the result an axis
         (lambda x: mb.add(x=x, y=MASK), (16,)),
         (lambda x: mb.matmul(x=x, y=np.ones((16, 5), np.float32)), (2, 5, 16)),  # does not broadcast
         (lambda x: mb.add(x=x, y=np.arange(160.0, dtype=np.float32).reshape(2, 5, 16)), (2, 5, 16)),
@@ -218,3 +217,18 @@ def test_a_constant_of_one_number_is_stored_once_where_its_readers_broadcast() -
 )
 def test_a_constant_that_a_result_needs_whole_stays(build: Any, shape: tuple[int, ...]) -> None:
     assert largest_constant(program(build, x=shape)) >= 80
+
+
+def test_an_axis_that_the_constant_gives_the_result_stays() -> None:
+    prog = program(lambda x: mb.add(x=x, y=MASK), x=(1, 5, 16))
+    assert largest_constant(prog) == 2
+    assert prog.functions["main"].outputs[0].shape == (2, 5, 16)
+
+
+def test_a_weight_that_is_repeated_over_a_batch_is_stored_once() -> None:
+    weight = np.repeat(RNG.standard_normal((1, 16, 8)).astype(np.float32), 6, axis=0)
+    prog = program(lambda x: mb.matmul(x=x, y=weight), x=(6, 3, 16))
+    assert largest_constant(prog) == 16 * 8
+    assert prog.functions["main"].outputs[0].shape == (6, 3, 8)
+    alone = program(lambda x: mb.matmul(x=x, y=weight), x=(1, 3, 16))  # only the weight has six
+    assert largest_constant(alone) == 6 * 16 * 8
