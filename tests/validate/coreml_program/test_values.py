@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pocketrec.validate.coreml_program import values
 from pocketrec.validate.coreml_program.values import round_to_float16, settle, unpack
 
 EDGES = [0, -0.0, np.inf, -np.inf, np.nan, 65519, 65520, -65520, 2.98e-8, 2.9802322e-8, 2**-14, 1e-40, 3e38]
@@ -50,3 +51,15 @@ def test_floats_truncate_before_they_wrap() -> None:
 def test_packed_integers_come_out_lowest_bit_first() -> None:
     """int4 is signed, and two of them share a byte."""
     assert unpack(np.array([0x8F, 0x07], dtype=np.uint8), "int4", 3).tolist() == [-1, -8, 7]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 6])
+def test_codes_that_are_unpacked_in_parts_are_those_that_were_packed(
+    bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part ends at a byte for every width, and the last one may be short."""
+    monkeypatch.setattr(values, "_UNPACKED", 8)
+    codes = np.random.default_rng(bits).integers(0, 2**bits, 21).astype(np.uint8)
+    flags = np.unpackbits(codes[:, None], axis=1, count=bits, bitorder="little")
+    packed = np.packbits(flags.ravel(), bitorder="little")
+    np.testing.assert_array_equal(unpack(packed, f"uint{bits}", len(codes)), codes)
