@@ -337,7 +337,7 @@ def of_its_size(model: Model, target: str, peer: Paths, plain: dict[str, Paths],
     ratio, method = allowed / before, f"pocketrec, as small as {peer_name(peer)}"
     if ratio >= 1:
         return None
-    for attempt in range(4):
+    for attempt in range(8):
         try:
             compression = model.compressed(max_ratio=ratio)
         except BudgetMissed:
@@ -346,7 +346,7 @@ def of_its_size(model: Model, target: str, peer: Paths, plain: dict[str, Paths],
         stored = sum(weights(path) for path in made[target].values())
         if stored <= allowed:
             return target, method, made[target], compression.module
-        ratio *= 0.995 * allowed / stored
+        ratio *= 0.99 * allowed / stored
     return None
 
 
