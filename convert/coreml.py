@@ -24,9 +24,10 @@ from pocketrec.convert.stream.coreml import laid_out, write_weights
 from pocketrec.convert.stream.files import whole_or_nothing
 from pocketrec.convert.stream.tables import Table
 from pocketrec.convert.unsupported import refusal
-from pocketrec.errors import ContractError, ConversionError, PocketrecError, Refused
-from pocketrec.origin import ORIGINS, to_text
+from pocketrec.errors import CannotCarry, ContractError, ConversionError, PocketrecError, Refused
+from pocketrec.origin import ACTIVATIONS, ORIGINS, to_text
 from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.activations import rounding_of
 
 _INT32 = range(-(2**31), 2**31)
 
@@ -79,6 +80,8 @@ def to_coreml(
     if stateful:
         _check_stateful(minimum_deployment_target, frontend)
         program, signature = with_states(program, signature), without_states(signature)
+    rounding = rounding_of(program)
+    _check_rounding(rounding, minimum_deployment_target)
     codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
     carrier = Carrier(codes)
     needed = carrier.used_by(program)
@@ -97,6 +100,8 @@ def to_coreml(
         model.user_defined_metadata[ORIGINS] = to_text(origins)
         if carrier.carried:
             model.user_defined_metadata[METADATA] = carrier.summary()
+        if rounding is not None:
+            model.user_defined_metadata[ACTIVATIONS] = rounding
         # Saving would write debug handles into the package, and fails on programs with loops.
         model._mil_program = None
         model.save(str(package))
@@ -112,6 +117,18 @@ def _check_stateful(minimum_deployment_target: str, frontend: str) -> None:
         raise ConversionError(
             f"stateful: needs minimum_deployment_target 'iOS18' and frontend 'export'; got "
             f"{minimum_deployment_target!r} and {frontend!r}; elsewhere states are inputs and outputs"
+        )
+
+
+def _check_rounding(rounding: str | None, minimum_deployment_target: str) -> None:
+    """Nothing where the target has the ops that inputs of dense layers are rounded with; else CannotCarry."""
+    if rounding == "dynamic":
+        raise CannotCarry(
+            "activations 'dynamic': Core ML has no op that takes a range from its input; use 'static'"
+        )
+    if rounding is not None and minimum_deployment_target in ("iOS15", "iOS16"):
+        raise CannotCarry(
+            f"activations 'static' need minimum_deployment_target 'iOS17'; got {minimum_deployment_target!r}"
         )
 
 

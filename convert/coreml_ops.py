@@ -168,6 +168,14 @@ def _refuse_unique(context: Any, node: Any) -> None:
     raise ConversionError("how many values unique returns is known only when the model runs")
 
 
+def _round_static(context: Any, node: Any) -> None:
+    """The input of a dense layer rounded to 8 bits; what `pocketrec.quantize.activations` computes."""
+    x, scale, zero_point = torch_ops._get_inputs(context, node)
+    step, zero = np.float32(_plain(scale)), np.uint8(_plain(zero_point))
+    codes = mb.quantize(input=x, scale=step, zero_point=zero, output_dtype="uint8")
+    context.add(mb.dequantize(input=codes, scale=step, zero_point=zero, name=node.name))
+
+
 LOWERINGS: dict[str, Lowering] = {
     "floor_divide": _floor_divide,
     **{f"bitwise_{kind}": _bitwise(kind) for kind in _LOGICAL},
@@ -175,6 +183,7 @@ LOWERINGS: dict[str, Lowering] = {
     "bitwise_right_shift": _shift(mb.floor_div),
     "clamp": _clamp,
     "clone": _clone,
+    "pocketrec::round_static": _round_static,
     "prod": _prod,
     "prod.dim_int": _prod,
     "scatter_reduce.two": _scatter_reduce,

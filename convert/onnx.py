@@ -16,6 +16,7 @@ from pocketrec.convert.capture import Capture
 from pocketrec.convert.carry import METADATA, Carrier
 from pocketrec.convert.onnx_carry import carry_codes
 from pocketrec.convert.onnx_exact import exact_constants, weights_kept
+from pocketrec.convert.onnx_integer import rounding_table
 from pocketrec.convert.onnx_lean import simplify
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
@@ -24,8 +25,9 @@ from pocketrec.convert.stream.onnx import LARGE_BYTES, hide_stubs, save
 from pocketrec.convert.stream.tables import Table
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ConversionError
-from pocketrec.origin import ORIGINS, Origin, to_text
+from pocketrec.origin import ACTIVATIONS, ORIGINS, Origin, to_text
 from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.activations import rounding_of
 
 # The exporter's own default; higher opsets are reached by the version converter.
 _IR_VERSION = 10
@@ -76,6 +78,7 @@ def to_onnx(
                 dynamo=True,
                 optimize=True,
                 verbose=False,
+                custom_translation_table=rounding_table(),
             )
         except Exception as error:
             raise refusal(
@@ -100,6 +103,9 @@ def to_onnx(
     _strip(model)
     if carrier.carried:
         metadata[METADATA] = carrier.summary()
+    rounding = rounding_of(capture.program)
+    if rounding is not None:
+        metadata[ACTIVATIONS] = rounding
     onnx.helper.set_model_props(model, metadata)
     with files_or_nothing(path) as place:
         save(model, place, stubs, tables, large_bytes=large_bytes)

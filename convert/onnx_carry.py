@@ -11,6 +11,13 @@ import onnx
 from pocketrec.convert.carry import Carrier, Match
 from pocketrec.convert.onnx_blocks import MANY, OnnxBlocks, fits_blocks, multiplies
 from pocketrec.convert.onnx_codes import OnnxCodes
+from pocketrec.convert.onnx_integer import (
+    check_products,
+    integer_product,
+    rounded_inputs,
+    takes_integers,
+    turned_codes,
+)
 from pocketrec.convert.onnx_scan import Head, OnnxScan, find_heads
 from pocketrec.convert.onnx_writer import MICROSOFT, OnnxWriter
 from pocketrec.convert.stream.onnx import array_of
@@ -38,10 +45,12 @@ def carry_codes(
         if (match := carrier(array_of(each, stubs))) is not None
     }
     if not found:
+        check_products(graph.node)
         return
     rewriter = _Rewriter(graph, found, contrib_ops)
     nodes = [new for node in graph.node for new in rewriter.replaced(node)]
     replace_nodes(graph, [*rewriter.prologue, *nodes])
+    check_products(graph.node)
     constants = [*(each for each in graph.initializer if each.name not in found), *rewriter.constants]
     del graph.initializer[:]
     graph.initializer.extend(constants)
@@ -62,9 +71,11 @@ class _Rewriter:
         self._found = found
         self._writers: dict[str, OnnxWriter] = {}
         self._codes: dict[str, Codes] = {}
+        self._integer_codes: dict[str, str] = {}
         self._whole: dict[tuple[str, bool], str] = {}
         self._moved: dict[tuple[str, tuple[int, ...], tuple[int, ...]], str] = {}
         self._turned = _transposes(graph, found)
+        self._rounded = rounded_inputs(graph)
         self._heads = self._find_heads(graph)
         scanned = {each.table for each in self._heads.values()}
         most = _most_looked_up(graph, found)
@@ -95,7 +106,7 @@ class _Rewriter:
         """The nodes that stand in for `node`."""
         if node.output and node.output[0] in self._heads:
             return []  # the scan multiplies
-        lookup = self._lookup(node) or self._product(node) or self._best(node)
+        lookup = self._lookup(node) or self._integers(node) or self._product(node) or self._best(node)
         if lookup:
             return lookup
         for place, name in enumerate(node.input):
@@ -117,6 +128,25 @@ class _Rewriter:
         name = match.tensor.name
         output = self._codes[name].rows(node.input[1])
         return _renamed(self._writers[name].take(), output, node.output[0])
+
+    def _integers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """A product of a rounded input with a table, in integers; nothing where `node` is none."""
+        if node.op_type not in ("MatMul", "Gemm") or node.input[0] not in self._rounded:
+            return []
+        right = node.input[1]
+        match = self._found.get(right)
+        name = self._turned.get(right) if match is None else match.tensor.name
+        if name is None:
+            return []
+        codes, writer = self._codes[name], self._writers[name]
+        if not takes_integers(node, codes.tensor, match is None or match.transposed):
+            return []
+        if name not in self._integer_codes:
+            self._integer_codes[name] = turned_codes(codes, codes.tensor, writer)
+            self.prologue += writer.take()
+        stored = self._integer_codes[name]
+        output = integer_product(node, self._rounded[node.input[0]], codes.tensor, stored, writer)
+        return _renamed(writer.take(), output, node.output[0])
 
     def _product(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """A product with a large table as a product with its codes; nothing where `node` is none."""

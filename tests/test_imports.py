@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "pocketrec"
 STAGES = {"convert", "quantize", "validate", "package"}
 TOP = {
+    "activations",
     "attempts",
     "cli",
     "calibration",

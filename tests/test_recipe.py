@@ -108,6 +108,27 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
             "[targets.coreml]\nmultifunction = true",
             "minimum_deployment_target 'iOS18'; this is 'coreml', 'iOS17'",
         ),
+        (
+            "[targets.coreml]",
+            "[compress]\nactivations = 'static'\n[targets.coreml]",
+            "activations 'static' need weights in 8 bits",
+        ),
+        (
+            "[targets.coreml]",
+            "[compress]\npreset = 'int8'\nfloat_layers = ['a']\n[targets.coreml]",
+            "float_layers goes with activations",
+        ),
+        (
+            "[targets.coreml]",
+            "[compress]\npreset = 'int8'\nactivations = 'dynamic'\n[targets.coreml]",
+            "targets.coreml: compress.activations is 'dynamic', for which Core ML has no op",
+        ),
+        (
+            "[targets.coreml]",
+            "[compress]\npreset = 'int8'\nactivations = 'static'\n[targets.coreml]\n"
+            "minimum_deployment_target = 'iOS16'",
+            "is 'iOS16'; compress.activations = 'static' needs 'iOS17'",
+        ),
     ],
 )
 def test_an_impossible_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

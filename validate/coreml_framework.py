@@ -11,7 +11,7 @@ import numpy as np
 
 from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
 from pocketrec.validate.coreml_spec import describe_io, functions_of, load_spec, precision_of
-from pocketrec.validate.runtime import Array, Description, check_inputs
+from pocketrec.validate.runtime import Array, Description, check_inputs, with_rounding
 
 _UNITS = {
     "all": "ALL",
@@ -53,7 +53,7 @@ class CoreMLFramework:
         self._functions = functions_of(spec)
         chosen = _choose(self._path.name, self._functions, function)
         self._inputs, self._outputs, metadata = describe_io(spec, chosen)
-        self._precision, self._metadata = precision_of(spec), metadata
+        self._precision, self._metadata = with_rounding(precision_of(spec), metadata), metadata
         try:
             units = getattr(ct.ComputeUnit, _UNITS[compute_units])
             self._model: Any = ct.models.MLModel(str(self._path), compute_units=units, function_name=chosen)

@@ -24,7 +24,7 @@ from pocketrec.validate.parity import check_parity, failed_parity
 from pocketrec.validate.probes import Probe, make_probes
 from pocketrec.validate.quality import Runtimes, quality_of
 from pocketrec.validate.ranking import QualityRun, compare_quality
-from pocketrec.validate.runtime import Array, Runtime
+from pocketrec.validate.runtime import Array, Runtime, is_coarse
 from pocketrec.validate.sensitivity import accumulation_sensitivity
 from pocketrec.workers import Workers
 
@@ -253,7 +253,7 @@ def _parity(
                 failed_parity(function, out.name, str(error), probes=len(probes), worst_probe=probe.name)
                 for out in signature.outputs
             )
-    narrow = "float16" in runtime.describe().precision
+    narrow = is_coarse(runtime.describe().precision)
     tolerance = max(gates.tie_tolerance, FLOAT16_TIE_TOLERANCE) if narrow else gates.tie_tolerance
     return check_parity(
         reference.outputs[function],

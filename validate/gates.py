@@ -10,6 +10,7 @@ from typing import Literal
 
 from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RankingParity, RuntimeResult, TensorParity
+from pocketrec.validate.runtime import is_coarse
 
 Status = Literal["passed", "failed", "skipped"]
 REFERENCE = "reference"
@@ -96,7 +97,7 @@ def _ids(compared: Sequence[TensorParity]) -> Iterator[Verdict]:
 
 
 def _numbers(gates: Gates, result: RuntimeResult, numbers: Sequence[TensorParity]) -> Iterator[Verdict]:
-    if "float16" in result.precision:
+    if is_coarse(result.precision):
         limit = gates.min_sqnr_db
         if limit is not None:
             yield _worst(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
-from pocketrec.validate.runtime import Array, Description, TensorSpec, check_inputs
+from pocketrec.validate.runtime import Array, Description, TensorSpec, check_inputs, with_rounding
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -52,15 +52,16 @@ class OnnxRuntime:
         session = self._session
         inputs = tuple(_spec(each) for each in session.get_inputs())
         outputs = tuple(_spec(each) for each in session.get_outputs())
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
         floats = sorted({spec.dtype for spec in (*inputs, *outputs) if spec.dtype.startswith("float")})
         return Description(
             runtime="onnxruntime",
             version=self._version,
-            precision=", ".join(floats) or "float32",
+            precision=with_rounding(", ".join(floats) or "float32", metadata),
             compute_units="cpu",
             inputs=inputs,
             outputs=outputs,
-            metadata=dict(session.get_modelmeta().custom_metadata_map),
+            metadata=metadata,
         )
 
     def describe(self) -> Description:

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from pocketrec.errors import MissingExtra
-from pocketrec.report import Evidence
+from pocketrec.report import Evidence, RoundedInput
 from pocketrec.validate.plots import plots
 from pocketrec.validate.summary import (
     PARITY_HEAD,
@@ -100,6 +100,7 @@ def _tables(evidence: Evidence) -> list[Table]:
         _latency(evidence),
         _sizes(evidence),
         _compression(evidence),
+        _activations(evidence),
         _rewrites(evidence),
         _origin(evidence),
     ]
@@ -210,6 +211,21 @@ def _compression(evidence: Evidence) -> Table:
         "functions",
     )
     return Table(title="Compression, tensor by tensor", head=head, rows=rows)
+
+
+def _activations(evidence: Evidence) -> Table:
+    rows = [
+        (each.layer, each.mode, f"{each.low:.4g} to {each.high:.4g}", *_codes_of(each))
+        for each in evidence.activations
+    ]
+    head = ("layer", "mode", "seen", "scale", "zero point")
+    return Table(title="Inputs of dense layers in 8 bits", head=head, rows=rows)
+
+
+def _codes_of(each: RoundedInput) -> tuple[str, str]:
+    if each.scale is None:
+        return "of each call", "of each call"
+    return f"{each.scale:.4g}", str(each.zero_point)
 
 
 def _rewrites(evidence: Evidence) -> Table:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import InputError
+from pocketrec.origin import ACTIVATIONS
 
 Array = npt.NDArray[np.generic]
 
@@ -38,6 +39,20 @@ class TensorSpec:
     bounds: tuple[tuple[int, int | None], ...] = ()
     enumerated: tuple[tuple[int, ...], ...] = ()
     optional: bool = False
+
+
+ROUNDED = "int8 activations"
+
+
+def with_rounding(precision: str, metadata: Mapping[str, str]) -> str:
+    """The arithmetic of an artifact, with what its metadata says of inputs in 8 bits."""
+    mode = metadata.get(ACTIVATIONS)
+    return precision if mode is None else f"{precision}, {mode} {ROUNDED}"
+
+
+def is_coarse(precision: str) -> bool:
+    """Whether float noise may become a step of float16 or of 8 bits, so that errors are gated in dB."""
+    return "float16" in precision or ROUNDED in precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

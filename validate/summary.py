@@ -16,6 +16,7 @@ from pocketrec.report import (
     TensorParity,
 )
 from pocketrec.validate.gates import REFERENCE
+from pocketrec.validate.runtime import is_coarse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _parity_text(result: RuntimeResult) -> str:
         return f"failed: {broken[0].function}.{broken[0].output}" if broken else "nothing compared"
     wrong = sum(each.mismatches for each in result.parity)
     ids = f", {wrong} ids differ" if wrong else ""
-    if "float16" in result.precision:
+    if is_coarse(result.precision):
         return f"{min(each.sqnr_db for each in result.parity):.1f} dB{ids}"
     return f"max |Δ| {max(each.max_abs_error for each in result.parity):.1e}{ids}"
 

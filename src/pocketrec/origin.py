@@ -16,6 +16,7 @@ from typing import Any
 from pocketrec.errors import ArtifactError
 
 ORIGINS = "pocketrec.origins"  # the metadata's key
+ACTIVATIONS = "pocketrec.activations"  # likewise; how inputs of dense layers are rounded
 _LARGEST = 1 << 26  # bytes of the table: a file from outside must not fill the memory
 
 

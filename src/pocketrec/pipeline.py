@@ -13,6 +13,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
+from pocketrec.activations import round_prepared
 from pocketrec.calibration import Calibration, calibrate
 from pocketrec.compression import (
     Compression,
@@ -28,7 +29,7 @@ from pocketrec.examination import Progress, examine, examine_module, silent, wit
 from pocketrec.lowering import capture_functions, lower
 from pocketrec.prepared import Prepared, prepare, search_data
 from pocketrec.recipe import Recipe, load_recipe
-from pocketrec.report import Evidence, PlanPoint
+from pocketrec.report import Evidence, PlanPoint, RoundedInput
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def build(
         original = examine_module(prepared, report, workers)
         if chosen.compress.active:
             planned = _plan(prepared, original, out, base, workers, report)
-            made: _Made = _make_compressed(prepared, planned, folder, report, workers)
+            made: _Made = _make_compressed(prepared, planned, folder, base, report, workers)
         else:
             made = _make(prepared, original, {}, folder, report)
         reference, artifacts = made.reference, made.artifacts
@@ -111,7 +112,8 @@ def build(
             evidence = with_compression(
                 evidence, made.compression, original, reference, made.captures, chosen.compress
             )
-            evidence = replace(evidence, front=planned.front, notes=(*evidence.notes, *made.notes))
+            notes = (*evidence.notes, *made.notes)
+            evidence = replace(evidence, front=planned.front, activations=made.rounded, notes=notes)
             chosen = _with_plan(chosen, made.compression.plan)
         rmtree(values)
         write_contents(folder, chosen, prepared.vocabularies, reference, evidence)
@@ -172,6 +174,7 @@ class _MadeCompressed(_Made):
     """The same of a compressed model, and what must be said of how it was compressed."""
 
     compression: Compression
+    rounded: tuple[RoundedInput, ...]
     notes: tuple[str, ...]
 
 
@@ -188,16 +191,26 @@ def _make(
 
 
 def _make_compressed(
-    prepared: Prepared, planned: _Planned, folder: Path, report: Progress, workers: Workers | None
+    prepared: Prepared,
+    planned: _Planned,
+    folder: Path,
+    base: Path,
+    report: Progress,
+    workers: Workers | None,
 ) -> _MadeCompressed:
     """The compressed model; a plan of our own leaves out what a graph holds only folded into others."""
     plan = planned.plan
     left_out: list[str] = []
+    rounded: tuple[RoundedInput, ...] = ()
     while True:
         report("compress", 0, 1)
         values = folder / _VALUES / f"compressed-{len(left_out)}"
         values.mkdir()
         compressed, compression = compress_prepared(plan, prepared, planned.calibration.usage, values)
+        if prepared.recipe.compress.activations is not None:
+            report("calibrate inputs", 0, 1)
+            data = search_data(prepared, base)
+            compressed, compression, rounded = round_prepared(compressed, compression, data)
         reference = examine_module(compressed, report, workers)
         try:
             made = _make(compressed, reference, compression.codes, folder, report)
@@ -214,6 +227,7 @@ def _make_compressed(
         captures=made.captures,
         artifacts=made.artifacts,
         compression=compression,
+        rounded=rounded,
         notes=(*planned.calibration.notes, *said),
     )
 

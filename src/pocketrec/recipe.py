@@ -200,9 +200,12 @@ class Compress:
         max_auc_drop: largest loss of AUC that compression may cost.
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
         time_limit_s: search: after so many seconds the best plan so far is taken.
-        data: search: data of the same kind as `evaluate.data` to choose the plan on, best a validation
-            split; where it is None, the plan is chosen on the data that it is then judged on.
+        data: search and activations: data of the same kind as `evaluate.data` to choose on, best a validation
+            split; where it is None, what is chosen is chosen on the data that it is then judged on.
         arguments: keyword arguments of `data`.
+        activations: whether the inputs of dense layers are rounded to 8 bits: `static`, to ranges seen on
+            `data` or else the evaluation data, or `dynamic`, to those of each call, which Core ML cannot.
+        float_layers: names, or patterns with `*`, of dense layers whose inputs are not rounded.
     """
 
     tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -215,6 +218,8 @@ class Compress:
     time_limit_s: float = 600.0
     data: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    activations: Literal["static", "dynamic"] | None = None
+    float_layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.data is None and self.arguments:
@@ -227,6 +232,13 @@ class Compress:
             raise RecipeError(
                 f"compress: preset {self.preset!r} is a whole plan; leave out max_size_mb and max_ratio"
             )
+        if self.activations is not None and not self.active:
+            raise RecipeError(
+                f"compress: activations {self.activations!r} need weights in 8 bits; add "
+                "preset = 'int8' or tensors"
+            )
+        if self.float_layers and self.activations is None:
+            raise RecipeError("compress: float_layers goes with activations; give both or neither")
         positive = (self.max_size_mb, self.max_ratio, self.time_limit_s)
         if any(value is not None and value <= 0 for value in positive):
             raise RecipeError(
@@ -348,6 +360,8 @@ def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
             f"targets.{name}.multifunction: several functions in one package need format 'coreml' and "
             f"minimum_deployment_target 'iOS18'; this is {form!r}, {target.minimum_deployment_target!r}"
         )
+    if form == "coreml":
+        _check_activations(name, target, recipe.compress)
     for dim in target.flexible:
         if dim not in recipe.contract.dims:
             known = ", ".join(recipe.contract.dims) or "none"
@@ -355,6 +369,19 @@ def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
     narrow = form == "coreml" and target.minimum_deployment_target != "iOS15"
     default: Precision = "float16" if narrow else "float32"
     return replace(target, format=form, precision=target.precision or default)  # type: ignore[arg-type]
+
+
+def _check_activations(name: str, target: Target, compress: Compress) -> None:
+    if compress.activations == "dynamic":
+        raise RecipeError(
+            f"targets.{name}: compress.activations is 'dynamic', for which Core ML has no op; use 'static', "
+            "or a recipe of its own for this target"
+        )
+    if compress.activations is not None and target.minimum_deployment_target in ("iOS15", "iOS16"):
+        raise RecipeError(
+            f"targets.{name}.minimum_deployment_target is {target.minimum_deployment_target!r}; "
+            f"compress.activations = {compress.activations!r} needs 'iOS17'"
+        )
 
 
 def resolve_contract(source: ContractSource, vocabularies: Mapping[str, Tokens]) -> Contract:

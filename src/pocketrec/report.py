@@ -189,6 +189,27 @@ class CompressedTensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundedInput:
+    """A dense layer whose inputs are rounded to 8 bits.
+
+    Attributes:
+        layer: its path in the module.
+        mode: `static` or `dynamic`.
+        low: the smallest number that was seen on the calibration data.
+        high: the largest.
+        scale: the step between two codes; None where each call has its own.
+        zero_point: the code of zero; None where each call has its own.
+    """
+
+    layer: str
+    mode: Literal["static", "dynamic"]
+    low: float
+    high: float
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPoint:
     """A compression plan that the search measured, and that no other beats in size and distortion.
 
@@ -250,6 +271,7 @@ class Evidence:
     rewrites: tuple[RewriteResult, ...]
     gates: tuple[GateResult, ...]
     compression: tuple[CompressedTensor, ...] = ()
+    activations: tuple[RoundedInput, ...] = ()
     front: tuple[PlanPoint, ...] = ()
     notes: tuple[str, ...] = ()
     schema: int = 1

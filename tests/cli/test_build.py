@@ -117,6 +117,28 @@ def test_a_budget_is_searched_within_audited_and_replayed_by_the_plan_that_was_f
     assert json.loads(again.stdout)["evidence"]["compression"] == evidence["compression"]
 
 
+def test_inputs_of_dense_layers_are_rounded_alike_everywhere_and_named(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    model = MODEL.replace("self.item =", "self.mix = nn.Linear(8, 8)\n        self.item =")
+    model = model.replace("self.item(history).mean(1)", "self.mix(self.item(history).mean(1))")
+    recipe.with_name("model.py").write_text(model)
+    asked = "activations = 'static'\nmax_ndcg_drop = 1.0\ntensors = {'*.weight' = {scheme = 'linear'}}\n"
+    recipe.write_text(f"{RECIPE}\n[compress]\n{asked}")
+    built = pocketrec("build", recipe, "--out", tmp_path / "a", "--json")
+    assert built.returncode == 0, built.stderr
+    evidence = json.loads(built.stdout)["evidence"]
+    (row,) = evidence["activations"]
+    assert (row["layer"], row["mode"]) == ("mix", "static")
+    assert row["low"] < 0 < row["high"]
+    ran = {each["target"]: each for each in evidence["results"] if each["status"] == "ran"}
+    for target in ("onnx", "coreml"):
+        assert ran[target]["precision"] == "float32, static int8 activations"
+        assert ran[target]["parity"][0]["max_abs_error"] < 1e-5
+    assert "Inputs of dense layers in 8 bits" in (tmp_path / "a" / "evidence" / "report.html").read_text()
+    assert pocketrec("verify", tmp_path / "a").returncode == 0
+
+
 def test_an_impossible_budget_exits_with_1_and_names_the_nearest_plan(
     pocketrec: Run, recipe: Path, tmp_path: Path
 ) -> None:

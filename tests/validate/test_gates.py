@@ -38,6 +38,7 @@ GOOD = RuntimeResult(
     ranking=RANKING,
 )
 HALF = replace(GOOD, precision="float16 storage, float32 accumulation")
+ROUNDED = replace(GOOD, precision="float32, static int8 activations")
 
 
 def failed(result: RuntimeResult, gates: Gates | None = None) -> dict[str, GateResult]:
@@ -46,7 +47,7 @@ def failed(result: RuntimeResult, gates: Gates | None = None) -> dict[str, GateR
 
 
 def test_a_good_result_passes_every_gate_that_applies() -> None:
-    for result, gate in ((GOOD, "max_abs_error"), (HALF, "min_sqnr_db")):
+    for result, gate in ((GOOD, "max_abs_error"), (HALF, "min_sqnr_db"), (ROUNDED, "min_sqnr_db")):
         found = check_gates(Gates(), [result])
         assert {each.status for each in found} == {"passed"}
         assert {each.gate for each in found} == {
