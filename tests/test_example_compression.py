@@ -252,3 +252,30 @@ def test_weights_that_converters_turn_reshape_or_repeat_are_stored_as_codes(
     for path in found.artifacts.values():
         size = sum(each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file())
         assert size < 0.6 * 4 * sum(each.numel() for each in Folded().parameters()) + 40_000
+
+
+class Unrolled(nn.Module):
+    """A loop over the rows: only the example's batch can be captured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.item = nn.Embedding(200, 32)
+
+    def forward(self, history: Tensor) -> Tensor:
+        return torch.stack([self.item(row).sum(0) for row in history])
+
+
+def test_a_module_whose_batch_has_to_be_fixed_is_compressed_too(tmp_path: Path) -> None:
+    found = pocketrec.convert_module(Unrolled().eval(), EXAMPLE, tmp_path, ["onnx"], compress="int8")
+    assert found.notes == ("onnx: the batch is fixed",)
+    assert [each.bits < 9 for each in found.compression] == [True]
+
+
+def test_a_module_that_cannot_be_captured_is_refused_as_without_compression(tmp_path: Path) -> None:
+    class Random(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.rand(1)
+
+    with pytest.raises(Refused, match="draws random numbers"):
+        pocketrec.convert_module(Random().eval(), torch.rand(3, 8), tmp_path, compress="int8")

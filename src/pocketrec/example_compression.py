@@ -17,11 +17,13 @@ from pocketrec.attempts import Attempt, Job
 from pocketrec.calibration import output_moments
 from pocketrec.compression import Compression, compress_module, explicit_plan, tensors_read
 from pocketrec.errors import UsageError
+from pocketrec.quantize import Plan
 from pocketrec.recipe import Compress
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from pocketrec.convert.capture import Capture
-    from pocketrec.quantize import Plan
     from pocketrec.quantize.usage import Usage
     from pocketrec.report import TensorParity
 
@@ -41,7 +43,6 @@ def compress_example(
     Raises:
         UsageError: the module is TorchScript, or the preset has another name.
         PlanError: a scheme does not fit its tensor, or a pattern fits none.
-        ConversionError: the module cannot be captured.
     """
     import torch
 
@@ -52,17 +53,26 @@ def compress_example(
         )
     if isinstance(asked, str) and asked not in PRESETS:
         raise UsageError(f"compress {asked!r}: expected {', '.join(PRESETS)}, or a plan")
-    attempt = next(job.attempts())
-    usage, notes = _usage(job, attempt)
-    plan = asked if not isinstance(asked, str) else _preset(job, attempt, asked, usage).without(left_out)
+    usage, notes = _usage(job, next(job.attempts()))
+    plan = asked if not isinstance(asked, str) else _preset(job, asked, usage).without(left_out)
     return compress_module(plan, module, usage), notes
 
 
-def _preset(job: Job, attempt: Attempt, preset: str, usage: Mapping[str, Usage]) -> Plan:
+def _preset(job: Job, preset: str, usage: Mapping[str, Usage]) -> Plan:
+    """The plan of a preset for what the module reads; empty where no attempt can be captured at all."""
     module = job.reference.module
-    read = tensors_read(module, {"main": capture_attempt(attempt)})
     compress = Compress(preset="int8" if preset == "int8" else "int4")
-    return explicit_plan(compress, module, [name for name, by in read.items() if by], usage)
+    read = next(filter(None, (_read(module, attempt) for attempt in job.attempts())), [])
+    return explicit_plan(compress, module, read, usage) if read else Plan()
+
+
+def _read(module: nn.Module, attempt: Attempt) -> list[str]:
+    """Names of the tensors that the attempt's graph reads; none where it cannot be captured."""
+    try:
+        captures = {"main": capture_attempt(attempt)}
+    except Exception:  # whatever it is, converting says so
+        return []
+    return [name for name, by in tensors_read(module, captures).items() if by]
 
 
 def capture_attempt(attempt: Attempt) -> Capture:
