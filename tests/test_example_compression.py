@@ -279,3 +279,23 @@ def test_a_module_that_cannot_be_captured_is_refused_as_without_compression(tmp_
 
     with pytest.raises(Refused, match="draws random numbers"):
         pocketrec.convert_module(Random().eval(), torch.rand(3, 8), tmp_path, compress="int8")
+
+
+class UnrolledRecurrent(Unrolled):
+    """As above, with weights that Core ML holds only rearranged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(32, 48, batch_first=True)
+
+    def forward(self, history: Tensor) -> Tensor:
+        states: Tensor = self.gru(torch.stack([self.item(row) for row in history]))[0]
+        return states[:, -1]
+
+
+def test_a_preset_leaves_out_for_the_attempt_that_needs_it(tmp_path: Path) -> None:
+    module = UnrolledRecurrent().eval()
+    found = pocketrec.convert_module(module, EXAMPLE, tmp_path, ["coreml"], compress="int8")
+    assert found.refused == {}
+    assert "gru.weight_hh_l0 stays in float32: a graph holds it only folded into others" in found.notes
+    assert {each.name for each in found.compression if each.asked} == {"item.weight"}

@@ -85,7 +85,10 @@ def _attempt(
         try:
             path, note, parity = _lower(captured, target, folder, attempt, options)
         except ConversionError as error:
-            draft.refused.setdefault(target, error)
+            if isinstance(error, Derived):
+                draft.refused[target] = error  # this attempt would do with fewer tensors compressed
+            else:
+                draft.refused.setdefault(target, error)
             continue
         draft.artifacts[target], draft.parity[target] = path, parity
         draft.refused.pop(target, None)
