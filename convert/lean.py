@@ -208,16 +208,16 @@ class shrink_repeated_constants(AbstractGraphPass):  # type: ignore[misc]  # noq
 
 def _shrink(function: Function, value: Var) -> None:
     readers: list[Any] = list(value.child_ops)
+    numbers: Any = value.val
     axes = [
         axis
-        for axis in repeated_axes(value.val)
+        for axis in repeated_axes(numbers)
         if readers and all(_broadcasts(op, value, axis) for op in readers)
     ]
     if not axes:
         return
-    once = np.ascontiguousarray(
-        value.val[tuple(slice(0, 1 if a in axes else None) for a in range(value.rank))]
-    )
+    first = tuple(slice(0, 1 if axis in axes else None) for axis in range(value.rank))
+    once = np.ascontiguousarray(numbers[first])
     with function:
         small = Builder.const(val=once, before_op=value.op, name=f"{value.name}_once")
     _replace(function, value, small)

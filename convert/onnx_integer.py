@@ -28,7 +28,9 @@ _MIDDLE = 128
 
 def rounding_table() -> dict[Callable[..., Any], Callable[..., Any]]:
     """What torch.onnx writes for the operators that round inputs."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18
 
     def static(x: Any, scale: float, zero_point: int) -> Any:
         step = op.Constant(value=onnx.helper.make_tensor("scale", TensorProto.FLOAT, [], [scale]))
