@@ -105,7 +105,7 @@ class _Rewriter:
     def replaced(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The nodes that stand in for `node`."""
         if node.output and node.output[0] in self._heads:
-            return []  # the scan multiplies
+            return []  # the scan multiplies and adds
         lookup = self._lookup(node) or self._integers(node) or self._product(node) or self._best(node)
         if lookup:
             return lookup
@@ -164,7 +164,13 @@ class _Rewriter:
     def _find_heads(self, graph: onnx.GraphProto) -> dict[str, Head]:
         tensors = {match.tensor.name: match.tensor for match in self._found.values()}
         transposed = {name: match.tensor for name, match in self._found.items() if match.transposed}
-        return find_heads(graph, {**transposed, **{key: tensors[name] for key, name in self._turned.items()}})
+        turned = {**transposed, **{key: tensors[name] for key, name in self._turned.items()}}
+        direct = {
+            name: match.tensor
+            for name, match in self._found.items()
+            if not match.transposed and not match.derived
+        }
+        return find_heads(graph, turned, direct, compressed=self._found)
 
     def _best(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The k best of a product with a scanned table; nothing where `node` is none."""

@@ -16,7 +16,7 @@ products in 16 bits, which saturate at 2 * 255 * 127 and not at 2 * 127 * 127.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from pocketrec.quantize import QuantizedTensor
 
 Array = npt.NDArray[Any]
 LARGE = 32_768  # rows from which on a scan is faster than a product with the dequantized table
-CHUNK = 32  # rows that are refined together
+CHUNK = 16  # rows that are refined together
 _PIECE = 65_536  # rows that are scanned at a time: their products take 256 kB
 _MOST_PIECES = 32
 _SPARE = 32  # chunks that are refined at first, beside two for each of the k best
@@ -42,17 +42,19 @@ _LEVELS, _ZERO = 63, 64  # the vector is -63 to 63, stored from 1 to 127
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A product with a table of which only the k best are used.
+    """A product with a table, and perhaps a bias per row, of which only the k best are used.
 
     Attributes:
         table: the compressed tensor's name.
         vector: the value of `[batch, columns]` that is multiplied with it.
         k: how many are used.
+        bias: the constant that is added to the scores, one number per row; None where there is none.
     """
 
     table: str
     vector: str
     k: int
+    bias: Array | None = None
 
 
 def fits_scan(tensor: QuantizedTensor) -> bool:
@@ -67,30 +69,77 @@ def fits_scan(tensor: QuantizedTensor) -> bool:
     )
 
 
-def find_heads(graph: onnx.GraphProto, tables: Mapping[str, QuantizedTensor]) -> dict[str, Head]:
-    """Heads by the output of their product.
+def find_heads(
+    graph: onnx.GraphProto,
+    turned: Mapping[str, QuantizedTensor],
+    direct: Mapping[str, QuantizedTensor],
+    *,
+    compressed: Collection[str] = (),
+) -> dict[str, Head]:
+    """Heads by the value of their scores.
 
     Args:
         graph: as exported.
-        tables: by the names of the values `[columns, rows]` that hold them transposed.
+        turned: tables by the names of the values `[columns, rows]` that hold them transposed.
+        direct: tables by the names of the values that hold them as they are.
+        compressed: names of constants that will be stored as codes, which no bias may be.
     """
     readers: dict[str, list[onnx.NodeProto]] = {each.name: [] for each in graph.output}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     ranks = {each.name: len(each.type.tensor_type.shape.dim) for each in graph.value_info}
-    constants = {each.name: each for each in graph.initializer}
+    constants = {each.name: each for each in graph.initializer if each.name not in compressed}
     outputs = {each.name for each in graph.output}
     heads = {}
+
+    def only_reader(name: str) -> onnx.NodeProto | None:
+        users = readers.get(name, [])
+        return users[0] if len(users) == 1 and name not in outputs else None
+
     for node in graph.node:
-        tensor = tables.get(node.input[1]) if node.op_type == "MatMul" else None
+        tensor = _table_of(node, turned, direct)
         if tensor is None or not fits_scan(tensor) or ranks.get(node.output[0]) != 2:
             continue
-        (product,), users = node.output, readers.get(node.output[0], [])
-        k = _best_of(users[0], constants) if len(users) == 1 and product not in outputs else None
+        scores, bias = node.output[0], None
+        if node.op_type == "Gemm" and len(node.input) > 2 and node.input[2]:
+            bias = _bias_of(node.input[2], constants, tensor.rows)
+            if bias is None:
+                continue
+        user = only_reader(scores)
+        if bias is None and user is not None and user.op_type == "Add":
+            other = next((each for each in user.input if each != scores), "")
+            bias = _bias_of(other, constants, tensor.rows)
+            scores = scores if bias is None else user.output[0]
+            user = only_reader(scores)
+        k = _best_of(user, constants) if user is not None else None
         if k is not None and _chunks(tensor.rows) > 2 * _first(k):
-            heads[product] = Head(table=tensor.name, vector=node.input[0], k=k)
+            heads[scores] = Head(table=tensor.name, vector=node.input[0], k=k, bias=bias)
     return heads
+
+
+def _table_of(
+    node: onnx.NodeProto, turned: Mapping[str, QuantizedTensor], direct: Mapping[str, QuantizedTensor]
+) -> QuantizedTensor | None:
+    """The table that a node multiplies a vector with, each row for itself; None where it does not."""
+    if node.op_type == "MatMul":
+        return turned.get(node.input[1])
+    if node.op_type != "Gemm":
+        return None
+    values = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    plain = values.get("alpha", 1.0) == values.get("beta", 1.0) == 1.0 and not values.get("transA", 0)
+    tables = direct if values.get("transB", 0) else turned
+    return tables.get(node.input[1]) if plain else None
+
+
+def _bias_of(name: str, constants: Mapping[str, onnx.TensorProto], rows: int) -> Array | None:
+    """The constant of one float32 per row, finite or -inf, `[rows]`; None where the value is none."""
+    held = constants.get(name)
+    if held is None or held.data_type != TensorProto.FLOAT or list(held.dims) not in ([rows], [1, rows]):
+        return None
+    numbers: Array = onnx.numpy_helper.to_array(held).reshape(rows)
+    usable = np.isfinite(numbers) | np.isneginf(numbers)
+    return numbers if usable.all() and np.isfinite(numbers).any() else None
 
 
 def _best_of(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> int | None:
@@ -131,6 +180,7 @@ class OnnxScan:
 
     def __init__(self, head: Head, codes: OnnxCodes, writer: OnnxWriter) -> None:
         self._head, self._tensor, self._codes, self._writer = head, codes.tensor, codes, writer
+        self._bias = None if head.bias is None else writer.constant(head.bias, "bias")
 
     def best(self) -> tuple[str, str]:
         """The k largest products, float32 `[batch, k]`, and their rows, int64, largest first."""
@@ -176,10 +226,14 @@ class OnnxScan:
         step = write.node("Div", [write.node("Max", [largest, tiny]), self._constant(np.float32(_LEVELS))])
         levels = write.node("Round", [write.node("Div", [vector, step])])
         moved = write.node("Add", [levels, self._constant(np.float32(_ZERO))])
-        found = self._largest(write.cast(moved, TensorProto.UINT8))
+        found = self._largest(write.cast(moved, TensorProto.UINT8), step)
         error = write.node("Sub", [vector, write.node("Mul", [levels, step])])
         slack = write.node("Mul", [self._error(error), self._largest_rows()])
-        bounds = write.node("Add", [write.node("Mul", [found, step]), slack])
+        if self._head.bias is not None:  # its additions round, too
+            finite = self._head.bias[np.isfinite(self._head.bias)]
+            rounding = self._constant(np.float32(np.abs(finite).max() * 2.0**-22))
+            slack = write.node("Add", [slack, rounding])
+        bounds = write.node("Add", [found, slack])
         ends = self._constant(np.array([0, 0, 0, 1], np.int64))
         return write.node("Pad", [bounds, ends, self._constant(np.float32(-np.inf))])
 
@@ -192,8 +246,8 @@ class OnnxScan:
             "Add", [write.node("ReduceL2", [rounding, one], keepdims=1), write.node("Mul", [length, noise])]
         )
 
-    def _largest(self, vector: str) -> str:
-        """The largest product of every chunk, in the vector's steps, `[batch, chunks]`."""
+    def _largest(self, vector: str, step: str) -> str:
+        """The largest score of every chunk, `[batch, chunks]`, for the vector in its steps."""
         write, rows = self._writer, self._tensor.rows
         pieces = []
         size = max(_PIECE, -(-rows // _MOST_PIECES // CHUNK) * CHUNK)
@@ -202,9 +256,13 @@ class OnnxScan:
             stop = min(start + size, rows)
             part = write.node("Transpose", [self._slice(codes, start, stop, 0)], perm=[1, 0])
             sums = write.node("MatMulInteger", [vector, part, self._constant(np.uint8(_ZERO))])
-            products = write.node("Mul", [write.cast(sums), self._slice(scales, start, stop, 1)])
-            pieces.append(self._by_chunk(products, stop - start, -np.inf))
-        return write.node("Concat", pieces, axis=1) if len(pieces) > 1 else pieces[0]
+            scores = write.node("Mul", [write.cast(sums), self._slice(scales, start, stop, 1)])
+            if self._bias is not None:
+                biases = write.reshape(self._slice(self._bias, start, stop, 0), (1, -1))
+                scores = write.node("Add", [write.node("Mul", [scores, step]), biases])
+            pieces.append(self._by_chunk(scores, stop - start, -np.inf))
+        found = write.node("Concat", pieces, axis=1) if len(pieces) > 1 else pieces[0]
+        return found if self._bias is not None else write.node("Mul", [found, step])
 
     def _largest_rows(self) -> str:
         """The length of the longest row of every chunk, `[1, chunks]`; folded when the file is loaded."""
@@ -262,6 +320,8 @@ class OnnxScan:
         sums = write.node("Squeeze", [write.node("MatMul", [codes, column]), self._integers(2)])
         scales = write.reshape(self._codes.scales(), (-1,))
         scores = write.node("Mul", [sums, write.node("Gather", [scales, read])])
+        if self._bias is not None:
+            scores = write.node("Add", [scores, write.node("Gather", [self._bias, read])])
         if count % CHUNK:
             real = write.node("LessOrEqual", [rows, last])
             scores = write.node("Where", [real, scores, self._constant(np.float32(-np.inf))])

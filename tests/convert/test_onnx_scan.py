@@ -18,6 +18,7 @@ from pocketrec.convert.onnx_scan import lengths
 from pocketrec.convert.stream.stub import Source, Stub
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.schemes import Scheme
+from pocketrec.quantize.schemes.float16 import Float16
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.validate.onnx_runtime import OnnxRuntime
 
@@ -171,3 +172,84 @@ def test_lengths_are_never_too_short_and_the_same_for_streamed_codes() -> None:
     assert isinstance(streamed, Stub)
     assert streamed.source is not None
     assert np.array_equal(streamed.source.make({"codes": codes}), lengths(codes))
+
+
+def biased(table: Floats, bias: Any, form: str, *, scores: bool = False) -> onnx.ModelProto:
+    """As `retrieval`, with a bias per row that is added by a node of its own or by the product's."""
+    model = retrieval(table)
+    graph = model.graph
+    turn, product, *_ = graph.node
+    if form == "Add":
+        product.output[0] = "products"
+        graph.value_info[0].name = "products"
+        graph.node.insert(2, onnx.helper.make_node("Add", ["bias", "products"], ["scores"]))
+    else:
+        graph.node.remove(turn)
+        gemm = onnx.helper.make_node("Gemm", ["vector", "table", "bias"], ["scores"], transB=1)
+        if form == "Gemm twice":
+            gemm.attribute.append(onnx.helper.make_attribute("alpha", 2.0))
+        product.CopyFrom(gemm)
+    graph.initializer.append(from_array(bias, "bias"))
+    if scores:
+        kind = onnx.TensorProto.FLOAT
+        graph.output.append(onnx.helper.make_tensor_value_info("scores", kind, ["batch", len(table)]))
+    return model
+
+
+def biases() -> dict[str, Floats]:
+    rng = np.random.default_rng(2)
+    normal = rng.standard_normal(403).astype(np.float32)
+    return {
+        "small": 1e-3 * normal,
+        "larger than all products": 1e4 * normal,
+        "one row far ahead": np.where(np.arange(403) == 77, 1e3, normal).astype(np.float32),
+        "rows left out": np.where(np.arange(403) % 2 == 0, -np.inf, normal).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("name", list(biases()))
+@pytest.mark.parametrize("form", ["Add", "Gemm"])
+@pytest.mark.parametrize("table", ["spread", "nearly equal rows", "lengths far apart"])
+def test_a_bias_per_row_is_part_of_the_scan(name: str, form: str, table: str, tmp_path: Path) -> None:
+    bias, tensor = biases()[name], Linear().quantize("item", tables()[table])
+    model = biased(tensor.dequantize(), bias[None] if form == "Add" else bias, form)
+    carry_codes(model, Carrier({"item": tensor}), contrib_ops=False)
+    onnx.save(model, tmp_path / "x.onnx")
+    onnx.checker.check_model(str(tmp_path / "x.onnx"), full_check=True)
+    assert {"MatMulInteger", "Loop"} <= ops(tmp_path / "x.onnx")
+    assert not {"Gemm", "Transpose"} & {each.op_type for each in model.graph.node if "scores" in each.output}
+    vectors = np.random.default_rng(1).standard_normal((3, WIDTH)).astype(np.float32)
+    scores, rows = best(tmp_path / "x.onnx", vectors)
+    exact = vectors @ tensor.dequantize().T + bias
+    np.testing.assert_allclose(scores, -np.sort(-exact)[:, :K], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.take_along_axis(exact, rows, 1), scores, rtol=1e-5, atol=1e-5)
+    assert all(len(set(row)) == K for row in rows.tolist())
+
+
+@pytest.mark.parametrize(
+    ("form", "bias", "scores"),
+    [
+        ("Gemm twice", biases()["small"], False),  # the product is scaled
+        ("Gemm", biases()["small"], True),  # the scores are an output
+        ("Add", biases()["small"], True),
+        ("Add", np.array([0.5], np.float32), False),  # one number for all rows
+        ("Gemm", np.full(403, np.nan, np.float32), False),
+    ],
+)
+def test_other_biases_and_products_are_multiplied_as_they_are(
+    form: str, bias: Any, scores: bool, tmp_path: Path
+) -> None:
+    tensor = Linear().quantize("item", tables()["spread"])
+    model = biased(tensor.dequantize(), bias, form, scores=scores)
+    carry_codes(model, Carrier({"item": tensor}), contrib_ops=False)
+    assert "MatMulInteger" not in {each.op_type for each in model.graph.node}
+
+
+def test_a_bias_that_is_stored_as_codes_stays_in_its_node(tmp_path: Path) -> None:
+    tensor = Linear().quantize("item", tables()["spread"])
+    narrow = Float16().quantize("bias", biases()["small"])
+    model = biased(tensor.dequantize(), narrow.dequantize(), "Gemm")
+    carrier = Carrier({"item": tensor, "bias": narrow})
+    carry_codes(model, carrier, contrib_ops=False)
+    assert "MatMulInteger" not in {each.op_type for each in model.graph.node}
+    assert carrier.carried == {"item", "bias"}
