@@ -94,6 +94,7 @@ def test_what_a_target_cannot_carry_is_refused_for_it_alone(ranker: nn.Module, t
     ("compress", "error", "message"),
     [
         ("int2", UsageError, r"compress 'int2': expected int8, int4, or a plan"),
+        (8, UsageError, r"compress 8: expected int8, int4, or a plan"),
         (Plan(tensors={"items.*": Linear()}), PlanError, r"'items\.\*' fits no tensor; .* item\.weight"),
         (
             Plan(tensors={"mix.weight": Palette(groups=5)}),
@@ -104,7 +105,7 @@ def test_what_a_target_cannot_carry_is_refused_for_it_alone(ranker: nn.Module, t
     ],
 )
 def test_what_cannot_be_done_is_an_error_that_names_it(
-    compress: str | Plan, error: Any, message: str, ranker: nn.Module, tmp_path: Path
+    compress: Any, error: Any, message: str, ranker: nn.Module, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
         pocketrec.convert_module(ranker, EXAMPLE, tmp_path / "out", compress=compress)
@@ -299,3 +300,29 @@ def test_a_preset_leaves_out_for_the_attempt_that_needs_it(tmp_path: Path) -> No
     assert found.refused == {}
     assert "gru.weight_hh_l0 stays in float32: a graph holds it only folded into others" in found.notes
     assert {each.name for each in found.compression if each.asked} == {"item.weight"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_module_of_another_precision_is_compressed_in_float32(
+    dtype: torch.dtype, ranker: nn.Module, tmp_path: Path
+) -> None:
+    found = pocketrec.convert_module(ranker.to(dtype), EXAMPLE, tmp_path, ["onnx"], compress="int8")
+    assert {each.name for each in found.compression if each.asked} == {
+        "item.weight",
+        "mix.weight",
+        "back.weight",
+    }
+    assert {each.dtype for each in ranker.parameters()} == {dtype}
+
+
+def test_a_preset_that_would_compress_nothing_is_refused(tmp_path: Path) -> None:
+    class Scores(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.randn(300, 16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ nn.functional.normalize(self.table, dim=1).T
+
+    with pytest.raises(PlanError, match=r"preset 'int8' finds no float32 table .* nothing would be"):
+        pocketrec.convert_module(Scores().eval(), torch.randn(4, 16), tmp_path / "out", compress="int8")

@@ -54,16 +54,25 @@ class Job:
             yield _with_probes(self, self.fixed, "the batch is fixed")
 
 
-def prepare(module: nn.Module, example_inputs: object, contract: Contract | None) -> Job:
-    """The job of converting `module`; ContractError where a given contract does not fit the example."""
+def prepare(
+    module: nn.Module, example_inputs: object, contract: Contract | None, *, in_float32: bool = False
+) -> Job:
+    """The job of converting `module`; ContractError where a given contract does not fit the example.
+
+    Args:
+        module: in eval mode.
+        example_inputs: as the module takes them.
+        contract: replaces the inferred one.
+        in_float32: whether a module in float16 or float64 is converted as one in float32, too.
+    """
     from pocketrec.convert.adapt import FlatModule, flatten_example
 
     _check_readable(module)
     example = flatten_example(module, example_inputs)
-    own, widened = _widened(_own(module))
+    own, widened = _widened(_own(module), in_float32)
     if widened:
         module = own
-        example = replace(example, dtypes=tuple(_wide(each) for each in example.dtypes))
+        example = replace(example, dtypes=tuple(_wide(each, in_float32) for each in example.dtypes))
     reference = FlatModule(own, example)
     flat = _visible(reference, example)
     if contract is not None:
@@ -93,21 +102,21 @@ def _check_readable(module: nn.Module) -> None:
             )
 
 
-def _widened(module: nn.Module) -> tuple[nn.Module, bool]:
+def _widened(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
     """A float32 copy of a module in bfloat16, which no target computes in; else the module itself."""
     import copy
 
-    import torch
-
-    if all(each.dtype != torch.bfloat16 for each in (*module.parameters(), *module.buffers())):
+    tensors = (*module.parameters(), *module.buffers())
+    if all(_wide(each.dtype, in_float32) == each.dtype for each in tensors):
         return module, False
     return copy.deepcopy(module).float(), True
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
+def _wide(dtype: torch.dtype, in_float32: bool) -> torch.dtype:
     import torch
 
-    return torch.float32 if dtype == torch.bfloat16 else dtype
+    others = (torch.float16, torch.float64) if in_float32 else ()
+    return torch.float32 if dtype in (torch.bfloat16, *others) else dtype
 
 
 def _own(module: nn.Module) -> nn.Module:

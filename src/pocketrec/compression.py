@@ -120,7 +120,13 @@ def explicit_plan(
     if compress.preset is None:
         return plan_from_table(compress.tensors)
     shapes = {name: tuple(each.shape) for name, each in compressible(module).items() if name in read}
-    return preset_plan(compress.preset, shapes, usage or {})
+    plan = preset_plan(compress.preset, shapes, usage or {})
+    if not plan.tensors:
+        raise PlanError(
+            f"compress: preset {compress.preset!r} finds no float32 table or matrix that a function reads as "
+            "it is, so nothing would be compressed; leave compress out, or keep what is read in a buffer"
+        )
+    return plan
 
 
 def tensors_read(module: nn.Module, captures: Mapping[str, Capture]) -> dict[str, tuple[str, ...]]:

@@ -112,7 +112,7 @@ def convert_module(
     destination = Path(out)
     _check_destination(destination)
     report("look at the module", 0, len(targets) + 1)
-    job = prepare(module, example_inputs, contract)
+    job = prepare(module, example_inputs, contract, in_float32=compress is not None)
     options = Options(precision=precision, minimum_deployment_target=minimum_deployment_target, codes={})
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{destination.name}.", dir=destination.parent) as folder:

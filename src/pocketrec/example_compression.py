@@ -51,7 +51,7 @@ def compress_example(
         raise UsageError(
             "compress: TorchScript hides where its weights are read; pass the nn.Module, or drop compress"
         )
-    if isinstance(asked, str) and asked not in PRESETS:
+    if not isinstance(asked, Plan) and asked not in PRESETS:
         raise UsageError(f"compress {asked!r}: expected {', '.join(PRESETS)}, or a plan")
     usage, notes = _usage(job, next(job.attempts()))
     plan = asked if not isinstance(asked, str) else _preset(job, asked, usage).without(left_out)
@@ -62,16 +62,17 @@ def _preset(job: Job, preset: str, usage: Mapping[str, Usage]) -> Plan:
     """The plan of a preset for what the module reads; empty where no attempt can be captured at all."""
     module = job.reference.module
     compress = Compress(preset="int8" if preset == "int8" else "int4")
-    read = next(filter(None, (_read(module, attempt) for attempt in job.attempts())), [])
-    return explicit_plan(compress, module, read, usage) if read else Plan()
+    found = (_read(module, attempt) for attempt in job.attempts())
+    read = next((each for each in found if each is not None), None)
+    return Plan() if read is None else explicit_plan(compress, module, read, usage)
 
 
-def _read(module: nn.Module, attempt: Attempt) -> list[str]:
-    """Names of the tensors that the attempt's graph reads; none where it cannot be captured."""
+def _read(module: nn.Module, attempt: Attempt) -> list[str] | None:
+    """Names of the tensors that the attempt's graph reads; None where it cannot be captured."""
     try:
         captures = {"main": capture_attempt(attempt)}
     except Exception:  # whatever it is, converting says so
-        return []
+        return None
     return [name for name, by in tensors_read(module, captures).items() if by]
 
 
