@@ -1,7 +1,7 @@
 """The k best rows of a large table as an integer scan over all rows, and exact scores of the few that matter.
 
     scan    the vector in 7 bits times the 8-bit codes, in pieces whose results stay in the cache;
-            of every `chunk` rows only the largest product goes on
+            of every chunk of rows only the largest product goes on
     bound   no row can score more than its integer product and |row| |rounding error of the vector|
     refine  the chunks with the highest bounds are scored in float32, as the compressed reference does,
             until the k-th best score is no less than every bound that is left
@@ -32,8 +32,8 @@ from pocketrec.quantize import QuantizedTensor
 
 Array = npt.NDArray[Any]
 LARGE = 32_768  # rows from which on a scan is faster than a product with the dequantized table
-CHUNK = 16  # rows that are refined together
-_PIECE = 65_536  # rows that are scanned at a time: their products take 256 kB
+CHUNK = 16  # rows that are refined together: every 16th of a block of 256
+_PIECE = 131_072  # rows that are scanned at a time: their products take 512 kB
 _MOST_PIECES = 32
 _SPARE = 32  # chunks that are refined at first, beside two for each of the k best
 _FURTHER = 8  # times as many in every further round
@@ -151,8 +151,13 @@ def _best_of(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) ->
     return None if held is None else int(onnx.numpy_helper.to_array(held).ravel()[0])
 
 
+def _block() -> int:
+    return CHUNK * CHUNK
+
+
 def _chunks(rows: int) -> int:
-    return -(-rows // CHUNK)
+    """How many chunks there are; those past the end of the last block have no rows."""
+    return -(-rows // _block()) * CHUNK
 
 
 def _first(k: int) -> int:
@@ -184,23 +189,20 @@ class OnnxScan:
 
     def best(self) -> tuple[str, str]:
         """The k largest products, float32 `[batch, k]`, and their rows, int64, largest first."""
-        bounds = self._bounds()
-        none = self._integers(0)
-        first = self._writer.node("Slice", [self._head.vector, none, none, self._integers(1)])  # [batch, 0]
-        rounds = 1 + max(0, -(-(_chunks(self._tensor.rows) - self._step) // (_FURTHER * self._step)))
-        rows = self._writer.cast(first, TensorProto.INT64)
-        repeated = [self._constant(np.int64(rounds)), self._constant(np.bool_(True)), first, rows]
+        bounds, step = self._bounds(), self._step
+        first = self._round(bounds, self._integers(0), self._integers(step))
+        left = -(-(_chunks(self._tensor.rows) - step) // (_FURTHER * step))
         before = self._writer.take()
         body = self._body(bounds)
         self._writer.nodes = before
-        values, rows = self._writer.outputs("Loop", repeated, 2, body=body)
+        values, rows = self._writer.outputs("Loop", [self._constant(np.int64(left)), *first], 2, body=body)
         return values, rows
 
     def _body(self, bounds: str) -> onnx.GraphProto:
         """What the loop repeats: number, condition, best so far to condition, best so far."""
         write, info = self._writer, onnx.helper.make_tensor_value_info
         number, going, values, rows = (write.name() for _ in range(4))
-        again, best, best_rows = self._round(bounds, number, values, rows)
+        again, best, best_rows = self._round(bounds, *self._range(number), before=(values, rows))
         inputs = [
             info(number, TensorProto.INT64, []),
             info(going, TensorProto.BOOL, []),
@@ -250,7 +252,7 @@ class OnnxScan:
         """The largest score of every chunk, `[batch, chunks]`, for the vector in its steps."""
         write, rows = self._writer, self._tensor.rows
         pieces = []
-        size = max(_PIECE, -(-rows // _MOST_PIECES // CHUNK) * CHUNK)
+        size = max(_PIECE, -(-rows // _MOST_PIECES // _block()) * _block())
         codes, scales = self._codes.codes(), self._row_scales()
         for start in range(0, rows, size):
             stop = min(start + size, rows)
@@ -274,47 +276,55 @@ class OnnxScan:
         return self._by_chunk(write.node("Mul", [rows, step]), self._tensor.rows, 0)
 
     def _by_chunk(self, values: str, count: int, filling: float) -> str:
-        """The largest of every chunk of `[batch, count]`."""
-        write, missing = self._writer, -count % CHUNK
+        """The largest of every chunk of `[batch, count]`.
+
+        Rows 16 apart make a chunk, not neighbours: the maximum of 16 vectors is quicker than that in each.
+        """
+        write, missing = self._writer, -count % _block()
         if missing:
             ends = self._constant(np.array([0, 0, 0, missing], np.int64))
             values = write.node("Pad", [values, ends, self._constant(np.float32(filling))])
-        return write.node("ReduceMax", [write.reshape(values, (0, -1, CHUNK)), self._integers(2)], keepdims=0)
+        blocks = write.reshape(values, (0, -1, CHUNK, CHUNK))
+        return write.reshape(write.node("ReduceMax", [blocks, self._integers(2)], keepdims=0), (0, -1))
 
     def _row_scales(self) -> str:
         return self._writer.reshape(self._codes.scales(), (1, -1))
 
-    def _round(self, bounds: str, number: str, values: str, rows: str) -> tuple[str, str, str]:
-        """Whether to go on, and the best scores and rows, after the next chunks are refined."""
+    def _round(
+        self, bounds: str, start: str, stop: str, *, before: tuple[str, str] | None = None
+    ) -> tuple[str, str, str]:
+        """Whether to go on, and the best scores and rows, after the chunks from start to stop are refined."""
         write, one = self._writer, self._integers(1)
-        start, stop = self._range(number)
         upper, chunks = write.outputs("TopK", [bounds, write.node("Add", [stop, one])], 2, axis=1)
-        new_rows, scores = self._refine(write.node("Slice", [chunks, start, stop, one]))
-        candidates = write.node("Concat", [values, scores], axis=1)
-        places = write.node("Concat", [rows, new_rows], axis=1)
-        best, found = write.outputs("TopK", [candidates, self._integers(self._head.k)], 2, axis=1)
-        best_rows = write.node("GatherElements", [places, found], axis=1)
+        rows, scores = self._refine(write.node("Slice", [chunks, start, stop, one]))
+        if before is not None:
+            scores = write.node("Concat", [before[0], scores], axis=1)
+            rows = write.node("Concat", [before[1], rows], axis=1)
+        best, found = write.outputs("TopK", [scores, self._integers(self._head.k)], 2, axis=1)
+        best_rows = write.node("GatherElements", [rows, found], axis=1)
         least = write.node("Gather", [best, self._integers(self._head.k - 1)], axis=1)
         proved = write.node("GreaterOrEqual", [least, write.node("Gather", [upper, stop], axis=1)])
         all_proved = write.node("ReduceMin", [write.cast(proved, TensorProto.INT32)], keepdims=0)
         return write.node("Not", [write.cast(all_proved, TensorProto.BOOL)]), best, best_rows
 
     def _range(self, number: str) -> tuple[str, str]:
-        """First and last place, in the order of their bounds, of the chunks of a round: `[1]` each."""
-        write, step, more = self._writer, self._step, _FURTHER * self._step
+        """First and last place, in the order of their bounds, of the chunks of a further round."""
+        write, more = self._writer, _FURTHER * self._step
         done = write.node("Mul", [write.reshape(number, (1,)), self._integers(more)])
+        start = write.node("Add", [done, self._integers(self._step)])
         chunks = self._integers(_chunks(self._tensor.rows))
-        start = write.node("Max", [write.node("Add", [done, self._integers(step - more)]), self._integers(0)])
-        return start, write.node("Min", [write.node("Add", [done, self._integers(step)]), chunks])
+        return start, write.node("Min", [write.node("Add", [start, self._integers(more)]), chunks])
 
     def _refine(self, chunks: str) -> tuple[str, str]:
         """Rows of the chunks `[batch, n]`, and their products as the reference has them."""
         write, count = self._writer, self._tensor.rows
-        first = write.node("Mul", [chunks, self._integers(CHUNK)])
+        within = write.node("Mod", [chunks, self._integers(CHUNK)])
+        block = write.node("Mul", [write.node("Sub", [chunks, within]), self._integers(CHUNK)])
+        first = write.node("Add", [block, within])
         places = write.node("Unsqueeze", [first, self._integers(2)])
-        rows = write.reshape(write.node("Add", [places, self._integers(*range(CHUNK))]), (0, -1))
+        rows = write.reshape(write.node("Add", [places, self._integers(*range(0, _block(), CHUNK))]), (0, -1))
         last = self._integers(count - 1)
-        read = write.node("Min", [rows, last]) if count % CHUNK else rows
+        read = write.node("Min", [rows, last]) if count % _block() else rows
         codes = write.cast(write.node("Gather", [self._codes.codes(), read]))
         column = write.node("Unsqueeze", [self._head.vector, self._integers(2)])
         sums = write.node("Squeeze", [write.node("MatMul", [codes, column]), self._integers(2)])
@@ -322,7 +332,7 @@ class OnnxScan:
         scores = write.node("Mul", [sums, write.node("Gather", [scales, read])])
         if self._bias is not None:
             scores = write.node("Add", [scores, write.node("Gather", [self._bias, read])])
-        if count % CHUNK:
+        if count % _block():
             real = write.node("LessOrEqual", [rows, last])
             scores = write.node("Where", [real, scores, self._constant(np.float32(-np.inf))])
         return rows, scores
