@@ -5,7 +5,8 @@
 
 Every rival lives in a long-lived process of its own, in a virtual environment that is made on first
 use below benchmarks/.rivals. Rounds are interleaved: each rival in turn makes a few calls of one query,
-batch 1, of which the first only warms the caches that the others have used. All hold the same weights;
+batch 1, in the types that it takes, of which the first only warms the caches that the others have used.
+All hold the same weights;
 `overlap` is the mean share of the ten best items that PyTorch in float32 has, too, over 40 queries.
 For retrieval from 8-bit codes, `GB/s` is the bytes of the codes by the median, beside what NumPy reads
 from memory with as many threads in the same rounds.

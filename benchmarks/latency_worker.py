@@ -19,7 +19,14 @@ from typing import Any
 
 import numpy as np
 
-Call = Callable[[dict[str, Any]], list[Any]]
+Query = dict[str, Any]
+
+
+class Call:
+    """A rival that is ready. `prepare` gives a query in the types that it takes, which is not timed."""
+
+    def __init__(self, run: Callable[[Any], list[Any]], prepare: Callable[[Query], Any]) -> None:
+        self.run, self.prepare = run, prepare
 
 
 class Job:
@@ -43,12 +50,18 @@ class Job:
 def torch_call(function: Any) -> Call:
     import torch
 
-    def call(query: dict[str, Any]) -> list[Any]:
+    def run(query: list[Any]) -> list[Any]:
         with torch.inference_mode():
-            found = function(*(torch.from_numpy(each) for each in query.values()))
+            found = function(*query)
         return list(found) if isinstance(found, tuple) else [found]
 
-    return call
+    return Call(run, tensors)
+
+
+def tensors(query: Query) -> list[Any]:
+    import torch
+
+    return [torch.from_numpy(each) for each in query.values()]
 
 
 def eager(job: Job) -> Call:
@@ -69,13 +82,13 @@ def onnx_call(path: Path, threads: int, narrow: bool = False) -> Call:
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
 
-    def call(query: dict[str, Any]) -> list[Any]:
+    def prepare(query: Query) -> Query:
         values = (
             each.astype(np.int32) if narrow and each.dtype == np.int64 else each for each in query.values()
         )
-        return list(session.run(None, dict(zip(names, values, strict=True))))
+        return dict(zip(names, values, strict=True))
 
-    return call
+    return Call(lambda query: list(session.run(None, query)), prepare)
 
 
 def exported_onnx(job: Job) -> Path:
@@ -125,11 +138,11 @@ def openvino_call(model: Any, job: Job) -> Call:
     compiled_model = openvino.Core().compile_model(model, "CPU", settings)
     request = compiled_model.create_infer_request()
 
-    def call(query: dict[str, Any]) -> list[Any]:
-        found = request.infer(list(query.values()))
+    def run(query: list[Any]) -> list[Any]:
+        found = request.infer(query)
         return [found[place] for place in range(len(compiled_model.outputs))]
 
-    return call
+    return Call(run, lambda query: list(query.values()))
 
 
 def openvino_float(job: Job) -> Call:
@@ -218,7 +231,7 @@ def executorch(job: Job) -> Call:
         lowered.write_to_file(file)
     job.measure_files(path)
     method = Runtime.get().load_program(path).load_method("forward")
-    return lambda query: list(method.execute([torch.from_numpy(each) for each in query.values()]))
+    return Call(lambda query: list(method.execute(query)), tensors)
 
 
 def litert(job: Job) -> Call:
@@ -234,12 +247,15 @@ def litert(job: Job) -> Call:
     names = sorted(details, key=lambda name: int(name.rsplit("_", 1)[-1]))
     outputs = sorted(signature.get_output_details(), key=lambda name: int(name.rsplit("_", 1)[-1]))
 
-    def call(query: dict[str, Any]) -> list[Any]:
+    def prepare(query: Query) -> Query:
         pairs = zip(names, query.values(), strict=True)
-        found = signature(**{name: each.astype(details[name]["dtype"], copy=False) for name, each in pairs})
+        return {name: each.astype(details[name]["dtype"]) for name, each in pairs}
+
+    def run(query: Query) -> list[Any]:
+        found = signature(**query)
         return [found[each] for each in outputs]
 
-    return call
+    return Call(run, prepare)
 
 
 RIVALS: dict[str, Callable[[Job], Call]] = {
@@ -256,7 +272,7 @@ RIVALS: dict[str, Callable[[Job], Call]] = {
 }
 
 
-def stream(size_bytes: int, threads: int) -> Callable[[], None]:
+def stream(size_bytes: int, threads: int) -> Callable[[], object]:
     """A function that reads `size_bytes` once on `threads` threads, as fast as NumPy can."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -286,12 +302,12 @@ def main() -> None:
     try:
         if asked.rival == "stream":
             read = stream(asked.rows * 64, asked.threads)
-            call, asked_queries, kind = (lambda query: read()), [{}], "stream"
+            call, asked_queries, kind = Call(lambda query: [read()], dict), [{}], "stream"
             say(ready=True, size_bytes=asked.rows * 64)
         else:
             job = Job(asked.kind, asked.rows, asked.folder, asked.threads)
             call, asked_queries, kind = RIVALS[asked.rival](job), job.queries, job.kind
-            call(asked_queries[0])
+            call.run(call.prepare(asked_queries[0]))
             say(ready=True, size_bytes=job.size_bytes)
             del job.module
     except Exception as error:
@@ -304,18 +320,19 @@ def main() -> None:
 def serve(call: Call, asked_queries: list[dict[str, Any]], kind: str, say: Callable[..., None]) -> None:
     from latency_models import best_ids
 
+    prepared = [call.prepare(query) for query in asked_queries]
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "quit":
             return
         if command == "answer":
-            say(best=[best_ids(kind, call(query)) for query in asked_queries])
+            say(best=[best_ids(kind, call.run(query)) for query in prepared])
             continue
         place, times = map(int, arguments)
-        query, taken = asked_queries[place % len(asked_queries)], []
+        query, taken = prepared[place % len(prepared)], []
         for _ in range(times):
             start = time.perf_counter_ns()
-            call(query)
+            call.run(query)
             taken.append(time.perf_counter_ns() - start)
         say(ns=taken)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable
 
 import onnx
 
@@ -19,6 +17,7 @@ from pocketrec.convert.onnx_integer import (
     turned_codes,
 )
 from pocketrec.convert.onnx_scan import Head, OnnxScan, find_heads
+from pocketrec.convert.onnx_values import replace_nodes, subgraphs
 from pocketrec.convert.onnx_writer import MICROSOFT, OnnxWriter
 from pocketrec.convert.stream.onnx import array_of
 from pocketrec.convert.stream.stub import Stub
@@ -112,7 +111,7 @@ class _Rewriter:
         for place, name in enumerate(node.input):
             if name in self._found:
                 node.input[place] = self._read(self._found[name])
-        for graph in _subgraphs(node):
+        for graph in subgraphs(node):
             inner = [new for each in graph.node for new in self.replaced(each)]
             replace_nodes(graph, inner)
         return [node]
@@ -240,40 +239,3 @@ def _renamed(nodes: list[onnx.NodeProto], old: str, new: str) -> list[onnx.NodeP
     assert nodes[-1].output[0] == old
     nodes[-1].output[0] = new
     return nodes
-
-
-def _subgraphs(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
-    """The graph with `nodes`, less those whose outputs nobody reads any more."""
-    dead: set[int] = set()
-    counts = defaultdict[str, int](int)
-    for node in nodes:
-        for name in all_inputs(node):
-            counts[name] += 1
-    for each in graph.output:
-        counts[each.name] += 1
-    for node in reversed(nodes):
-        if not any(counts[name] for name in node.output):
-            dead.add(id(node))
-            for name in all_inputs(node):
-                counts[name] -= 1
-    kept = [node for node in nodes if id(node) not in dead]
-    written = {name for node in kept for name in node.output}
-    infos = [each for each in graph.value_info if each.name in written]
-    del graph.node[:], graph.value_info[:]
-    graph.node.extend(kept)
-    graph.value_info.extend(infos)
-
-
-def all_inputs(node: onnx.NodeProto) -> Iterable[str]:
-    yield from node.input
-    for graph in _subgraphs(node):
-        for inner in graph.node:
-            yield from all_inputs(inner)
-        yield from (each.name for each in graph.output)

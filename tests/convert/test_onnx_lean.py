@@ -145,6 +145,48 @@ def test_an_operand_is_broadcast_by_the_op_where_the_other_has_the_whole_shape(
     assert gap == 0
 
 
+@pytest.mark.parametrize(("back", "ops"), [("merge", ["Relu"]), ("other", ["Reshape", "Relu", "Reshape"])])
+def test_an_activation_between_reshapes_loses_them_where_the_second_undoes_the_first(
+    back: str, ops: list[str]
+) -> None:
+    nodes = [
+        make("Reshape", ["item", "split"], ["apart"]),
+        make("Relu", ["apart"], ["active"]),
+        make("Reshape", ["active", back], ["out"]),
+    ]
+    constants = {"split": np.array([2, 3, 4]), "merge": np.array([6, 4]), "other": np.array([3, 8])}
+    shapes: dict[str, list[Any]] = {
+        "user": [1],
+        "item": [6, 4],
+        "apart": [2, 3, 4],
+        "active": [2, 3, 4],
+        "out": [6, 4] if back == "merge" else [3, 8],
+    }
+    assert simplified(graph_of(nodes, shapes, constants)) == (ops, 0)
+
+
+def test_an_activation_that_others_read_keeps_its_reshapes() -> None:
+    nodes = [
+        make("Reshape", ["item", "split"], ["apart"]),
+        make("Relu", ["apart"], ["active"]),
+        make("Reshape", ["active", "merge"], ["rows"]),
+        make("ReduceMax", ["active"], ["largest"], keepdims=0),
+        make("Mul", ["rows", "largest"], ["out"]),
+    ]
+    constants = {"split": np.array([2, 3, 4]), "merge": np.array([6, 4])}
+    shapes: dict[str, list[Any]] = {
+        "user": [1],
+        "item": [6, 4],
+        "apart": [2, 3, 4],
+        "active": [2, 3, 4],
+        "rows": [6, 4],
+        "out": [6, 4],
+    }
+    ops, gap = simplified(graph_of(nodes, shapes, constants))
+    assert ops.count("Reshape") == 2
+    assert gap == 0
+
+
 class Ranking(nn.Module):
     """An MLP over candidates and a user."""
 

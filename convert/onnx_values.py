@@ -1,0 +1,100 @@
+"""An exported ONNX graph as its rewrites see it: shapes, makers, readers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnx.numpy_helper import from_array
+
+Shape = tuple[int | str, ...]
+
+
+class GraphValues:
+    """What a rewrite asks of a graph, and the constants that it adds.
+
+    Shapes are compared as the exporter wrote them: equal names of sizes are equal sizes.
+
+    Attributes:
+        constants: those that were added.
+    """
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.constants: list[onnx.TensorProto] = []
+        self._shapes: dict[str, Shape] = {each.name: tuple(each.dims) for each in graph.initializer}
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            dims = value.type.tensor_type.shape.dim
+            self._shapes[value.name] = tuple(dim.dim_param or dim.dim_value or "?" for dim in dims)
+        self._makers = {name: node for node in graph.node for name in node.output}
+        self._fixed = {each.name for each in graph.initializer}
+        self._readers = Counter(name for node in graph.node for name in all_inputs(node))
+        self._readers.update(each.name for each in graph.output)
+
+    def shape(self, name: str) -> Shape | None:
+        """The shape of a value; None where a size of it is not known."""
+        found = self._shapes.get(name)
+        return None if found is None or "?" in found else found
+
+    def maker(self, name: str, *ops: str) -> onnx.NodeProto | None:
+        """The node that makes a value, where it is one of `ops`."""
+        node = self._makers.get(name)
+        return node if node is not None and node.op_type in ops else None
+
+    def has_one_reader(self, name: str) -> bool:
+        """Whether one node reads a value, and the graph does not give it out."""
+        return self._readers[name] == 1
+
+    def columns(self, name: str) -> int:
+        """The size of the last axis of a value; -1 where it is not a number."""
+        shape = self.shape(name)
+        return -1 if not shape or not isinstance(shape[-1], int) else shape[-1]
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a value is stored."""
+        return name in self._fixed
+
+    def constant(self, name: str, value: object) -> str:
+        """The name of a new constant."""
+        self.constants.append(from_array(np.asarray(value), name))
+        return name
+
+
+def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    """The graph with `nodes`, less those whose outputs nobody reads any more."""
+    dead: set[int] = set()
+    counts = defaultdict[str, int](int)
+    for node in nodes:
+        for name in all_inputs(node):
+            counts[name] += 1
+    for each in graph.output:
+        counts[each.name] += 1
+    for node in reversed(nodes):
+        if not any(counts[name] for name in node.output):
+            dead.add(id(node))
+            for name in all_inputs(node):
+                counts[name] -= 1
+    kept = [node for node in nodes if id(node) not in dead]
+    written = {name for node in kept for name in node.output}
+    infos = [each for each in graph.value_info if each.name in written]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(kept)
+    graph.value_info.extend(infos)
+
+
+def all_inputs(node: onnx.NodeProto) -> Iterable[str]:
+    """Names of the values that a node reads, and its inner graphs with it."""
+    yield from node.input
+    for graph in subgraphs(node):
+        for inner in graph.node:
+            yield from all_inputs(inner)
+        yield from (each.name for each in graph.output)
+
+
+def subgraphs(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
+    """The graphs inside of a node."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
