@@ -158,6 +158,8 @@ def measure(name: str, rivals: list[str], threads: int, rounds: int) -> list[Fig
             worker.close()
         shutil.rmtree(folder)
     found = {worker.rival: worker for worker in workers}
+    if found[REFERENCE].missing:
+        sys.exit(f"{name}: {REFERENCE}, which all are compared with, is missing: {found[REFERENCE].missing}")
     return [figure(name, case, threads, found[rival], found) for rival in rivals]
 
 
