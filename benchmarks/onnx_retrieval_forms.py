@@ -3,8 +3,8 @@
     python benchmarks/onnx_retrieval_forms.py [--rows N ...] [--runs N] [--threads N] [--json]
 
 The same vector and table in every form, in turns in one process; least and median of the runs. `same`
-says how many of the 100 best are those of float32 arithmetic on the dequantized table: forms that round
-the vector are not exact. The last form is what `to_onnx` writes.
+says how many of the 100 best are those of float32 arithmetic on the dequantized table, of as many bits:
+forms that round the vector are not exact. The last forms are what `to_onnx` writes.
 """
 
 from __future__ import annotations
@@ -59,10 +59,12 @@ def best(scores: str) -> Any:
     return helper.make_node("TopK", [scores, "k"], ["values", "y"])
 
 
-def forms(tensor: QuantizedTensor) -> dict[str, Any]:
-    """Name to model."""
+def forms(tensor: QuantizedTensor, narrow: QuantizedTensor) -> dict[str, Any]:
+    """Name to model, of a table in 8 and in 4 bits."""
     assert tensor.codes is not None
     assert tensor.scales is not None
+    assert narrow.codes is not None
+    assert narrow.scales is not None
     codes, scales = tensor.codes, tensor.scales.astype(np.float32).reshape(1, -1)
     table, turned = tensor.dequantize(), np.ascontiguousarray(tensor.codes.T)
     k = {"k": np.array([BEST])}
@@ -73,14 +75,21 @@ def forms(tensor: QuantizedTensor) -> dict[str, Any]:
         )
     }
     unsigned = (codes.astype(np.int16) + 128).astype(np.uint8)
-    for bits, level in ((8, 0), (8, 4), (4, 4)):
-        kept = unsigned if bits == 8 else (unsigned[:, 0::2] >> 4) | (unsigned[:, 1::2] & 0xF0)
+    halves = (narrow.codes + np.int8(8)).astype(np.uint8)
+    packed = halves[:, 0::2] | (halves[:, 1::2] << 4)
+    for bits, level, kept, made in (
+        (8, 0, unsigned, tensor),
+        (8, 4, unsigned, tensor),
+        (4, 1, packed, narrow),
+        (4, 4, packed, narrow),
+    ):
         attributes = {"K": WIDTH, "N": len(codes), "bits": bits, "block_size": WIDTH, "accuracy_level": level}
         product = make("MatMulNBits", ["x", "c", "scales"], ["s"], domain=MICROSOFT, **attributes)
         arithmetic = "int8" if level == 4 else "float32"
+        assert made.scales is not None
+        stored = {"c": kept.reshape(len(codes), 1, -1), "scales": made.scales.astype(np.float32).ravel(), **k}
         found[f"MatMulNBits, {bits} bits, {arithmetic} activations, TopK"] = model_of(
-            [product, best("s")],
-            {"c": kept.reshape(len(codes), 1, -1), "scales": scales.ravel() * (1 if bits == 8 else 16), **k},
+            [product, best("s")], stored
         )
     rounded = make("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"])
     for name, weights in (("uint8", np.ascontiguousarray(unsigned.T)), ("int8", turned)):
@@ -97,6 +106,7 @@ def forms(tensor: QuantizedTensor) -> dict[str, Any]:
     ]
     found["MatMulInteger, scaled as a whole, TopK"] = model_of(scaled, {"c": turned, "scales": scales, **k})
     found["the exact scan of to_onnx"] = scan_of(tensor)
+    found["the exact scan of to_onnx, 4 bits"] = scan_of(narrow)
     return found
 
 
@@ -124,12 +134,17 @@ def stream(codes: Any, threads: int) -> Callable[[], object]:
     return lambda: list(pool.map(np.max, parts))
 
 
+def best_of(tensor: QuantizedTensor, x: Any) -> set[int]:
+    """The rows of the 100 largest products in float32."""
+    return set(np.argsort(-(tensor.dequantize() @ x[0]), kind="stable")[:BEST].tolist())
+
+
 def measure(rows: int, runs: int, threads: int) -> list[Figure]:
     rng = np.random.default_rng(0)
     values = rng.standard_normal((rows, WIDTH), np.float32)
-    tensor = Linear(bits=8).quantize("item", values)
+    tensor, narrow = (Linear(bits=bits).quantize("item", values) for bits in (8, 4))
     x = rng.standard_normal((1, WIDTH)).astype(np.float32)
-    sessions = {name: session_of(model, threads) for name, model in forms(tensor).items()}
+    sessions = {name: session_of(model, threads) for name, model in forms(tensor, narrow).items()}
     answers = {name: made.run(["y"], {"x": x})[0] for name, made in sessions.items()}
     calls: dict[str, Callable[[], object]] = {
         name: lambda made=made: made.run(["y"], {"x": x}) for name, made in sessions.items()
@@ -141,7 +156,7 @@ def measure(rows: int, runs: int, threads: int) -> list[Figure]:
             start = time.perf_counter_ns()
             call()
             samples[name].append((time.perf_counter_ns() - start) / 1e6)
-    exact = set(next(iter(answers.values())).ravel().tolist())
+    exact = {bits: best_of(each, x) for bits, each in ((8, tensor), (4, narrow))}
     return [
         Figure(
             rows=rows,
@@ -149,7 +164,7 @@ def measure(rows: int, runs: int, threads: int) -> list[Figure]:
             least_ms=min(taken),
             median_ms=statistics.median(taken),
             codes_gb_s=rows * WIDTH / min(taken) / 1e6,
-            same=len(exact & set(answers[name].ravel().tolist()))
+            same=len(exact[4 if "4 bits" in name else 8] & set(answers[name].ravel().tolist()))
             if name in answers and answers[name].size == BEST
             else None,
         )

@@ -151,7 +151,7 @@ def tensors_of(program: torch.export.ExportedProgram) -> list[torch.Tensor]:
 
 def _values(tensor: QuantizedTensor) -> Array:
     """The dequantized values; the stub of them where the codes are a streamed table's."""
-    number = number_of(tensor.codes)
+    number = number_of(tensor.parts[0].codes if tensor.parts else tensor.codes)
     return tensor.dequantize() if number is None else Stub.table(number, tensor.shape)
 
 

@@ -82,7 +82,7 @@ def to_coreml(
         program, signature = with_states(program, signature), without_states(signature)
     rounding = rounding_of(program)
     _check_rounding(rounding, minimum_deployment_target)
-    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
+    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.parts}}
     carrier = Carrier(codes)
     needed = carrier.used_by(program)
     rows = {name for name in needed if any(fnmatchcase(name, each) for each in gathered)}

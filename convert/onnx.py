@@ -65,7 +65,7 @@ def to_onnx(
     Source: torch.onnx.export(dynamo=True) on the exported program.
     """
     signature = capture.signature
-    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.codec is not None}}
+    codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.parts}}
     carrier = Carrier(codes)
     with quiet_converters(), exact_constants(), weights_kept(lambda values: carrier(values) is not None):
         try:

@@ -51,6 +51,9 @@ class Candidate:
     noise: float
 
 
+Trial = Callable[[Scheme], tuple[QuantizedTensor, QuantizedTensor]]
+
+
 def candidates(
     name: str,
     values: Floats,
@@ -66,16 +69,43 @@ def candidates(
         usage: what is known of how it is used.
         allowed: whether every target of the build can carry a form.
     """
-    found = [Candidate(scheme=None, size_bytes=4 * values.size, noise=0.0)]
-    for scheme in _matrices(usage.rounding) if values.ndim > 1 else _VECTORS:
+
+    def trial(scheme: Scheme) -> tuple[QuantizedTensor, QuantizedTensor]:
+        made = scheme.quantize(name, values, usage=usage)
+        return made, made
+
+    return candidates_by(trial, name, values.shape, values, usage=usage, allowed=allowed)
+
+
+def candidates_by(
+    trial: Trial,
+    name: str,
+    shape: tuple[int, ...],
+    sample: Floats,
+    *,
+    usage: Usage,
+    allowed: Callable[[QuantizedTensor], bool],
+) -> tuple[Candidate, ...]:
+    """As `candidates`, for a tensor of which a sample of rows is seen.
+
+    Args:
+        trial: a scheme to the whole tensor, whose codes nobody reads, and to the sample in that form.
+        name: of the tensor.
+        shape: of the tensor.
+        sample: of its rows.
+        usage: of the sample.
+        allowed: as there.
+    """
+    found = [Candidate(scheme=None, size_bytes=4 * math.prod(shape), noise=0.0)]
+    for scheme in _matrices(usage.rounding) if len(shape) > 1 else _VECTORS:
         try:
-            scheme.check(name, values.shape)
-            made = scheme.quantize(name, values, usage=usage)
+            scheme.check(name, shape)
+            whole, made = trial(scheme)
         except PlanError:
             continue  # a shape that does not divide: another candidate serves this tensor
-        if allowed(made):
-            noise = _noise(made, values, usage)
-            found.append(Candidate(scheme=scheme, size_bytes=made.size_bytes, noise=noise))
+        if allowed(whole):
+            noise = _noise(made, sample, usage)
+            found.append(Candidate(scheme=scheme, size_bytes=whole.size_bytes, noise=noise))
     return _undominated(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pocketrec.convert.stream.module import StreamedModule
-from pocketrec.convert.stream.tables import fitted
+from pocketrec.convert.stream.tables import encoded_by
 from pocketrec.quantize import Plan, QuantizedTensor, compress
 from pocketrec.quantize.reference import compressible
 from pocketrec.quantize.usage import UNKNOWN, Usages
@@ -32,9 +32,7 @@ def compress_streamed(
     known = usage or {}
     module, codes = compress(streamed.module, rest, usage=known)
     tables = tuple(
-        replace(
-            each, codec=fitted(chosen[each.name], each.name, each.span, usage=known.get(each.name, UNKNOWN))
-        )
+        encoded_by(each, chosen[each.name], usage=known.get(each.name, UNKNOWN))
         if each.name in chosen
         else each
         for each in streamed.tables

@@ -12,7 +12,8 @@ import numpy as np
 from pocketrec.convert.stream.blobs import BlobLayout
 from pocketrec.convert.stream.files import written_file
 from pocketrec.convert.stream.stub import Stub
-from pocketrec.convert.stream.tables import Table, write_tables
+from pocketrec.convert.stream.tables import Table
+from pocketrec.convert.stream.writing import write_tables
 
 _KINDS = {"float32": "float", "float16": "fp16"}
 

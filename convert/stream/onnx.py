@@ -19,7 +19,8 @@ from onnx import TensorProto, numpy_helper
 from pocketrec.convert.stream.blobs import Reserved, write_all
 from pocketrec.convert.stream.files import written_file
 from pocketrec.convert.stream.stub import Stub, number_of
-from pocketrec.convert.stream.tables import Table, write_tables
+from pocketrec.convert.stream.tables import Table
+from pocketrec.convert.stream.writing import write_tables
 
 LARGE_BYTES = 64 << 20  # an initializer of this size or more does not go into the model file
 _ALIGNMENT = 4096

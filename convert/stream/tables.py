@@ -1,30 +1,22 @@
-"""Large tables and how they are encoded; the bytes go from the checkpoint to their places in one pass.
-
-Every chunk of rows is read, checked, encoded and written by one task; tasks run on a few threads,
-as NumPy and the system's reads and writes let each other run. A row's bytes have a fixed place, so
-the order of the tasks changes nothing.
-"""
+"""Large tables that are not held, and what encodes them: fitted on a sample, or in a first pass."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields
-from itertools import islice
-from threading import local
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.convert.stream.blobs import Reserved, pack_bits, write_all
 from pocketrec.convert.stream.checkpoint import RowReader, Span
 from pocketrec.convert.stream.stub import Source, Stub
-from pocketrec.errors import ConversionError, PlanError, TableError
+from pocketrec.errors import PlanError, TableError
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.schemes.base import Codec, Encoded, RowScheme, Scheme, sample_of
+from pocketrec.quantize.schemes.hot_rows import HotRows
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
@@ -32,7 +24,30 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 
 CHUNK_BYTES = 4 << 20
-_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Rows of a table that are encoded alike.
+
+    Attributes:
+        codec: what encodes them.
+        chosen: which rows, bool `[rows of the table]`; None where it is all of them.
+        key: begins the names of its arrays.
+    """
+
+    codec: Codec
+    chosen: Array | None = None
+    key: str = ""
+
+    def rows(self, total: int) -> int:
+        """How many rows it has, of a table with `total`."""
+        return total if self.chosen is None else int(np.count_nonzero(self.chosen))
+
+    def encode(self, rows: Floats, start: int) -> Encoded | None:
+        """Its rows among those of a chunk that begins at row `start`; None where there are none."""
+        own = rows if self.chosen is None else rows[self.chosen[start : start + len(rows)]]
+        return self.codec.encode(own) if len(own) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +58,15 @@ class Table:
         name: the tensor's name in the module.
         number: of its stub.
         span: where its bytes lie.
-        codec: what encodes its rows; None where they are stored as numbers.
+        parts: what encodes its rows; none where they are stored as numbers.
+        joined: parts as tensors to the whole tensor, where there are several.
     """
 
     name: str
     number: int
     span: Span
-    codec: Codec | None = None
+    parts: tuple[Part, ...] = ()
+    joined: Callable[[tuple[QuantizedTensor, ...]], QuantizedTensor] | None = None
 
     @property
     def rows(self) -> int:
@@ -58,61 +75,101 @@ class Table:
 
     def tensor(self) -> QuantizedTensor:
         """The compressed tensor with stubs in place of the arrays that have a row per row of the table."""
-        assert self.codec is not None
-        probe = self.codec.encode(np.ones((1, self.span.shape[1]), np.float32))
+        parts = tuple(self._tensor(each) for each in self.parts)
+        return parts[0] if self.joined is None else self.joined(parts)
+
+    def _tensor(self, part: Part) -> QuantizedTensor:
+        rows, columns = part.rows(self.rows), self.span.shape[1]
+        probe = part.codec.encode(np.ones((1, columns), np.float32))
         arrays = {each.name: getattr(probe, each.name) for each in fields(Encoded)}
         stubs: dict[str, Any] = {
-            part: None
+            name: None
             if array is None
             else Stub.of(
                 np.ones(1, array.dtype)[0],
-                (self.rows, *array.shape[1:]),
-                Source.of(self.number, part),
+                (rows, *array.shape[1:]),
+                Source.of(self.number, part.key + name),
             )
-            for part, array in arrays.items()
+            for name, array in arrays.items()
         }
-        return self.codec.tensor(self.name, self.span.shape, Encoded(**stubs))
+        return part.codec.tensor(self.name, (rows, columns), Encoded(**stubs))
+
+    def values(self, rows: Floats, start: int) -> Floats:
+        """What the codes of a chunk that begins at row `start` stand for, float32."""
+        if not self.parts:
+            return rows
+        made = np.empty_like(rows)
+        for part in self.parts:
+            encoded = part.encode(rows, start)
+            if encoded is not None:
+                shape = (len(encoded.codes), rows.shape[1])
+                own = slice(None) if part.chosen is None else part.chosen[start : start + len(rows)]
+                made[own] = part.codec.tensor(self.name, shape, encoded).dequantize()
+        return made
 
 
-def fitted(scheme: Scheme, name: str, span: Span, *, usage: Usage = UNKNOWN) -> Codec:
-    """The codec of a scheme for a table on disk, from a sample of its rows or a first pass over them.
+def encoded_by(table: Table, scheme: Scheme, *, usage: Usage = UNKNOWN) -> Table:
+    """The table with what a scheme learns from a sample of its rows or a first pass over them.
 
     Args:
+        table: on disk.
         scheme: of the plan.
-        name: of the table.
-        span: where its bytes lie.
         usage: what is known of how it is used.
 
     Raises:
         PlanError: the scheme needs the whole table at once.
     """
+    name, span = table.name, table.span
     scheme.check(name, span.shape)
+    if isinstance(scheme, HotRows):
+        return _in_parts(table, scheme, usage)
     if not isinstance(scheme, RowScheme):
         raise PlanError(
             f"{name}: {scheme.scheme} needs the whole table at once, and the table is streamed; use "
-            "'linear', 'scaled_palette', 'palette', 'product' or 'float16', or raise "
+            "'linear', 'scaled_palette', 'palette', 'product', 'hot_rows' or 'float16', or raise "
             "model.stream_mb to hold it"
         )
     if isinstance(scheme, Linear) and scheme.granularity == "per_tensor":
-        return scheme.fit(name, _extremes(scheme, name, span))
-    sample = _sample(scheme, name, span)
-    chosen = range(*sample_of(span.shape[0]).indices(span.shape[0]))[: len(sample)]
-    return scheme.fit(name, sample, usage=usage.of_rows(np.asarray(chosen)))
+        codec: Codec = scheme.fit(name, _extremes(scheme, name, span))
+    else:
+        codec = _fitted(scheme, table, np.arange(span.shape[0]), usage)
+    return replace(table, parts=(Part(codec=codec),))
 
 
-def _sample(scheme: RowScheme, name: str, span: Span) -> Floats:
-    """The rows that a table in memory would be sampled by; one row where nothing is learnt from them."""
-    learns_nothing = scheme.scheme in ("linear", "float16")
-    chosen = range(1) if learns_nothing else range(*sample_of(span.shape[0]).indices(span.shape[0]))
-    sample = np.empty((len(chosen), span.shape[1]), np.float32)
-    with closing(RowReader(span)) as reader:
-        if chosen.step == 1:
-            reader.read(0, len(chosen), sample)
+def _in_parts(table: Table, scheme: HotRows, usage: Usage) -> Table:
+    """Hot and cold rows with a codec each, fitted on rows of their own."""
+    hot = scheme.hot(table.name, table.rows, usage)
+    parts = tuple(
+        Part(codec=_fitted(each, table, np.flatnonzero(chosen), usage), chosen=chosen, key=key)
+        for each, chosen, key in zip(scheme.parts, (hot, ~hot), ("hot ", "cold "), strict=True)
+    )
+    return replace(
+        table,
+        parts=parts,
+        joined=lambda tensors: scheme.joined(table.name, table.span.shape, hot, tensors),
+    )
+
+
+def _fitted(scheme: RowScheme, table: Table, rows: Array, usage: Usage) -> Codec:
+    """The codec for some rows of a table, from the sample that they would be sampled by in memory."""
+    chosen = rows[sample_of(len(rows))]
+    if scheme.scheme in ("linear", "float16"):  # learn nothing
+        chosen = chosen[:1]
+    sample = read_rows(table, chosen)
+    return scheme.fit(table.name, sample, usage=usage.of_rows(chosen))
+
+
+def read_rows(table: Table, rows: Array) -> Floats:
+    """Some rows of a table, given by rising numbers; raises TableError where one is not finite."""
+    found = np.empty((len(rows), table.span.shape[1]), np.float32)
+    with closing(RowReader(table.span)) as reader:
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+            reader.read(int(rows[0]), int(rows[-1]) + 1, found)
         else:
-            for place, row in enumerate(chosen):
-                reader.read(row, row + 1, sample[place : place + 1])
-    _check_finite(name, sample, 0, step=chosen.step)
-    return sample
+            for place, row in enumerate(rows.tolist()):
+                reader.read(row, row + 1, found[place : place + 1])
+    check_finite(table.name, found, rows)
+    return found
 
 
 def _extremes(scheme: Linear, name: str, span: Span) -> Floats:
@@ -142,7 +199,7 @@ def chunks(name: str, span: Span) -> Iterator[tuple[int, Floats]]:
     with closing(RowReader(span)) as reader:
         for start in range(0, span.shape[0], size):
             rows = reader.read(start, min(start + size, span.shape[0]), buffer)
-            _check_finite(name, rows, start)
+            check_finite(name, rows, range(start, start + len(rows)))
             yield start, rows
 
 
@@ -151,7 +208,8 @@ def rows_in_chunk(span: Span) -> int:
     return max(64, CHUNK_BYTES // (4 * span.shape[1]) // 64 * 64)
 
 
-def _check_finite(name: str, rows: Floats, start: int, *, step: int = 1) -> None:
+def check_finite(name: str, rows: Floats, numbers: Array | range) -> None:
+    """Nothing where all of the rows are finite; `numbers` are theirs in the table."""
     with np.errstate(all="ignore"):
         if np.isfinite(rows.sum()):  # a sum over what is not finite is not finite
             return
@@ -159,106 +217,6 @@ def _check_finite(name: str, rows: Floats, start: int, *, step: int = 1) -> None
     if len(wrong):
         row, column = wrong[0]
         raise TableError(
-            f"{name}: row {start + row * step}, column {column} is {rows[row, column]}; expected finite "
+            f"{name}: row {numbers[row]}, column {column} is {rows[row, column]}; expected finite "
             "numbers; repair the checkpoint"
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """What is done with the chunks of one table."""
-
-    table: Table
-    reader: RowReader
-    places: Sequence[Reserved]
-    file: int
-    memory: local
-
-    def run(self, start: int) -> None:
-        """Reads, checks, encodes and writes the chunk that begins at row `start`."""
-        span = self.table.span
-        size = rows_in_chunk(span)
-        if not hasattr(self.memory, "buffer") or self.memory.buffer.shape != (size, span.shape[1]):
-            self.memory.buffer = np.empty((size, span.shape[1]), np.float32)
-        rows = self.reader.read(start, min(start + size, span.shape[0]), self.memory.buffer)
-        _check_finite(self.table.name, rows, start)
-        parts: dict[str, Array] = {"values": rows}
-        if self.table.codec is not None:
-            encoded = self.table.codec.encode(rows)
-            parts |= {each.name: getattr(encoded, each.name) for each in fields(Encoded)}
-        for place in self.places:
-            source = place.stub.source
-            assert source is not None
-            with np.errstate(over="ignore"):
-                array = source.make(parts)
-            if source.part == "values":
-                self._check_range(rows, array, start)
-            self._write(place, array, start)
-
-    def _check_range(self, rows: Floats, array: Array, start: int) -> None:
-        if array.dtype == np.float16 and not np.isfinite(array).all():
-            row, column = np.argwhere(~np.isfinite(array))[0]
-            raise TableError(
-                f"{self.table.name}: row {start + row}, column {column} is {rows[row, column]:.6g}, beyond "
-                "float16's 65504; use precision = 'float32' or scale the table"
-            )
-
-    def _write(self, place: Reserved, array: Array, start: int) -> None:
-        stub, bits, total = place.stub, place.bits, self.table.rows
-        if stub.shape[0] == total or stub.ndim == 1:
-            before = stub.size // total * start * bits // 8
-            write_all(self.file, pack_bits(array, bits), place.offset + before)
-            return
-        for column, values in enumerate(array.T):  # the graph reads the table turned
-            before = (column * total + start) * bits // 8
-            write_all(self.file, pack_bits(values, bits), place.offset + before)
-
-
-def write_tables(tables: Sequence[Table], reserved: Sequence[Reserved], file: int) -> None:
-    """Fills the reserved places of an open file with the rows of their tables.
-
-    Raises:
-        TableError: a number is not finite, or beyond float16; names table, row and value.
-    """
-    by_number = {each.number: each for each in tables}
-    for number, places in _by_table(reserved).items():
-        table = by_number[number]
-        for place in places:
-            _check_place(table, place)
-        with closing(RowReader(table.span)) as reader:
-            task = _Task(table=table, reader=reader, places=places, file=file, memory=local())
-            _in_threads(task, range(0, table.rows, rows_in_chunk(table.span)))
-
-
-def _by_table(reserved: Sequence[Reserved]) -> Mapping[int, list[Reserved]]:
-    found: dict[int, list[Reserved]] = {}
-    for place in reserved:
-        assert place.stub.source is not None
-        found.setdefault(place.stub.source.number, []).append(place)
-    return found
-
-
-def _check_place(table: Table, place: Reserved) -> None:
-    shape, rows = place.stub.shape, table.rows
-    turned = len(shape) == 2 and shape[1] == rows != shape[0]
-    straight = shape[0] == rows or (len(shape) == 1 and shape[0] % rows == 0)
-    if not straight and not (turned and (place.bits >= 8 or rows % 8 == 0)):
-        raise ConversionError(
-            f"{table.name}: the graph holds it as {list(shape)}, {place.bits} bit, which cannot be streamed; "
-            "raise model.stream_mb above its size"
-        )
-
-
-def _in_threads(task: _Task, starts: range) -> None:
-    """Every chunk on a few threads; the first chunk that fails decides the error."""
-    waiting = iter(starts)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        running: list[Future[None]] = [pool.submit(task.run, each) for each in islice(waiting, 2 * _THREADS)]
-        try:
-            while running:
-                running.pop(0).result()
-                running += [pool.submit(task.run, each) for each in islice(waiting, 1)]
-        except BaseException:
-            for each in running:
-                each.cancel()
-            raise

@@ -33,7 +33,7 @@ def value_spans(tables: Sequence[Table], folder: Path | None) -> dict[str, Value
     """The values of every table by name; what has to be written goes to `folder`.
 
     Args:
-        tables: with the codecs that their values have been through.
+        tables: with what encodes them.
         folder: None where nothing may be written: tables of other types are then widened when mapped.
 
     Raises:
@@ -50,7 +50,7 @@ def mapped_module(module: nn.Module, spans: Mapping[str, Span]) -> nn.Module:
 
 def _values(table: Table, folder: Path | None) -> Values:
     span = table.span
-    if folder is None or (table.codec is None and span.dtype == "F32"):
+    if folder is None or (not table.parts and span.dtype == "F32"):
         for _ in chunks(table.name, span):  # a number that is not finite is said before any work is done
             pass
         return Values(span=span, sqnr_db=float("inf"))
@@ -60,9 +60,8 @@ def _values(table: Table, folder: Path | None) -> Values:
     signal = noise = 0.0
     with written_file(place.path, place.size_bytes) as file:
         for start, given in chunks(table.name, span):
-            made = given
-            if table.codec is not None:
-                made = table.codec.tensor(table.name, given.shape, table.codec.encode(given)).dequantize()
+            made = table.values(given, start)
+            if table.parts:
                 exact = given.astype(np.float64)
                 signal += float(np.square(exact).sum())
                 noise += float(np.square(exact - made).sum())

@@ -16,7 +16,7 @@ from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import values_by_row
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
-from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
 Part = Linear | ScaledPalette
@@ -53,34 +53,49 @@ class HotRows:
                 f"{self.share} is none; use 'linear'"
             )
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
-        """The table in two parts; PlanError where nobody knows what is hot."""
-        self.check(name, values.shape)
-        rows = values_by_row(self, name, values)
+    def hot(self, name: str, rows: int, usage: Usage) -> Array:
+        """Which rows are hot, bool `[rows]`; PlanError where nobody knows how often they are read."""
         if usage.popularity is None:
             raise PlanError(
                 f"{name}: hot_rows needs to know how often rows are read; no id of the evaluation data has "
-                f"{len(rows)} values; use 'linear'"
+                f"{rows} values; use 'linear'"
             )
-        hot = np.zeros(len(rows), bool)
-        hot[np.argsort(-usage.popularity, kind="stable")[: round(len(rows) * self.share)]] = True
-        order = np.empty(len(rows), np.int32)
+        hot = np.zeros(rows, bool)
+        hot[np.argsort(-usage.popularity, kind="stable")[: round(rows * self.share)]] = True
+        return hot
+
+    @property
+    def parts(self) -> tuple[Part, Part]:
+        """The schemes of hot and of cold rows."""
+        return _part(self.hot_bits), _part(self.cold_bits)
+
+    def joined(
+        self, name: str, shape: tuple[int, ...], hot: Array, parts: tuple[QuantizedTensor, ...]
+    ) -> QuantizedTensor:
+        """The table whose hot and cold rows, each in id order, are two tensors."""
+        order = np.empty(len(hot), np.int32)
         order[hot] = np.arange(hot.sum())
-        order[~hot] = np.arange(hot.sum(), len(rows))
-        schemes = (_part(self.hot_bits), _part(self.cold_bits))
-        parts = tuple(
-            scheme.quantize(name, rows[chosen], usage=usage.of_rows(chosen))
-            for scheme, chosen in zip(schemes, (hot, ~hot), strict=True)
-        )
+        order[~hot] = np.arange(hot.sum(), len(hot))
         return QuantizedTensor(
             name=name,
             scheme=self.scheme,
-            shape=values.shape,
+            shape=shape,
             bits=self.hot_bits,
             granularity="per_row",
             parts=parts,
             order=order,
         )
+
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+        """The table in two parts; PlanError where nobody knows what is hot."""
+        self.check(name, values.shape)
+        rows = values_by_row(self, name, values)
+        hot = self.hot(name, len(rows), usage)
+        parts = tuple(
+            scheme.quantize(name, rows[chosen], usage=usage.of_rows(chosen))
+            for scheme, chosen in zip(self.parts, (hot, ~hot), strict=True)
+        )
+        return self.joined(name, values.shape, hot, parts)
 
 
 def _part(bits: Literal[1, 2, 3, 4, 8]) -> Part:

@@ -83,7 +83,7 @@ def compress_prepared(
     made, codes = compress_streamed(streamed, plan, usage=usage)
     found = value_spans(made.tables, values)
     spans = {name: each.span for name, each in found.items()}
-    tables = {each.name: each.tensor() for each in made.tables if each.codec is not None}
+    tables = {each.name: each.tensor() for each in made.tables if each.parts}
     compression = Compression(
         original=streamed.module,
         module=made.module,

@@ -24,7 +24,7 @@ from pocketrec.compression import (
     tensors_read,
 )
 from pocketrec.contents import write_contents
-from pocketrec.errors import Derived, PlanError, RecipeError
+from pocketrec.errors import Derived, RecipeError
 from pocketrec.examination import Progress, examine, examine_module, silent, with_compression
 from pocketrec.lowering import capture_functions, lower
 from pocketrec.prepared import Prepared, prepare, search_data
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pocketrec.validate.evidence import Reference
 
 
-_VALUES = ".values"  # in the staging folder: what streamed tables stand for while the reference runs
+_VALUES = ".values"  # what streamed tables stand for, in the staging folder and beside a search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,19 +237,13 @@ def _plan(
 ) -> _Planned:
     """The recipe's plan, stated or found; what a search measured stays in `<out>.search`."""
     from pocketrec.plan_measure import make_evaluator
-    from pocketrec.planning import search_plan
+    from pocketrec.planning import search_plan, streamed_trials
 
     compress, module, contract = prepared.recipe.compress, prepared.module, prepared.contract
     if compress.tensors:
         plan = explicit_plan(compress, prepared.lowered, ())
         calibration = calibrate(module, contract, prepared.data, gradients=plan.needs_gradients)
         return _Planned(plan=plan, stated=True, calibration=calibration)
-    if compress.searches and prepared.streamed is not None:
-        table = prepared.streamed.tables[0].name
-        raise PlanError(
-            f"compress: a search holds every table, and {table} is streamed; state compress.tensors or "
-            "preset = 'int8' or 'int4', or raise model.stream_mb to hold it"
-        )
     captures = capture_functions(prepared, original, report)
     read = {name: by for name, by in tensors_read(prepared.lowered, captures).items() if by}
     report("calibrate", 0, 1)
@@ -257,15 +251,16 @@ def _plan(
     if not compress.searches:
         plan = explicit_plan(compress, prepared.lowered, read, calibration.usage)
         return _Planned(plan=plan, stated=False, calibration=calibration)
-    data = search_data(prepared, base)
-    evaluator = make_evaluator(module, contract, prepared.recipe.evaluate, data, calibration.usage)
-    plan, front = search_plan(
-        compress,
-        evaluator,
-        prepared.recipe.targets,
-        read,
-        out.with_name(f"{out.name}.search"),
-        workers=workers or Workers(),
-        progress=report,
-    )
+    folder, data = out.with_name(f"{out.name}.search"), search_data(prepared, base)
+    lowered, usage = prepared.lowered, calibration.usage
+    with streamed_trials(prepared, folder / _VALUES) as trials:
+        plan, front = search_plan(
+            compress,
+            make_evaluator(lowered, contract, prepared.recipe.evaluate, data, usage, trials),
+            prepared.recipe.targets,
+            read,
+            folder,
+            workers=workers or Workers(),
+            progress=report,
+        )
     return _Planned(plan=plan, stated=False, calibration=calibration, front=front)

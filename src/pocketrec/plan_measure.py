@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from pocketrec.recipe import Evaluate
 if TYPE_CHECKING:
     from torch import nn
 
+    from pocketrec.convert.stream.search import StreamedTrials
     from pocketrec.quantize.planner import Measured
     from pocketrec.quantize.schemes import Scheme
     from pocketrec.quantize.usage import Usages
@@ -37,13 +39,23 @@ class Run:
 
 @dataclass(kw_only=True)
 class Evaluator:
-    """Measures plans of one model on its evaluation data; it can be sent to another process."""
+    """Measures plans of one model on its evaluation data; it can be sent to another process.
+
+    Attributes:
+        module: the original, with stubs where tables are streamed.
+        contract: of the module.
+        evaluations: what is measured, the recipe's own first.
+        data: of all of them.
+        usage: what is known of the tensors.
+        trials: of a module with streamed tables; None where all are held.
+    """
 
     module: nn.Module
     contract: Contract
     evaluations: tuple[Evaluate, ...]
     data: EvaluationData
     usage: Usages
+    trials: StreamedTrials | None = None
     _values: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     _original: list[Run] | None = None
 
@@ -51,7 +63,9 @@ class Evaluator:
         """The losses and the distortion of the module with `schemes` applied, against the module itself."""
         from pocketrec.quantize.planner import Measured
 
-        pairs = list(zip(self.before(), self._run(self._compressed(schemes)), strict=True))
+        before = self.before()
+        with self._compressed(schemes) as module:
+            pairs = list(zip(before, self._run(module), strict=True))
         losses = {
             name: max(_loss(name, before, after) for before, after in pairs)
             for name in pairs[0][0].quality.metrics
@@ -67,10 +81,15 @@ class Evaluator:
     def before(self) -> list[Run]:
         """What the module itself reaches, the recipe's own evaluation first."""
         if self._original is None:
-            self._original = self._run(self.module)
+            self._original = self._run(self.module if self.trials is None else self.trials.original())
         return self._original
 
-    def _compressed(self, schemes: Mapping[str, Scheme]) -> nn.Module:
+    def _compressed(self, schemes: Mapping[str, Scheme]) -> AbstractContextManager[nn.Module]:
+        if self.trials is not None:
+            return self.trials.compressed(schemes, self.usage)
+        return nullcontext(self._held(schemes))
+
+    def _held(self, schemes: Mapping[str, Scheme]) -> nn.Module:
         from pocketrec.quantize.reference import compressible, to_array, with_values
         from pocketrec.quantize.usage import UNKNOWN
 
@@ -132,7 +151,12 @@ def _distortion(before: Run, after: Run) -> float:
 
 
 def make_evaluator(
-    module: nn.Module, contract: Contract, evaluate: Evaluate, data: EvaluationData, usage: Usages
+    module: nn.Module,
+    contract: Contract,
+    evaluate: Evaluate,
+    data: EvaluationData,
+    usage: Usages,
+    trials: StreamedTrials | None = None,
 ) -> Evaluator:
     """The evaluator of a module, with every function that the data can rank.
 
@@ -156,6 +180,7 @@ def make_evaluator(
         evaluations=tuple(evaluations),
         data=data,
         usage=usage,
+        trials=trials,
     )
 
 

@@ -12,11 +12,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pocketrec.compression import limits
 from pocketrec.errors import BudgetMissed
@@ -27,6 +30,9 @@ from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
+    from pocketrec.convert.stream.search import StreamedTrials
+    from pocketrec.convert.stream.tables import Table
+    from pocketrec.prepared import Prepared
     from pocketrec.quantize import Plan, QuantizedTensor
     from pocketrec.quantize.candidates import Candidate
     from pocketrec.quantize.planner import Measured, Outcome, Point
@@ -61,10 +67,8 @@ def search_plan(
     Raises:
         BudgetMissed: no measured plan holds the budget; the nearest is in plan.toml.
     """
-    from pocketrec.quantize.candidates import candidates
     from pocketrec.quantize.planner import Budget, Search
     from pocketrec.quantize.reference import compressible, to_array
-    from pocketrec.quantize.usage import UNKNOWN
 
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,8 +77,7 @@ def search_plan(
     options = {}
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
-        known = evaluator.usage.get(name, UNKNOWN)
-        found = candidates(name, each, usage=known, allowed=lambda t: _carried(t, targets))
+        found = _candidates(name, each, evaluator, targets)
         options[name] = _safe(found) if name in blind else found
     total = sum(each.nbytes for each in values.values())
     store = MeasurementFile(folder / "measurements.jsonl")
@@ -95,6 +98,47 @@ def search_plan(
     if outcome.best is None:
         raise BudgetMissed(_missed(compress, outcome.nearest, total, folder))
     return outcome.best.plan, points
+
+
+@contextmanager
+def streamed_trials(prepared: Prepared, folder: Path) -> Iterator[StreamedTrials | None]:
+    """How plans of a model with streamed tables are run; None where all are held.
+
+    Args:
+        prepared: the model.
+        folder: for what compressed tables stand for; it is there as long as this is open.
+    """
+    if prepared.streamed is None:
+        yield None
+        return
+    from pocketrec.convert.stream.search import StreamedTrials
+
+    rmtree(folder, ignore_errors=True)  # of a search that was cut short
+    folder.mkdir(parents=True)
+    spans = {name: replace(each, path=each.path.resolve()) for name, each in prepared.spans.items()}
+    try:
+        yield StreamedTrials(streamed=prepared.streamed, spans=spans, folder=folder.resolve())
+    finally:
+        rmtree(folder, ignore_errors=True)
+
+
+def _candidates(
+    name: str, values: npt.NDArray[np.float32], evaluator: Evaluator, targets: Mapping[str, Target]
+) -> Sequence[Candidate]:
+    from pocketrec.convert.stream.search import table_candidates
+    from pocketrec.quantize.candidates import candidates
+    from pocketrec.quantize.usage import UNKNOWN
+
+    usage, table = evaluator.usage.get(name, UNKNOWN), _tables(evaluator).get(name)
+    if table is not None:
+        return table_candidates(table, usage=usage, allowed=lambda each: _carried(each, targets))
+    return candidates(name, values, usage=usage, allowed=lambda each: _carried(each, targets))
+
+
+def _tables(evaluator: Evaluator) -> Mapping[str, Table]:
+    """The model's streamed tables by name."""
+    trials = evaluator.trials
+    return {} if trials is None else {each.name: each for each in trials.streamed.tables}
 
 
 def _safe(found: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -125,8 +169,13 @@ def _max_bytes(compress: Compress, total: int) -> int | None:
 
 def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
     """Digest of everything besides the plan that a measurement depends on."""
-    digest = hashlib.sha256()
-    for arrays in (values, *map(_arrays, evaluator.data.parts(_PART_ROWS))):
+    from pocketrec.convert.stream.search import table_digest
+
+    digest, tables = hashlib.sha256(), _tables(evaluator)
+    for name, table in sorted(tables.items()):
+        digest.update(f"{name} {table_digest(table)}".encode())
+    held = {name: array for name, array in values.items() if name not in tables}
+    for arrays in (held, *map(_arrays, evaluator.data.parts(_PART_ROWS))):
         for name, array in sorted(arrays.items()):
             digest.update(
                 f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()

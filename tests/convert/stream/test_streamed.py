@@ -25,7 +25,7 @@ from pocketrec.convert.stream.checkpoint import open_checkpoint
 from pocketrec.convert.stream.compress import compress_streamed
 from pocketrec.convert.stream.module import load_streamed
 from pocketrec.convert.stream.proof import capture_streamed
-from pocketrec.convert.stream.tables import Table, fitted
+from pocketrec.convert.stream.tables import Table, encoded_by
 from pocketrec.errors import PlanError, RecipeError, Refused, StorageError, TableError
 from pocketrec.quantize import Plan, compress
 from pocketrec.quantize.schemes import Scheme
@@ -33,7 +33,10 @@ from pocketrec.quantize.schemes.float16 import Float16
 from pocketrec.quantize.schemes.hot_rows import HotRows
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
+from pocketrec.quantize.schemes.sparse import Sparse
+from pocketrec.quantize.usage import Usage
 
 from .conftest import ROWS, STREAM_BYTES, WIDTH, Case
 
@@ -41,16 +44,20 @@ NAME = "item.weight"
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 
 
+USAGE = Usage(popularity=np.random.default_rng(1).pareto(1, ROWS) + 1)
+
+
 def table_of(case: Case, scheme: Scheme | None, weights: Path | None = None) -> Table:
     span = open_checkpoint(weights or case.folder / "weights.safetensors")[NAME]
-    return Table(name=NAME, number=0, span=span, codec=fitted(scheme, NAME, span) if scheme else None)
+    table = Table(name=NAME, number=0, span=span)
+    return table if scheme is None else encoded_by(table, scheme, usage=USAGE)
 
 
 def in_memory(case: Case, whole: Capture, scheme: Scheme | None) -> tuple[Capture, dict[str, Any]]:
     """The capture with the compressed values in place of the table's, and the codes."""
     if scheme is None:
         return whole, {}
-    module, codes = compress(case.module, Plan(tensors={NAME: scheme}))
+    module, codes = compress(case.module, Plan(tensors={NAME: scheme}), usage={NAME: USAGE})
     program = whole.program
     held = next(key for key in program.state_dict if key.endswith(NAME))
     changed = replace(whole, program=replaced_state(program, held, module.get_parameter(NAME)))
@@ -77,6 +84,8 @@ COREML: list[tuple[Scheme | None, str, str]] = [
     (Linear(), "float16", "iOS17"),
     (Linear(bits=4), "float32", "iOS18"),
     (ScaledPalette(bits=3), "float16", "iOS18"),
+    (HotRows(share=0.3), "float16", "iOS18"),
+    (HotRows(share=0.01, cold_bits=2), "float32", "iOS18"),
 ]
 
 
@@ -104,7 +113,9 @@ def test_a_streamed_package_is_byte_for_byte_the_one_made_in_memory(
     assert (large / WEIGHTS).stat().st_size > ROWS * WIDTH * 3 // 8
 
 
-@pytest.mark.parametrize("scheme", [None, Linear(), Linear(bits=4), Palette(bits=3), Float16()])
+@pytest.mark.parametrize(
+    "scheme", [None, Linear(), Linear(bits=4), Palette(bits=3), Float16(), HotRows(), HotRows(cold_bits=3)]
+)
 def test_streamed_onnx_files_are_byte_for_byte_those_made_in_memory(
     scheme: Scheme | None, case: Case, streamed_capture: Capture, whole_capture: Capture, tmp_path: Path
 ) -> None:
@@ -270,19 +281,32 @@ def test_after_a_kill_in_the_middle_nothing_is_there_and_a_rerun_works(
 
 
 def test_a_scheme_that_needs_the_whole_table_is_refused_by_name(case: Case) -> None:
-    with pytest.raises(PlanError, match=rf"{NAME}: hot_rows needs the whole table at once"):
-        table_of(case, HotRows())
+    with pytest.raises(PlanError, match=rf"{NAME}: sparse needs the whole table at once"):
+        table_of(case, Sparse())
     with pytest.raises(PlanError, match=rf"{NAME}: clipping 'search' per tensor"):
         table_of(case, Linear(granularity="per_tensor", clipping="search"))
 
 
+def test_hot_rows_of_which_nobody_knows_how_hot_they_are_are_refused(case: Case) -> None:
+    with pytest.raises(PlanError, match=rf"{NAME}: hot_rows needs to know how often rows are read"):
+        encoded_by(table_of(case, None), HotRows())
+
+
 def test_one_scale_for_the_table_is_found_in_a_first_pass(case: Case) -> None:
-    codec = table_of(case, Linear(granularity="per_tensor")).codec
-    assert codec is not None
+    (part,) = table_of(case, Linear(granularity="per_tensor")).parts
     values = case.module.get_parameter(NAME).numpy()
     whole = Linear(granularity="per_tensor").quantize(NAME, values)
     assert whole.codes is not None
-    assert np.array_equal(codec.encode(values).codes, whole.codes)
+    assert np.array_equal(part.codec.encode(values).codes, whole.codes)
+
+
+@pytest.mark.parametrize("scheme", [Linear(), HotRows(share=0.2, cold_bits=2), Product()])
+def test_what_codes_stand_for_is_the_same_chunk_by_chunk(scheme: Scheme, case: Case) -> None:
+    values = case.module.get_parameter(NAME).numpy()
+    table = table_of(case, scheme)
+    made = [table.values(values[start : start + 64], start) for start in range(0, ROWS, 64)]
+    whole = scheme.quantize(NAME, values, usage=USAGE)
+    assert np.array_equal(np.concatenate(made), whole.dequantize())
 
 
 def test_a_constant_computed_from_a_table_is_refused_with_the_table(case: Case, tmp_path: Path) -> None:
