@@ -47,14 +47,9 @@ class OnnxCodes:
             return dense
         return self._writer.reshape(dense, shape)
 
-    def codes(self, ids: str | None = None) -> str:
-        """The codes of the rows `ids`, or all: int8 of 8 bits and signed, else uint8 where `zero` is zero."""
-        return self._codes(ids)
-
-    @property
-    def zero(self) -> int:
-        """The code that means zero, where the tensor itself has no zero points."""
-        return zero_point(self.tensor) if self.tensor.bits < 8 else 0
+    def codes(self) -> str:
+        """The codes as they are stored; for tensors of 8 bits."""
+        return self._codes(None)
 
     def scales(self) -> str:
         """The scales, float32 `[rows or 1, blocks]`."""
@@ -139,11 +134,12 @@ class OnnxCodes:
 
     def _scaled(self, numbers: str, ids: str | None) -> str:
         tensor, write = self.tensor, self._writer
+        zero = zero_point(tensor)
         if tensor.zero_points is not None:
             points = write.cast(self._spread(self._picked(tensor.zero_points, ids, "zero_points")))
             numbers = write.node("Sub", [numbers, points])
-        elif self.zero and tensor.codebooks is None:
-            numbers = write.node("Sub", [numbers, write.constant(np.float32(self.zero))])
+        elif zero and tensor.codebooks is None and tensor.bits < 8:
+            numbers = write.node("Sub", [numbers, write.constant(np.float32(zero))])
         scales = write.cast(self._spread(self._picked(tensor.scales, ids, "scales")))
         return write.node("Mul", [numbers, scales])
 

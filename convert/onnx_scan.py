@@ -58,9 +58,10 @@ class Head:
 
 
 def fits_scan(tensor: QuantizedTensor) -> bool:
-    """Whether the tensor can be scanned: a large table of signed codes with one scale a row."""
+    """Whether the tensor can be scanned: a large table of signed 8-bit codes with one scale a row."""
     return (
         tensor.scheme == "linear"
+        and tensor.bits == 8
         and tensor.granularity == "per_row"
         and tensor.zero_points is None
         and len(tensor.shape) == 2
@@ -164,19 +165,19 @@ def _first(k: int) -> int:
     return 2 * k + _SPARE
 
 
-def lengths(codes: Array, bits: int) -> Array:
+def lengths(codes: Array) -> Array:
     """The Euclidean length of every row of codes, rounded up to a 255th of the largest, uint8 `[rows, 1]`."""
     if isinstance(codes, Stub):
-        return codes.mapped(("lengths", bits), lambda rows: lengths(rows, bits), (len(codes), 1))
+        return codes.mapped("lengths", lengths, (len(codes), 1))
     numbers = codes.astype(np.float32)
     squares = np.einsum("rc,rc->r", numbers, numbers)[:, None]
-    steps = np.ceil(np.sqrt(squares) * np.float32((1 + 1e-4) / _length_step(codes.shape[1], bits)))
+    steps = np.ceil(np.sqrt(squares) * np.float32((1 + 1e-4) / _length_step(codes.shape[1])))
     rounded: Array = np.minimum(steps, 255).astype(np.uint8)
     return rounded
 
 
-def _length_step(columns: int, bits: int) -> float:
-    return float((1 << (bits - 1)) * np.sqrt(columns) / 255)
+def _length_step(columns: int) -> float:
+    return float(128 * np.sqrt(columns) / 255)
 
 
 class OnnxScan:
@@ -253,11 +254,10 @@ class OnnxScan:
         pieces = []
         size = max(_PIECE, -(-rows // _MOST_PIECES // _block()) * _block())
         codes, scales = self._codes.codes(), self._row_scales()
-        zeros = [self._constant(np.uint8(_ZERO)), *self._zero(np.uint8)]
         for start in range(0, rows, size):
             stop = min(start + size, rows)
             part = write.node("Transpose", [self._slice(codes, start, stop, 0)], perm=[1, 0])
-            sums = write.node("MatMulInteger", [vector, part, *zeros])
+            sums = write.node("MatMulInteger", [vector, part, self._constant(np.uint8(_ZERO))])
             scores = write.node("Mul", [write.cast(sums), self._slice(scales, start, stop, 1)])
             if self._bias is not None:
                 biases = write.reshape(self._slice(self._bias, start, stop, 0), (1, -1))
@@ -270,10 +270,9 @@ class OnnxScan:
         """The length of the longest row of every chunk, `[1, chunks]`; folded when the file is loaded."""
         write = self._writer
         assert self._tensor.codes is not None
-        bits = self._tensor.bits
-        stored = write.cast(write.constant(lengths(self._tensor.codes, bits), "lengths"))
+        stored = write.cast(write.constant(lengths(self._tensor.codes), "lengths"))
         rows = write.node("Mul", [self._row_scales(), write.reshape(stored, (1, -1))])
-        step = self._constant(np.float32(_length_step(self._tensor.columns, bits)))
+        step = self._constant(np.float32(_length_step(self._tensor.columns)))
         return self._by_chunk(write.node("Mul", [rows, step]), self._tensor.rows, 0)
 
     def _by_chunk(self, values: str, count: int, filling: float) -> str:
@@ -326,9 +325,7 @@ class OnnxScan:
         rows = write.reshape(write.node("Add", [places, self._integers(*range(0, _block(), CHUNK))]), (0, -1))
         last = self._integers(count - 1)
         read = write.node("Min", [rows, last]) if count % _block() else rows
-        codes = write.cast(self._codes.codes(read))
-        for zero in self._zero(np.float32):
-            codes = write.node("Sub", [codes, zero])
+        codes = write.cast(write.node("Gather", [self._codes.codes(), read]))
         column = write.node("Unsqueeze", [self._head.vector, self._integers(2)])
         sums = write.node("Squeeze", [write.node("MatMul", [codes, column]), self._integers(2)])
         scales = write.reshape(self._codes.scales(), (-1,))
@@ -339,11 +336,6 @@ class OnnxScan:
             real = write.node("LessOrEqual", [rows, last])
             scores = write.node("Where", [real, scores, self._constant(np.float32(-np.inf))])
         return rows, scores
-
-    def _zero(self, dtype: npt.DTypeLike) -> list[str]:
-        """The code that means zero, where that is not zero itself."""
-        zero = self._codes.zero
-        return [self._constant(np.asarray(zero, dtype)[()])] if zero else []
 
     def _slice(self, values: str, start: int, stop: int, axis: int) -> str:
         return self._writer.node("Slice", [values, *(self._integers(each) for each in (start, stop, axis))])

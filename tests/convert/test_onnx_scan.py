@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -94,12 +94,9 @@ def tables() -> dict[str, Floats]:
     }
 
 
-@pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("name", list(tables()))
-def test_scores_and_rows_are_those_of_float32_arithmetic(
-    name: str, bits: Literal[4, 8], tmp_path: Path
-) -> None:
-    tensor = carried(tables()[name], tmp_path / "x.onnx", Linear(bits=bits))
+def test_scores_and_rows_are_those_of_float32_arithmetic(name: str, tmp_path: Path) -> None:
+    tensor = carried(tables()[name], tmp_path / "x.onnx")
     values = tensor.dequantize()
     vectors = np.random.default_rng(1).standard_normal((3, WIDTH)).astype(np.float32)
     scores, rows = best(tmp_path / "x.onnx", vectors)
@@ -125,7 +122,7 @@ def test_a_coarse_scan_is_exact_through_its_bound_alone(
 ) -> None:
     monkeypatch.setattr(onnx_scan, "_LEVELS", 1)
     if not bounded:
-        monkeypatch.setattr(onnx_scan, "lengths", lambda codes, bits: np.zeros((len(codes), 1), np.uint8))
+        monkeypatch.setattr(onnx_scan, "lengths", lambda codes: np.zeros((len(codes), 1), np.uint8))
     tensor = carried(tables()["spread"], tmp_path / "x.onnx")
     vectors = np.random.default_rng(1).standard_normal((20, WIDTH)).astype(np.float32)
     expected = -np.sort(-vectors @ tensor.dequantize().T)[:, :K]
@@ -147,6 +144,7 @@ def test_a_scanned_table_is_stored_once_and_looked_up_from_the_same_codes(tmp_pa
     [
         {"scheme": Linear(symmetric=False)},
         {"scheme": Linear(granularity="per_block", block_size=8)},
+        {"scheme": Linear(bits=4)},
         {"largest": 0},
         {"scores": True},
     ],
@@ -163,20 +161,17 @@ def test_a_small_table_is_multiplied_in_float32(tmp_path: Path) -> None:
     assert "MatMulInteger" not in ops(tmp_path / "x.onnx")
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-def test_lengths_are_never_too_short_and_the_same_for_streamed_codes(bits: int) -> None:
-    half = 1 << (bits - 1)
-    codes = np.random.default_rng(0).integers(-half, half, (1000, WIDTH)).astype(np.int8)
+def test_lengths_are_never_too_short_and_the_same_for_streamed_codes() -> None:
+    codes = np.random.default_rng(0).integers(-128, 128, (1000, WIDTH)).astype(np.int8)
     exact = np.linalg.norm(codes.astype(np.float64), axis=1)
-    step = half * np.sqrt(WIDTH) / 255
-    found = lengths(codes, bits)[:, 0] * step
+    found = lengths(codes)[:, 0] * (128 * np.sqrt(WIDTH) / 255)
     assert (found >= exact).all()
-    assert (found <= exact + step * 1.05).all()
+    assert (found <= exact + 128 * np.sqrt(WIDTH) / 255 * 1.05).all()
     stub = Stub.of(np.int8(1), codes.shape, Source.of(0, "codes"))
-    streamed = lengths(stub, bits)
+    streamed = lengths(stub)
     assert isinstance(streamed, Stub)
     assert streamed.source is not None
-    assert np.array_equal(streamed.source.make({"codes": codes}), lengths(codes, bits))
+    assert np.array_equal(streamed.source.make({"codes": codes}), lengths(codes))
 
 
 def biased(table: Floats, bias: Any, form: str, *, scores: bool = False) -> onnx.ModelProto:
