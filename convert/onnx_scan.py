@@ -251,18 +251,21 @@ class OnnxScan:
     def _largest(self, vector: str, step: str) -> str:
         """The largest score of every chunk, `[batch, chunks]`, for the vector in its steps."""
         write, rows = self._writer, self._tensor.rows
-        pieces = []
         size = max(_PIECE, -(-rows // _MOST_PIECES // _block()) * _block())
-        codes, scales = self._codes.codes(), self._row_scales()
-        for start in range(0, rows, size):
-            stop = min(start + size, rows)
-            part = write.node("Transpose", [self._slice(codes, start, stop, 0)], perm=[1, 0])
+        counts = [min(size, rows - start) for start in range(0, rows, size)]
+        codes, scales = (
+            self._split(self._codes.codes(), counts, 0),
+            self._split(self._row_scales(), counts, 1),
+        )
+        biases = [] if self._bias is None else self._split(write.reshape(self._bias, (1, -1)), counts, 1)
+        pieces = []
+        for place, count in enumerate(counts):
+            part = write.node("Transpose", [codes[place]], perm=[1, 0])
             sums = write.node("MatMulInteger", [vector, part, self._constant(np.uint8(_ZERO))])
-            scores = write.node("Mul", [write.cast(sums), self._slice(scales, start, stop, 1)])
-            if self._bias is not None:
-                biases = write.reshape(self._slice(self._bias, start, stop, 0), (1, -1))
-                scores = write.node("Add", [write.node("Mul", [scores, step]), biases])
-            pieces.append(self._by_chunk(scores, stop - start, -np.inf))
+            scores = write.node("Mul", [write.cast(sums), scales[place]])
+            if biases:
+                scores = write.node("Add", [write.node("Mul", [scores, step]), biases[place]])
+            pieces.append(self._by_chunk(scores, count, -np.inf))
         found = write.node("Concat", pieces, axis=1) if len(pieces) > 1 else pieces[0]
         return found if self._bias is not None else write.node("Mul", [found, step])
 
@@ -337,8 +340,11 @@ class OnnxScan:
             scores = write.node("Where", [real, scores, self._constant(np.float32(-np.inf))])
         return rows, scores
 
-    def _slice(self, values: str, start: int, stop: int, axis: int) -> str:
-        return self._writer.node("Slice", [values, *(self._integers(each) for each in (start, stop, axis))])
+    def _split(self, values: str, counts: list[int], axis: int) -> list[str]:
+        """The pieces of stored values, by one node: ONNX Runtime reads a file anew for each that it folds."""
+        if len(counts) == 1:
+            return [values]
+        return self._writer.outputs("Split", [values, self._integers(*counts)], len(counts), axis=axis)
 
     def _integers(self, *values: int) -> str:
         return self._constant(np.array(values, np.int64))
