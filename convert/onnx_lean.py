@@ -15,7 +15,7 @@ import onnx
 from onnx.numpy_helper import from_array, to_array
 
 from pocketrec.convert.onnx_products import split_products
-from pocketrec.convert.onnx_values import GraphValues, all_inputs, replace_nodes
+from pocketrec.convert.onnx_values import GraphValues, all_inputs, rename_inputs, replace_nodes
 from pocketrec.convert.repeated import repeated_axes
 
 _BINARY = frozenset({"Add", "Div", "Mul", "Sub"})
@@ -32,6 +32,8 @@ def simplify(model: onnx.ModelProto) -> None:
     for step in (_broadcast, _keep_rows, split_products):
         graph = GraphValues(model.graph)
         nodes = [new for node in model.graph.node for new in step(graph, node)]
+        for node in nodes:
+            rename_inputs(node, graph.renamed)
         model.graph.initializer.extend(graph.constants)
         replace_nodes(model.graph, nodes)
 
@@ -92,10 +94,8 @@ def _keep_rows(graph: GraphValues, node: onnx.NodeProto) -> Iterator[onnx.NodePr
         yield node
         return
     before, after = graph.shape(split.input[0]), graph.shape(node.output[0])
-    if before is None or before != after:
+    if before is None or before != after or graph.is_output(node.output[0]):
         yield node
         return
-    plain = onnx.NodeProto()
-    plain.CopyFrom(active)
-    plain.input[0], plain.output[0] = split.input[0], node.output[0]
-    yield plain
+    active.input[0] = split.input[0]
+    graph.rename(node.output[0], active.output[0])

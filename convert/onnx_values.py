@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx
@@ -19,10 +19,14 @@ class GraphValues:
 
     Attributes:
         constants: those that were added.
+        renamed: values that were given the name, and with it the shape, of others.
     """
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.constants: list[onnx.TensorProto] = []
+        self.renamed: dict[str, str] = {}
+        self._infos = {each.name: each for each in graph.value_info}
+        self._outputs = {each.name for each in graph.output}
         self._shapes: dict[str, Shape] = {each.name: tuple(each.dims) for each in graph.initializer}
         for value in (*graph.input, *graph.value_info, *graph.output):
             dims = value.type.tensor_type.shape.dim
@@ -45,6 +49,16 @@ class GraphValues:
     def has_one_reader(self, name: str) -> bool:
         """Whether one node reads a value, and the graph does not give it out."""
         return self._readers[name] == 1
+
+    def is_output(self, name: str) -> bool:
+        """Whether the graph gives a value out."""
+        return name in self._outputs
+
+    def rename(self, name: str, other: str) -> None:
+        """Nothing; whoever reads the value `name` will read `other`, which takes its shape."""
+        self.renamed[name] = other
+        if name in self._infos and other in self._infos:
+            self._infos[other].type.CopyFrom(self._infos[name].type)
 
     def columns(self, name: str) -> int:
         """The size of the last axis of a value; -1 where it is not a number."""
@@ -81,6 +95,17 @@ def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     del graph.node[:], graph.value_info[:]
     graph.node.extend(kept)
     graph.value_info.extend(infos)
+
+
+def rename_inputs(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
+    """Nothing; the node, and its inner graphs with it, reads values by their new names."""
+    for place, name in enumerate(node.input):
+        node.input[place] = names.get(name, name)
+    for graph in subgraphs(node):
+        for inner in graph.node:
+            rename_inputs(inner, names)
+        for each in graph.output:
+            each.name = names.get(each.name, each.name)
 
 
 def all_inputs(node: onnx.NodeProto) -> Iterable[str]:

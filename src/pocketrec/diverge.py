@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketrec.activations import round_prepared
 from pocketrec.calibration import calibrate
-from pocketrec.compression import compress_module
+from pocketrec.compression import compress_prepared
 from pocketrec.contract import Contract
 from pocketrec.errors import RecipeError, UsageError
 from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.golden import Vector, read_golden
 from pocketrec.package.manifest import read_json
-from pocketrec.prepared import Model, load_model, prepare
+from pocketrec.prepared import Model, load_model, prepare, search_data
 from pocketrec.recipe import Compress, Recipe, Target, load_recipe
 from pocketrec.validate.artifact_graph import ArtifactGraph
 from pocketrec.validate.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
@@ -92,21 +94,24 @@ def diverge_bundle(
     contract = read_json(path, "contract.json", Contract)
     built = read_json(path, "recipe.json", Recipe)
     places = _places(bundle, target, function)
-    model = _load(recipe, contract, built.compress)
-    report, found = progress or _silent, []
+    report, found = progress or _silent, list[Examined]()
     captures: dict[str, Capture] = {}
     programs: dict[object, torch.export.ExportedProgram] = {}
-    for count, (each, name) in enumerate(places):
-        report(f"compare {each}/{name} with PyTorch", count, len(places))
-        vectors, aim = read_golden(bundle, name), built.targets[each]
-        if name not in captures:
-            captures[name] = _capture(model, name, vectors)
-        kind = name, aim.format, aim.flexible
-        if kind not in programs:
-            programs[kind] = _program(captures[name], aim)
-        given = {vector.name: vector.inputs for vector in vectors} if inputs is None else {"given": inputs}
-        artifact = bundle.artifact(each, name)
-        found.append(_against_torch(artifact, captures[name], programs[kind], each, given, tolerance))
+    with TemporaryDirectory(prefix="pocketrec-") as values:
+        model = _load(recipe, contract, built.compress, Path(values))
+        for count, (each, name) in enumerate(places):
+            report(f"compare {each}/{name} with PyTorch", count, len(places))
+            vectors, aim = read_golden(bundle, name), built.targets[each]
+            if name not in captures:
+                captures[name] = _capture(model, name, vectors)
+            kind = name, aim.format, aim.flexible
+            if kind not in programs:
+                programs[kind] = _program(captures[name], aim)
+            given = (
+                {vector.name: vector.inputs for vector in vectors} if inputs is None else {"given": inputs}
+            )
+            artifact = bundle.artifact(each, name)
+            found.append(_against_torch(artifact, captures[name], programs[kind], each, given, tolerance))
     return tuple(found)
 
 
@@ -165,19 +170,26 @@ def _places(bundle: Bundle, target: str | None, function: str | None) -> list[tu
     return places
 
 
-def _load(path: Path, contract: Contract, built: Compress) -> Model:
-    """The recipe's model, compressed by the bundle's plan; UsageError where contracts differ."""
+def _load(path: Path, contract: Contract, built: Compress, values: Path) -> Model:
+    """The recipe's model as the bundle's plan leaves it; UsageError where contracts differ.
+
+    What a large compressed table stands for is written to `values`, and mapped.
+    """
     from pocketrec.quantize import plan_from_table
 
-    recipe = load_recipe(path)
+    recipe = replace(load_recipe(path), compress=built)
     if not built.active:
-        model = load_model(recipe, path.parent)
+        model = load_model(recipe, path.parent, values)
     else:
-        whole = prepare(recipe, path.parent)
+        prepared = prepare(recipe, path.parent, values)
         plan = plan_from_table(built.tensors)
-        known = calibrate(whole.module, whole.contract, whole.data, gradients=plan.needs_gradients)
-        compression = compress_module(plan, whole.module, known.usage)
-        model = replace(whole, module=compression.module)
+        known = calibrate(prepared.module, prepared.contract, prepared.data, gradients=plan.needs_gradients)
+        folder = values / "compressed"
+        folder.mkdir()
+        compressed, compression = compress_prepared(plan, prepared, known.usage, folder)
+        model = compressed
+        if built.activations is not None:
+            model, _, _ = round_prepared(compressed, compression, search_data(prepared, path.parent))
     if model.contract.sha256() != contract.sha256():
         raise UsageError(f"{path}: its contract is not the bundle's; pass the recipe that built the bundle")
     return model

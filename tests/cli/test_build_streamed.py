@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pocketrec.diverge import diverge_bundle
 from pocketrec.errors import PlanError
 from pocketrec.examination import examine_module
 from pocketrec.factory import load_factory
@@ -199,6 +200,27 @@ def test_a_search_measures_what_the_plain_one_does_and_leaves_no_values(recipe: 
         lines[name].append((folder / "plan.toml").read_text())
     assert lines["streamed"] == lines["plain"]
     assert len(lines["plain"]) > 5
+
+
+@pytest.mark.parametrize(
+    ("stream_mb", "compress"),
+    [("0.05", ""), ("0", 'activations = "static"\n'), ("0", 'activations = "dynamic"\n')],
+    ids=["streamed", "static", "dynamic"],
+)
+def test_diverge_compares_with_the_reference_that_was_compressed_so(
+    stream_mb: str, compress: str, recipe: Path, tmp_path: Path
+) -> None:
+    """Streamed tables and rounded inputs are part of what an artifact must equal op by op."""
+    tables = '[compress.tensors]\n"*.weight" = {scheme = "linear"}\n'
+    text = RECIPE.replace("stream_mb = 0.05", f"stream_mb = {stream_mb}").replace("[targets.coreml]", "")
+    text = text.replace('precision = "float32"\nminimum_deployment_target = "iOS18"\n', "")
+    recipe.write_text(f"{text}[compress]\n{compress}{tables}")
+    build(recipe, out=tmp_path / "out")
+    (found,) = diverge_bundle(tmp_path / "out", recipe)
+    assert found.comparison.divergence is None
+    recipe.write_text(recipe.read_text().replace("[compress]", '[compress]\nfloat_layers = ["user"]'))
+    if compress:  # the bundle's own plan is what counts, whatever the recipe says by now
+        assert diverge_bundle(tmp_path / "out", recipe)[0].comparison.divergence is None
 
 
 def test_a_factory_that_allocates_its_table_works_and_the_report_says_so(

@@ -145,22 +145,35 @@ def test_an_operand_is_broadcast_by_the_op_where_the_other_has_the_whole_shape(
     assert gap == 0
 
 
-@pytest.mark.parametrize(("back", "ops"), [("merge", ["Relu"]), ("other", ["Reshape", "Relu", "Reshape"])])
+KEPT = ["Reshape", "Relu", "Reshape"]
+
+
+@pytest.mark.parametrize(
+    ("back", "given", "ops"),
+    [
+        ("merge", False, ["Relu", "Softmax"]),
+        ("other", False, [*KEPT, "Softmax"]),
+        ("merge", True, KEPT),  # a value that is given out keeps its name
+    ],
+)
 def test_an_activation_between_reshapes_loses_them_where_the_second_undoes_the_first(
-    back: str, ops: list[str]
+    back: str, given: bool, ops: list[str]
 ) -> None:
     nodes = [
         make("Reshape", ["item", "split"], ["apart"]),
         make("Relu", ["apart"], ["active"]),
-        make("Reshape", ["active", back], ["out"]),
+        make("Reshape", ["active", back], ["out" if given else "rows"]),
+        *([] if given else [make("Softmax", ["rows"], ["out"])]),
     ]
     constants = {"split": np.array([2, 3, 4]), "merge": np.array([6, 4]), "other": np.array([3, 8])}
+    rows = [6, 4] if back == "merge" else [3, 8]
     shapes: dict[str, list[Any]] = {
         "user": [1],
         "item": [6, 4],
         "apart": [2, 3, 4],
         "active": [2, 3, 4],
-        "out": [6, 4] if back == "merge" else [3, 8],
+        "rows": rows,
+        "out": rows,
     }
     assert simplified(graph_of(nodes, shapes, constants)) == (ops, 0)
 
