@@ -6,7 +6,8 @@
 A user's part of a candidate's features is multiplied once for all candidates, and the products of the
 two, which factorization and target attention (Zhou et al., 2018, "Deep interest network", arXiv
 1706.06978) are made of, become part of the weights. Sums and differences of the two do not: those of
-large numbers, such as times, are exact before the product and would not be after it.
+large numbers, such as times, are exact before the product and would not be after it. Nor do products in
+float16, which would be rounded elsewhere.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def _concat_before(graph: GraphValues, node: onnx.NodeProto) -> onnx.NodeProto |
         return None
     reshape = graph.maker(node.input[0], "Reshape")
     concat = graph.maker(reshape.input[0], "Concat") if reshape is not None else None
-    if reshape is None or concat is None or not graph.is_constant(node.input[1]):
+    if reshape is None or concat is None or not graph.is_float32(node.input[1]):
         return None
     merged, whole, product = (
         graph.shape(each) for each in (reshape.output[0], concat.output[0], node.output[0])

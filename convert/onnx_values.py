@@ -32,7 +32,7 @@ class GraphValues:
             dims = value.type.tensor_type.shape.dim
             self._shapes[value.name] = tuple(dim.dim_param or dim.dim_value or "?" for dim in dims)
         self._makers = {name: node for node in graph.node for name in node.output}
-        self._fixed = {each.name for each in graph.initializer}
+        self._fixed = {each.name: each.data_type for each in graph.initializer}
         self._readers = Counter(name for node in graph.node for name in all_inputs(node))
         self._readers.update(each.name for each in graph.output)
 
@@ -50,6 +50,10 @@ class GraphValues:
         """Whether one node reads a value, and the graph does not give it out."""
         return self._readers[name] == 1
 
+    def is_float32(self, name: str) -> bool:
+        """Whether a value is stored, as float32."""
+        return bool(self._fixed.get(name) == onnx.TensorProto.FLOAT)
+
     def is_output(self, name: str) -> bool:
         """Whether the graph gives a value out."""
         return name in self._outputs
@@ -64,10 +68,6 @@ class GraphValues:
         """The size of the last axis of a value; -1 where it is not a number."""
         shape = self.shape(name)
         return -1 if not shape or not isinstance(shape[-1], int) else shape[-1]
-
-    def is_constant(self, name: str) -> bool:
-        """Whether a value is stored."""
-        return name in self._fixed
 
     def constant(self, name: str, value: object) -> str:
         """The name of a new constant."""

@@ -63,7 +63,7 @@ def prepare(
         module: in eval mode.
         example_inputs: as the module takes them.
         contract: replaces the inferred one.
-        in_float32: whether a module in float16 or float64 is converted as one in float32, too.
+        in_float32: whether a module in float64 is converted as one in float32, too.
     """
     from pocketrec.convert.adapt import FlatModule, flatten_example
 
@@ -103,7 +103,7 @@ def _check_readable(module: nn.Module) -> None:
 
 
 def _widened(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
-    """A float32 copy of a module in bfloat16, which no target computes in; else the module itself."""
+    """A float32 copy of a module of 16 bits, which PyTorch and every target round elsewhere; else itself."""
     import copy
 
     tensors = (*module.parameters(), *module.buffers())
@@ -115,8 +115,8 @@ def _widened(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
 def _wide(dtype: torch.dtype, in_float32: bool) -> torch.dtype:
     import torch
 
-    others = (torch.float16, torch.float64) if in_float32 else ()
-    return torch.float32 if dtype in (torch.bfloat16, *others) else dtype
+    others = (torch.float64,) if in_float32 else ()
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16, *others) else dtype
 
 
 def _own(module: nn.Module) -> nn.Module:
