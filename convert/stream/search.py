@@ -13,18 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 from torch import nn
 
 from pocketrec.convert.stream.checkpoint import Span
 from pocketrec.convert.stream.compress import compress_streamed
 from pocketrec.convert.stream.module import StreamedModule
-from pocketrec.convert.stream.tables import Part, Table, chunks, read_rows
+from pocketrec.convert.stream.tables import Part, Table, chunks, read_rows, sampled_rows
 from pocketrec.convert.stream.values import mapped_module, value_spans
 from pocketrec.quantize import Plan, QuantizedTensor
 from pocketrec.quantize.candidates import Candidate, candidates_by
 from pocketrec.quantize.schemes import Scheme
-from pocketrec.quantize.schemes.base import RowScheme, sample_of
+from pocketrec.quantize.schemes.base import RowScheme
 from pocketrec.quantize.usage import UNKNOWN, Usage, Usages
 
 
@@ -64,7 +63,7 @@ def table_candidates(
     Raises:
         TableError: a sampled row is not finite.
     """
-    chosen = np.arange(table.rows)[sample_of(table.rows)]
+    chosen = sampled_rows(table.rows)
     sample, known = read_rows(table, chosen), usage.of_rows(chosen)
 
     def trial(scheme: Scheme) -> tuple[QuantizedTensor, QuantizedTensor]:

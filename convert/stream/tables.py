@@ -132,31 +132,35 @@ def encoded_by(table: Table, scheme: Scheme, *, usage: Usage = UNKNOWN) -> Table
     if isinstance(scheme, Linear) and scheme.granularity == "per_tensor":
         codec: Codec = scheme.fit(name, _extremes(scheme, name, span))
     else:
-        codec = _fitted(scheme, table, np.arange(span.shape[0]), usage)
+        codec = _fitted(scheme, table, sampled_rows(span.shape[0]), usage)
     return replace(table, parts=(Part(codec=codec),))
 
 
 def _in_parts(table: Table, scheme: HotRows, usage: Usage) -> Table:
     """Hot and cold rows with a codec each, fitted on rows of their own."""
     hot = scheme.hot(table.name, table.rows, usage)
-    parts = tuple(
-        Part(codec=_fitted(each, table, np.flatnonzero(chosen), usage), chosen=chosen, key=key)
-        for each, chosen, key in zip(scheme.parts, (hot, ~hot), ("hot ", "cold "), strict=True)
-    )
+    parts = []
+    for each, chosen, key in zip(scheme.parts, (hot, ~hot), ("hot ", "cold "), strict=True):
+        numbers = np.flatnonzero(chosen)
+        codec = _fitted(each, table, numbers[sample_of(len(numbers))], usage)
+        parts.append(Part(codec=codec, chosen=chosen, key=key))
     return replace(
         table,
-        parts=parts,
+        parts=tuple(parts),
         joined=lambda tensors: scheme.joined(table.name, table.span.shape, hot, tensors),
     )
 
 
-def _fitted(scheme: RowScheme, table: Table, rows: Array, usage: Usage) -> Codec:
-    """The codec for some rows of a table, from the sample that they would be sampled by in memory."""
-    chosen = rows[sample_of(len(rows))]
+def sampled_rows(count: int) -> Array:
+    """The numbers of the rows that stand for a table of that many."""
+    return np.arange(*sample_of(count).indices(count))
+
+
+def _fitted(scheme: RowScheme, table: Table, sampled: Array, usage: Usage) -> Codec:
+    """The codec from the rows that a table in memory would be sampled by."""
     if scheme.scheme in ("linear", "float16"):  # learn nothing
-        chosen = chosen[:1]
-    sample = read_rows(table, chosen)
-    return scheme.fit(table.name, sample, usage=usage.of_rows(chosen))
+        sampled = sampled[:1]
+    return scheme.fit(table.name, read_rows(table, sampled), usage=usage.of_rows(sampled))
 
 
 def read_rows(table: Table, rows: Array) -> Floats:

@@ -129,11 +129,9 @@ def _check_place(table: Table, place: Reserved) -> None:
     shape, rows = place.stub.shape, _rows_of(table, place)
     turned = len(shape) == 2 and shape[1] == rows != shape[0]
     straight = shape[0] == rows or (len(shape) == 1 and shape[0] % rows == 0)
-    whole_bytes = 1 if turned else place.stub.size // max(1, rows)
-    if _part_of(table, place) is not None and whole_bytes * place.bits % 8:
-        fitting = None  # chunks of such rows end within a byte
-    else:
-        fitting = straight or (turned and (place.bits >= 8 or rows % 8 == 0))
+    fitting = straight or (turned and (place.bits >= 8 or rows % 8 == 0))
+    if _part_of(table, place) is not None:  # its rows in a chunk may be any number
+        fitting = fitting and (1 if turned else place.stub.size // rows) * place.bits % 8 == 0
     if not fitting:
         raise ConversionError(
             f"{table.name}: the graph holds it as {list(shape)}, {place.bits} bit, which cannot be streamed; "
