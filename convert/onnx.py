@@ -18,6 +18,7 @@ from pocketrec.convert.onnx_carry import carry_codes
 from pocketrec.convert.onnx_exact import exact_constants, weights_kept
 from pocketrec.convert.onnx_integer import rounding_table
 from pocketrec.convert.onnx_lean import simplify
+from pocketrec.convert.onnx_values import drop_unread
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stream.files import files_or_nothing
@@ -101,6 +102,7 @@ def to_onnx(
     assert exported.exported_program is not None
     metadata = _metadata(model, capture, exported.exported_program)
     _strip(model)
+    drop_unread(model.graph)
     if carrier.carried:
         metadata[METADATA] = carrier.summary()
     rounding = rounding_of(capture.program)

@@ -97,6 +97,14 @@ def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     graph.value_info.extend(infos)
 
 
+def drop_unread(graph: onnx.GraphProto) -> None:
+    """Nothing; the graph is without stored values that nobody reads, of which ONNX Runtime warns."""
+    read = {name for node in graph.node for name in all_inputs(node)} | {each.name for each in graph.output}
+    kept = [each for each in graph.initializer if each.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
 def rename_inputs(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
     """Nothing; the node, and its inner graphs with it, reads values by their new names."""
     for place, name in enumerate(node.input):
