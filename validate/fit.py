@@ -60,7 +60,8 @@ def fit_inputs(
         raise InputError(f"input {missing[0]!r} is missing; given: {', '.join(sorted(inputs)) or 'none'}")
     dim = batch_dim(signature)
     fitted = {
-        each.name: _pad(inputs[each.name], each, specs.get(each.name), contract) for each in signature.inputs
+        each.name: padded(inputs[each.name], each, specs.get(each.name), contract)
+        for each in signature.inputs
     }
     if dim is None:
         return [(fitted, 0)]
@@ -112,7 +113,8 @@ def _chunks(
     return chunks
 
 
-def _pad(array: Array, feature: Feature, spec: TensorSpec | None, contract: Contract) -> Array:
+def padded(array: Array, feature: Feature, spec: TensorSpec | None, contract: Contract) -> Array:
+    """Ids filled with padding to the nearest length that `spec` allows; InputError where they are longer."""
     if spec is None or not feature.is_id:
         return array
     widths = []

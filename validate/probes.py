@@ -13,8 +13,8 @@ import numpy as np
 
 from pocketrec.contract import Contract, Feature, Signature
 from pocketrec.evaluation import ClassificationData, RankingData
-from pocketrec.validate.fit import batch_dim
-from pocketrec.validate.runtime import Array
+from pocketrec.validate.fit import batch_dim, padded
+from pocketrec.validate.runtime import Array, contract_spec
 
 _SEVERAL = 8  # rows of a batch probe, where the contract allows as many
 _REAL_SINGLES = 3
@@ -144,7 +144,14 @@ def _take(maker: _Maker, rows: Mapping[str, Array], name: str, index: Any) -> Pr
     low = maker.shape(maker.signature.inputs[0], 1, False)[:1]
     index = np.resize(index, max(len(index), low[0] if low else 1))
     inputs = {
-        each.name: np.ascontiguousarray(rows[each.name][index].astype(each.dtype))
+        each.name: np.ascontiguousarray(
+            padded(
+                rows[each.name][index].astype(each.dtype),
+                each,
+                contract_spec(each, maker.contract),
+                maker.contract,
+            )
+        )
         for each in maker.signature.inputs
     }
     return Probe(name=name, inputs=inputs)

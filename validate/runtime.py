@@ -14,6 +14,7 @@ from typing import Literal, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.contract import Contract, Feature, Output
 from pocketrec.errors import InputError
 from pocketrec.origin import ACTIVATIONS
 
@@ -39,6 +40,19 @@ class TensorSpec:
     bounds: tuple[tuple[int, int | None], ...] = ()
     enumerated: tuple[tuple[int, ...], ...] = ()
     optional: bool = False
+
+
+def contract_spec(each: Feature | Output, contract: Contract | None) -> TensorSpec:
+    """What the contract allows of an input or output; without a contract, dims have any size."""
+    bounds = tuple(_bounds(size, contract) for size in each.shape)
+    shape = tuple(low if low == high else None for low, high in bounds)
+    return TensorSpec(name=each.name, dtype=each.dtype, shape=shape, bounds=bounds)
+
+
+def _bounds(size: int | str, contract: Contract | None) -> tuple[int, int | None]:
+    if isinstance(size, int):
+        return size, size
+    return contract.bounds(size) if contract is not None else (1, None)
 
 
 ROUNDED = "int8 activations"

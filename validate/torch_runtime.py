@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from pocketrec.contract import Contract, Feature, Output, Signature
+from pocketrec.contract import Contract, Output, Signature
 from pocketrec.errors import ExecutionError, MissingExtra
-from pocketrec.validate.runtime import Array, Description, TensorSpec, check_inputs
+from pocketrec.validate.runtime import Array, Description, check_inputs, contract_spec
 
 
 def current_threads() -> int:
@@ -57,24 +57,14 @@ class TorchRuntime:
             version=str(self._torch.__version__),
             precision="float32",
             compute_units="cpu",
-            inputs=tuple(self._spec(each) for each in self._signature.inputs),
-            outputs=tuple(self._spec(each) for each in self._signature.outputs),
+            inputs=tuple(contract_spec(each, self._contract) for each in self._signature.inputs),
+            outputs=tuple(contract_spec(each, self._contract) for each in self._signature.outputs),
             functions=(self._function,),
         )
 
-    def _spec(self, each: Feature | Output) -> TensorSpec:
-        bounds = tuple(self._bounds(size) for size in each.shape)
-        shape = tuple(low if low == high else None for low, high in bounds)
-        return TensorSpec(name=each.name, dtype=each.dtype, shape=shape, bounds=bounds)
-
-    def _bounds(self, size: int | str) -> tuple[int, int | None]:
-        if isinstance(size, int):
-            return size, size
-        return self._contract.bounds(size) if self._contract is not None else (1, None)
-
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name; ExecutionError where the module returns another number of tensors."""
-        specs = tuple(self._spec(each) for each in self._signature.inputs)
+        specs = tuple(contract_spec(each, self._contract) for each in self._signature.inputs)
         check_inputs(specs, inputs, where=f"pytorch, function {self._function}")
         with self._torch.inference_mode():
             tensors = [self._torch.from_numpy(np.array(inputs[spec.name])) for spec in specs]

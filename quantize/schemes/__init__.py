@@ -32,7 +32,7 @@ def scheme_from_table(table: Mapping[str, Any], *, source: str, key: str) -> Sch
         RecipeError: with file, key, what came and what was expected.
     """
     name = table.get("scheme")
-    if name not in SCHEMES:
+    if not isinstance(name, str) or name not in SCHEMES:
         near = difflib.get_close_matches(str(name), SCHEMES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "expected one of " + ", ".join(SCHEMES)
         raise PlanError(f"{source}: {key}.scheme is {name!r}; {hint}")

@@ -44,8 +44,8 @@ class Dim:
     max: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min <= self.max:
-            raise ContractError(f"dim bounds {self.min}..{self.max}: expected 1 <= min <= max")
+        if not 1 <= self.min <= self.max <= 2**31 - 1:
+            raise ContractError(f"dim bounds {self.min}..{self.max}: expected 1 <= min <= max <= 2147483647")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

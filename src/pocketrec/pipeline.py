@@ -88,9 +88,11 @@ def build(
     """
     from pocketrec.package.bundle import publish, seal, staging
     from pocketrec.package.publish import check_destination
+    from pocketrec.quantize import plan_from_table
 
     base = Path.cwd() if isinstance(recipe, Recipe) else Path(recipe).parent
     chosen = _choose(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), targets)
+    plan_from_table(chosen.compress.tensors, source="recipe" if isinstance(recipe, Recipe) else str(recipe))
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
     failed = out.with_name(f"{out.name}.failed")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pocketrec.contract import Contract, Dim, Signature, Tokens, VocabularySpec
-from pocketrec.errors import RecipeError
+from pocketrec.errors import ContractError, RecipeError
 from pocketrec.schema import from_table
 
 Format = Literal["onnx", "coreml"]
@@ -239,12 +239,10 @@ class Compress:
             )
         if self.float_layers and self.activations is None:
             raise RecipeError("compress: float_layers goes with activations; give both or neither")
-        positive = (self.max_size_mb, self.max_ratio, self.time_limit_s)
-        if any(value is not None and value <= 0 for value in positive):
-            raise RecipeError(
-                f"compress: max_size_mb {self.max_size_mb}, max_ratio {self.max_ratio}, time_limit_s "
-                f"{self.time_limit_s}; expected more than 0"
-            )
+        for key in ("max_size_mb", "max_ratio", "time_limit_s"):
+            value = getattr(self, key)
+            if value is not None and value <= 0:
+                raise RecipeError(f"compress.{key} is {value}; expected more than 0")
 
     @property
     def active(self) -> bool:
@@ -268,16 +266,14 @@ class Latency:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.warmup < 0 or self.runs < 10 or self.threads < 1:
-            raise RecipeError(
-                f"latency: warmup {self.warmup}, runs {self.runs}, threads {self.threads}; "
-                "expected warmup >= 0, runs >= 10, threads >= 1"
-            )
+        for key, least in (("warmup", 0), ("runs", 10), ("threads", 1)):
+            if getattr(self, key) < least:
+                raise RecipeError(f"latency.{key} is {getattr(self, key)}; expected {least} or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole recipe. `path` is where it was read; it is no part of the hash."""
+    """A whole recipe."""
 
     schema: Literal[1]
     name: str
@@ -292,6 +288,10 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for key in ("name", "version"):
+            value = getattr(self, key)
+            if not value.strip(" .") or not value.isprintable() or set(value) & set("/\\"):
+                raise RecipeError(f"{key} is {value!r}; expected letters that can name a folder")
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx] or [targets.coreml]")
         _check_evaluate(self)
@@ -386,13 +386,15 @@ def _check_activations(name: str, target: Target, compress: Compress) -> None:
 
 def resolve_contract(source: ContractSource, vocabularies: Mapping[str, Tokens]) -> Contract:
     """The contract with sizes and digests filled in from the vocabularies' tokens."""
-    specs = {
-        name: VocabularySpec(
-            size=vocabularies[name].size,
-            padding_id=each.padding_id,
-            unknown_id=each.unknown_id,
-            sha256=vocabularies[name].sha256(),
-        )
-        for name, each in source.vocabularies.items()
-    }
+    specs = {}
+    for name, each in source.vocabularies.items():
+        try:
+            specs[name] = VocabularySpec(
+                size=vocabularies[name].size,
+                padding_id=each.padding_id,
+                unknown_id=each.unknown_id,
+                sha256=vocabularies[name].sha256(),
+            )
+        except ContractError as error:
+            raise RecipeError(f"contract.vocabularies.{name}: {error}") from error
     return Contract(functions=source.functions, dims=source.dims, vocabularies=specs)

@@ -47,7 +47,9 @@ def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
     try:
         return cls(**given)
     except PocketrecError as error:
-        raise RecipeError(f"{source}: {key or 'top level'}: {error}") from error
+        named = str(error).startswith(tuple(f"{key.rpartition('.')[2]}{end}" for end in ".: "))
+        where = "" if named or not key else f"{key}: "
+        raise RecipeError(f"{source}: {where}{error}") from error
 
 
 @cache
@@ -69,7 +71,7 @@ def _convert(hint: Any, value: object, source: str, key: str) -> Any:
         return _convert_union(arguments, value, source, key)
     if origin is Literal:
         if value not in arguments or isinstance(value, bool):
-            near = _nearest(str(value), [str(each) for each in arguments])
+            near = _nearest(value, list(arguments)) if isinstance(value, str) else ""
             raise _wrong(source, key, value, "one of " + ", ".join(map(repr, arguments)) + near)
         return value
     if origin is tuple:
@@ -131,6 +133,6 @@ def _unknown(source: str, key: str, name: str, known: list[str]) -> RecipeError:
     return RecipeError(f"{source}: {key} is not a known key{hint}")
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+def _nearest(name: str, known: list[Any]) -> str:
+    close = difflib.get_close_matches(name, [each for each in known if isinstance(each, str)], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -144,7 +144,7 @@ def test_a_hostile_manifest_cannot_reach_outside(tmp_path: Path) -> None:
         ({"schema": 2}, "manifest.json: schema is 2; expected one of 1"),
         ({"filse": {}}, "manifest.json: filse is not a known key; did you mean 'files'?"),
         ({"files": []}, "manifest.json: files is []; expected a table"),
-        ({"files": {}}, "manifest.json: top level: manifest.json: tree_sha256 does not follow"),
+        ({"files": {}}, "manifest.json: manifest.json: tree_sha256 does not follow"),
         (
             {"artifacts": {"onnx": {"main": "gone.onnx"}}},
             "artifacts.onnx.main: gone.onnx is not among the files",

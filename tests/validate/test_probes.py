@@ -40,6 +40,23 @@ def test_shapes_and_dtypes_are_the_contracts(contract: Contract, data: RankingDa
                 assert low <= size <= high, probe.name
 
 
+def test_real_rows_that_are_shorter_than_a_fixed_length_are_padded(
+    contract: Contract, data: RankingData
+) -> None:
+    signature = contract.functions["main"]
+    width = data.inputs["history"].shape[1]
+    longer = replace(signature.input("history"), shape=("batch", width + 2))
+    fixed = replace(
+        contract,
+        functions={"main": replace(signature, inputs=(longer, signature.input("age")))},
+    )
+    real = _by_name(make_probes(fixed, "main", data))["real row 0"].inputs["history"]
+    padding = np.zeros((1, 2), np.int32)
+    sides = (padding, data.inputs["history"][:1])
+    expected = np.concatenate(sides if longer.padding_side == "left" else sides[::-1], axis=1)
+    np.testing.assert_array_equal(real, expected)
+
+
 def test_no_two_probes_are_alike_and_the_seed_decides(contract: Contract, data: RankingData) -> None:
     probes, again = (make_probes(contract, "main", data, seed=3) for _ in range(2))
     contents = {tuple(array.tobytes() for array in probe.inputs.values()) for probe in probes}

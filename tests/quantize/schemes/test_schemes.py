@@ -245,6 +245,7 @@ def test_groups_of_rows_cannot_be_fitted_from_a_sample(make_table: MakeTable) ->
     ("table", "message"),
     [
         ({"scheme": "liner"}, r"r\.toml: t\.scheme is 'liner'; did you mean 'linear'\?"),
+        ({"scheme": ["linear"]}, r"t\.scheme is \['linear'\]; did you mean 'linear'\?"),
         ({}, r"t\.scheme is None; expected one of linear, palette"),
         ({"scheme": "linear", "bits": 5}, r"t\.bits is 5; expected one of 4, 8"),
         ({"scheme": "linear", "block_size": 32}, r"block_size goes with granularity='per_block'"),
