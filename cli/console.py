@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +70,45 @@ def show_bytes(size: int) -> str:
 
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
-    """A function (stage, done, total) that draws bars on a terminal, else a line for each stage."""
+    """A function (stage, done, total) that draws bars on a terminal, else a line for each stage.
+
+    An interrupt that came while a library was being imported, and that its `except:` took for a missing
+    package, is raised again at the next step.
+    """
+    with _interrupts() as check, _drawn() as draw:
+
+        def advance(stage: str, done: int, total: int) -> None:
+            check()
+            draw(stage, done, total)
+
+        yield advance
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], None]]:
+    """A function that raises KeyboardInterrupt where there was one since."""
+    came: list[int] = []
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield check
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _drawn() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield _lines()
         return

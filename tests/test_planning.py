@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
-from pocketrec.errors import BudgetMissed
+from pocketrec.errors import BudgetMissed, StorageError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.plan_measure import Evaluator, MeasurementFile, make_evaluator
 from pocketrec.planning import search_plan
@@ -155,13 +155,62 @@ def test_workers_give_the_measurements_of_one_process(evaluator: Evaluator, tmp_
     assert run(budget, evaluator, tmp_path / "two", Workers(count=2, engine="threading")) == alone
 
 
-def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+KEPT = Measured(losses={"auc": 0.1}, distortion=0.2)
+
+
+def test_a_line_that_was_cut_off_is_left_out_and_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    MeasurementFile(path).put("a", Measured(losses={"auc": 0.1}, distortion=0.2))
+    MeasurementFile(path, ["auc"]).put("a", KEPT)
     path.write_text(path.read_text() + '{"key": "b", "los')
-    again = MeasurementFile(path)
-    assert again.get("a") == Measured(losses={"auc": 0.1}, distortion=0.2)
-    assert again.get("b") is None
+    again = MeasurementFile(path, ["auc"])
+    assert (again.get("a"), again.get("b")) == (KEPT, None)
+    again.put("c", KEPT)
+    again.put("d", KEPT)
+    last = MeasurementFile(path, ["auc"])
+    assert [last.get(key) for key in "abcd"] == [KEPT, None, KEPT, KEPT]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": "x"}',
+        '{"key": "a", "losses": [1], "distortion": 0.2}',
+        '{"key": "a", "distortion": 0.2}',
+        '{"key": "a", "losses": {"auc": NaN}, "distortion": 0.2}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 1e308}',
+        '{"key": "a", "losses": {"ndcg@10": 0.1}, "distortion": 0.2}',
+        '{"key": 5, "losses": {"auc": 0.1}, "distortion": 0.2}',
+        "[" * 5000,
+        "null",
+        "\xff\x00",
+    ],
+)
+def test_a_line_that_is_no_measurement_is_measured_again(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(line.encode("latin-1") + b"\n")
+    MeasurementFile(path, ["auc"]).put("b", KEPT)
+    found = MeasurementFile(path, ["auc"])
+    assert (found.get("a"), found.get("b")) == (None, KEPT)
+
+
+def test_a_plan_that_broke_the_ranking_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    broken = Measured(losses={"auc": float("nan")}, distortion=0.2)
+    store = MeasurementFile(path, ["auc"])
+    store.put("a", broken)
+    assert store.get("a") is broken
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["measurements.jsonl", "plan.toml", ""])
+def test_what_is_in_the_way_of_a_search_is_named(name: str, evaluator: Evaluator, tmp_path: Path) -> None:
+    folder = tmp_path / "search"
+    if name:
+        (folder / name).mkdir(parents=True)
+    else:
+        folder.write_text("")
+    with pytest.raises(StorageError, match=rf"search/?{name}: .*move what is in the way, or free space"):
+        run(Compress(max_ndcg_drop=0.05), evaluator, folder)
 
 
 def test_labels_are_measured_by_auc_and_rank_correlation() -> None:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from pocketrec.compression import limits
 from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
-from pocketrec.plan_measure import Arrays, Evaluator, MeasurementFile
+from pocketrec.plan_measure import Arrays, Evaluator, MeasurementFile, search_folder
 from pocketrec.recipe import Compress, Target
 from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
@@ -66,12 +66,16 @@ def search_plan(
 
     Raises:
         BudgetMissed: no measured plan holds the budget; the nearest is in plan.toml.
+        StorageError: `folder` cannot be written to, or what is in it be read.
     """
     from pocketrec.quantize.planner import Budget, Search
     from pocketrec.quantize.reference import compressible, to_array
 
     started = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    with search_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    metrics = evaluator.before()[0].quality.metrics
+    store = MeasurementFile(folder / "measurements.jsonl", metrics)
     values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
     blind = [name for name in values if not evaluator.functions & set(read[name])]
     options = {}
@@ -80,21 +84,21 @@ def search_plan(
         found = _candidates(name, each, evaluator, targets)
         options[name] = _safe(found) if name in blind else found
     total = sum(each.nbytes for each in values.values())
-    store = MeasurementFile(folder / "measurements.jsonl")
     fingerprint = _fingerprint(evaluator, values)
     outcome = Search(
         options,
         lambda plans: _measure(plans, evaluator, store, fingerprint, workers),
         Budget(
             max_bytes=_max_bytes(compress, total),
-            max_losses=limits(compress, evaluator.before()[0].quality.metrics),
+            max_losses=limits(compress, metrics),
         ),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
     ).run()
     points = tuple(_plan_point(each, outcome, total) for each in outcome.front)
-    (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
-    (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
+    with search_folder(folder):
+        (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
+        (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
     if outcome.best is None:
         raise BudgetMissed(_missed(compress, outcome.nearest, total, folder))
     return outcome.best.plan, points
@@ -113,8 +117,10 @@ def streamed_trials(prepared: Prepared, folder: Path) -> Iterator[StreamedTrials
         return
     from pocketrec.convert.stream.search import StreamedTrials
 
-    rmtree(folder, ignore_errors=True)  # of a search that was cut short
-    folder.mkdir(parents=True)
+    with search_folder(folder.parent):
+        if folder.is_dir() and not folder.is_symlink():  # of a search that was cut short
+            rmtree(folder)
+        folder.mkdir(parents=True)
     spans = {name: replace(each, path=each.path.resolve()) for name, each in prepared.spans.items()}
     try:
         yield StreamedTrials(streamed=prepared.streamed, spans=spans, folder=folder.resolve())

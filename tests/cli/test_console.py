@@ -1,0 +1,30 @@
+"""Progress on stderr: a line for each stage, and an end where somebody interrupts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from pocketrec.cli.console import progress_on_stderr
+
+
+def test_stages_are_lines_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_on_stderr() as progress:
+        for stage in ("load", "load", "lower"):
+            progress(stage, 0, 2)
+    assert capsys.readouterr().err == "load ...\nlower ...\n"
+
+
+def test_an_interrupt_that_somebody_swallows_counts_at_the_next_step() -> None:
+    """As libraries do that take any error of an import for a missing package."""
+    before = signal.getsignal(signal.SIGINT)
+    with progress_on_stderr() as progress:
+        progress("load", 0, 1)
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            progress("lower", 0, 1)
+    assert signal.getsignal(signal.SIGINT) == before
