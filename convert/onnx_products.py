@@ -13,6 +13,7 @@ float16, which would be rounded elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,7 @@ class _Split:
         rows = self._constant(f"{kind}_rows", np.concatenate([each.columns for each in parts]))
         return self._op("Gather", [self._node.input[1], rows], f"{kind}_weight", axis=0)
 
-    def _op(self, op: str, inputs: list[str], kind: str, **attributes: object) -> str:
+    def _op(self, op: str, inputs: list[str], kind: str, **attributes: Any) -> str:
         name = f"{self._base}_{kind}"
         self.nodes.append(onnx.helper.make_node(op, inputs, [name], **attributes))
         return name
