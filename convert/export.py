@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from traceback import FrameSummary
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, free_unbacked_symbols
+from torch.fx.experimental.symbolic_shapes import (
+    GuardOnDataDependentSymNode,
+    ShapeEnv,
+    free_unbacked_symbols,
+)
 
 from pocketrec.contract import Contract, Dim, Signature
 from pocketrec.convert.contract_module import ContractModule
@@ -21,7 +27,8 @@ from pocketrec.convert.explicit import (
 from pocketrec.convert.fold import fold_constants
 from pocketrec.convert.int32 import NarrowModule
 from pocketrec.convert.intercept import listing_as_one_call
-from pocketrec.convert.lines import line_of
+from pocketrec.convert.kept_sizes import kept_sizes
+from pocketrec.convert.lines import is_users, line_of
 from pocketrec.convert.origins import lines_of
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.rewrite import OP_RULES
@@ -29,6 +36,7 @@ from pocketrec.convert.rewrite.complex_numbers import RealModule, uses_complex
 from pocketrec.convert.rewrite.ops import lower_ops
 from pocketrec.errors import PocketrecError, Refused
 
+_FIXED = re.compile(r"You marked (\w+) as dynamic but your code specialized it to be a constant \((\d+)\)")
 _REMEDY = "make the forward depend on tensor shapes and values only through torch operations"
 
 
@@ -42,12 +50,29 @@ def export_module(
     Raises:
         Refused: with the source line where torch knows it.
     """
+    dynamic = (_dynamic(module.signature, dims),)
     try:
-        return _export(module, example, (_dynamic(module.signature, dims),))
+        return _export(module, example, dynamic)
     except PocketrecError:
         raise
     except Exception as error:
-        raise _refused(error, function) from error
+        program = _with_kept_sizes(module, example, dynamic)
+        if program is None:
+            raise _refused(error, function) from error
+        return program
+
+
+def _with_kept_sizes(
+    module: ContractModule, example: tuple[Tensor, ...], dynamic: Any
+) -> torch.export.ExportedProgram | None:
+    """The program where only Python's own functions were in the way of a symbolic size; else None."""
+    if not any(dynamic[0]):
+        return None
+    try:
+        with kept_sizes(module, example):
+            return _export(module, example, dynamic)
+    except Exception:  # the first error is the one to tell
+        return None
 
 
 def _dynamic(signature: Signature, dims: Mapping[str, Dim]) -> tuple[dict[int, Any], ...]:
@@ -165,10 +190,36 @@ def narrow_program(
 def _refused(error: Exception, function: str) -> Refused:
     return Refused(
         op="torch.export",
-        where=line_of(error),
+        where=_line_that_fixes(error) or line_of(error),
         reason=f"function {function}: {_told(error)}",
         remedy=_REMEDY,
     )
+
+
+def _line_that_fixes(error: BaseException | None) -> str:
+    """`file:line` that made a free size a number; empty where torch does not say, or none did."""
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            sizes = trace.tb_frame.f_locals.get("self")
+            if isinstance(sizes, ShapeEnv):
+                return next(filter(None, map(_place, _fixings(sizes))), "")
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _fixings(sizes: ShapeEnv) -> list[object]:
+    """Where each size that should be free became a number, as the frames of Python that did it."""
+    fixed = [symbol for symbol, value in sizes.replacements.items() if value.is_number]
+    places = sizes.replacements_slocs
+    return [places[each].framework_loc for each in fixed if each in places]
+
+
+def _place(frame: object) -> str:
+    if not isinstance(frame, FrameSummary) or not is_users(frame.filename):
+        return ""
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _told(error: Exception) -> str:
@@ -176,6 +227,9 @@ def _told(error: Exception) -> str:
     if isinstance(error, GuardOnDataDependentSymNode):
         return "a size, a slice or a branch depends on the values of a tensor"
     lines = [each.strip(" -") for each in str(error).strip().splitlines() if each.strip()]
+    fixed = _FIXED.search(str(error))
+    if fixed:
+        return f"the code makes a number of the size {fixed[1]}, which is free, and so fixes it at {fixed[2]}"
     if len(lines) > 1 and lines[0].startswith("Constraints violated"):
         return lines[1]
     return lines[0] if lines else type(error).__name__

@@ -24,6 +24,7 @@ from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
 from pocketrec.convert.rewrite.scalar_index import ScalarIndexRule
+from pocketrec.convert.rewrite.splits import SymbolicSplitRule
 from pocketrec.errors import Refused
 
 M = TypeVar("M", bound=nn.Module)
@@ -60,6 +61,7 @@ FUNCTION_RULES: tuple[FunctionRule, ...] = (
     DataRule(),
     PackRule(),
     ScalarIndexRule(),
+    SymbolicSplitRule(),
     EmbeddingBagRule(),
     EmbeddingRenormRule(),
 )

@@ -91,11 +91,12 @@ def _attempt(
                 draft.refused.setdefault(target, error)
             continue
         draft.artifacts[target], draft.parity[target] = path, parity
-        draft.refused.pop(target, None)
+        before = draft.refused.pop(target, None)
         draft.attempt = draft.attempt or attempt
         draft.captured = draft.captured or captured
         draft.rewrites.update({(each.name, each.where): each for each in captured.rewrites})
-        extra = [f"{target}: {text}" for text in (note, attempt.note) if text]
+        said = f"{attempt.note}: {before}" if attempt.note and before else attempt.note
+        extra = [f"{target}: {text}" for text in (note, said) if text]
         draft.notes += [*extra, *(f"assumed: {each}" for each in captured.assumptions)]
 
 
