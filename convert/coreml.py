@@ -244,12 +244,12 @@ def _convert(
 
     from pocketrec.convert.coreml_ops import our_lowerings
     from pocketrec.convert.passes import float16_selector, recommender_pipeline
-    from pocketrec.convert.value_inference import without_wrong_values
+    from pocketrec.convert.value_inference import right_inference
 
     float16 = precision == "float16"
     outputs = [ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in signature.outputs]
     try:
-        with without_wrong_values(), our_lowerings():
+        with right_inference(), our_lowerings():
             model = ct.convert(
                 program,
                 inputs=inputs,

@@ -137,6 +137,32 @@ def _clone(context: Any, node: Any) -> None:
     context.add(mb.identity(x=x, name=node.name))
 
 
+_expand_unknown = torch_ops.expand
+
+
+def _expand(context: Any, node: Any) -> None:
+    """The tensor repeated along axes of size 1, known sizes known; coremltools' own forgets them all."""
+    x, sizes = torch_ops._get_inputs(context, node)[:2]
+    wanted = _plain(sizes)
+    if wanted is None:  # a trace computes the shape
+        _expand_unknown(context, node)
+        return
+    wanted = [_plain(each) if _plain(each) is not None else each for each in wanted]
+    added = len(wanted) - x.rank
+    if added:
+        x = mb.expand_dims(x=x, axes=list(range(added)))
+    repeats = [
+        1 if not isinstance(want, Var) and (want == -1 or want == size) else want
+        for size, want in zip(x.shape, wanted, strict=True)
+    ]
+    if all(not isinstance(each, Var) and each == 1 for each in repeats):
+        context.add(mb.identity(x=x, name=node.name))
+        return
+    if any(isinstance(each, Var) for each in repeats):
+        repeats = mb.concat(values=repeats, axis=0)
+    context.add(mb.tile(x=x, reps=repeats, name=node.name))
+
+
 _clamp_float = torch_ops.clamp
 
 
@@ -183,6 +209,7 @@ LOWERINGS: dict[str, Lowering] = {
     "bitwise_right_shift": _shift(mb.floor_div),
     "clamp": _clamp,
     "clone": _clone,
+    "expand": _expand,
     "pocketrec::round_static": _round_static,
     "prod": _prod,
     "prod.dim_int": _prod,

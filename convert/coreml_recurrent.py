@@ -21,8 +21,8 @@ def _as_tuple(lowering: Callable[[Any, Any], None], results: int) -> Callable[[A
         if len(node.outputs) == results:
             lowering(context, node)
             return
-        whole = copy.copy(node)
-        whole.outputs = [f"{node.name}_{number}" for number in range(results)]
+        whole = copy.copy(node)  # a second layer is named as a number after the first: lstm, lstm_1
+        whole.outputs = [f"{node.name}_result_{number}" for number in range(results)]
         lowering(context, whole)
         context.add(tuple(context[each] for each in whole.outputs), torch_name=node.name)
 

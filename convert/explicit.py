@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import fx
 from torch.export.graph_signature import OutputKind
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 aten = torch.ops.aten
 _EMPTY = {
@@ -55,6 +56,23 @@ def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:
     program.graph_module.recompile()
 
 
+def keep_expanded_axes(program: torch.export.ExportedProgram) -> None:
+    """Nothing; an expand names the sizes of the axes that it repeats, and leaves the others as they are.
+
+    A target that does not know a free size could not tell which of them it has to repeat.
+    """
+    for node in program.graph.find_nodes(op="call_function", target=aten.expand.default):
+        source, sizes, *rest = node.args
+        before, after = _shape(source), _shape(node)
+        added = len(after) - len(before)
+        kept = [axis for axis in range(added, len(after)) if _same(before[axis - added], after[axis])]
+        if len(kept) == len(after):
+            _drop(program, node)
+        else:
+            node.args = (source, [-1 if axis in kept else each for axis, each in enumerate(sizes)], *rest)
+    program.graph_module.recompile()
+
+
 def drop_aliases(program: torch.export.ExportedProgram) -> None:
     """Nothing; an op that only gives its argument another name is gone."""
     for node in list(program.graph.nodes):
@@ -101,6 +119,10 @@ def _shape(node: fx.node.Argument) -> torch.Size:
     assert isinstance(node, fx.Node)
     shape: torch.Size = node.meta["val"].shape
     return shape
+
+
+def _same(one: int | torch.SymInt, other: int | torch.SymInt) -> bool:
+    return statically_known_true(one == other)
 
 
 def _is_known(node: fx.node.Argument, axis: int) -> bool:

@@ -21,6 +21,7 @@ from pocketrec.convert.explicit import (
     drop_aliases,
     drop_parameter_writes,
     fill_empty,
+    keep_expanded_axes,
     reshape_for_views,
     squeeze_known_axes,
 )
@@ -141,6 +142,7 @@ def lower_program(
             lowered = lower_ops(program, OP_RULES)
             drop_parameter_writes(lowered)
             drop_aliases(lowered)
+            keep_expanded_axes(lowered)
             return lowered
     except PocketrecError:
         raise

@@ -157,6 +157,15 @@ def _first(node: fx.Node, found: Found) -> Range | None:
     return _of(node.args[0], found)
 
 
+def _steps(node: fx.Node, found: Found) -> Range | None:
+    """Of an arange whose bounds are numbers; others follow a free size."""
+    numbers = [each for each in node.args if isinstance(each, int)]
+    if len(numbers) != len(node.args) or not numbers:
+        return None
+    steps = range(*numbers)
+    return (min(steps[0], steps[-1]), max(steps[0], steps[-1])) if steps else None
+
+
 STRUCTURAL = frozenset(
     [
         "alias",
@@ -180,6 +189,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("index", "index_select", "gather", "amax", "amin"), _first),
     **dict.fromkeys(("cat", "stack", "where"), _joined),
     **dict.fromkeys(("embedding", "scalar_tensor"), _first),
+    "arange": _steps,
     "add": lambda node, found: _scaled(node, found, 1),
     "sub": lambda node, found: _scaled(node, found, -1),
     "mul": _product,

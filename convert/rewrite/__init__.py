@@ -16,7 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.convert.intercept import FunctionRule
-from pocketrec.convert.rewrite import arithmetic, counts, scatter, search, statistics, windows
+from pocketrec.convert.rewrite import (
+    arithmetic,
+    counts,
+    empties,
+    linear_algebra,
+    scatter,
+    search,
+    statistics,
+    windows,
+)
+from pocketrec.convert.rewrite.composites import CompositeRule
 from pocketrec.convert.rewrite.data_attribute import DataRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingRenormRule
 from pocketrec.convert.rewrite.jagged import JaggedSplitRule
@@ -62,11 +72,14 @@ FUNCTION_RULES: tuple[FunctionRule, ...] = (
     PackRule(),
     ScalarIndexRule(),
     SymbolicSplitRule(),
+    CompositeRule(),
     EmbeddingBagRule(),
     EmbeddingRenormRule(),
 )
 OP_RULES: tuple[OpRule, ...] = (
     *counts.RULES,
+    *empties.RULES,
+    *linear_algebra.RULES,
     *search.RULES,
     *arithmetic.RULES,
     *scatter.RULES,

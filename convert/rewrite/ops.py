@@ -54,12 +54,30 @@ def lower_ops(program: torch.export.ExportedProgram, rules: Sequence[OpRule]) ->
     table: Any = torch.export.default_decompositions()
     for op in _WHOLE:
         table.pop(op, None)
-    for rule in rules:
-        table[rule.op] = rule.replace
+    for op, own in _by_op(rules).items():
+        table[op] = _first_of(own)
     lowered: torch.export.ExportedProgram = program.run_decompositions(table)
     _name_identities(lowered.graph_module)
     lowered.graph.eliminate_dead_code(is_impure_node=_has_effect)
     return lowered
+
+
+def _by_op(rules: Sequence[OpRule]) -> dict[Any, tuple[OpRule, ...]]:
+    """The rules of each op, in order."""
+    found: dict[Any, tuple[OpRule, ...]] = {}
+    for rule in rules:
+        found[rule.op] = (*found.get(rule.op, ()), rule)
+    return found
+
+
+def _first_of(rules: Sequence[OpRule]) -> Callable[..., Any]:
+    """What the first rule gives that has something to give; else NotImplemented."""
+
+    def replace(*args: Any, **kwargs: Any) -> Any:
+        given = (rule.replace(*args, **kwargs) for rule in rules)
+        return next((each for each in given if each is not NotImplemented), NotImplemented)
+
+    return replace
 
 
 def _has_effect(node: fx.Node) -> bool:
@@ -88,7 +106,7 @@ def prove_ops(
     Raises:
         Refused: a replacement differs from its op.
     """
-    known: dict[Any, OpRule] = {rule.op: rule for rule in rules}
+    known = _by_op(rules)
     graph = program.module(check_guards=False)
     if not any(node.target in known for node in graph.graph.nodes):
         return []
@@ -97,30 +115,32 @@ def prove_ops(
         with torch.no_grad():
             comparer.run(*probe)
     return [
-        ProvedOp(rule=known[node.target], where=_where(node), max_abs_error=error)
-        for node, error in comparer.errors.items()
+        ProvedOp(rule=rule, where=_where(node), max_abs_error=error)
+        for (node, rule), error in comparer.errors.items()
     ]
 
 
 class _Comparer(fx.Interpreter):
     """Runs a graph, and every op that has a rule twice: as it is and as the rule has it."""
 
-    def __init__(self, module: fx.GraphModule, rules: Mapping[Any, OpRule]) -> None:
+    def __init__(self, module: fx.GraphModule, rules: Mapping[Any, Sequence[OpRule]]) -> None:
         super().__init__(module)
         self._rules = rules
-        self.errors: dict[fx.Node, float] = {}
+        self.errors: dict[tuple[fx.Node, OpRule], float] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         """The node's own result; what its rule gives is compared with it."""
-        rule = self._rules.get(n.target)
-        if rule is None:
+        rules = self._rules.get(n.target)
+        if rules is None:
             return super().run_node(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
-        expected = rule.op(*args, **kwargs)
-        actual = rule.replace(*args, **kwargs)
-        if actual is not NotImplemented:
-            error = _difference(_read(n, expected), _read(n, actual), rule, _where(n))
-            self.errors[n] = max(self.errors.get(n, 0.0), error)
+        expected = rules[0].op(*args, **kwargs)
+        for rule in rules:
+            actual = rule.replace(*args, **kwargs)
+            if actual is not NotImplemented:
+                error = _difference(_read(n, expected), _read(n, actual), rule, _where(n))
+                self.errors[n, rule] = max(self.errors.get((n, rule), 0.0), error)
+                break
         return expected
 
 

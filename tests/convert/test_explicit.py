@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pocketrec.convert.explicit import (
     drop_parameter_writes,
     fill_empty,
+    keep_expanded_axes,
     reshape_for_views,
     squeeze_known_axes,
 )
@@ -93,3 +94,17 @@ def test_only_what_the_code_returns_is_an_output() -> None:
     assert len(program.graph_signature.output_specs) == 1
     given = program.module(check_guards=False)(torch.ones(3, 2))
     torch.testing.assert_close(given, torch.tensor([[0.6, 1.8]]).expand(3, -1))
+
+
+def test_an_expand_names_only_the_sizes_that_it_repeats() -> None:
+    def repeated(x: Tensor) -> Tensor:
+        row = torch.ones(4).expand(x.shape[0], 5, 4)
+        return x.expand(x.shape[0], 1, 4) + x.expand(-1, 5, 4) + row
+
+    program = exported(repeated)
+    keep_expanded_axes(program)
+    nodes = program.graph.find_nodes(op="call_function", target=torch.ops.aten.expand.default)
+    sizes = [[each if isinstance(each, int) else each.name for each in node.args[1]] for node in nodes]
+    assert sorted(map(str, sizes)) == ["['sym_size_int_1', 5, -1]", "[-1, 5, -1]"]
+    x = torch.randn(2, 1, 4)
+    assert torch.equal(program.module()(x), repeated(x))

@@ -94,6 +94,21 @@ def test_the_contracts_range_decides_where_nothing_can_be_reduced() -> None:
     check_int32(program(lambda ids: (ids * ids) >> 3), given, given.functions["main"], "main")
 
 
+def bits(shift: int) -> Hash:
+    def function(ids: Tensor) -> Tensor:
+        places = torch.arange(8) + shift
+        return torch.bitwise_left_shift((ids > 5).long().unsqueeze(-1), places).sum(-1)
+
+    return function
+
+
+def test_bits_that_are_shifted_by_known_places_fit_or_not() -> None:
+    given = contract()
+    check_int32(program(bits(0)), given, given.functions["main"], "main")
+    with pytest.raises(Refused, match="integers from 0 to 4294967296 do not fit"):
+        check_int32(program(bits(25)), given, given.functions["main"], "main")
+
+
 def test_a_wrong_product_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int32, "multiply_modulo", lambda x, y, modulus: x * y % modulus)
     with pytest.raises(Refused, match=r"differs from the module|do not fit"):

@@ -40,3 +40,25 @@ def test_a_layer_stays_whole_and_equal_on_both_targets(kind: Any, tmp_path: Path
         trace: Any = package
         names = trace.trace({"ids": ids.numpy().astype("int32")})
     assert len(names) < 8 * STEPS
+
+
+class Stacked(nn.Module):
+    """A layer after a layer, which goes on from where the first one ended."""
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = kind(4, 4, batch_first=True), kind(4, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        steps, state = self.first(x)
+        again, last = self.second(steps, state)
+        return again[:, -1], *(last if isinstance(last, tuple) else (last,))
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_two_layers_do_not_take_each_others_states(kind: Any, tmp_path: Path) -> None:
+    x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+    done = pocketrec.convert_module(Stacked(kind).eval(), (x,), tmp_path)
+    assert done.refused == {}
+    assert done.notes == ()
