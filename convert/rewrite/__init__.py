@@ -23,6 +23,7 @@ from pocketrec.convert.rewrite import (
     linear_algebra,
     scatter,
     search,
+    special,
     statistics,
     windows,
 )
@@ -81,6 +82,7 @@ OP_RULES: tuple[OpRule, ...] = (
     *empties.RULES,
     *linear_algebra.RULES,
     *search.RULES,
+    *special.RULES,
     *arithmetic.RULES,
     *scatter.RULES,
     *statistics.RULES,
