@@ -26,14 +26,15 @@ def staging(destination: Path) -> Iterator[Path]:
     Raises:
         UsageError: `destination` is there and is no bundle, or its parent cannot be written.
     """
-    check_destination(destination)
     try:
+        check_destination(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale(destination)
-        folder = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=destination.parent))
+        with _alone_in(destination.parent):
+            remove_stale(destination)
+            folder = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=destination.parent))
+            lock = _lock(folder)
     except OSError as error:
         raise UsageError(f"{destination}: cannot be written ({error.strerror}); pass another --out") from None
-    lock = _lock(folder)
     try:
         yield folder
     finally:
@@ -43,6 +44,11 @@ def staging(destination: Path) -> Iterator[Path]:
 
 def publish(folder: Path, destination: Path) -> Path:
     """`destination`, now holding what the sealed staging folder held; an older bundle is replaced."""
+    with _alone_in(destination.parent):
+        return _replaced(folder, destination)
+
+
+def _replaced(folder: Path, destination: Path) -> Path:
     check_destination(destination)
     if not destination.exists():
         folder.rename(destination)
@@ -60,9 +66,15 @@ def publish(folder: Path, destination: Path) -> Path:
 
 def check_destination(destination: Path) -> None:
     """Nothing where a bundle may be put at `destination`; UsageError rather than replace anything else."""
-    if destination.is_symlink():
+    if destination.name in ("", ".."):
+        raise UsageError(f"{str(destination)!r} names no folder; pass another --out, such as build/mine")
+    try:
+        linked, there = destination.is_symlink(), destination.exists()
+    except OSError as error:
+        raise UsageError(f"{str(destination)!r} cannot be a path ({error}); pass another --out") from None
+    if linked:
         raise UsageError(f"{destination}: a link; pass the folder itself")
-    if not destination.exists():
+    if not there:
         return
     if not destination.is_dir():
         raise UsageError(f"{destination}: a file is there; pass another --out, or remove it")
@@ -80,6 +92,17 @@ def remove_stale(destination: Path) -> None:
         except OSError:
             continue  # another build holds it
         shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(parent: Path) -> Iterator[None]:
+    """Nothing; while it lasts no other build makes, removes or renames folders in `parent`."""
+    descriptor = os.open(parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _prefix(destination: Path) -> str:

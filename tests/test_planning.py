@@ -139,6 +139,11 @@ def test_an_impossible_budget_names_the_nearest_plan_and_writes_it(
     assert "item.weight" in (tmp_path / "plan.toml").read_text()
 
 
+def test_a_search_that_ran_out_of_time_says_so(evaluator: Evaluator, tmp_path: Path) -> None:
+    with pytest.raises(BudgetMissed, match=r"time_limit_s = 1e-09 ended the search before a plan that holds"):
+        run(Compress(max_size_mb=1e-6, max_ndcg_drop=0.01, time_limit_s=1e-9), evaluator, tmp_path)
+
+
 def test_a_target_that_carries_less_gets_a_plan_that_it_can_carry(
     evaluator: Evaluator, tmp_path: Path
 ) -> None:

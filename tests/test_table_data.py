@@ -129,7 +129,11 @@ def test_labels_come_from_their_own_column(tmp_path: Path) -> None:
         ({"positive": [1] * 10 + [None]}, r"column 'positive', row 10 is null; expected a number"),
         ({"positive": [1] * 10 + [-4]}, r"column 'positive', row 10 is -4; expected an item's id"),
         ({"age": ["x"] * USERS}, r"column 'age', row 0 is of type object; expected float32"),
-        ({"history": [[2**40]] * USERS}, r"column 'history' holds .*1099511627776; expected int32"),
+        ({"history": [[2**40]] * USERS}, r"column 'history', row 0 holds 1099511627776; expected int32"),
+        (
+            {"tags": [[1]] * 8 + [[1, 2], [3], [-(2**40)]]},
+            r"column 'tags', row 10 holds -1099511627776; expected int32",
+        ),
         ({"history": [1] * USERS}, r"column 'history', row 0 is int64; expected a list of 3 values"),
     ],
 )
@@ -189,3 +193,20 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"pyarrow is not installed.*pocketrec\[parquet\]"):
         opened(tmp_path)
+
+
+def test_files_without_rows_or_with_one_name_twice_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table(columns()).slice(0, 0), tmp_path / "users-a.parquet")
+    with pytest.raises(DataError, match=r"users-a\.parquet: has no rows"):
+        opened(tmp_path)
+    table = pa.table(columns())
+    table = table.append_column("age", table["age"])
+    pq.write_table(table, tmp_path / "users-a.parquet")
+    with pytest.raises(DataError, match=r"users-a\.parquet: has two columns 'age'; rename one"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("pattern", ["**.parquet", "a\0b.parquet"])
+def test_a_pattern_that_names_no_path_is_said_so(pattern: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"evaluate.data is .*; expected a path|no such file"):
+        opened(tmp_path, replace(EVALUATE, data=pattern))

@@ -129,7 +129,9 @@ class Evaluation:
         if isinstance(data, ClassificationData):
             return {"scores": _one_per_row(values, data, self.evaluate.output), "labels": data.labels}
         if self._output.meaning == "top_k_ids":
-            return from_lists(values, data, _items(self.contract, self._output), self.evaluate.k)
+            items = _items(self.contract, self._output)
+            _check_ids(data, items)
+            return from_lists(values, data, items, self.evaluate.k)
         scores = values.astype(np.float32)
         if self._output.meaning == "embedding":
             scores = scores @ self._catalogue(data, scores.shape[-1]).T
@@ -203,6 +205,17 @@ def from_lists(lists: Array, data: RankingData, items: int, k: int) -> Rows:
     return {"hits": hits, "gains": gains, "top_k": top_k}
 
 
+def _check_ids(data: RankingData, items: int) -> None:
+    """Nothing where held-out and seen ids are among the items; else DataError."""
+    for name, ids in (("held-out item", data.positives), ("seen item", data.seen_ids)):
+        outside = ids[(ids < 0) | (ids >= items)]
+        if len(outside):
+            raise DataError(
+                f"evaluation data: {name} {int(outside[0])} is not among the {items} items; expected "
+                f"ids from 0 to {items - 1}; correct the data, or the vocabulary"
+            )
+
+
 def _candidates(scores: Floats, data: RankingData, output: str) -> Floats:
     """A copy with -inf for what is not ranked; the held-out item always stays."""
     if scores.ndim != 2:
@@ -210,8 +223,7 @@ def _candidates(scores: Floats, data: RankingData, output: str) -> Floats:
     users, items = scores.shape
     if users != len(data):
         raise DataError(f"{users} rows of scores for {len(data)} users")
-    if int(data.positives.max()) >= items:
-        raise DataError(f"held-out item {int(data.positives.max())} is beyond the {items} scored items")
+    _check_ids(data, items)
     rows = np.arange(users)
     kept = scores[rows, data.positives]
     masked = scores.copy()

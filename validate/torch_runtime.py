@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from pocketrec.contract import Contract, Output, Signature
-from pocketrec.errors import ExecutionError, MissingExtra
+from pocketrec.errors import ContractError, ExecutionError, MissingExtra
 from pocketrec.validate.runtime import Array, Description, check_inputs, contract_spec
 
 
@@ -68,7 +68,13 @@ class TorchRuntime:
         check_inputs(specs, inputs, where=f"pytorch, function {self._function}")
         with self._torch.inference_mode():
             tensors = [self._torch.from_numpy(np.array(inputs[spec.name])) for spec in specs]
-            returned = self._module(*tensors)
+            try:
+                returned = self._module(*tensors)
+            except IndexError as error:
+                raise ContractError(
+                    f"function {self._function}: the module has no row for an id that the contract allows "
+                    f"({error}); correct the sizes of the contract's vocabularies"
+                ) from error
         values = returned if isinstance(returned, tuple | list) else (returned,)
         if len(values) != len(self._signature.outputs):
             raise ExecutionError(

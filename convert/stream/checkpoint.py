@@ -14,6 +14,8 @@ import json
 import math
 import os
 import struct
+import tokenize
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,9 @@ _READ_AS = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "BF16": "<u2"}
 _SIZES = {"F8_E4M3": 1, "F8_E5M2": 1, "BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "U16": 2, "I32": 4, "U32": 4}
 _SIZES |= {"I64": 8, "U64": 8, "F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 _LARGEST_HEADER = 100 << 20
+# What reading a file that is not what it says may raise.
+_DAMAGES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, struct.error)
+_NAME_LENGTH, _ZIP_HEADER = 26, 30  # of a file within a zip: where its name's length is, and its size without
 _AGAIN = "copy or save the checkpoint again"
 
 
@@ -80,7 +85,8 @@ class RowReader:
         if self.span.dtype == "BF16":
             rows.view(np.uint32)[...] = raw.astype(np.uint32) << 16
         elif not exact:
-            rows[...] = raw
+            with np.errstate(over="ignore"):  # what is infinite as float32 is refused with its row
+                rows[...] = raw
         return rows
 
     def _fill(self, view: memoryview, row: int) -> None:
@@ -120,10 +126,9 @@ def open_checkpoint(path: Path) -> dict[str, Span]:
 
 
 def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        raise RecipeError(f"model.weights: {path} is no file; {_AGAIN}") from None
+    if not path.is_file():
+        raise RecipeError(f"model.weights: {path} is no file; {_AGAIN}")
+    return path.stat().st_size
 
 
 def _check_size(span: Span) -> None:
@@ -142,19 +147,32 @@ def _from_safetensors(path: Path) -> dict[str, Span]:
             if length > min(size - 8, _LARGEST_HEADER):
                 raise ValueError(f"a header of {length} bytes in a file of {size}")
             header = json.loads(file.read(length))
-        return {
+        spans = {
             name: _span(name, path, each, 8 + length)
             for name, each in header.items()
             if name != "__metadata__"
         }
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        _check_covered(spans, 8 + length, size)
+        return spans
+    except _DAMAGES as error:
         raise RecipeError(f"model.weights: {path} is no safetensors file ({error}); {_AGAIN}") from None
+
+
+def _check_covered(spans: Mapping[str, Span], start: int, size: int) -> None:
+    """Nothing where every byte of the file belongs to one tensor; a file cut short is told by its tensor."""
+    for each in sorted(spans.values(), key=lambda span: (span.offset, span.size_bytes)):
+        if each.offset != start:
+            raise ValueError(f"{each.name} begins at byte {each.offset}, expected {start}")
+        start += each.size_bytes
+    if size > start:
+        raise ValueError(f"{size - start} bytes after the last tensor")
 
 
 def _span(name: str, path: Path, entry: Mapping[str, Any], base: int) -> Span:
     start, stop = entry["data_offsets"]
-    shape = tuple(int(each) for each in entry["shape"])
-    if entry["dtype"] not in _SIZES or start < 0 or any(each < 0 for each in shape):
+    shape = tuple(entry["shape"])
+    whole = all(type(each) is int and each >= 0 for each in (*shape, start, stop))
+    if entry["dtype"] not in _SIZES or not whole:
         raise ValueError(f"{name}: dtype {entry['dtype']!r}, shape {list(shape)}, offsets {start}..{stop}")
     span = Span(name=name, path=path, offset=base + start, dtype=entry["dtype"], shape=shape)
     if span.size_bytes != stop - start:
@@ -166,11 +184,11 @@ def _from_index(path: Path) -> dict[str, Span]:
     try:
         places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         names = sorted({str(each) for each in places.values()})
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, *_DAMAGES) as error:
         raise RecipeError(f"model.weights: {path} is no index of shards ({error}); {_AGAIN}") from None
     spans: dict[str, Span] = {}
     for each in names:
-        if Path(each).name != each:
+        if Path(each).name != each or each in ("", "..") or "\0" in each:
             raise RecipeError(f"model.weights: {path} names the shard {each!r}; expected a file beside it")
         shard = _from_safetensors(path.parent / each)
         spans.update({name: span for name, span in shard.items() if places.get(name) == each})
@@ -192,7 +210,7 @@ def _from_folder(path: Path) -> dict[str, Span]:
             if not array.flags.c_contiguous:
                 raise ValueError("its rows are not contiguous")
             dtype = letters[array.dtype]
-        except (ValueError, OSError, KeyError, EOFError) as error:
+        except (OSError, EOFError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, *_DAMAGES) as error:
             raise RecipeError(f"model.weights: {each} is no array of numbers ({error}); {_AGAIN}") from None
         offset = int(array.offset)
         spans[each.stem] = Span(name=each.stem, path=each, offset=offset, dtype=dtype, shape=array.shape)
@@ -208,14 +226,20 @@ def _from_torch(path: Path) -> dict[str, Span]:
     letters = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64", "bool": "BOOL"}
     letters |= {f"int{bits}": f"I{bits}" for bits in (8, 16, 32, 64)} | {"uint8": "U8"}
     try:
+        places = _records(path)
         with FakeTensorMode():
             state = torch.load(path, map_location="cpu", weights_only=True)
         spans = {}
         for name, each in state.items():
-            offset = each.untyped_storage()._checkpoint_offset + each.storage_offset() * each.element_size()
+            if not isinstance(each, torch.Tensor):
+                raise ValueError(f"{name} is a {type(each).__name__}, expected a tensor")
+            start: int | None = each.untyped_storage()._checkpoint_offset
+            if start not in places and each.numel():
+                raise ValueError(f"{name} does not lie where torch.save puts it")
+            if not each.is_contiguous() or each.is_neg() or each.is_conj():
+                raise ValueError(f"{name} is not contiguous, or a view")
+            offset = (start or 0) + int(each.storage_offset()) * each.element_size()
             dtype = letters[str(each.dtype).removeprefix("torch.")]
-            if not each.is_contiguous():
-                raise ValueError(f"{name} is not contiguous")
             spans[name] = Span(name=name, path=path, offset=offset, dtype=dtype, shape=tuple(each.shape))
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
@@ -224,3 +248,29 @@ def _from_torch(path: Path) -> dict[str, Span]:
             "save it with safetensors.torch.save_file(model.state_dict(), ...)"
         ) from error
     return spans
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix("data/"))
+
+
+def _records(path: Path) -> frozenset[int]:
+    """The first byte of every storage, by the zip's own headers; ValueError where torch would not find them.
+
+    torch computes where they lie from the layout that it writes, in the order of their numbers.
+    """
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        entries = {each.filename.partition("/")[2]: each for each in archive.infolist()}
+        order = entries.get("byteorder")
+        if order is not None and archive.read(order) != b"little":
+            raise ValueError("its numbers are in big-endian order")
+        starts = []
+        for name in sorted((each for each in entries if each.startswith("data/")), key=_number):
+            entry = entries[name]
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("its tensors are compressed")
+            file.seek(entry.header_offset + _NAME_LENGTH)
+            starts.append(entry.header_offset + _ZIP_HEADER + sum(struct.unpack("<HH", file.read(4))))
+    if starts != sorted(starts):
+        raise ValueError("its tensors are in another order than torch.save puts them")
+    return frozenset(starts)

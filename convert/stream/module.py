@@ -29,6 +29,7 @@ from pocketrec.recipe import ModelSource
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _DTYPES |= {"I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64}
 _DTYPES |= {"U8": torch.uint8, "BOOL": torch.bool}
+_PIECE = 16 << 20  # bytes that are compared at a time
 _SIZED = frozenset(["empty", "zeros", "ones", "full", "rand", "randn"])
 
 
@@ -128,7 +129,9 @@ def _is_table(tensor: Tensor, span: Span, stream_bytes: int) -> bool:
 
 
 def _is_large(span: Span, stream_bytes: int) -> bool:
-    return len(span.shape) == 2 and span.is_float and 4 * math.prod(span.shape) >= stream_bytes
+    """Whether it is streamed; a square matrix is a layer's, and could be read turned without a trace."""
+    oblong = len(span.shape) == 2 and span.shape[0] != span.shape[1]
+    return oblong and span.is_float and 4 * math.prod(span.shape) >= stream_bytes
 
 
 def _names(module: nn.Module) -> list[tuple[Tensor, list[str]]]:
@@ -153,14 +156,46 @@ def _check(
         if not present and any(name in persistent for name in each):
             raise RecipeError(f"model.weights: {weights} lacks {each[0]!r}, which the module has")
         for name in present:
-            if spans[name].shape != tuple(tensor.shape):
+            _check_one(name, tensor, spans[name], weights)
+        for name in present[1:]:
+            if not _same_values(spans[present[0]], spans[name]):
                 raise RecipeError(
-                    f"model.weights: {weights}: {name} is {list(spans[name].shape)}; the module has "
-                    f"{list(tensor.shape)}; check model.arguments"
+                    f"model.weights: {weights}: {present[0]} and {name} are one tensor in the module and "
+                    "hold different numbers; untie them in the module, or save the checkpoint again"
                 )
     surplus = sorted(set(spans) - {name for _, each in names for name in each})
     if surplus:
         raise RecipeError(f"model.weights: {weights} has {surplus[0]!r}, which the module lacks")
+
+
+def _check_one(name: str, tensor: Tensor, span: Span, weights: str) -> None:
+    if span.shape != tuple(tensor.shape):
+        raise RecipeError(
+            f"model.weights: {weights}: {name} is {list(span.shape)}; the module has "
+            f"{list(tensor.shape)}; check model.arguments"
+        )
+    given = _DTYPES.get(span.dtype)
+    if given is None or given.is_floating_point != tensor.dtype.is_floating_point:
+        raise RecipeError(
+            f"model.weights: {weights}: {name} is {span.dtype}; the module has "
+            f"{str(tensor.dtype).removeprefix('torch.')}; save the checkpoint again"
+        )
+
+
+def _same_values(one: Span, other: Span) -> bool:
+    """Whether two tensors of a checkpoint are the same bytes, compared in pieces."""
+    if (one.path, one.offset) == (other.path, other.offset):
+        return True
+    if one.dtype != other.dtype:
+        return False
+    with one.path.open("rb") as left, other.path.open("rb") as right:
+        left.seek(one.offset)
+        right.seek(other.offset)
+        for start in range(0, one.size_bytes, _PIECE):
+            size = min(_PIECE, one.size_bytes - start)
+            if left.read(size) != right.read(size):
+                return False
+    return True
 
 
 def read_tensor(span: Span) -> Tensor:

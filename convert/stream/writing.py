@@ -128,7 +128,8 @@ def _by_table(reserved: Sequence[Reserved]) -> Mapping[int, list[Reserved]]:
 def _check_place(table: Table, place: Reserved) -> None:
     shape, rows = place.stub.shape, _rows_of(table, place)
     turned = len(shape) == 2 and shape[1] == rows != shape[0]
-    straight = shape[0] == rows or (len(shape) == 1 and shape[0] % rows == 0)
+    # Of a square nobody can tell whether the graph reads it turned.
+    straight = (shape[0] == rows and shape[1:] != (rows,)) or (len(shape) == 1 and shape[0] % rows == 0)
     fitting = straight or (turned and (place.bits >= 8 or rows % 8 == 0))
     if _part_of(table, place) is not None:  # its rows in a chunk may be any number
         fitting = fitting and (1 if turned else place.stub.size // rows) * place.bits % 8 == 0

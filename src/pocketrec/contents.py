@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Tokens
+from pocketrec.errors import StorageError
 from pocketrec.recipe import Recipe, Target
 from pocketrec.report import Evidence
 
@@ -29,7 +30,27 @@ def write_contents(
     reference: Reference,
     evidence: Evidence,
 ) -> None:
-    """Nothing; writes recipe, contract, vocabularies, golden vectors and evidence into `folder`."""
+    """Nothing; writes recipe, contract, vocabularies, golden vectors and evidence into `folder`.
+
+    Raises:
+        StorageError: there is no room for them.
+    """
+    try:
+        _write_contents(folder, recipe, vocabularies, reference, evidence)
+    except OSError as error:
+        raise StorageError(
+            f"{folder.parent}: {error.strerror or error} while the evidence was written; free space, and "
+            "build again"
+        ) from error
+
+
+def _write_contents(
+    folder: Path,
+    recipe: Recipe,
+    vocabularies: Mapping[str, Tokens],
+    reference: Reference,
+    evidence: Evidence,
+) -> None:
     from pocketrec.package.golden import write_golden
     from pocketrec.validate.render import to_html, to_markdown
 

@@ -95,8 +95,9 @@ def build(
     plan_from_table(chosen.compress.tensors, source="recipe" if isinstance(recipe, Recipe) else str(recipe))
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
-    failed = out.with_name(f"{out.name}.failed")
-    check_destination(failed)
+    for place in (out, out.parent / f"{out.name}.failed"):
+        check_destination(place)
+    failed = out.parent / f"{out.name}.failed"
     with staging(out) as folder:
         report("load", 0, 1)
         values = folder / _VALUES

@@ -100,7 +100,7 @@ def search_plan(
         (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
         (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
     if outcome.best is None:
-        raise BudgetMissed(_missed(compress, outcome.nearest, total, folder))
+        raise BudgetMissed(_missed(compress, outcome.nearest, total, folder, complete=outcome.complete))
     return outcome.best.plan, points
 
 
@@ -245,7 +245,7 @@ def _pareto(outcome: Outcome, points: Sequence[PlanPoint]) -> str:
     return json.dumps(table, indent=1, sort_keys=True) + "\n"
 
 
-def _missed(compress: Compress, nearest: Point, total: int, folder: Path) -> str:
+def _missed(compress: Compress, nearest: Point, total: int, folder: Path, *, complete: bool) -> str:
     losses = ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(nearest.measured.losses.items()))
     asked = {
         "max_size_mb": compress.max_size_mb,
@@ -255,6 +255,11 @@ def _missed(compress: Compress, nearest: Point, total: int, folder: Path) -> str
     }
     stated = ", ".join(f"{name} = {value:g}" for name, value in asked.items() if value is not None)
     size = f"{nearest.size_bytes / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
+    if not complete:
+        return (
+            f"compress: time_limit_s = {compress.time_limit_s:g} ended the search before a plan that holds "
+            f"{stated or compress.preset} was found; give it more time, what was measured is kept in {folder}"
+        )
     return (
         f"compress: no plan holds {stated or compress.preset}; the nearest has {size} at {losses}; it is in "
         f"{folder / 'plan.toml'}: widen the budget to it, or replay it as compress.tensors"

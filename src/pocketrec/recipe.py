@@ -30,6 +30,11 @@ RUNTIMES = {
 }
 
 
+_MOST_THREADS = 256
+_MOST_STREAM_MB = 1e9
+_MOST_K = 10_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
     """Where the module comes from.
@@ -50,7 +55,7 @@ class ModelSource:
     stream_mb: float = 1000.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.stream_mb < float("inf"):
+        if not 0 <= self.stream_mb <= _MOST_STREAM_MB:
             raise RecipeError(f"model.stream_mb is {self.stream_mb}; expected a size, or 0 to stream nothing")
 
     @property
@@ -112,8 +117,8 @@ class Evaluate:
                 f"evaluate.catalogue is {self.catalogue!r}; it goes with catalogue_function and with data "
                 "in files; a factory brings its own"
             )
-        if self.k < 1:
-            raise RecipeError(f"evaluate.k is {self.k}; expected 1 or more")
+        if not 1 <= self.k <= _MOST_K:
+            raise RecipeError(f"evaluate.k is {self.k}; expected 1 to {_MOST_K}")
 
     @property
     def in_files(self) -> bool:
@@ -269,6 +274,8 @@ class Latency:
         for key, least in (("warmup", 0), ("runs", 10), ("threads", 1)):
             if getattr(self, key) < least:
                 raise RecipeError(f"latency.{key} is {getattr(self, key)}; expected {least} or more")
+        if self.threads > _MOST_THREADS:
+            raise RecipeError(f"latency.threads is {self.threads}; expected {_MOST_THREADS} at most")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +299,8 @@ class Recipe:
             value = getattr(self, key)
             if not value.strip(" .") or not value.isprintable() or set(value) & set("/\\"):
                 raise RecipeError(f"{key} is {value!r}; expected letters that can name a folder")
+        if not 0 <= self.seed < 2**63:
+            raise RecipeError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx] or [targets.coreml]")
         _check_evaluate(self)

@@ -7,6 +7,7 @@ the contract's padding. Beside them for ranking `positive`, the held-out id, and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,11 @@ def open_tables(evaluate: Evaluate, contract: Contract, base: Path) -> TableData
     for path, (schema, _) in zip(paths, schemas, strict=True):
         if not schema.equals(schemas[0][0]):
             raise DataError(f"{path}: its columns are not those of {paths[0].name}; write all files alike")
+    if not sum(rows for _, rows in schemas):
+        raise DataError(f"{paths[0]}: has no rows; write the evaluation data again")
+    twice = [each for each, count in Counter(schemas[0][0].names).items() if count > 1]
+    if twice:
+        raise DataError(f"{paths[0]}: has two columns {twice[0]!r}; rename one")
     names, features = set(schemas[0][0].names), _features(evaluate, contract)
     required = [each.name for each in contract.functions[evaluate.function].inputs]
     required.append(POSITIVE if evaluate.kind == "ranking" else LABEL)

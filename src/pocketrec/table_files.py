@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -39,7 +39,10 @@ class Column:
 
 def paths_of(pattern: str, base: Path, key: str) -> list[Path]:
     """The files that a path with `*` leads to, by name; RecipeError naming `key` where there is none."""
-    found = sorted(base.glob(pattern)) if not Path(pattern).is_absolute() else _absolute(Path(pattern))
+    try:
+        found = sorted(base.glob(pattern)) if not Path(pattern).is_absolute() else _absolute(Path(pattern))
+    except (ValueError, OSError) as error:
+        raise RecipeError(f"{key} is {pattern!r}; expected a path, with `*` for many ({error})") from None
     if not found:
         raise RecipeError(f"{key} is {pattern!r}; no such file in {base}")
     return found
@@ -159,7 +162,10 @@ def lists_of(column: Any, name: str, dtype: str, first: int) -> tuple[Array, Arr
         place = int(np.argmax(np.asarray(flat.is_null())))
         row = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
         raise bad_value(name, first + row, "holds a null", "numbers")
-    return _as(np.asarray(flat), name, dtype, first), lengths
+    ends = np.cumsum(lengths)
+    return _as(
+        np.asarray(flat), name, dtype, lambda at: first + int(np.searchsorted(ends, at, side="right"))
+    ), lengths
 
 
 def numbers_of(column: Any, name: str, dtype: str, first: int) -> Array:
@@ -167,19 +173,21 @@ def numbers_of(column: Any, name: str, dtype: str, first: int) -> Array:
     if column.null_count:
         row = int(np.argmax(np.asarray(column.is_null())))
         raise bad_value(name, first + row, "is null", "a number")
-    return _as(np.asarray(column), name, dtype, first)
+    return _as(np.asarray(column), name, dtype, lambda at: first + at)
 
 
-def _as(values: Array, name: str, dtype: str, first: int) -> Array:
-    """The values in a dtype that holds them exactly, or as floats."""
+def _as(values: Array, name: str, dtype: str, row: Callable[[int], int]) -> Array:
+    """The values in a dtype that holds them exactly, or as floats; `row` gives the row of a value."""
     wanted = np.dtype(dtype)
     kinds = {"i": "iu", "f": "fiub", "b": "b"}[wanted.kind]
     if values.dtype.kind not in kinds:
-        raise bad_value(name, first, f"is of type {values.dtype}", f"{dtype}")
-    if wanted.kind == "i" and values.size:
-        low, high = int(values.min()), int(values.max())
-        if not (np.iinfo(wanted).min <= low and high <= np.iinfo(wanted).max):
-            raise DataError(f"evaluation data: column {name!r} holds {low}..{high}; expected {dtype}")
+        raise bad_value(name, row(0), f"is of type {values.dtype}", f"{dtype}")
+    if wanted.kind == "i":
+        limits = np.iinfo(wanted)
+        outside = np.flatnonzero((values < limits.min) | (values > limits.max))
+        if len(outside):
+            place = int(outside[0])
+            raise bad_value(name, row(place), f"holds {values[place]}", dtype)
     return values.astype(wanted)
 
 

@@ -28,7 +28,7 @@ from pocketrec.factory import USER_MODULES
 T = TypeVar("T")
 R = TypeVar("R")
 
-_LOCAL = ("loky", "threading", "multiprocessing")
+_LOCAL = ("loky", "threading")
 # What the engines raise where a worker died, by name, as none of them is imported here.
 _DEATHS = (
     "TerminatedWorkerError",
@@ -46,8 +46,8 @@ class Workers:
 
     Attributes:
         count: None for this process alone, or for all that a cluster has.
-        engine: `loky`, `threading` or `multiprocessing` on this machine; `dask`, `ray` or `spark` on a
-            cluster that is there already.
+        engine: `loky` or `threading` on this machine; `dask`, `ray` or `spark` on a cluster that is
+            there already.
         address: of the cluster, as the engine writes it; None where the engine knows it from its
             environment.
     """

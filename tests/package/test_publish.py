@@ -155,3 +155,38 @@ def test_a_file_or_a_link_is_never_replaced(tmp_path: Path) -> None:
         build(tmp_path / "file", "new")
     with pytest.raises(UsageError, match="a link"):
         build(tmp_path / "link", "new")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_a_place_without_a_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="names no folder; pass another --out"):
+        build(Path(name), "new")
+
+
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be a path"):
+        build(tmp_path / ("x" * 300), "new")
+
+
+LOOP = """
+import sys
+from pathlib import Path
+from pocketrec.package.bundle import publish, seal, staging
+
+for number in range(40):
+    with staging(Path(sys.argv[1])) as folder:
+        (folder / "model.onnx").write_text(str(number))
+        seal(folder, name="example", version="2", artifacts={})
+        publish(folder, Path(sys.argv[1]))
+"""
+
+
+def test_builds_of_one_place_at_once_leave_one_whole_bundle(tmp_path: Path) -> None:
+    children = [
+        subprocess.Popen([sys.executable, "-c", LOOP, str(tmp_path / "bundle")], stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    errors = [child.communicate()[1].decode() for child in children]
+    assert errors == [""] * 3
+    assert verify_files(read_bundle(tmp_path / "bundle")) == ()
+    assert hidden(tmp_path) == []

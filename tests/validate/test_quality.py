@@ -103,6 +103,23 @@ def test_seen_and_ignored_items_leave_the_list(fake: Any, contract: Contract, ev
     assert not {0, *best[:2]} & set(found.top_k[0].tolist())
 
 
+@pytest.mark.parametrize("output", ["scores", "best_ids"])
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"positives": np.full(20, 10**9)}, "held-out item 1000000000 is not among the .* items"),
+        ({"seen_ids": np.array([-1]), "seen_offsets": np.array([0] + [1] * 20)}, "seen item -1 is not among"),
+        ({"seen_ids": np.array([10**9]), "seen_offsets": np.array([0] + [1] * 20)}, "seen item 1000000000"),
+    ],
+)
+def test_an_id_that_is_no_item_is_an_error(
+    fake: Any, contract: Contract, data: RankingData, output: str, changed: Any, message: str
+) -> None:
+    evaluate = Evaluate(data="x:y", kind="ranking", output=output, k=3)
+    with pytest.raises(DataError, match=message):
+        quality_of(evaluate, contract, {"main": fake()}, replace(data, **changed))
+
+
 def test_a_worse_artifact_is_seen_in_metrics_and_overlap(
     fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate
 ) -> None:

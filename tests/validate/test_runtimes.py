@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pocketrec.contract import Contract
-from pocketrec.errors import ArtifactError, ExecutionError, InputError, UsageError
+from pocketrec.errors import ArtifactError, ContractError, ExecutionError, InputError, UsageError
 from pocketrec.validate.coreml_framework import CoreMLFramework, RuntimeUnavailable
 from pocketrec.validate.onnx_runtime import OnnxRuntime
 from pocketrec.validate.open import available_runtimes, open_artifact
@@ -88,8 +88,18 @@ def test_a_module_is_a_runtime_and_must_return_what_the_contract_names(contract:
         def forward(self, history: Any, age: Any) -> Any:
             return super().forward(history, age)[:1]
 
+    class Small(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = torch.nn.Embedding(1, 1)
+
+        def forward(self, history: Any, age: Any) -> Any:
+            return super().forward(self.table(history).squeeze(-1), age)
+
     signature = contract.functions["main"]
     inputs = {"history": np.ones((2, 6), np.int32), "age": np.ones((2, 1), np.float32)}
+    with pytest.raises(ContractError, match=r"function main: the module has no row for an id .* sizes"):
+        TorchRuntime(Small(), signature).run(inputs)
     found = TorchRuntime(Module(), signature).run(inputs)
     assert {name: str(each.dtype) for name, each in found.items()} == {
         "scores": "float32",
