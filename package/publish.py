@@ -27,9 +27,9 @@ def staging(destination: Path) -> Iterator[Path]:
         UsageError: `destination` is there and is no bundle, or its parent cannot be written.
     """
     try:
-        check_destination(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(destination.parent):
+            check_destination(destination)
             remove_stale(destination)
             folder = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=destination.parent))
             lock = _lock(folder)

@@ -95,9 +95,8 @@ def build(
     plan_from_table(chosen.compress.tensors, source="recipe" if isinstance(recipe, Recipe) else str(recipe))
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
-    for place in (out, out.parent / f"{out.name}.failed"):
-        check_destination(place)
     failed = out.parent / f"{out.name}.failed"
+    check_destination(failed)
     with staging(out) as folder:
         report("load", 0, 1)
         values = folder / _VALUES
