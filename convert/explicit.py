@@ -65,7 +65,11 @@ def keep_expanded_axes(program: torch.export.ExportedProgram) -> None:
         source, sizes, *rest = node.args
         before, after = _shape(source), _shape(node)
         added = len(after) - len(before)
-        kept = [axis for axis in range(added, len(after)) if _same(before[axis - added], after[axis])]
+        kept = [
+            axis
+            for axis in range(added, len(after))
+            if statically_known_true(before[axis - added] == after[axis])
+        ]
         if len(kept) == len(after):
             _drop(program, node)
         else:
@@ -119,10 +123,6 @@ def _shape(node: fx.node.Argument) -> torch.Size:
     assert isinstance(node, fx.Node)
     shape: torch.Size = node.meta["val"].shape
     return shape
-
-
-def _same(one: int | torch.SymInt, other: int | torch.SymInt) -> bool:
-    return statically_known_true(one == other)
 
 
 def _is_known(node: fx.node.Argument, axis: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import SymInt, Tensor
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 
 class SymbolicSplitRule:
@@ -47,15 +48,12 @@ def _sizes(name: str, size: SymInt, asked: Any) -> list[Any]:
     if isinstance(asked, tuple | list):
         return list(asked)
     if name == "chunk":
-        return [size // asked] * asked if isinstance(asked, int) and _certain(size % asked == 0) else []
+        return (
+            [size // asked] * asked
+            if isinstance(asked, int) and statically_known_true(size % asked == 0)
+            else []
+        )
     if not isinstance(asked, int | SymInt):
         return []
-    count = next((n for n in range(1, 65) if _certain(size == n * asked)), 0)
+    count = next((n for n in range(1, 65) if statically_known_true(size == n * asked)), 0)
     return [asked] * count
-
-
-def _certain(condition: Any) -> bool:
-    """True where it holds for every size, without making the exporter assume it."""
-    from torch.fx.experimental.symbolic_shapes import statically_known_true
-
-    return bool(statically_known_true(condition))

@@ -66,7 +66,7 @@ def reaches(source: ModelSource, *, base: Path) -> bool:
 
 
 def load_streamed(source: ModelSource, *, base: Path) -> StreamedModule:
-    """The module with a stub for every two-dimensional float tensor of `source.stream_bytes` or more.
+    """The module with a stub for every float matrix of `source.stream_bytes` or more that is not square.
 
     Raises:
         RecipeError: there are no weights to stream from, or they do not fit; names tensor or file.

@@ -35,38 +35,28 @@ def write_contents(
     Raises:
         StorageError: there is no room for them.
     """
+    from pocketrec.package.golden import write_golden
+    from pocketrec.validate.render import to_html, to_markdown
+
     try:
-        _write_contents(folder, recipe, vocabularies, reference, evidence)
+        _write_json(folder / "recipe.json", recipe.to_dict())
+        _write_json(folder / "contract.json", reference.contract.to_dict())
+        (folder / "vocabularies").mkdir()
+        for name, vocabulary in vocabularies.items():
+            with (folder / "vocabularies" / f"{name}.txt").open("wb") as file:
+                file.writelines(vocabulary.chunks())
+        tolerances = _tolerances(recipe, reference)
+        write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
+        place = folder / "evidence"
+        place.mkdir()
+        (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
+        (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
+        (place / "report.html").write_text(to_html(evidence), encoding="utf-8")
     except OSError as error:
         raise StorageError(
             f"{folder.parent}: {error.strerror or error} while the evidence was written; free space, and "
             "build again"
         ) from error
-
-
-def _write_contents(
-    folder: Path,
-    recipe: Recipe,
-    vocabularies: Mapping[str, Tokens],
-    reference: Reference,
-    evidence: Evidence,
-) -> None:
-    from pocketrec.package.golden import write_golden
-    from pocketrec.validate.render import to_html, to_markdown
-
-    _write_json(folder / "recipe.json", recipe.to_dict())
-    _write_json(folder / "contract.json", reference.contract.to_dict())
-    (folder / "vocabularies").mkdir()
-    for name, vocabulary in vocabularies.items():
-        with (folder / "vocabularies" / f"{name}.txt").open("wb") as file:
-            file.writelines(vocabulary.chunks())
-    tolerances = _tolerances(recipe, reference)
-    write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
-    place = folder / "evidence"
-    place.mkdir()
-    (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
-    (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
-    (place / "report.html").write_text(to_html(evidence), encoding="utf-8")
 
 
 def _golden(reference: Reference) -> dict[str, tuple[Vector, ...]]:
