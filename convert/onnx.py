@@ -22,7 +22,7 @@ from pocketrec.convert.onnx_values import drop_unread
 from pocketrec.convert.origins import node_origins, output_names
 from pocketrec.convert.quiet import quiet_converters
 from pocketrec.convert.stream.files import files_or_nothing
-from pocketrec.convert.stream.onnx import LARGE_BYTES, hide_stubs, save
+from pocketrec.convert.stream.onnx import LARGE_BYTES, hide_large, save
 from pocketrec.convert.stream.tables import Table
 from pocketrec.convert.unsupported import refusal
 from pocketrec.errors import ConversionError
@@ -92,10 +92,10 @@ def to_onnx(
     assert exported is not None
     taken = {each.name for each in signature.inputs} | {each.name for each in signature.outputs}
     _free_names(exported.model.graph, taken)
-    stubs = hide_stubs(exported.model)
+    hidden = hide_large(exported.model, large_bytes=large_bytes)
     model = exported.model_proto
     simplify(model)
-    carry_codes(model, carrier, contrib_ops=contrib_ops, stubs=stubs)
+    carry_codes(model, carrier, contrib_ops=contrib_ops, hidden=hidden)
     carrier.check(carrier.used_by(capture.program), "ONNX")
     _widen_indices(model)
     _finish(model, capture)
@@ -110,7 +110,7 @@ def to_onnx(
         metadata[ACTIVATIONS] = rounding
     onnx.helper.set_model_props(model, metadata)
     with files_or_nothing(path) as place:
-        save(model, place, stubs, tables, large_bytes=large_bytes)
+        save(model, place, hidden, tables, large_bytes=large_bytes)
         _check(model, capture, place)
     return path
 

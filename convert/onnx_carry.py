@@ -19,14 +19,14 @@ from pocketrec.convert.onnx_integer import (
 from pocketrec.convert.onnx_scan import Head, OnnxScan, find_heads
 from pocketrec.convert.onnx_values import replace_nodes, subgraphs
 from pocketrec.convert.onnx_writer import MICROSOFT, OnnxWriter
-from pocketrec.convert.stream.onnx import array_of
+from pocketrec.convert.stream.onnx import Array, array_of
 from pocketrec.convert.stream.stub import Stub
 
 Codes = OnnxCodes | OnnxBlocks
 
 
 def carry_codes(
-    model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool, stubs: dict[str, Stub] | None = None
+    model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool, hidden: dict[str, Array] | None = None
 ) -> None:
     """Rewrites the model in place: every constant that is a compressed tensor is read from its codes.
 
@@ -34,14 +34,14 @@ def carry_codes(
         model: as exported.
         carrier: the compressed tensors; it is told which were carried.
         contrib_ops: whether ops of ONNX Runtime's own domain may be used where they are faster.
-        stubs: the constants that stand for streamed rows, by name; kept up to date.
+        hidden: the constants whose values are not in the model, by name; kept up to date.
     """
-    graph, stubs = model.graph, {} if stubs is None else stubs
+    graph, hidden = model.graph, {} if hidden is None else hidden
     found = {
         each.name: match
         for each in graph.initializer
         if each.data_type == onnx.TensorProto.FLOAT
-        if (match := carrier(array_of(each, stubs))) is not None
+        if (match := carrier(array_of(each, hidden))) is not None
     }
     if not found:
         check_products(graph.node)
@@ -54,8 +54,8 @@ def carry_codes(
     del graph.initializer[:]
     graph.initializer.extend(constants)
     for name in found:
-        stubs.pop(name, None)
-    stubs.update(rewriter.stubs)
+        hidden.pop(name, None)
+    hidden.update(rewriter.stubs)
     if rewriter.contrib and not any(each.domain == MICROSOFT for each in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(MICROSOFT, 1))
     for match in found.values():

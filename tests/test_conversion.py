@@ -322,3 +322,61 @@ def test_packed_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
     module = quantize(nn.Sequential(nn.Linear(4, 2)).eval())
     with pytest.raises(Refused, match=r"0 holds packed weights .* convert the module as it was before"):
         pocketrec.convert_module(module, (torch.rand(3, 4),), tmp_path)
+
+
+class Catalogue(nn.Module):
+    """A table that is written to a file of its own, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.item, self.head = nn.Embedding(300, 16), nn.Linear(16, 4)
+
+    def forward(self, items: Tensor) -> Tensor:
+        given: Tensor = self.head(self.item(items).amax(1))
+        return given
+
+
+@pytest.fixture
+def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pocketrec.convert.onnx import to_onnx
+
+    defaults = to_onnx.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "large_bytes", 300 * 16 * 4)
+
+
+def _catalogue(out: Path) -> Conversion:
+    items = torch.randint(0, 300, (3, 5), generator=torch.Generator().manual_seed(4))
+    return pocketrec.convert_module(Catalogue().eval(), items, out, targets=("onnx",))
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_an_artifact_comes_with_its_weight_file_and_opens_where_it_is_published(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    path = _catalogue(out).artifacts["onnx"]
+    assert {each.name for each in out.iterdir()} >= {"model.onnx", "model.onnx.data"}
+    assert (out / "model.onnx.data").stat().st_size == 300 * 16 * 4
+    items = np.array([[299, 0], [7, 7]], np.int32)
+    with pocketrec.open(path) as artifact:
+        expected = Catalogue().eval()(torch.from_numpy(items)).detach().numpy()
+        assert np.allclose(artifact.run({"items": np.tile(items, (1, 3))[:, :5]})["output"], expected)
+
+
+def test_a_weight_file_of_an_older_artifact_does_not_stay_beside_a_newer_one(
+    tmp_path: Path, small_is_large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _catalogue(tmp_path / "out")
+    monkeypatch.undo()
+    _catalogue(tmp_path / "out")
+    assert not (tmp_path / "out/model.onnx.data").exists()
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_nothing_is_published_that_does_not_run_where_it_was_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketrec.conversion._move", lambda path, place: path.rename(place))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(Refused, match=r"does not run: model\.onnx: ONNX Runtime cannot load it"):
+        _catalogue(tmp_path / "out")
+    assert not (tmp_path / "out/model.onnx").exists()

@@ -107,9 +107,9 @@ def pack_bits(values: Array, bits: int) -> Array:
     return np.packbits(flags.ravel(), bitorder="little")
 
 
-def write_all(file: int, data: bytes | Array, offset: int) -> None:
+def write_all(file: int, data: bytes | memoryview | Array, offset: int) -> None:
     """Writes all of `data` at `offset`; one call may write less than it is given."""
-    view = memoryview(data if isinstance(data, bytes) else data.data).cast("B")
+    view = memoryview(data.data if isinstance(data, np.ndarray) else data).cast("B")
     while len(view):
         done = os.pwrite(file, view, offset)
         view, offset = view[done:], offset + done

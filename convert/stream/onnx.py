@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx_ir
+import torch
 from onnx import TensorProto, numpy_helper
+from torch import Tensor
 
 from pocketrec.convert.stream.blobs import Reserved, write_all
 from pocketrec.convert.stream.files import written_file
@@ -24,27 +27,46 @@ from pocketrec.convert.stream.writing import write_tables
 
 LARGE_BYTES = 64 << 20  # an initializer of this size or more does not go into the model file
 _ALIGNMENT = 4096
+_PLAIN = (torch.float32, torch.float16, torch.float64, torch.int32, torch.int64, torch.int8, torch.uint8)
+
+Array = npt.NDArray[Any]
 
 
-def hide_stubs(model: onnx_ir.Model) -> dict[str, Stub]:
-    """The stubs among the initializers, by name; the model then serializes without their values."""
-    stubs: dict[str, Stub] = {}
+def hide_large(model: onnx_ir.Model, *, large_bytes: int = LARGE_BYTES) -> dict[str, Array]:
+    """The stubs and the large tables among the initializers, by name; the model serializes without them.
+
+    protobuf copies what it is given, and ends at 2 GB; a table stays the module's own memory instead.
+    """
+    hidden: dict[str, Array] = {}
     for name, value in model.graph.initializers.items():
         held = getattr(value.const_value, "raw", None)
-        number = number_of(held)
-        if number is None or held is None or value.const_value is None:
+        array = _hidden(held, large_bytes)
+        if array is None or held is None or value.const_value is None:
             continue
         dtype = value.const_value.dtype
-        stubs[name] = Stub.table(number, tuple(held.shape), dtype.numpy())
+        hidden[name] = array
         value.const_value = onnx_ir.ExternalTensor(
-            "table", 0, stubs[name].nbytes, dtype, shape=onnx_ir.Shape(held.shape), name=name
+            "table", 0, array.nbytes, dtype, shape=onnx_ir.Shape(held.shape), name=name
         )
-    return stubs
+    return hidden
 
 
-def array_of(tensor: TensorProto, stubs: Mapping[str, Stub]) -> Any:
+def _hidden(held: object, large_bytes: int) -> Array | None:
+    """The stub of a streamed table, or a large table's values; None for what the model file may hold."""
+    if not isinstance(held, Tensor):
+        return None
+    number = number_of(held)
+    if number is not None:
+        return Stub.table(number, tuple(held.shape), str(held.dtype).removeprefix("torch."))
+    if held.ndim < 2 or held.dtype not in _PLAIN or held.numel() * held.itemsize < large_bytes:
+        return None
+    array: Array = held.detach().contiguous().numpy()
+    return array
+
+
+def array_of(tensor: TensorProto, hidden: Mapping[str, Array]) -> Any:
     """The initializer's values, or the stub that is known under its name."""
-    return stubs[tensor.name] if tensor.name in stubs else numpy_helper.to_array(tensor)
+    return hidden[tensor.name] if tensor.name in hidden else numpy_helper.to_array(tensor)
 
 
 def tensor_of(value: Any, name: str, stubs: dict[str, Stub]) -> TensorProto:
@@ -61,7 +83,7 @@ def tensor_of(value: Any, name: str, stubs: dict[str, Stub]) -> TensorProto:
 def save(
     model: onnx.ModelProto,
     path: Path,
-    stubs: Mapping[str, Stub],
+    hidden: Mapping[str, Array],
     tables: Sequence[Table],
     *,
     large_bytes: int = LARGE_BYTES,
@@ -73,13 +95,14 @@ def save(
         StorageError: there is no room.
     """
     layout = _Layout()
+    stubs = {name: each for name, each in hidden.items() if isinstance(each, Stub)}
     for each in model.graph.initializer:
-        stub = stubs.get(each.name)
-        if stub is not None:  # where `hide_stubs` said that it lies
+        held = hidden.get(each.name)
+        if held is not None:  # where `hide_large` said that it lies
             del each.external_data[:]
             each.ClearField("data_location")
-        if (stub.nbytes if stub is not None else len(each.raw_data)) >= large_bytes:
-            layout.add(each, stub, f"{path.name}.data")
+        if (held.nbytes if held is not None else len(each.raw_data)) >= large_bytes:
+            layout.add(each, held, f"{path.name}.data")
     outside = layout.end
     inside = [each for each in model.graph.initializer if each.name in stubs and not each.external_data]
     for each in inside:  # written behind the end, and cut off again
@@ -107,15 +130,16 @@ class _Layout:
     def __init__(self) -> None:
         self.end = 0
         self.reserved: list[Reserved] = []
-        self.pieces: list[tuple[int, bytes]] = []
+        self.pieces: list[tuple[int, bytes | memoryview]] = []
 
-    def add(self, tensor: TensorProto, stub: Stub | None, location: str) -> None:
+    def add(self, tensor: TensorProto, held: Array | None, location: str) -> None:
         """A place for an initializer, which from now on refers to it."""
-        if stub is not None:
-            start, size = self.reserve(stub), stub.nbytes
+        if isinstance(held, Stub):
+            start, size = self.reserve(held), held.nbytes
         else:
-            start, size = self._next(len(tensor.raw_data)), len(tensor.raw_data)
-            self.pieces.append((start, tensor.raw_data))
+            piece = tensor.raw_data if held is None else held.data.cast("B")
+            start, size = self._next(len(piece)), len(piece)
+            self.pieces.append((start, piece))
         _refer(tensor, location, start, size)
 
     def reserve(self, stub: Stub) -> int:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pocketrec.attempts import Job, prepare
 from pocketrec.compression import Compression, audit, constant_notes, left_out_notes
 from pocketrec.contract import Contract
-from pocketrec.errors import Derived, UsageError
+from pocketrec.errors import Derived, Refused, UsageError
 from pocketrec.example_compression import compress_example, loss_of
+from pocketrec.proof import prove_example
 from pocketrec.report import CompressedTensor, TensorParity
 from pocketrec.target_conversion import FILES, Draft, Options, Progress, convert_targets, remove
 
@@ -129,7 +130,7 @@ def convert_module(
             compression, draft = _compress(job, compress, converted)
             result = _result(job, draft, destination, targets)
             result = _with_loss(result, job, compression, draft)
-        _publish(result, draft)
+        _publish(result, draft, precision)
         return result
 
 
@@ -198,19 +199,28 @@ def _result(job: Job, draft: Draft, out: Path, targets: Sequence[str]) -> Conver
     )
 
 
-def _publish(result: Conversion, draft: Draft) -> None:
-    """Nothing; the artifacts are in their places, and what is to be known of them beside them."""
+def _publish(result: Conversion, draft: Draft, precision: str) -> None:
+    """Puts the artifacts in their places, proves them once more there, and writes what is to be known."""
+    assert draft.attempt is not None
     for target, place in result.artifacts.items():
-        place.parent.mkdir(exist_ok=True)
         _move(draft.artifacts[target], place)
+        try:
+            prove_example(place, draft.attempt, target, precision)
+        except Refused:
+            remove(place)
+            raise
     out = next(iter(result.artifacts.values())).parent
     _write(out / "contract.json", result.contract.to_dict())
     _write(out / "conversion.json", result.to_dict())
 
 
 def _move(path: Path, place: Path) -> None:
+    """Moves the artifact to its place, with all files beside it, which it refers to by their names."""
+    place.parent.mkdir(exist_ok=True)
     remove(place)
-    path.rename(place)
+    remove(place.with_name(f"{place.name}.data"))  # of an older artifact, which this one may not need
+    for each in path.parent.iterdir():
+        each.rename(place.with_name(each.name))
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ def prove(path: Path, attempt: Attempt, target: str, precision: str) -> tuple[Te
         if wrong:
             raise _differs(attempt, target, result, wrong)
     return results
+
+
+def prove_example(path: Path, attempt: Attempt, target: str, precision: str) -> None:
+    """Checks that an artifact gives the module's numbers for the example from where it stands."""
+    example = replace(attempt, probes=attempt.probes[:1], expected=attempt.expected[:1])
+    prove(path, example, target, precision)
 
 
 def _differs(attempt: Attempt, target: str, result: TensorParity, wrong: str) -> Refused:

@@ -103,11 +103,15 @@ def _attempt(
 def _lower(
     captured: Capture, target: str, folder: Path, attempt: Attempt, options: Options
 ) -> tuple[Path, str, tuple[TensorParity, ...]]:
-    """The path of a proved artifact, how it was made, and the proof; raises what went wrong first."""
+    """The path of a proved artifact, how it was made, and the proof; raises what went wrong first.
+
+    The artifact stands in a folder of its own with every file that it refers to.
+    """
     errors: list[ConversionError] = []
     for note, write in _ways(captured, target, options).items():
-        path = folder / f"{len(errors)}-{FILES[target]}"
-        remove(path)
+        path = folder / f"{target}-{len(errors)}" / FILES[target]
+        remove(path.parent)
+        path.parent.mkdir()
         try:
             write(path)
             return path, note, prove(path, attempt, target, options.precision)
