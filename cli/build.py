@@ -13,6 +13,7 @@ from pocketrec.cli.console import examples, print_json, print_table, progress_on
 
 if TYPE_CHECKING:
     from pocketrec.pipeline import BuildResult
+    from pocketrec.report import GateResult
     from pocketrec.validate.summary import SummaryRow
 
 
@@ -67,8 +68,14 @@ def build(
         _print(result)
     for gate in result.evidence.gates:
         if gate.status == "failed":
-            click.echo(f"failed: {gate.target} on {gate.runtime}: {gate.gate}: {gate.message}", err=True)
+            click.echo(f"failed: {_place(gate)}{gate.gate}: {gate.message}", err=True)
     ctx.exit(0 if result.passed else 1)
+
+
+def _place(gate: GateResult) -> str:
+    """Target and runtime, as far as the gate is about one."""
+    where = f"{gate.target} on {gate.runtime}" if gate.runtime else gate.target
+    return f"{where}: " if where else ""
 
 
 def _print(result: BuildResult) -> None:

@@ -25,6 +25,7 @@ TOP = {
     "pipeline",
     "proof",
     "plan_measure",
+    "plan_targets",
     "planning",
     "prepared",
     "target_conversion",

@@ -110,6 +110,7 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
             "[compress]\nmax_ratio = 0.0",
             "compress.max_ratio is 0.0; expected more than 0",
         ),
+        ('"batch", 5]', '"batch", 5], maximum = inf', "maximum inf; expected finite numbers"),
         ("max = 8", "max = 3000000000", "dim bounds 1..3000000000: expected 1 <= min <= max <= 2147483647"),
         ('version = "1.0"', 'version = "../1"', "recipe.toml: version is '../1'; expected letters"),
         ('version = "1.0"', 'version = " "', "recipe.toml: version is ' '; expected letters"),
@@ -182,3 +183,46 @@ def test_a_state_and_the_output_that_updates_it_are_a_pair(tmp_path: Path) -> No
     path.write_text(path.read_text().replace('updates = "hidden"', 'updates = "history"'))
     with pytest.raises(RecipeError, match="updates 'history'; expected an input of kind 'state'"):
         load_recipe(path)
+
+
+def test_int4_and_the_default_target_fit_together(tmp_path: Path) -> None:
+    """A preset that needs iOS18 raises a target that says nothing, and leaves one that does to be checked."""
+    asked = "[compress]\npreset = 'int4'\n"
+    assert load_recipe(write(tmp_path, new=asked)).targets["coreml"].minimum_deployment_target == "iOS18"
+    stated = "[targets.coreml]\nminimum_deployment_target = 'iOS17'\n"
+    kept = load_recipe(write(tmp_path, "[targets.coreml]\n", f"{asked}{stated}"))
+    assert kept.targets["coreml"].minimum_deployment_target == "iOS17"
+
+
+def test_a_limit_is_one_number_or_one_for_each_target(tmp_path: Path) -> None:
+    gates = load_recipe(write(tmp_path, new="[gates]\nmax_size_mb = {onnx = 2}\nmax_p50_ms = 5\n")).gates
+    assert [gates.limit("max_size_mb", each) for each in ("onnx", "coreml")] == [2.0, None]
+    assert [gates.limit("max_p50_ms", each) for each in ("onnx", "coreml")] == [5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("table", "given", "message"),
+    [
+        ("gates", "max_abs_error = inf", "max_abs_error is inf; expected 0 to 1"),
+        ("gates", "max_abs_error = 1e9", "max_abs_error is 1000000000.0; expected 0 to 1"),
+        ("gates", "min_sqnr_db = -5", "min_sqnr_db is -5.0; expected 10 to 200"),
+        ("gates", "max_ndcg_drop = -1", "max_ndcg_drop is -1.0; expected 0 to 0.1"),
+        ("gates", "min_top_k_overlap = 0", "min_top_k_overlap is 0.0; expected 0.5 to 1"),
+        ("gates", "max_auc_drop = 2.0", "max_auc_drop is 2.0; expected 0 to 0.1"),
+        ("gates", "max_log_loss_rise = inf", "max_log_loss_rise is inf; expected 0 to 0.1"),
+        ("gates", "tie_tolerance = 1", "tie_tolerance is 1.0; expected 0 to 0.05"),
+        ("gates", "max_size_mb = 0", "max_size_mb is 0.0; expected more than 0, and 1e+06 at most"),
+        ("gates", "max_p50_ms = {onnx = -1}", "max_p50_ms.onnx is -1.0; expected more than 0"),
+        ("gates", "max_load_ms = {tfl = 1}", "max_load_ms.tfl: no such target; known: onnx, coreml"),
+        ("compress", "max_ratio = inf", "max_ratio is inf; expected more than 0, and 1 at most"),
+        ("compress", "max_ndcg_drop = -1", "max_ndcg_drop is -1.0; expected 0 to 1"),
+        ("latency", "runs = 99999999", "runs is 99999999; expected 1000000 at most"),
+    ],
+)
+def test_a_limit_beyond_its_range_is_named_with_file_key_and_range(
+    table: str, given: str, message: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, new=f"[{table}]\n{given}\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert str(caught.value).startswith(f"{path}: {table}.{message}")

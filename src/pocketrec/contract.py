@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal, Protocol
 
 from pocketrec.errors import ContractError
@@ -109,6 +110,10 @@ class Feature:
             raise ContractError(f"input {self.name}: ids are int32 on every target, not {self.dtype}")
         if self.kind == "state" and self.dtype != "float32":
             raise ContractError(f"input {self.name}: a state is float32, not {self.dtype}")
+        if not (isfinite(self.minimum) and isfinite(self.maximum)):
+            raise ContractError(
+                f"input {self.name}: minimum {self.minimum}, maximum {self.maximum}; expected finite numbers"
+            )
         if self.minimum > self.maximum:
             raise ContractError(f"input {self.name}: minimum {self.minimum} is above maximum {self.maximum}")
 

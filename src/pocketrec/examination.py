@@ -86,6 +86,7 @@ def examine(
     workers: Workers | None = None,
 ) -> Evidence:
     """Every target on every runtime that may run it, timed and gated."""
+    from pocketrec.validate.budgets import check_budgets
     from pocketrec.validate.evidence import examine_target
     from pocketrec.validate.gates import check_gates
     from pocketrec.validate.machine import this_machine, tool_versions
@@ -108,6 +109,8 @@ def examine(
                 )
             )
     timed = with_latency(results, reference, artifacts, recipe.latency, progress=report)
+    sizes = _sizes(artifacts, folder)
+    budgets = check_budgets(recipe.gates, recipe.compress, sizes, timed, list(expected))
     return Evidence(
         recipe=recipe.name,
         recipe_sha256=recipe.sha256(),
@@ -115,9 +118,9 @@ def examine(
         machine=this_machine(),
         versions=tool_versions(),
         results=tuple(timed),
-        sizes=_sizes(artifacts, folder),
+        sizes=sizes,
         rewrites=_rewrites(captures),
-        gates=check_gates(recipe.gates, timed, expected=expected),
+        gates=(*check_gates(recipe.gates, timed, expected=expected), *budgets),
         notes=_notes(prepared),
     )
 

@@ -27,6 +27,7 @@ from pocketrec.contents import write_contents
 from pocketrec.errors import Derived, RecipeError
 from pocketrec.examination import Progress, examine, examine_module, silent, with_compression
 from pocketrec.lowering import capture_functions, lower
+from pocketrec.plan_targets import check_carried
 from pocketrec.prepared import Prepared, prepare, search_data
 from pocketrec.recipe import Recipe, load_recipe
 from pocketrec.report import Evidence, PlanPoint, RoundedInput
@@ -88,11 +89,10 @@ def build(
     """
     from pocketrec.package.bundle import publish, seal, staging
     from pocketrec.package.publish import check_destination
-    from pocketrec.quantize import plan_from_table
 
     base = Path.cwd() if isinstance(recipe, Recipe) else Path(recipe).parent
     chosen = _choose(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), targets)
-    plan_from_table(chosen.compress.tensors, source="recipe" if isinstance(recipe, Recipe) else str(recipe))
+    check_carried(chosen.compress, chosen.targets, "recipe" if isinstance(recipe, Recipe) else str(recipe))
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
     failed = out.parent / f"{out.name}.failed"
@@ -145,10 +145,12 @@ def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:
 
 
 def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
-    """The recipe with its plan spelled out, so that it is replayed without a search."""
-    asked = recipe.compress
+    """The recipe with its plan spelled out, so that it is replayed without a search; its budget is a gate."""
+    asked, gates = recipe.compress, recipe.gates
     stated = replace(asked, tensors=plan.to_table(), preset=None, max_size_mb=None, max_ratio=None)
-    return replace(recipe, compress=stated)
+    if gates.max_size_mb is None:
+        gates = replace(gates, max_size_mb=asked.max_size_mb)
+    return replace(recipe, compress=stated, gates=gates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pocketrec.contract import Contract, Dim, Signature, Tokens, VocabularySpec
 from pocketrec.errors import ContractError, RecipeError
@@ -21,6 +21,7 @@ from pocketrec.schema import from_table
 
 Format = Literal["onnx", "coreml"]
 Precision = Literal["float32", "float16"]
+Limit = float | Mapping[str, float]  # one for all targets, or a target's by its name
 DeploymentTarget = Literal["iOS15", "iOS16", "iOS17", "iOS18"]
 ComputeUnits = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_neural_engine"]
 
@@ -31,8 +32,60 @@ RUNTIMES = {
 
 
 _MOST_THREADS = 256
+_MOST_RUNS = 1_000_000
+
+
+class Range(NamedTuple):
+    """The smallest and the largest value that a key can have; `above` leaves the smallest itself out."""
+
+    low: float
+    high: float
+    above: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, float | int) and (
+            self.low < value <= self.high if self.above else self.low <= value <= self.high
+        )
+
+    def __str__(self) -> str:
+        if self.above:
+            return f"more than {self.low:g}, and {self.high:g} at most"
+        return f"{self.low:g} to {self.high:g}"
+
+
+# What a gate can be set to. Beyond it, an artifact that gives zeros would pass.
+GATE_RANGES: Mapping[str, Range] = {
+    "max_abs_error": Range(0, 1),
+    "min_sqnr_db": Range(10, 200),
+    "max_ndcg_drop": Range(0, 0.1),
+    "min_top_k_overlap": Range(0.5, 1),
+    "max_auc_drop": Range(0, 0.1),
+    "max_log_loss_rise": Range(0, 0.1),
+    "tie_tolerance": Range(0, 0.05),
+    "max_size_mb": Range(0, 1e6, above=True),
+    "max_p50_ms": Range(0, 1e5, above=True),
+    "max_load_ms": Range(0, 1e6, above=True),
+}
+_COMPRESS_RANGES: Mapping[str, Range] = {
+    "max_size_mb": Range(0, 1e6, above=True),
+    "max_ratio": Range(0, 1, above=True),
+    "max_ndcg_drop": Range(0, 1),
+    "max_auc_drop": Range(0, 1),
+    "min_top_k_overlap": Range(0, 1),
+    "time_limit_s": Range(0, 1e7, above=True),
+}
 _MOST_STREAM_MB = 1e9
 _MOST_K = 10_000
+
+
+def _check_ranges(table: str, given: object, ranges: Mapping[str, Range]) -> None:
+    """Checks that every number lies in its range; None is left alone."""
+    for key, allowed in ranges.items():
+        value = getattr(given, key)
+        for name, each in value.items() if isinstance(value, Mapping) else [("", value)]:
+            if each is not None and each not in allowed:
+                where = f"{table}.{key}.{name}" if name else f"{table}.{key}"
+                raise RecipeError(f"{where} is {each}; expected {allowed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +215,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """What a build must hold; None switches a gate off.
+    """What a build must hold; None switches a gate off. `GATE_RANGES` says what each can be set to.
+
+    A limit on size or time is one number, or a table of targets to numbers.
 
     Attributes:
         max_abs_error: largest difference of a float32 artifact's outputs from the reference.
@@ -173,6 +228,10 @@ class Gates:
         max_log_loss_rise: largest absolute change of the log loss, in either direction.
         tie_tolerance: items whose scores differ by at most this much may swap places; relative
             to the largest score of the list.
+        max_size_mb: largest size of a target's files, in 10^6 bytes.
+        max_p50_ms: largest median latency of a call of one row, on this machine, of the slowest function;
+            the interpreter's is never gated, as it is no device's.
+        max_load_ms: longest time to load the slowest function's artifact, on this machine.
         may_skip: runtimes that may be absent; every other runtime of a target must have run.
     """
 
@@ -183,9 +242,20 @@ class Gates:
     max_auc_drop: float | None = 0.0005
     max_log_loss_rise: float | None = 0.001
     tie_tolerance: float = 1e-5
+    max_size_mb: Limit | None = None
+    max_p50_ms: Limit | None = None
+    max_load_ms: Limit | None = None
     may_skip: tuple[Literal["onnxruntime", "coreml-interpreter", "coreml-framework"], ...] = (
         "coreml-framework",
     )
+
+    def __post_init__(self) -> None:
+        _check_ranges("gates", self, GATE_RANGES)
+
+    def limit(self, key: str, target: str) -> float | None:
+        """The target's limit of size or time by the name of the gate; None where there is none."""
+        value: Limit | None = getattr(self, key)
+        return value.get(target) if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +269,7 @@ class Compress:
             fits decides.
         preset: `int8` or `int4` per row for every table and matrix, or `smallest-neutral`, which
             searches for the smallest plan within half a per cent of NDCG, or 0.0005 of AUC.
-        max_size_mb: search: the compressed weights, in 10^6 bytes.
+        max_size_mb: search: each target's files, in 10^6 bytes; what is found is gated on them.
         max_ratio: search: the compressed weights, as a share of float32's.
         max_ndcg_drop: largest loss of NDCG@k that compression may cost.
         max_auc_drop: largest loss of AUC that compression may cost.
@@ -244,10 +314,7 @@ class Compress:
             )
         if self.float_layers and self.activations is None:
             raise RecipeError("compress: float_layers goes with activations; give both or neither")
-        for key in ("max_size_mb", "max_ratio", "time_limit_s"):
-            value = getattr(self, key)
-            if value is not None and value <= 0:
-                raise RecipeError(f"compress.{key} is {value}; expected more than 0")
+        _check_ranges("compress", self, _COMPRESS_RANGES)
 
     @property
     def active(self) -> bool:
@@ -274,6 +341,8 @@ class Latency:
         for key, least in (("warmup", 0), ("runs", 10), ("threads", 1)):
             if getattr(self, key) < least:
                 raise RecipeError(f"latency.{key} is {getattr(self, key)}; expected {least} or more")
+            if getattr(self, key) > _MOST_RUNS:
+                raise RecipeError(f"latency.{key} is {getattr(self, key)}; expected {_MOST_RUNS} at most")
         if self.threads > _MOST_THREADS:
             raise RecipeError(f"latency.threads is {self.threads}; expected {_MOST_THREADS} at most")
 
@@ -347,13 +416,30 @@ def load_recipe(path: str | Path) -> Recipe:
         raise RecipeError(f"{path}: not valid TOML: {error}") from None
     recipe = from_table(Recipe, table, source=str(path))
     try:
-        return replace(recipe, targets=_resolve_targets(recipe))
+        _check_limits(recipe)
+        return replace(recipe, targets=_resolve_targets(recipe, table))
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from None
 
 
-def _resolve_targets(recipe: Recipe) -> dict[str, Target]:
-    return {name: _resolve_target(name, target, recipe) for name, target in recipe.targets.items()}
+def _check_limits(recipe: Recipe) -> None:
+    """Checks that limits of size and time are those of targets that there are."""
+    for key in ("max_size_mb", "max_p50_ms", "max_load_ms"):
+        value = getattr(recipe.gates, key)
+        for name in value if isinstance(value, Mapping) else ():
+            if name not in recipe.targets:
+                known = ", ".join(recipe.targets)
+                raise RecipeError(f"gates.{key}.{name}: no such target; known: {known}")
+
+
+def _resolve_targets(recipe: Recipe, table: Mapping[str, Any]) -> dict[str, Target]:
+    """The targets with every default spelled out; one that `table` leaves open is what the preset needs."""
+    found = {}
+    for name, target in recipe.targets.items():
+        if "minimum_deployment_target" not in table["targets"][name] and recipe.compress.preset == "int4":
+            target = replace(target, minimum_deployment_target="iOS18")
+        found[name] = _resolve_target(name, target, recipe)
+    return found
 
 
 def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
