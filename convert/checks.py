@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Signature
+from pocketrec.convert.bind import bind_outputs
 from pocketrec.convert.contract_module import ContractModule
 from pocketrec.convert.explicit import reshape_for_views
 from pocketrec.convert.intercept import TRUTHS
@@ -35,17 +36,7 @@ def check_outputs(module: ContractModule, arguments: tuple[Tensor, ...], functio
                 f"function {function}: {signature.method}({_shapes(signature, arguments)}) raised "
                 f"{type(error).__name__} at {line_of(error)}: {_first_line(error)}; correct the inputs"
             ) from error
-    outputs = given if isinstance(given, tuple | list) else (given,)
-    if len(outputs) != len(signature.outputs):
-        raise ContractError(
-            f"function {function}: returned {len(outputs)} tensors; the contract names "
-            f"{len(signature.outputs)} outputs"
-        )
-    for value, each in zip(outputs, signature.outputs, strict=True):
-        if not isinstance(value, Tensor):
-            raise ContractError(
-                f"function {function}: output {each.name} is {type(value).__name__}, no tensor"
-            )
+    for value, each in zip(bind_outputs(given, signature), signature.outputs, strict=True):
         if value.ndim != len(each.shape) or any(
             isinstance(size, int) and size != value.shape[axis] for axis, size in enumerate(each.shape)
         ):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Signature
+from pocketrec.convert.bind import bind_inputs, bind_outputs
 from pocketrec.convert.intercept import Interception
 from pocketrec.convert.survey import Recorder
 from pocketrec.errors import ContractError
@@ -45,10 +45,12 @@ class ContractModule(nn.Module):
             (contract.guard_id(each), contract.vocabularies[each.vocabulary].size if each.vocabulary else 0)
             for each in signature.inputs
         ]
-        if not callable(getattr(module, signature.method, None)):
+        method = getattr(module, signature.method, None)
+        if not callable(method):
             raise ContractError(
                 f"{type(module).__name__} has no method {signature.method!r}; correct `method`"
             )
+        self._binding = bind_inputs(method, signature)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The contract's outputs, in order, each of the contract's dtype."""
@@ -56,8 +58,7 @@ class ContractModule(nn.Module):
             each if guard is None else torch.where(torch.logical_or(each < 0, each >= size), guard, each)
             for each, (guard, size) in zip(inputs, self._guards, strict=True)
         ]
-        given: Any = self.call(*guarded)
-        outputs = given if isinstance(given, tuple | list) else (given,)
+        outputs = bind_outputs(self.call(*guarded), self.signature)
         pairs = zip(outputs, self.signature.outputs, strict=True)
         return _apart(inputs, [value.to(_DTYPES[each.dtype]) for value, each in pairs])
 
@@ -65,15 +66,17 @@ class ContractModule(nn.Module):
         """What the module's method gives for inputs that need no guard."""
         method = self.signature.method
         function = self.module if method == "forward" else getattr(self.module, method)
+        placed, named = self._binding.arguments(inputs)
         if self.interception is None:
-            return function(*inputs)
+            return function(*placed, **named)
         with self.interception.running(self.recorder):
-            return function(*inputs)
+            return function(*placed, **named)
 
     def using(self, module: nn.Module, interception: Interception) -> ContractModule:
         """The same contract around `module`, with the interception."""
         other = ContractModule.__new__(ContractModule)
         nn.Module.__init__(other)
         other.module, other.signature, other._guards = module, self.signature, self._guards
+        other._binding = self._binding
         other.interception, other.recorder, other.training = interception, None, False
         return other

@@ -1,20 +1,16 @@
-"""The user's own source lines, which every refusal names."""
+"""The user's own source lines, in running frames and in printed traces."""
 
 from __future__ import annotations
 
 import re
 import sys
-import sysconfig
-from pathlib import Path
 from types import FrameType
 
-import torch
+from pocketrec.places import is_users, line_of
 
-_OURS = str(Path(__file__).parent.parent)
-_ZOO = str(Path(_OURS) / "model_zoo")
-_TORCH = str(Path(torch.__file__).parent)
+__all__ = ["is_users", "line_in_trace", "line_of", "user_line"]
+
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_STDLIB = sysconfig.get_paths()["stdlib"]
 
 
 def user_line() -> str:
@@ -27,26 +23,7 @@ def user_line() -> str:
     return ""
 
 
-def line_of(error: BaseException) -> str:
-    """`file:line` of the user's innermost frame in the error's traceback; empty where there is none."""
-    place, trace = "", error.__traceback__
-    while trace is not None:
-        if is_users(trace.tb_frame.f_code.co_filename):
-            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
-
-
 def line_in_trace(trace: str) -> str:
     """`file:line` of the user's innermost frame in a printed stack trace; empty where there is none."""
     found = [(name, line) for name, line in _FRAME.findall(trace) if is_users(name)]
     return ":".join(found[-1]) if found else ""
-
-
-def is_users(filename: str) -> bool:
-    """True for files of neither PyTorch, pocketrec's stages nor Python itself."""
-    if filename.startswith(("<", _TORCH)):
-        return False
-    if filename.startswith(_OURS):
-        return filename.startswith(_ZOO)
-    return not filename.startswith(_STDLIB) or "site-packages" in filename

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 
 from pocketrec.contract import Contract, Output, Signature
-from pocketrec.errors import ContractError, ExecutionError, MissingExtra
-from pocketrec.validate.runtime import Array, Description, check_inputs, contract_spec
+from pocketrec.errors import ContractError, ExecutionError, MissingExtra, PocketrecError
+from pocketrec.places import told
+from pocketrec.validate.runtime import Array, Description, TensorSpec, check_inputs, contract_spec
 
 
 def current_threads() -> int:
@@ -75,6 +76,13 @@ class TorchRuntime:
                     f"function {self._function}: the module has no row for an id that the contract allows "
                     f"({error}); correct the sizes of the contract's vocabularies"
                 ) from error
+            except PocketrecError:
+                raise
+            except Exception as error:
+                raise ContractError(
+                    f"function {self._function}: {self._signature.method}({_shapes(tensors, specs)}) raised "
+                    f"{told(error)}; correct the contract's inputs, or the module"
+                ) from error
         values = returned if isinstance(returned, tuple | list) else (returned,)
         if len(values) != len(self._signature.outputs):
             raise ExecutionError(
@@ -97,3 +105,8 @@ class TorchRuntime:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _shapes(tensors: Sequence[Any], specs: Sequence[TensorSpec]) -> str:
+    pairs = zip(tensors, specs, strict=True)
+    return ", ".join(f"{spec.name} {list(tensor.shape)}" for tensor, spec in pairs)

@@ -153,6 +153,13 @@ def _check_contract(contract: Contract, example: FlatExample) -> None:
             f"the contract names {given} inputs; the example has {len(example.tensors)}: "
             f"{', '.join(example.names)}"
         )
+    names = [each.name for each in contract.functions["main"].inputs]
+    moved = [each for place, each in enumerate(example.names) if each in names and names[place] != each]
+    if moved:
+        raise ContractError(
+            f"the contract's inputs are {', '.join(names)}; the example's are {', '.join(example.names)}: "
+            f"put {moved[0]!r} where the example has it"
+        )
 
 
 def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:

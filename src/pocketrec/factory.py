@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,9 +14,17 @@ from typing import Any
 
 from pocketrec.contract import Tokens, Vocabulary
 from pocketrec.errors import PocketrecError, RecipeError
+from pocketrec.places import told
 
 _CHUNK = 1 << 20  # characters
 USER_MODULES = "_pocketrec_user_"  # how the names of modules begin that come from a user's file
+_beside: dict[str, str] = {}  # modules that a user's file imported from beside itself: name to folder
+
+
+def user_modules() -> list[Any]:
+    """The modules in `sys.modules` that are a user's files, which no other process could import."""
+    found = (*(name for name in sys.modules if name.startswith(USER_MODULES)), *_beside)
+    return [sys.modules[name] for name in found if name in sys.modules]
 
 
 def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
@@ -27,7 +36,8 @@ def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
     place, separator, name = spec.rpartition(":")
     if not separator or not place or not name:
         raise RecipeError(f"{key} is {spec!r}; expected 'package.module:function' or 'file.py:function'")
-    module = _load_file(base / place, key) if place.endswith(".py") else _import(place, key)
+    with _siblings(base, (base / place).parent):
+        module = _load_file(base / place, key) if place.endswith(".py") else _import(place, key)
     function = getattr(module, name, None)
     if not callable(function):
         raise RecipeError(f"{key} is {spec!r}; {place} has no function {name!r}")
@@ -35,15 +45,45 @@ def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
 
 
 def call_factory(spec: str, *, base: Path, key: str, arguments: Mapping[str, Any]) -> Any:
-    """What the factory returns; anything it raises becomes a RecipeError naming `key`."""
+    """What the factory returns; anything it raises becomes a RecipeError naming `key`, file and line."""
     function = load_factory(spec, base=base, key=key)
+    place = spec.rpartition(":")[0]
     try:
-        return function(**arguments)
+        with _siblings(base, (base / place).parent):
+            return function(**arguments)
     except PocketrecError:
         raise
     except Exception as error:
-        message = (str(error).splitlines() or [""])[0]
-        raise RecipeError(f"{key} = {spec!r} raised {type(error).__name__}: {message}") from error
+        raise RecipeError(f"{key} = {spec!r} raised {told(error)}") from error
+
+
+@contextmanager
+def _siblings(*folders: Path) -> Iterator[None]:
+    """While it lasts, what lies in the folders can be imported; what is installed goes first.
+
+    A module of the same name that was imported from beside another recipe makes room.
+    """
+    places = list(dict.fromkeys(str(each.resolve()) for each in folders if each.is_dir()))
+    for name, folder in list(_beside.items()):
+        if folder not in places:
+            sys.modules.pop(name, None)
+            del _beside[name]
+    before, added = set(sys.modules), [each for each in places if each not in sys.path]
+    sys.path.extend(added)
+    try:
+        yield
+    finally:
+        for each in added:
+            sys.path.remove(each)
+        new = sys.modules.keys() - before
+        _beside.update({name: each for name in new for each in places if _lies_in(each, name)})
+
+
+def _lies_in(folder: str, name: str) -> bool:
+    """Whether the module was imported by its name from the folder."""
+    file = getattr(sys.modules[name], "__file__", None) or ""
+    stem = str(Path(folder, *name.split(".")))
+    return file in (f"{stem}.py", str(Path(stem, "__init__.py")))
 
 
 def load_vocabulary(tokens: str, *, base: Path, key: str) -> Tokens:
@@ -102,7 +142,7 @@ def _import(name: str, key: str) -> Any:
     except PocketrecError:
         raise
     except Exception as error:
-        raise RecipeError(f"{key}: importing {name!r} raised {type(error).__name__}: {error}") from error
+        raise RecipeError(f"{key}: importing {name!r} raised {told(error)}") from error
 
 
 def _load_file(path: Path, key: str) -> Any:
@@ -119,5 +159,5 @@ def _load_file(path: Path, key: str) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise RecipeError(f"{key}: running {path} raised {type(error).__name__}: {error}") from error
+        raise RecipeError(f"{key}: running {path} raised {told(error)}") from error
     return module

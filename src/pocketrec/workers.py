@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import MissingExtra, UsageError
-from pocketrec.factory import USER_MODULES
+from pocketrec.factory import user_modules
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -107,7 +106,7 @@ def _pack(function: Callable[..., Any]) -> npt.NDArray[np.uint8]:
     """The function's bytes; an array, which engines hand over once instead of with every item."""
     import cloudpickle
 
-    own = [module for name, module in sys.modules.items() if name.startswith(USER_MODULES)]
+    own = user_modules()
     for module in own:
         cloudpickle.register_pickle_by_value(module)
     try:

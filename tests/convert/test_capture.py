@@ -90,7 +90,7 @@ def test_a_forward_that_branches_on_data_is_refused_with_its_line() -> None:
 
 
 def test_outputs_that_the_contract_does_not_name_are_an_error() -> None:
-    with pytest.raises(ContractError, match=r"returned 2 tensors; the contract names 1 outputs"):
+    with pytest.raises(ContractError, match=r"returned 2 tensors; the contract names 1 \(y\)"):
         capture(TwoOutputs(), dense_contract(), "main", dense_probes())
 
 
