@@ -28,31 +28,31 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from pocketrec.calibration import calibrate
-from pocketrec.compression import (
+from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.convert.onnx.lower import to_onnx
+from pocketrec.errors import BudgetMissed
+from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.lowering import capture_functions
+from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.pipeline.calibration import calibrate
+from pocketrec.pipeline.compression import (
     NEUTRAL_AUC_LOSS,
     NEUTRAL_NDCG_LOSS,
     compress_module,
     explicit_plan,
     tensors_read,
 )
-from pocketrec.convert.coreml import to_coreml
-from pocketrec.convert.onnx import to_onnx
-from pocketrec.errors import BudgetMissed
-from pocketrec.evaluation import ClassificationData, RankingData
-from pocketrec.examination import examine_module, torch_runtimes
-from pocketrec.lowering import capture_functions
-from pocketrec.model_zoo.registry import FAMILIES
-from pocketrec.plan_measure import make_evaluator
-from pocketrec.planning import search_plan
-from pocketrec.prepared import Prepared, prepare, search_data
+from pocketrec.pipeline.evaluator import make_evaluator
+from pocketrec.pipeline.examine import examine_module, torch_runtimes
+from pocketrec.pipeline.search import search_plan
 from pocketrec.recipe import Compress, load_recipe
-from pocketrec.validate.fit import fit_inputs
-from pocketrec.validate.latency import measure_latency
+from pocketrec.source.model import Prepared, prepare, search_data
+from pocketrec.validate.artifact.sizes import artifact_bytes, tensor_sizes
+from pocketrec.validate.measure.latency import measure_latency
+from pocketrec.validate.measure.quality import quality_of
+from pocketrec.validate.measure.ranking import top_k_overlap
 from pocketrec.validate.open import open_artifact
-from pocketrec.validate.quality import quality_of
-from pocketrec.validate.ranking import top_k_overlap
-from pocketrec.validate.sizes import artifact_bytes, tensor_sizes
+from pocketrec.validate.runtimes.fit import fit_inputs
 from pocketrec.workers import Workers
 
 PRESETS = ("int8", "int4", "smallest-neutral")

@@ -49,11 +49,11 @@ def warm_up() -> None:
     import coremltools as ct
     import onnxruntime  # noqa: F401
 
-    import pocketrec.conversion
-    import pocketrec.convert.coreml
-    import pocketrec.convert.onnx
-    import pocketrec.validate.onnx_runtime  # noqa: F401
-    from pocketrec.convert.quiet import quiet_converters
+    import pocketrec.convert.coreml.lower
+    import pocketrec.convert.onnx.lower
+    import pocketrec.pipeline.convert
+    import pocketrec.validate.runtimes.onnx_runtime  # noqa: F401
+    from pocketrec.convert.watch.quiet import quiet_converters
 
     torch.set_num_threads(1)
     tiny, example = torch.nn.Linear(2, 1).eval(), (torch.zeros(1, 2),)

@@ -28,14 +28,14 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec  # noqa: E402
-from pocketrec.convert.capture import Capture, ContractModule, capture  # noqa: E402
-from pocketrec.convert.coreml import to_coreml  # noqa: E402
+from pocketrec.convert.capture.capture import Capture, ContractModule, capture  # noqa: E402
+from pocketrec.convert.coreml.lower import to_coreml  # noqa: E402
 from pocketrec.model_zoo.registry import FAMILIES  # noqa: E402
-from pocketrec.prepared import prepare  # noqa: E402
 from pocketrec.recipe import load_recipe  # noqa: E402
+from pocketrec.source.model import prepare  # noqa: E402
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter  # noqa: E402
-from pocketrec.validate.latency import measure_latency  # noqa: E402
-from pocketrec.validate.probes import make_probes  # noqa: E402
+from pocketrec.validate.measure.latency import measure_latency  # noqa: E402
+from pocketrec.validate.measure.probes import make_probes  # noqa: E402
 
 ZOO_LIMIT, HEAD_LIMIT = 3.0, 1.5
 HEAD_ITEMS = 1_000_000

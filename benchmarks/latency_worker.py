@@ -168,8 +168,8 @@ def pocketrec_float(job: Job) -> Call:
 def pocketrec(job: Job, preset: str | None) -> Call:
     import torch
 
-    from pocketrec.convert.capture import capture
-    from pocketrec.convert.onnx import to_onnx
+    from pocketrec.convert.capture.capture import capture
+    from pocketrec.convert.onnx.lower import to_onnx
     from pocketrec.quantize import Plan, compress
     from pocketrec.quantize.schemes.linear import Linear
 

@@ -24,8 +24,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from pocketrec.convert.carry import Carrier
-from pocketrec.convert.onnx_carry import carry_codes
+from pocketrec.convert.lower.carry import Carrier
+from pocketrec.convert.onnx.carry import carry_codes
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.schemes.linear import Linear
 

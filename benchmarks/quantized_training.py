@@ -21,13 +21,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import numpy as np
 import torch
 
-from pocketrec.convert.source import load_module
 from pocketrec.model_zoo import movielens, sasrec
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.model_zoo.training import hit_rate_and_ndcg, score_all, shuffled
 from pocketrec.quantize import Plan, compress, finish, prepare_training
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.recipe import load_recipe
+from pocketrec.source.weights import load_module
 
 INT4 = Linear(bits=4, clipping="search")
 PLAN = Plan(tensors={"item_embedding.weight": INT4, "position_embedding.weight": INT4})

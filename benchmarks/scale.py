@@ -109,7 +109,7 @@ def write_checkpoint(path: Path, rows: int, *, untied: bool) -> None:
 
 def limit_seconds(path: Path, folder: Path) -> float:
     """Seconds of row-wise int8 in plain NumPy, from the mapped checkpoint to a file."""
-    from pocketrec.convert.stream.checkpoint import open_checkpoint
+    from pocketrec.source.checkpoint import open_checkpoint
 
     start_time = time.perf_counter()
     for name, span in open_checkpoint(path).items():
@@ -134,14 +134,14 @@ def convert(target: str, checkpoint: Path, rows: int, untied: bool, path: Path) 
     """One artifact at `path`, from recipe-like arguments to the finished file."""
     import torch
 
-    from pocketrec.convert.coreml import to_coreml
-    from pocketrec.convert.onnx import to_onnx
-    from pocketrec.convert.stream.compress import compress_streamed
-    from pocketrec.convert.stream.module import load_streamed
-    from pocketrec.convert.stream.proof import capture_streamed
+    from pocketrec.convert.capture.streamed import capture_streamed
+    from pocketrec.convert.coreml.lower import to_coreml
+    from pocketrec.convert.onnx.lower import to_onnx
     from pocketrec.quantize import Plan
     from pocketrec.quantize.schemes.linear import Linear
     from pocketrec.recipe import ModelSource
+    from pocketrec.source.compressed import compress_streamed
+    from pocketrec.source.streamed import load_streamed
 
     here = Path(__file__)
     source = ModelSource(
@@ -229,8 +229,8 @@ class Reference:
     def __init__(self, checkpoint: Path, rows: int, untied: bool) -> None:
         import torch
 
-        from pocketrec.convert.stream.checkpoint import open_checkpoint
-        from pocketrec.convert.stream.module import read_tensor
+        from pocketrec.source.checkpoint import open_checkpoint
+        from pocketrec.source.streamed import read_tensor
 
         self.spans = open_checkpoint(checkpoint)
         self.rows = rows

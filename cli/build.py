@@ -12,9 +12,9 @@ import click
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
 
 if TYPE_CHECKING:
-    from pocketrec.pipeline import BuildResult
+    from pocketrec.pipeline.build import BuildResult
     from pocketrec.report import GateResult
-    from pocketrec.validate.summary import SummaryRow
+    from pocketrec.validate.report.summary import SummaryRow
 
 
 @click.command(
@@ -56,7 +56,7 @@ def build(
 
     Exits with 1 where a gate failed; the evidence is written all the same.
     """
-    from pocketrec.pipeline import build as run
+    from pocketrec.pipeline.build import build as run
     from pocketrec.workers import Workers
 
     where = Workers(count=workers, engine=engine, address=address)
@@ -79,7 +79,7 @@ def _place(gate: GateResult) -> str:
 
 
 def _print(result: BuildResult) -> None:
-    from pocketrec.validate.summary import SummaryRow, notes, summary_rows
+    from pocketrec.validate.report.summary import SummaryRow, notes, summary_rows
 
     rows = [tuple(asdict(_narrow(row)).values()) for row in summary_rows(result.evidence)]
     header = [each.name for each in fields(SummaryRow)]

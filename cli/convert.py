@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.contract import Contract
-    from pocketrec.conversion import Conversion
+    from pocketrec.pipeline.convert import Conversion
     from pocketrec.quantize import Plan
 
 
@@ -76,7 +76,7 @@ def convert(
     inferred contract is written beside the artifacts; correct it and pass it as --contract. Exits with
     3 where no target is left.
     """
-    from pocketrec.conversion import convert_module
+    from pocketrec.pipeline.convert import convert_module
 
     with progress_on_stderr() as progress:
         progress("load", 0, 1)
@@ -99,9 +99,9 @@ def convert(
 
 
 def _module(factory: str, weights: Path | None, arguments: tuple[str, ...]) -> nn.Module:
-    from pocketrec.convert.load import SUFFIXES, load_saved
-    from pocketrec.convert.source import load_module
     from pocketrec.recipe import ModelSource
+    from pocketrec.source.saved import SUFFIXES, load_saved
+    from pocketrec.source.weights import load_module
 
     if factory.endswith(SUFFIXES):
         if weights is not None or arguments:

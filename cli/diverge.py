@@ -14,8 +14,8 @@ from pocketrec.cli.console import examples, print_json, print_table, progress_on
 from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
-    from pocketrec.diverge import Examined
-    from pocketrec.validate.divergence import Comparison, Divergence
+    from pocketrec.pipeline.diverge import Examined
+    from pocketrec.validate.artifact.divergence import Comparison, Divergence
 
 
 @click.command(
@@ -59,7 +59,7 @@ def diverge(
     A bundle is compared with PyTorch, ARTIFACT with REFERENCE. Exits with 1 where an output has left
     the bound: relative 1e-4, or 0.03125 where the artifact computes in float16.
     """
-    from pocketrec.diverge import diverge_artifacts, diverge_bundle
+    from pocketrec.pipeline.diverge import diverge_artifacts, diverge_bundle
 
     inputs = None if source is None else load_arrays(source)
     if artifact is None:

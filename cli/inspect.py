@@ -13,8 +13,8 @@ from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketrec.package.bundle import Bundle
-    from pocketrec.validate.runtime import TensorSpec
-    from pocketrec.validate.sizes import ArtifactDescription
+    from pocketrec.validate.artifact.sizes import ArtifactDescription
+    from pocketrec.validate.runtimes.runtime import TensorSpec
 
 _SUFFIXES = (".onnx", ".mlpackage")
 
@@ -39,7 +39,7 @@ def inspect(path: Path, as_json: bool) -> None:
         return
     if path.suffix not in _SUFFIXES or not path.exists():
         raise UsageError(f"{path}: expected a bundle, a .mlpackage or a .onnx file")
-    from pocketrec.validate.sizes import describe_artifact
+    from pocketrec.validate.artifact.sizes import describe_artifact
 
     described = describe_artifact(path)
     print_json({"schema": 1, **asdict(described)}) if as_json else _print_artifact(described)

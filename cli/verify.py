@@ -20,7 +20,7 @@ def verify(ctx: click.Context, bundle: Path, as_json: bool) -> None:
     Works without PyTorch. Exits with 1 where a file is damaged, a vector differs, or nothing could
     be compared; a runtime that is not there is shown as not run.
     """
-    from pocketrec.verify import verify as run
+    from pocketrec.pipeline.verify import verify as run
 
     with progress_on_stderr() as progress:
         result = run(bundle, progress=progress)

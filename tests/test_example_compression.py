@@ -203,7 +203,7 @@ def test_a_preset_leaves_out_what_a_graph_holds_only_folded_and_a_plan_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a converter that multiplies batch normalization into the weights all the same."""
-    from pocketrec.convert import onnx
+    from pocketrec.convert.onnx import lower as onnx
 
     monkeypatch.setattr(onnx, "weights_kept", lambda _: nullcontext())
     example = torch.randn(4, 8, 9)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pocketrec.errors import PlanError
-from pocketrec.plan_targets import check_carried
+from pocketrec.pipeline.carried import check_carried
 from pocketrec.recipe import Compress, Target
 
 OLD = {

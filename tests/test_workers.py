@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pocketrec.errors import MissingExtra, UsageError
-from pocketrec.factory import load_factory
+from pocketrec.source.factory import load_factory
 from pocketrec.workers import Workers
 
 COUNTING = """

@@ -16,16 +16,16 @@ from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExt
 from pocketrec.evaluation import EvaluationData
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, TensorParity
-from pocketrec.validate.coreml_framework import RuntimeUnavailable
-from pocketrec.validate.fit import run_fitted
 from pocketrec.validate.gates import REFERENCE
+from pocketrec.validate.measure.parity import check_parity, failed_parity
+from pocketrec.validate.measure.probes import Probe, make_probes
+from pocketrec.validate.measure.quality import Runtimes, quality_of
+from pocketrec.validate.measure.ranking import QualityRun, compare_quality
+from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
 from pocketrec.validate.open import open_artifact
-from pocketrec.validate.parity import check_parity, failed_parity
-from pocketrec.validate.probes import Probe, make_probes
-from pocketrec.validate.quality import Runtimes, quality_of
-from pocketrec.validate.ranking import QualityRun, compare_quality
-from pocketrec.validate.runtime import Array, Runtime, is_coarse
-from pocketrec.validate.sensitivity import accumulation_sensitivity
+from pocketrec.validate.runtimes.coreml_framework import RuntimeUnavailable
+from pocketrec.validate.runtimes.fit import run_fitted
+from pocketrec.validate.runtimes.runtime import Array, Runtime, is_coarse
 from pocketrec.workers import Workers
 
 Progress = Callable[[str, int, int], None]

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RankingParity, RuntimeResult, TensorParity
-from pocketrec.validate.runtime import is_coarse
+from pocketrec.validate.runtimes.runtime import is_coarse
 
 Status = Literal["passed", "failed", "skipped"]
 REFERENCE = "reference"

@@ -9,7 +9,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from pocketrec.errors import UsageError
-from pocketrec.validate.runtime import Runtime
+from pocketrec.validate.runtimes.runtime import Runtime
 
 _BY_SUFFIX = {
     ".onnx": ("onnxruntime",),
@@ -67,7 +67,7 @@ def open_artifact(
 
 
 def _open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
-    from pocketrec.validate.onnx_runtime import OnnxRuntime
+    from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 
     loaded = OnnxRuntime(path, threads=threads)
     held = loaded.describe().metadata.get("pocketrec.function")
@@ -78,7 +78,7 @@ def _open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
 
 
 def _open_framework(path: Path, threads: int, function: str | None) -> Runtime:
-    from pocketrec.validate.coreml_framework import CoreMLFramework
+    from pocketrec.validate.runtimes.coreml_framework import CoreMLFramework
 
     return CoreMLFramework(path, function=function)
 
@@ -98,7 +98,7 @@ _OPENERS: dict[str, Callable[[Path, int, str | None], Runtime]] = {
 
 def available_runtimes() -> list[RuntimeStatus]:
     """Every engine that pocketrec knows, with its version or what to do to get it; imports none."""
-    from pocketrec.validate.coreml_framework import unavailable_reason
+    from pocketrec.validate.runtimes.coreml_framework import unavailable_reason
 
     framework = _status("coreml-framework", "coremltools", "pip install coremltools")
     if framework.available and unavailable_reason():

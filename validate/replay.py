@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, InputError, UsageError
 from pocketrec.report import TensorParity
-from pocketrec.validate.fit import run_fitted
-from pocketrec.validate.parity import check_parity, failed_parity
-from pocketrec.validate.runtime import Array, Runtime
+from pocketrec.validate.measure.parity import check_parity, failed_parity
+from pocketrec.validate.runtimes.fit import run_fitted
+from pocketrec.validate.runtimes.runtime import Array, Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def replay(
         contract: the bundle's contract.
         function: the function's name.
         tolerances: output to the largest absolute difference of its numbers.
-        tie_tolerance: for ids, see `pocketrec.validate.parity`.
+        tie_tolerance: for ids, see `pocketrec.validate.measure.parity`.
     """
     if not golden:
         return (_result(failed_parity(function, "", "no golden vector to replay"), "", None),)

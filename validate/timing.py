@@ -11,12 +11,12 @@ from time import perf_counter_ns
 from pocketrec.recipe import Latency
 from pocketrec.report import LatencyResult, RuntimeResult
 from pocketrec.validate.evidence import Open, Progress, Reference
-from pocketrec.validate.fit import fit_inputs
 from pocketrec.validate.gates import REFERENCE
-from pocketrec.validate.latency import measure_latency
+from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.open import open_artifact
-from pocketrec.validate.runtime import Runtime
-from pocketrec.validate.torch_runtime import torch_threads
+from pocketrec.validate.runtimes.fit import fit_inputs
+from pocketrec.validate.runtimes.runtime import Runtime
+from pocketrec.validate.runtimes.torch_runtime import torch_threads
 
 
 def with_latency(

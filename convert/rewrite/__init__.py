@@ -15,7 +15,6 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from pocketrec.convert.intercept import FunctionRule
 from pocketrec.convert.rewrite import (
     arithmetic,
     counts,
@@ -36,6 +35,7 @@ from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
 from pocketrec.convert.rewrite.scalar_index import ScalarIndexRule
 from pocketrec.convert.rewrite.splits import SymbolicSplitRule
+from pocketrec.convert.watch.intercept import FunctionRule
 from pocketrec.errors import Refused
 
 M = TypeVar("M", bound=nn.Module)

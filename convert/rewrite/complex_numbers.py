@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_any, tree_leaves, tree_map
 
-from pocketrec.convert.lines import line_in_trace
 from pocketrec.convert.rewrite.ops import OpRule, ProvedOp, gap
+from pocketrec.convert.watch.lines import line_in_trace
 from pocketrec.errors import Refused
 
 aten = torch.ops.aten

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pocketrec.convert.lines import user_line
+from pocketrec.convert.watch.lines import user_line
 from pocketrec.errors import Refused
 
 _MODES = ("sum", "mean", "max")

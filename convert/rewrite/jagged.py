@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pocketrec.convert.intercept import Listed
+from pocketrec.convert.watch.intercept import Listed
 
 
 class JaggedSplitRule:

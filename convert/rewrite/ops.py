@@ -193,6 +193,6 @@ def _scale(tensor: Tensor) -> float:
 
 def _where(node: fx.Node) -> str:
     """The user's `file:line` that made the node, from its stack trace."""
-    from pocketrec.convert.lines import line_in_trace
+    from pocketrec.convert.watch.lines import line_in_trace
 
     return line_in_trace(node.meta.get("stack_trace") or "")

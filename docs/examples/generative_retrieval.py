@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 import pocketrec
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.capture import Capture, capture
-from pocketrec.convert.coreml import to_coreml
-from pocketrec.convert.multifunction import to_multifunction
-from pocketrec.validate.generation import PrefixTrie, beam_search, decoder_step
+from pocketrec.convert.capture.capture import Capture, capture
+from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.convert.coreml.multifunction import to_multifunction
+from pocketrec.validate.runtimes.generation import PrefixTrie, beam_search, decoder_step
 
 LEVELS, CODES, WIDTH, SOURCE = 3, 6, 16, 6
 TOKENS = 1 + LEVELS * CODES  # 0 pads, and starts every prefix

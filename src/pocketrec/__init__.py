@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from pocketrec.contract import Contract
-    from pocketrec.conversion import Conversion
-    from pocketrec.pipeline import BuildResult
+    from pocketrec.pipeline.build import BuildResult
+    from pocketrec.pipeline.convert import Conversion
     from pocketrec.quantize import Plan
     from pocketrec.recipe import Recipe
-    from pocketrec.validate.runtime import Runtime
+    from pocketrec.validate.runtimes.runtime import Runtime
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "build", "convert_module", "open"]
@@ -31,7 +31,7 @@ def build(
         out: the bundle's folder; by default `build/<name>`.
         targets: names of the recipe's targets; all of them by default.
     """
-    from pocketrec.pipeline import build as run
+    from pocketrec.pipeline.build import build as run
 
     return run(recipe, out=None if out is None else Path(out), targets=targets)
 
@@ -60,7 +60,7 @@ def convert_module(
         compress: `int8`, `int4`, or a `pocketrec.quantize.Plan`; the artifacts then equal the module with
             the compressed values, and `loss` says how far that is from the module itself.
     """
-    from pocketrec.conversion import convert_module as run
+    from pocketrec.pipeline.convert import convert_module as run
 
     return run(
         module,

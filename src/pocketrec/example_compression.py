@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketrec.attempts import Attempt, Job
-from pocketrec.calibration import output_moments
-from pocketrec.compression import Compression, compress_module, explicit_plan, tensors_read
+from pocketrec.convert.example.attempts import Attempt, Job
 from pocketrec.errors import UsageError
+from pocketrec.pipeline.calibration import output_moments
+from pocketrec.pipeline.compression import Compression, compress_module, explicit_plan, tensors_read
 from pocketrec.quantize import Plan
 from pocketrec.recipe import Compress
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from pocketrec.convert.capture import Capture
+    from pocketrec.convert.capture.capture import Capture
     from pocketrec.quantize.usage import Usage
     from pocketrec.report import TensorParity
 
@@ -80,7 +80,7 @@ def capture_attempt(attempt: Attempt) -> Capture:
     """The attempt's module captured and proved on its probes."""
     import torch
 
-    from pocketrec.convert.capture import capture
+    from pocketrec.convert.capture.capture import capture
 
     tensors = [
         {name: torch.from_numpy(np.array(array)) for name, array in each.inputs.items()}
@@ -106,9 +106,9 @@ def loss_of(original: Job, attempt: Attempt) -> tuple[TensorParity, ...]:
         original: of the module as it was.
         attempt: of the compressed module, with its probes.
     """
-    from pocketrec.convert.contract_module import ContractModule
-    from pocketrec.validate.parity import check_parity
-    from pocketrec.validate.torch_runtime import TorchRuntime
+    from pocketrec.convert.watch.contract_module import ContractModule
+    from pocketrec.validate.measure.parity import check_parity
+    from pocketrec.validate.runtimes.torch_runtime import TorchRuntime
 
     contract = attempt.contract
     signature = contract.functions["main"]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketrec.compression import check_gathered_names
-from pocketrec.examination import Progress, silent
-from pocketrec.prepared import Prepared
+from pocketrec.pipeline.compression import check_gathered_names
+from pocketrec.pipeline.examine import Progress, silent
 from pocketrec.recipe import Target
+from pocketrec.source.model import Prepared
 
 if TYPE_CHECKING:
-    from pocketrec.convert.capture import Capture
-    from pocketrec.convert.stream.tables import Table
+    from pocketrec.convert.capture.capture import Capture
     from pocketrec.quantize import QuantizedTensor
+    from pocketrec.source.tables import Table
     from pocketrec.validate.evidence import Reference
 
 _SUFFIX = {"onnx": ".onnx", "coreml": ".mlpackage"}
@@ -29,8 +29,8 @@ def capture_functions(
     """Every function of the contract, captured and proved on the reference's probes."""
     import torch
 
-    from pocketrec.convert.capture import capture
-    from pocketrec.convert.stream.proof import capture_streamed
+    from pocketrec.convert.capture.capture import capture
+    from pocketrec.convert.capture.streamed import capture_streamed
 
     module, streamed = prepared.module, prepared.streamed
     captures = {}
@@ -75,7 +75,7 @@ def lower(
 
 def _in_one_package(packages: Mapping[str, Path], folder: Path) -> dict[str, Path]:
     """Function to the one package in `folder` that holds all functions; theirs are gone."""
-    from pocketrec.convert.multifunction import to_multifunction
+    from pocketrec.convert.coreml.multifunction import to_multifunction
 
     path = to_multifunction(packages, folder / "all-functions.mlpackage")  # no function can have this name
     for each in packages.values():
@@ -91,7 +91,7 @@ def _lower_one(
     tables: Sequence[Table],
 ) -> Path:
     if target.format == "onnx":
-        from pocketrec.convert.onnx import to_onnx
+        from pocketrec.convert.onnx.lower import to_onnx
 
         return to_onnx(
             captured,
@@ -101,7 +101,7 @@ def _lower_one(
             contrib_ops=target.contrib_ops,
             tables=tables,
         )
-    from pocketrec.convert.coreml import to_coreml
+    from pocketrec.convert.coreml.lower import to_coreml
 
     return to_coreml(
         captured,

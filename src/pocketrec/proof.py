@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.attempts import Attempt
+from pocketrec.convert.example.attempts import Attempt
 from pocketrec.errors import Refused
 from pocketrec.report import TensorParity
 
@@ -21,8 +21,8 @@ _MIN_SQNR_DB = 40.0
 def prove(path: Path, attempt: Attempt, target: str, precision: str) -> tuple[TensorParity, ...]:
     """One result per output over all probes; Refused where the artifact differs from the module."""
     from pocketrec.errors import PocketrecError
+    from pocketrec.validate.measure.parity import check_parity
     from pocketrec.validate.open import open_artifact
-    from pocketrec.validate.parity import check_parity
 
     signature = attempt.contract.functions["main"]
     interpreter = "coreml-interpreter" if target == "coreml" else None
@@ -62,8 +62,8 @@ def _differs(attempt: Attempt, target: str, result: TensorParity, wrong: str) ->
     """The refusal; where the module chooses among equal scores, that is the reason it gives."""
     import torch
 
-    from pocketrec.convert.contract_module import ContractModule
-    from pocketrec.convert.ties import ties_of
+    from pocketrec.convert.watch.contract_module import ContractModule
+    from pocketrec.convert.watch.ties import ties_of
 
     signature = attempt.contract.functions["main"]
     probe = next(each for each in attempt.probes if each.name == result.worst_probe)

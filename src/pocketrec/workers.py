@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -22,11 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import MissingExtra, UsageError
-from pocketrec.factory import user_modules
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+USER_MODULES = "_pocketrec_user_"  # how the names of modules begin that come from a user's file
+BESIDE: dict[str, str] = {}  # modules that a user's file imported from beside itself: name to folder
 _LOCAL = ("loky", "threading")
 # What the engines raise where a worker died, by name, as none of them is imported here.
 _DEATHS = (
@@ -100,6 +102,12 @@ class Workers:
             if isinstance(result, _Failure):
                 raise result.error
             yield result
+
+
+def user_modules() -> list[Any]:
+    """The modules in `sys.modules` that are a user's files, which no other process could import."""
+    found = (*(name for name in sys.modules if name.startswith(USER_MODULES)), *BESIDE)
+    return [sys.modules[name] for name in found if name in sys.modules]
 
 
 def _pack(function: Callable[..., Any]) -> npt.NDArray[np.uint8]:

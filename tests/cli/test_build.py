@@ -187,7 +187,7 @@ def test_a_converter_that_lies_fails_the_gate_and_says_how_far(recipe: Path, tmp
     code = """
 import sys
 import onnx, onnx.numpy_helper
-import pocketrec.convert.onnx as lowering
+import pocketrec.convert.onnx.lower as lowering
 from pocketrec.cli.main import main
 
 right = lowering.to_onnx

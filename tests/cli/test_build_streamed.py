@@ -16,15 +16,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pocketrec.diverge import diverge_bundle
 from pocketrec.errors import PlanError
-from pocketrec.examination import examine_module
-from pocketrec.factory import load_factory
-from pocketrec.pipeline import build
-from pocketrec.prepared import prepare
+from pocketrec.pipeline.build import build
+from pocketrec.pipeline.diverge import diverge_bundle
+from pocketrec.pipeline.examine import examine_module
 from pocketrec.recipe import load_recipe
-from pocketrec.validate import quality
+from pocketrec.source.factory import load_factory
+from pocketrec.source.model import prepare
 from pocketrec.validate.evidence import examine_target
+from pocketrec.validate.measure import quality
 from pocketrec.workers import Workers
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -312,7 +312,7 @@ def test_a_disk_without_room_is_one_line_and_nothing_is_left(recipe: Path, tmp_p
 
 KILLED = """
 import os, signal, sys
-import pocketrec.convert.stream.onnx as seam
+import pocketrec.convert.onnx.external as seam
 from pocketrec.cli.main import main
 seam.write_tables = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 main(sys.argv[1:])

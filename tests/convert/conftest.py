@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.capture import Capture, capture
+from pocketrec.convert.capture.capture import Capture, capture
 
 ITEMS, GENRES, LENGTH = 300, 12, 8
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.capture import Capture, capture
-from pocketrec.convert.coreml import to_coreml
-from pocketrec.convert.onnx import to_onnx
-from pocketrec.convert.onnx_integer import check_products
+from pocketrec.convert.capture.capture import Capture, capture
+from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.convert.onnx.integer import check_products
+from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import CannotCarry
 from pocketrec.quantize import Plan, QuantizedTensor, compress
 from pocketrec.quantize.activations import Observer, dense_layers, round_inputs

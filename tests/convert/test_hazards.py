@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.capture import Capture, capture
-from pocketrec.convert.coreml import to_coreml
-from pocketrec.convert.onnx import to_onnx
+from pocketrec.convert.capture.capture import Capture, capture
+from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import Refused
 from pocketrec.validate.coreml_program import CoreMLInterpreter
 from pocketrec.validate.coreml_program.package import open_package

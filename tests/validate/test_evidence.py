@@ -14,9 +14,9 @@ from pocketrec.errors import ArtifactError, ExecutionError, UnsupportedOp
 from pocketrec.evaluation import RankingData
 from pocketrec.recipe import Evaluate, Gates, Latency
 from pocketrec.report import RuntimeResult
-from pocketrec.validate.coreml_framework import RuntimeUnavailable
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
 from pocketrec.validate.gates import check_gates
+from pocketrec.validate.runtimes.coreml_framework import RuntimeUnavailable
 from pocketrec.validate.timing import with_latency
 
 PATHS = {"main": Path("main.onnx")}

@@ -11,10 +11,10 @@ import pytest
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, ContractError, ExecutionError, InputError, UsageError
-from pocketrec.validate.coreml_framework import CoreMLFramework, RuntimeUnavailable
-from pocketrec.validate.onnx_runtime import OnnxRuntime
 from pocketrec.validate.open import available_runtimes, open_artifact
-from pocketrec.validate.runtime import Runtime
+from pocketrec.validate.runtimes.coreml_framework import CoreMLFramework, RuntimeUnavailable
+from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
+from pocketrec.validate.runtimes.runtime import Runtime
 
 
 def test_an_onnx_file_runs_and_describes_itself(onnx_file: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_framework_says_that_it_exists_only_on_macos(tmp_path: Path) -> None
 
 def test_a_module_is_a_runtime_and_must_return_what_the_contract_names(contract: Contract) -> None:
     torch = pytest.importorskip("torch")
-    from pocketrec.validate.torch_runtime import TorchRuntime
+    from pocketrec.validate.runtimes.torch_runtime import TorchRuntime
 
     class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, history: Any, age: Any) -> Any:

@@ -16,7 +16,7 @@ from pocketrec.validate.coreml_program.package import open_package
 from pocketrec.validate.coreml_program.plan import Plan, Step, plan_function
 from pocketrec.validate.coreml_program.program import Function
 from pocketrec.validate.coreml_program.values import Array, numpy_dtype, widen
-from pocketrec.validate.runtime import Description, TensorSpec, check_inputs, with_rounding
+from pocketrec.validate.runtimes.runtime import Description, TensorSpec, check_inputs, with_rounding
 
 NAME = "coreml-interpreter"
 Accumulation = Literal["float32", "float16"]

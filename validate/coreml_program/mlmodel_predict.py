@@ -19,7 +19,7 @@ import numpy as np
 from pocketrec.errors import InputError, PocketrecError, UnsupportedOp, UsageError
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 from pocketrec.validate.coreml_program.values import Array, widen
-from pocketrec.validate.runtime import TensorSpec
+from pocketrec.validate.runtimes.runtime import TensorSpec
 
 # What coremltools' checks shall see: a system new enough for states and every specification version.
 _MACOS_VERSION = (15, 6)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketrec.errors import ArtifactError, UnsupportedOp, UsageError
 from pocketrec.validate.coreml_program.program import ProgramReader
-from pocketrec.validate.runtime import TensorSpec
+from pocketrec.validate.runtimes.runtime import TensorSpec
 
 # CoreML's ArrayFeatureType.
 _ARRAY_DTYPES = {65552: "float16", 65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8"}

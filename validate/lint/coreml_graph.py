@@ -9,7 +9,7 @@ from pathlib import Path
 from pocketrec.validate.coreml_program.package import open_package
 from pocketrec.validate.coreml_program.program import Block, Constant, Operation
 from pocketrec.validate.lint.graph import Graph, Node, Value
-from pocketrec.validate.runtime import TensorSpec
+from pocketrec.validate.runtimes.runtime import TensorSpec
 
 
 def coreml_graph(path: Path) -> Graph:

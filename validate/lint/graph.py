@@ -12,9 +12,9 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
+from pocketrec.validate.artifact.sizes import stored_bytes
 from pocketrec.validate.coreml_program.values import Array
-from pocketrec.validate.runtime import TensorSpec
-from pocketrec.validate.sizes import stored_bytes
+from pocketrec.validate.runtimes.runtime import TensorSpec
 
 Shape = tuple[int | None, ...]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from pocketrec.errors import ArtifactError
+from pocketrec.validate.artifact.sizes import describe_artifact, load_onnx
 from pocketrec.validate.coreml_program.values import Array
 from pocketrec.validate.lint.graph import Graph, Node, Value
-from pocketrec.validate.sizes import describe_artifact, load_onnx
 
 # ONNX's op: the name in Core ML's words, and the names of its operands.
 _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {

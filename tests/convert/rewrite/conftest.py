@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import pocketrec
-from pocketrec.conversion import Conversion
 from pocketrec.convert.rewrite import OP_RULES
 from pocketrec.convert.rewrite.ops import OpRule, lower_ops, prove_ops
+from pocketrec.pipeline.convert import Conversion
 
 Applied = Callable[..., set[str]]
 Converted = Callable[..., Conversion]

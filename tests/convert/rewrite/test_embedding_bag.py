@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketrec.convert.intercept import FunctionRule, Interception, rules_by_function
 from pocketrec.convert.rewrite import FUNCTION_RULES, prove_same
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule
+from pocketrec.convert.watch.intercept import FunctionRule, Interception, rules_by_function
 from pocketrec.errors import Refused
 
 TABLE = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))

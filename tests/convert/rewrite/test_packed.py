@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
-from pocketrec.convert.contract_module import ContractModule
-from pocketrec.convert.intercept import FunctionRule, Interception, rules_by_function
 from pocketrec.convert.rewrite import prove_same, replace_modules
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
+from pocketrec.convert.watch.contract_module import ContractModule
+from pocketrec.convert.watch.intercept import FunctionRule, Interception, rules_by_function
 from pocketrec.errors import Refused
 
 WIDTH = 6

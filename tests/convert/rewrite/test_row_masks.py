@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
-from pocketrec.convert.capture import Capture, capture
-from pocketrec.convert.export import has_free_sizes
+from pocketrec.convert.capture.capture import Capture, capture
+from pocketrec.convert.capture.export import has_free_sizes
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
 
 WIDTH = 4

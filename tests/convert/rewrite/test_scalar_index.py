@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature
-from pocketrec.convert.capture import capture
+from pocketrec.convert.capture.capture import capture
 from pocketrec.convert.rewrite.scalar_index import ScalarIndexRule
 
 ROWS = torch.arange(12.0).reshape(4, 3)

@@ -11,12 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.validate.conftest import MODEL, WEIGHTS
 
 from pocketrec.cli.main import main
 from pocketrec.errors import PocketrecError
 from pocketrec.validate.coreml_program import CoreMLInterpreter
-
-from .conftest import MODEL, WEIGHTS
 
 IDS = {"ids": np.array([0, 5, 11], np.int32)}
 Flips = list[tuple[float, int]]

@@ -14,11 +14,10 @@ import pytest
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in MIL
 from coremltools.converters.mil.mil import types
 from coremltools.models import model as coremltools_model
+from tests.validate.conftest import IOS18, PROGRAM_TABLE, convert, score_program
 
 from pocketrec.errors import InputError
 from pocketrec.validate.coreml_program import install, uninstall
-
-from .conftest import IOS18, TABLE, convert, score_program
 
 EXAMPLE = Path(__file__).parents[3] / "docs/examples/coreml_predict.py"
 IDS = np.array([0, 5, 11], np.int32)
@@ -108,7 +107,7 @@ def test_outputs_have_the_features_names_and_dtypes(tmp_path: Path, precision: s
     found = model.predict({"ids": IDS.astype(np.float64)})
     assert {name: value.dtype for name, value in found.items()} == {"scores": np.float32}
     np.testing.assert_allclose(
-        found["scores"], TABLE[IDS] @ TABLE.T, atol=1e-5 if precision == "FLOAT32" else 0.02
+        found["scores"], PROGRAM_TABLE[IDS] @ PROGRAM_TABLE.T, atol=1e-5 if precision == "FLOAT32" else 0.02
     )
 
 

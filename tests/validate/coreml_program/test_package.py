@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.validate.conftest import MODEL, WEIGHTS, edit_program
 
 from pocketrec.errors import ArtifactError, PocketrecError, UnsupportedOp, UsageError
 from pocketrec.validate.coreml_program import CoreMLInterpreter
-
-from .conftest import MODEL, WEIGHTS, edit_program
 
 Damage = Callable[[Callable[[Path], object]], Path]
 IDS = {"ids": np.array([0, 5, 11], dtype=np.int32)}

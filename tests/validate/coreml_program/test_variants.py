@@ -27,17 +27,17 @@ import pytest
 import torch
 from torch import nn
 
-from pocketrec.convert.capture import Capture, capture
-from pocketrec.convert.coreml import to_coreml
+from pocketrec.convert.capture.capture import Capture, capture
+from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.model_zoo.registry import FAMILIES
-from pocketrec.prepared import prepare
 from pocketrec.recipe import load_recipe
+from pocketrec.source.model import prepare
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 from pocketrec.validate.coreml_program.package import open_package
 from pocketrec.validate.coreml_program.plan import MOVES, plan_function
-from pocketrec.validate.fit import run_fitted
-from pocketrec.validate.probes import make_probes
-from pocketrec.validate.runtime import Array
+from pocketrec.validate.measure.probes import make_probes
+from pocketrec.validate.runtimes.fit import run_fitted
+from pocketrec.validate.runtimes.runtime import Array
 
 Floats = npt.NDArray[np.float32]
 U16, U32 = 2.0**-11, 2.0**-24

@@ -12,7 +12,7 @@ import pytest
 
 from pocketrec.validate.lint import RULES, lint_graph
 from pocketrec.validate.lint.graph import Graph, Node, Value
-from pocketrec.validate.runtime import TensorSpec
+from pocketrec.validate.runtimes.runtime import TensorSpec
 
 ROOT = Path(__file__).parents[3]
 Origin = Literal["coreml", "onnx"]

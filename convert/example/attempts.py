@@ -1,0 +1,262 @@
+"""What is tried to convert a module: a contract with a free batch, then one with the example's.
+
+An attempt has the module behind positional tensors, a contract, and probes with what the user's own
+module gives for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pocketrec.contract import Contract
+from pocketrec.convert.example.probes import ExampleProbe, Inputs, probes_from_example
+from pocketrec.errors import ContractError, Refused, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from pocketrec.convert.example.flatten import FlatExample, FlatModule
+    from pocketrec.convert.example.infer import Shapes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One contract to try: the batch free, or fixed as in the example."""
+
+    flat: FlatModule
+    contract: Contract
+    probes: tuple[ExampleProbe, ...]
+    expected: tuple[Mapping[str, Any], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A module and its example, ready to be tried: `flat` is captured, `reference` is what it must equal."""
+
+    module: nn.Module
+    flat: FlatModule
+    reference: FlatModule
+    example: FlatExample
+    free: Contract
+    fixed: Contract | None
+    note: str
+
+    def attempts(self) -> Iterator[Attempt]:
+        """The attempts in order; the second only matters for what the first did not give."""
+        yield _with_probes(self, self.free, self.note)
+        if self.fixed is not None:
+            yield _with_probes(self, self.fixed, "the batch is fixed")
+
+
+def prepare(
+    module: nn.Module, example_inputs: object, contract: Contract | None, *, in_float32: bool = False
+) -> Job:
+    """The job of converting `module`; ContractError where a given contract does not fit the example.
+
+    Args:
+        module: in eval mode.
+        example_inputs: as the module takes them.
+        contract: replaces the inferred one.
+        in_float32: whether a module in float64 is converted as one in float32, too.
+    """
+    from pocketrec.convert.example.flatten import FlatModule, flatten_example
+
+    _check_readable(module)
+    example = flatten_example(module, example_inputs)
+    own, widened = _widened(_own(module), in_float32)
+    if widened:
+        module = own
+        example = replace(example, dtypes=tuple(_wide(each, in_float32) for each in example.dtypes))
+    reference = FlatModule(own, example)
+    flat = _visible(reference, example)
+    if contract is not None:
+        _check_contract(contract, example)
+        return Job(
+            module=module,
+            flat=flat,
+            reference=reference,
+            example=example,
+            free=contract,
+            fixed=None,
+            note="",
+        )
+    return _inferred(module, flat, reference, example)
+
+
+def _check_readable(module: nn.Module) -> None:
+    """Nothing for a module whose weights an exporter can read; else Refused."""
+    for path, each in module.named_modules():
+        if type(each).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
+            raise Refused(
+                op=type(each).__name__,
+                where="",
+                reason=f"{path or 'the module'} holds packed weights of PyTorch's own quantization, which no "
+                "exporter reads",
+                remedy="convert the module as it was before, and let a recipe compress it",
+            )
+
+
+def _widened(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
+    """A float32 copy of a module of 16 bits, which PyTorch and every target round elsewhere; else itself."""
+    import copy
+
+    tensors = (*module.parameters(), *module.buffers())
+    if all(_wide(each.dtype, in_float32) == each.dtype for each in tensors):
+        return module, False
+    return copy.deepcopy(module).float(), True
+
+
+def _wide(dtype: torch.dtype, in_float32: bool) -> torch.dtype:
+    import torch
+
+    others = (torch.float64,) if in_float32 else ()
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16, *others) else dtype
+
+
+def _own(module: nn.Module) -> nn.Module:
+    """A copy that shares the parameters, so that what a forward keeps stays out of the user's module."""
+    from pocketrec.convert.rewrite import copy_sharing
+
+    try:
+        return copy_sharing(module)
+    except Exception:  # a module may hold what cannot be copied; then it runs itself
+        return module
+
+
+def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
+    """The module itself; for TorchScript, whose inside nothing sees, its graph as a module."""
+    import torch
+
+    from pocketrec.convert.example.flatten import FlatModule
+    from pocketrec.convert.example.scripted import scripted_graph
+
+    if not isinstance(reference.module, torch.jit.ScriptModule):
+        return reference
+    args, kwargs = example.unflatten(example.tensors)
+    if kwargs:
+        raise UsageError("a TorchScript module takes its example as a tuple, in the order of its arguments")
+    return FlatModule(scripted_graph(reference.module, args), example)
+
+
+def _check_contract(contract: Contract, example: FlatExample) -> None:
+    if list(contract.functions) != ["main"]:
+        raise ContractError(f"the contract has functions {', '.join(contract.functions)}; expected main")
+    given = len(contract.functions["main"].inputs)
+    if given != len(example.tensors):
+        raise ContractError(
+            f"the contract names {given} inputs; the example has {len(example.tensors)}: "
+            f"{', '.join(example.names)}"
+        )
+    names = [each.name for each in contract.functions["main"].inputs]
+    moved = [each for place, each in enumerate(example.names) if each in names and names[place] != each]
+    if moved:
+        raise ContractError(
+            f"the contract's inputs are {', '.join(names)}; the example's are {', '.join(example.names)}: "
+            f"put {moved[0]!r} where the example has it"
+        )
+
+
+def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:
+    from pocketrec.convert.capture.checks import run
+    from pocketrec.convert.example.infer import find_shapes
+    from pocketrec.convert.rewrite import copy_sharing
+    from pocketrec.convert.watch.survey import tables_read
+
+    # A run that fails half-way, as with a batch of one, may leave the module's own state changed.
+    shapes = find_shapes(copy_sharing(flat), example.tensors)
+    given = run(flat, example.tensors)
+    tables = tables_read(flat, example.tensors)
+    names = _output_names(flat, example)
+    flat.outlines = reference.outlines = shapes.outputs
+
+    def contract(chosen: Shapes) -> Contract:
+        from pocketrec.convert.example.infer import infer_contract
+
+        return infer_contract(example.names, example.tensors, example.dtypes, names, given, chosen, tables)
+
+    still = shapes.fixed([tuple(each.shape) for each in given], "")
+    fixed = contract(still) if shapes.batched else None
+    return Job(
+        module=module,
+        flat=flat,
+        reference=reference,
+        example=example,
+        free=contract(shapes),
+        fixed=fixed,
+        note=shapes.note,
+    )
+
+
+def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
+    import torch
+
+    from pocketrec.convert.example.flatten import output_names
+
+    with torch.no_grad():
+        return output_names(flat.raw(*(each.clone() for each in example.tensors)), example.names)
+
+
+def _with_probes(job: Job, contract: Contract, note: str) -> Attempt:
+    from pocketrec.convert.watch.contract_module import ContractModule
+
+    signature = contract.functions["main"]
+    reference = ContractModule(job.reference, contract, signature)
+    outputs: dict[int, Mapping[str, Any]] = {}
+
+    def runs(inputs: Inputs) -> bool:
+        try:
+            given = reference.answers(inputs)
+        except Exception:
+            return False  # whatever the module raises: these contents are not for it
+        outputs[id(inputs)] = given
+        return not any(np.isnan(each).any() for each in given.values() if each.dtype.kind == "f")
+
+    arrays = [each.numpy() for each in job.example.tensors]
+    probes = probes_from_example(arrays, contract, runs=runs)
+    runs(probes[0].inputs)
+    expected = tuple(outputs.get(id(each.inputs), {}) for each in probes)
+    for probe, given in ((probes[0], expected[0]), (probes[-1], expected[-1])):
+        _check_history(job, contract, probe, given)
+    return Attempt(flat=job.flat, contract=contract, probes=probes, expected=expected, note=note)
+
+
+def _check_history(job: Job, contract: Contract, probe: ExampleProbe, expected: Mapping[str, Any]) -> None:
+    """Nothing where copies that have never run answer like the one that has; else Refused.
+
+    Copies that differ from each other draw random numbers, which capture refuses with their line.
+    """
+    one, other = (_fresh_answer(job, contract, probe.inputs) for _ in range(2))
+    if _same(one, other) and not _same(one, expected):
+        raise Refused(
+            op=type(job.module).__name__,
+            where="",
+            reason=f"the answer depends on earlier calls: on probe {probe.name!r} a fresh copy gives another",
+            remedy="clear what the forward keeps between calls, or compute it from the inputs",
+        )
+
+
+def _fresh_answer(job: Job, contract: Contract, inputs: Inputs) -> Mapping[str, Any]:
+    """What a copy of the user's module gives that has never run; empty where it fails."""
+    from pocketrec.convert.example.flatten import FlatModule
+    from pocketrec.convert.watch.contract_module import ContractModule
+
+    flat = FlatModule(_own(job.module), job.example)
+    flat.outlines = job.reference.outlines
+    try:
+        return ContractModule(flat, contract, contract.functions["main"]).answers(inputs)
+    except Exception:
+        return {}  # the module that has run did not fail: an answer all the same
+
+
+def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    return left.keys() == right.keys() and all(
+        left[name].shape == right[name].shape
+        and np.allclose(left[name], right[name], rtol=1e-4, atol=1e-5, equal_nan=True)
+        for name in left
+    )

@@ -1,0 +1,215 @@
+"""A compressed tensor as nodes of an ONNX graph: whole, or only the rows that are looked up.
+
+    rows    gather the codes, then dequantize only those: the table stays compressed in memory
+    whole   dequantize the table; ONNX Runtime folds this when it loads, so products run as in float32
+
+Codes below 8 bits are packed into bytes and unpacked by shifts and masks, which every opset from
+18 on has; 3 and 6 bits are stored as 2 + 1 and 4 + 2. ONNX Runtime turns DequantizeLinear before a
+product into integer arithmetic with quantized activations, so that op is not used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto
+
+from pocketrec.convert.onnx.writer import OnnxWriter
+from pocketrec.quantize import QuantizedTensor
+from pocketrec.source.stubs import Stub
+
+Array = npt.NDArray[Any]
+_PLANES = {1: ((1, 0),), 2: ((2, 0),), 3: ((2, 0), (1, 2)), 4: ((4, 0),), 6: ((4, 0), (2, 4)), 8: ((8, 0),)}
+
+
+class OnnxCodes:
+    """One compressed tensor in one graph; its codes are stored once, however often they are read.
+
+    Attributes:
+        tensor: the compressed tensor.
+    """
+
+    def __init__(self, tensor: QuantizedTensor, writer: OnnxWriter) -> None:
+        self.tensor, self._writer = tensor, writer
+        self._parts = [OnnxCodes(each, writer) for each in tensor.parts]
+
+    def rows(self, ids: str) -> str:
+        """The values of the rows `ids`, float32 `[*ids.shape, columns]`; for tensors without a mask."""
+        return self._values(ids)
+
+    def whole(self) -> str:
+        """All values, float32, in the tensor's own shape."""
+        dense = self._dense() if self.tensor.mask is not None else self._values(None)
+        shape = self.tensor.shape
+        if len(shape) == 2:
+            return dense
+        return self._writer.reshape(dense, shape)
+
+    def codes(self) -> str:
+        """The codes as they are stored; for tensors of 8 bits."""
+        return self._codes(None)
+
+    def scales(self) -> str:
+        """The scales, float32 `[rows or 1, blocks]`."""
+        return self._writer.cast(self._picked(self.tensor.scales, None, "scales"))
+
+    def _values(self, ids: str | None) -> str:
+        tensor, write = self.tensor, self._writer
+        if tensor.parts:
+            return self._joined(ids)
+        if tensor.scheme == "float16":
+            return write.cast(self._picked(tensor.codes, ids, "codes"))
+        codes = self._codes(ids)
+        numbers = write.cast(codes) if tensor.codebooks is None else self._looked_up(codes, ids)
+        return numbers if tensor.scales is None else self._scaled(numbers, ids)
+
+    def _picked(self, array: Array | None, ids: str | None, kind: str) -> str:
+        """The array's rows `ids`; all of them where that is None, or where all rows share one."""
+        assert array is not None
+        stored = self._writer.constant(array, kind)
+        if ids is None or len(array) == 1 != self.tensor.rows:
+            return stored
+        return self._writer.node("Gather", [stored, ids], axis=0)
+
+    def _codes(self, ids: str | None) -> str:
+        """Codes as uint8, or int8 where they are of 8 bits and signed, one a number."""
+        tensor, write = self.tensor, self._writer
+        assert tensor.codes is not None
+        if tensor.bits == 8:
+            return self._picked(tensor.codes, ids, "codes")
+        unsigned = unsigned_codes(tensor)
+        total = ""
+        for bits, shift in _PLANES[tensor.bits]:
+            plane = (unsigned >> shift) & ((1 << bits) - 1)
+            part = self._unpacked(self._picked(pack(plane, bits), ids, "codes"), bits, plane.shape[1])
+            if shift:
+                part = write.node("BitShift", [part, write.constant(np.uint8(shift))], direction="LEFT")
+            total = write.node("BitwiseOr", [total, part]) if total else part
+        return total
+
+    def _unpacked(self, packed: str, bits: int, count: int) -> str:
+        write, parts = self._writer, []
+        for place in range(0, 8, bits):
+            shifted = packed
+            if place:
+                amount = write.constant(np.uint8(place))
+                shifted = write.node("BitShift", [packed, amount], direction="RIGHT")
+            if place + bits < 8:
+                shifted = write.node("BitwiseAnd", [shifted, write.constant(np.uint8((1 << bits) - 1))])
+            parts.append(shifted)
+        joined = write.node("Concat", parts, axis=-1)
+        if count % len(parts) == 0:
+            return joined
+        ends = [write.constant(np.array([each], np.int64), "shape") for each in (0, count, -1)]
+        return write.node("Slice", [joined, *ends])
+
+    def _looked_up(self, codes: str, ids: str | None) -> str:
+        """The codebooks' entries at the codes, float32."""
+        tensor, write = self.tensor, self._writer
+        books = tensor.codebooks
+        assert books is not None
+        assert tensor.codes is not None
+        row_groups, column_groups, entries, width = books.shape
+        index = write.cast(codes, TensorProto.INT32)
+        if column_groups > 1:
+            group = np.arange(tensor.codes.shape[1]) // (tensor.codes.shape[1] // column_groups)
+            index = write.node("Add", [index, write.constant((group * entries).astype(np.int32))])
+        if row_groups > 1:
+            index = write.node("Add", [index, self._row_offset(ids, row_groups, column_groups * entries)])
+        flat = books.reshape(-1, width) if width > 1 else books.ravel()
+        found = write.cast(write.node("Gather", [write.constant(flat, "codebook"), index], axis=0))
+        return write.merge_last(found) if width > 1 else found
+
+    def _row_offset(self, ids: str | None, groups: int, step: int) -> str:
+        write, rows = self._writer, self.tensor.rows
+        if ids is None:
+            bounds = [write.constant(np.int32(each)) for each in (0, rows, 1)]
+            ids = write.node("Range", bounds)
+        place = write.cast(ids, TensorProto.INT32)
+        group = write.node("Div", [place, write.constant(np.int32(rows // groups))])
+        offset = write.node("Mul", [group, write.constant(np.int32(step))])
+        return write.node("Unsqueeze", [offset, write.constant(np.array([-1], np.int64), "shape")])
+
+    def _scaled(self, numbers: str, ids: str | None) -> str:
+        tensor, write = self.tensor, self._writer
+        zero = zero_point(tensor)
+        if tensor.zero_points is not None:
+            points = write.cast(self._spread(self._picked(tensor.zero_points, ids, "zero_points")))
+            numbers = write.node("Sub", [numbers, points])
+        elif zero and tensor.codebooks is None and tensor.bits < 8:
+            numbers = write.node("Sub", [numbers, write.constant(np.float32(zero))])
+        scales = write.cast(self._spread(self._picked(tensor.scales, ids, "scales")))
+        return write.node("Mul", [numbers, scales])
+
+    def _spread(self, blocks: str) -> str:
+        """One number a block as one a column."""
+        tensor = self.tensor
+        assert tensor.block_size is not None
+        count = tensor.columns // tensor.block_size
+        if count == 1:
+            return blocks
+        index = (np.arange(tensor.columns) // tensor.block_size).astype(np.int64)
+        return self._writer.node("Gather", [blocks, self._writer.constant(index, "columns")], axis=-1)
+
+    def _joined(self, ids: str | None) -> str:
+        """Rows of a table in parts: from either part where the order says so."""
+        write, order = self._writer, self.tensor.order
+        assert order is not None
+        stored = write.constant(order, "order")
+        if ids is None:
+            table = write.node("Concat", [each.whole() for each in self._parts], axis=0)
+            return write.node("Gather", [table, stored], axis=0)
+        place = write.node("Gather", [stored, ids], axis=0)
+        hot = write.constant(np.int32(self.tensor.parts[0].rows))
+        last = write.constant(np.int32(self.tensor.parts[0].rows - 1))
+        first = self._parts[0].rows(write.node("Min", [place, last]))
+        cold = write.node("Max", [write.node("Sub", [place, hot]), write.constant(np.int32(0))])
+        inside = write.node("Less", [place, hot])
+        mask = write.node("Unsqueeze", [inside, write.constant(np.array([-1], np.int64), "shape")])
+        return write.node("Where", [mask, first, self._parts[1].rows(cold)])
+
+    def _dense(self) -> str:
+        """The numbers under a mask, zeros elsewhere, `[rows, columns]`."""
+        tensor, write = self.tensor, self._writer
+        assert tensor.mask is not None
+        bits = self._unpacked(
+            write.constant(pack(tensor.mask.astype(np.uint8), 1), "mask"), 1, tensor.columns
+        )
+        flat = write.reshape(write.cast(bits, TensorProto.INT64), (-1,))
+        count = write.node("CumSum", [flat, write.constant(np.int64(0))])
+        place = write.node(
+            "Max", [write.node("Sub", [count, write.constant(np.int64(1))]), write.constant(np.int64(0))]
+        )
+        found = write.cast(write.node("Gather", [write.constant(tensor.codes, "kept"), place]))
+        kept = write.node("Mul", [found, write.cast(flat)])
+        return write.reshape(kept, (tensor.rows, tensor.columns))
+
+
+def zero_point(tensor: QuantizedTensor) -> int:
+    """The code that means zero once signed codes are stored unsigned; 0 where they are stored as they are."""
+    assert tensor.codes is not None
+    return 1 << (tensor.bits - 1) if tensor.codes.dtype == np.int8 else 0
+
+
+def unsigned_codes(tensor: QuantizedTensor) -> Array:
+    """The codes as uint8, signed ones moved up by `zero_point`."""
+    assert tensor.codes is not None
+    moved: Array = tensor.codes.astype(np.uint8) + np.uint8(zero_point(tensor))  # wraps around
+    return moved
+
+
+def pack(codes: Array, bits: int) -> Array:
+    """Codes `[rows, n]` as bytes `[rows, ceil(n bits / 8)]`; code i of byte j is column i * bytes + j."""
+    per_byte = 8 // bits
+    if isinstance(codes, Stub):
+        shape = (len(codes), -(-codes.shape[1] // per_byte))
+        return codes.mapped(("pack", bits), lambda rows: pack(rows, bits), shape)
+    width = -(-codes.shape[1] // per_byte)
+    padded = np.zeros((len(codes), width * per_byte), np.uint8)
+    padded[:, : codes.shape[1]] = codes
+    packed = np.zeros((len(codes), width), np.uint8)
+    for place in range(per_byte):
+        packed |= padded[:, place * width : (place + 1) * width] << (bits * place)
+    return packed

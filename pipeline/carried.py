@@ -1,0 +1,55 @@
+"""Whether every target can carry what a plan asks for, known before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pocketrec.errors import PlanError
+from pocketrec.recipe import Compress, Target
+
+if TYPE_CHECKING:
+    from pocketrec.quantize import Plan
+    from pocketrec.quantize.schemes import Scheme
+
+_SHAPE = (16, 2400)  # of a stand-in table: 2400 is a multiple of the usual block sizes
+
+
+def check_carried(compress: Compress, targets: Mapping[str, Target], source: str = "recipe") -> None:
+    """Checks that a stated plan, or a preset, fits the targets' minimum_deployment_target.
+
+    Raises:
+        PlanError: a Core ML target has no form for a scheme; names both keys and the lowest that has.
+    """
+    from pocketrec.convert.coreml.constexpr import lowest_target
+
+    for key, scheme in _schemes(compress, source).items():
+        try:
+            lowest = lowest_target(scheme.quantize("table", _table()))
+        except PlanError:
+            continue  # it needs the tensor's own shape, and is checked with it
+        for name, target in targets.items():
+            if target.format == "coreml" and target.minimum_deployment_target < lowest:
+                raise PlanError(
+                    f"{source}: {key} needs targets.{name}.minimum_deployment_target = {lowest!r}; it is "
+                    f"{target.minimum_deployment_target!r}; raise it, or change the scheme"
+                )
+
+
+def _schemes(compress: Compress, source: str) -> dict[str, Scheme]:
+    """The schemes that the recipe states, by key."""
+    from pocketrec.quantize import plan_from_table
+    from pocketrec.quantize.presets import PRESETS, preset_plan
+
+    plan: Plan = plan_from_table(compress.tensors, source=source)
+    found = {f"compress.tensors.{name!r}": each for name, each in plan.tensors.items()}
+    if compress.preset in PRESETS:
+        (scheme,) = preset_plan(compress.preset, {"table": _SHAPE}, {}).tensors.values()
+        found[f"compress.preset = {compress.preset!r}"] = scheme
+    return found
+
+
+def _table() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.random.default_rng(0).normal(size=_SHAPE).astype(np.float32)

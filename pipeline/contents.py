@@ -1,0 +1,100 @@
+"""What a bundle holds besides its artifacts and manifests, written into a staging folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Tokens
+from pocketrec.errors import StorageError
+from pocketrec.recipe import Recipe, Target
+from pocketrec.report import Evidence
+
+if TYPE_CHECKING:
+    from pocketrec.package.golden import Vector
+    from pocketrec.validate.evidence import Reference
+
+# Enough to notice a wrong file; all probes stand in the evidence.
+_GOLDEN_VECTORS = 8
+
+
+def write_contents(
+    folder: Path,
+    recipe: Recipe,
+    vocabularies: Mapping[str, Tokens],
+    reference: Reference,
+    evidence: Evidence,
+) -> None:
+    """Nothing; writes recipe, contract, vocabularies, golden vectors and evidence into `folder`.
+
+    Raises:
+        StorageError: there is no room for them.
+    """
+    from pocketrec.package.golden import write_golden
+    from pocketrec.validate.report.render import to_html, to_markdown
+
+    try:
+        _write_json(folder / "recipe.json", recipe.to_dict())
+        _write_json(folder / "contract.json", reference.contract.to_dict())
+        (folder / "vocabularies").mkdir()
+        for name, vocabulary in vocabularies.items():
+            with (folder / "vocabularies" / f"{name}.txt").open("wb") as file:
+                file.writelines(vocabulary.chunks())
+        tolerances = _tolerances(recipe, reference)
+        write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
+        place = folder / "evidence"
+        place.mkdir()
+        (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
+        (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
+        (place / "report.html").write_text(to_html(evidence), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{folder.parent}: {error.strerror or error} while the evidence was written; free space, and "
+            "build again"
+        ) from error
+
+
+def _golden(reference: Reference) -> dict[str, tuple[Vector, ...]]:
+    """The first probes of every function with what the reference gave for them."""
+    from pocketrec.package.golden import Vector
+
+    return {
+        function: tuple(
+            Vector(name=f"{number:02d}", inputs=dict(probe.inputs), outputs=dict(outputs))
+            for number, (probe, outputs) in enumerate(zip(probes, reference.outputs[function], strict=True))
+            if number < _GOLDEN_VECTORS
+        )
+        for function, probes in reference.probes.items()
+    }
+
+
+def _tolerances(recipe: Recipe, reference: Reference) -> dict[str, dict[str, dict[str, float]]]:
+    """Target to function to output to the largest difference that `verify` accepts."""
+    return {
+        target: {
+            function: {
+                each.name: _tolerance(recipe, spec, [outputs[each.name] for outputs in vectors])
+                for each in reference.contract.functions[function].outputs
+            }
+            for function, vectors in reference.outputs.items()
+        }
+        for target, spec in recipe.targets.items()
+    }
+
+
+def _tolerance(recipe: Recipe, target: Target, expected: Sequence[npt.NDArray[Any]]) -> float:
+    """The gate as a distance: for float16, eight standard deviations of the noise that it allows."""
+    if target.precision == "float32":
+        return recipe.gates.max_abs_error or 1e-4
+    level = max(float(np.sqrt(np.mean(np.square(each.astype(np.float64))))) for each in expected)
+    sqnr_db = 40.0 if recipe.gates.min_sqnr_db is None else recipe.gates.min_sqnr_db
+    return float(f"{8 * level * 10 ** (-sqnr_db / 20):.2g}")
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

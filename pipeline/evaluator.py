@@ -1,0 +1,251 @@
+"""What a compression plan costs on real evaluation data, and the file that remembers it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Contract
+from pocketrec.errors import PocketrecError, StorageError
+from pocketrec.evaluation import EvaluationData, RankingData
+from pocketrec.recipe import Evaluate
+from pocketrec.schema import from_table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pocketrec.quantize.planner import Measured
+    from pocketrec.quantize.schemes import Scheme
+    from pocketrec.quantize.usage import Usages
+    from pocketrec.source.trials import StreamedTrials
+    from pocketrec.validate.measure.ranking import QualityRun
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one evaluation gave; `ranks` are those of every row's score, for labels only."""
+
+    quality: QualityRun
+    ranks: npt.NDArray[np.float32] | None
+
+
+@dataclass(kw_only=True)
+class Evaluator:
+    """Measures plans of one model on its evaluation data; it can be sent to another process.
+
+    Attributes:
+        module: the original, with stubs where tables are streamed.
+        contract: of the module.
+        evaluations: what is measured, the recipe's own first.
+        data: of all of them.
+        usage: what is known of the tensors.
+        trials: of a module with streamed tables; None where all are held.
+    """
+
+    module: nn.Module
+    contract: Contract
+    evaluations: tuple[Evaluate, ...]
+    data: EvaluationData
+    usage: Usages
+    trials: StreamedTrials | None = None
+    _values: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    _original: list[Run] | None = None
+
+    def __call__(self, schemes: Mapping[str, Scheme]) -> Measured:
+        """The losses and the distortion of the module with `schemes` applied, against the module itself."""
+        from pocketrec.quantize.planner import Measured
+
+        before = self.before()
+        with self._compressed(schemes) as module:
+            pairs = list(zip(before, self._run(module), strict=True))
+        losses = {
+            name: max(_loss(name, before, after) for before, after in pairs)
+            for name in pairs[0][0].quality.metrics
+        }
+        return Measured(losses=losses, distortion=max(_distortion(*pair) for pair in pairs))
+
+    @property
+    def functions(self) -> set[str]:
+        """The functions whose tensors are measured."""
+        named = {(each.function, each.catalogue_function) for each in self.evaluations}
+        return {name for pair in named for name in pair if name is not None}
+
+    def before(self) -> list[Run]:
+        """What the module itself reaches, the recipe's own evaluation first."""
+        if self._original is None:
+            self._original = self._run(self.module if self.trials is None else self.trials.original())
+        return self._original
+
+    def _compressed(self, schemes: Mapping[str, Scheme]) -> AbstractContextManager[nn.Module]:
+        if self.trials is not None:
+            return self.trials.compressed(schemes, self.usage)
+        return nullcontext(self._held(schemes))
+
+    def _held(self, schemes: Mapping[str, Scheme]) -> nn.Module:
+        from pocketrec.quantize.reference import compressible, to_array, with_values
+        from pocketrec.quantize.usage import UNKNOWN
+
+        tensors, values = compressible(self.module), {}
+        for name, scheme in schemes.items():
+            key = f"{name} {scheme}"
+            if key not in self._values:
+                known = self.usage.get(name, UNKNOWN)
+                made = scheme.quantize(name, to_array(tensors[name]), usage=known)
+                self._values[key] = made.dequantize()
+            values[name] = self._values[key]
+        return with_values(self.module, values)
+
+    def _run(self, module: nn.Module) -> list[Run]:
+        from pocketrec.convert.watch.contract_module import ContractModule
+        from pocketrec.validate.measure.quality import quality_of
+        from pocketrec.validate.runtimes.torch_runtime import TorchRuntime
+
+        runtimes = {
+            name: TorchRuntime(
+                ContractModule(module, self.contract, each), each, function=name, contract=self.contract
+            )
+            for name, each in self.contract.functions.items()
+        }
+        found = []
+        for each in self.evaluations:
+            quality = quality_of(each, self.contract, runtimes, self.data)
+            ranks = None if quality.scores is None else _ranks(quality.scores)
+            found.append(Run(quality=quality, ranks=ranks))
+        return found
+
+
+def _loss(metric: str, before: Run, after: Run) -> float:
+    fall = before.quality.metrics[metric] - after.quality.metrics[metric]
+    return -fall if metric == "log_loss" else fall
+
+
+def _ranks(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The rank of every score; equal ones share the mean of theirs."""
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    means = np.cumsum(counts) - (counts - 1) / 2
+    ranks: npt.NDArray[np.float32] = means[places].astype(np.float32)
+    return ranks
+
+
+def _distortion(before: Run, after: Run) -> float:
+    """1 less the overlap of lists, or for labels the amplitude of what moved ranks, √(1 - ρ²).
+
+    ρ is Spearman's rank correlation. Both grow as the amplitude of noise does.
+    """
+    from pocketrec.validate.measure.ranking import top_k_overlap
+
+    if before.quality.top_k is not None and after.quality.top_k is not None:
+        return 1 - top_k_overlap(before.quality.top_k, after.quality.top_k)
+    assert before.ranks is not None
+    assert after.ranks is not None
+    correlation = float(np.corrcoef(before.ranks, after.ranks)[0, 1])
+    return math.sqrt(max(0.0, 1 - correlation**2))
+
+
+def make_evaluator(
+    module: nn.Module,
+    contract: Contract,
+    evaluate: Evaluate,
+    data: EvaluationData,
+    usage: Usages,
+    trials: StreamedTrials | None = None,
+) -> Evaluator:
+    """The evaluator of a module, with every function that the data can rank.
+
+    A tensor that only a function beside the recipe's own reads, such as a frozen catalogue, would
+    else look free to ruin.
+    """
+    evaluations = [evaluate]
+    sample = data.sample()
+    if isinstance(sample, RankingData):
+        for name, signature in contract.functions.items():
+            ranked = [each.name for each in signature.outputs if each.meaning in ("top_k_ids", "score")]
+            known = all(each.name in sample.inputs for each in signature.inputs)
+            if ranked and known and name not in (evaluate.function, evaluate.catalogue_function):
+                own = replace(
+                    evaluate, function=name, output=ranked[0], catalogue_function=None, catalogue_output=None
+                )
+                evaluations.append(own)
+    return Evaluator(
+        module=module,
+        contract=contract,
+        evaluations=tuple(evaluations),
+        data=data,
+        usage=usage,
+        trials=trials,
+    )
+
+
+@contextmanager
+def search_folder(folder: Path) -> Iterator[None]:
+    """Nothing; what the system says of a file in it becomes a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        raise StorageError(
+            f"{place}: {error.strerror}; a search keeps its plan and measurements in {folder}: move what is "
+            "in the way, or free space"
+        ) from error
+
+
+class MeasurementFile:
+    """Measurements by content, one JSON line each; a line that is none is measured again.
+
+    Args:
+        path: of the file, which need not be there.
+        metrics: what every measurement has a loss of.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path, metrics: Collection[str]) -> None:
+        self._path, self._metrics = path, set(metrics)
+        self._known: dict[str, Measured] = {}
+        with search_folder(path.parent):
+            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        self._before = "\n" if text and not text.endswith("\n") else ""  # a line that was cut off ends here
+        for line in text.splitlines():
+            self._take(line)
+
+    def _take(self, line: str) -> None:
+        try:
+            entry = from_table(_Entry, json.loads(line), source=self._path.name)
+        except (ValueError, RecursionError, PocketrecError):
+            return
+        from pocketrec.quantize.planner import Measured
+
+        if set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1:
+            self._known[entry.key] = Measured(losses=entry.losses, distortion=entry.distortion)
+
+    def get(self, key: str) -> Measured | None:
+        """The measurement of that key, where it is known."""
+        return self._known.get(key)
+
+    def put(self, key: str, measured: Measured) -> None:
+        """Nothing; the measurement is on disk when this returns, unless it has no meaning."""
+        self._known[key] = measured
+        if math.isfinite(measured.distortion) and all(map(math.isfinite, measured.losses.values())):
+            with search_folder(self._path.parent), self._path.open("a", encoding="utf-8") as file:
+                file.write(self._before + json.dumps({"key": key, **asdict(measured)}) + "\n")
+            self._before = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """One line of the file."""
+
+    key: str
+    losses: Mapping[str, float]
+    distortion: float

@@ -1,0 +1,266 @@
+"""The planner within the pipeline: real evaluation data, a cache on disk, workers, a time limit.
+
+    recipe.compress ─▶ candidates per tensor ─▶ quantize.planner ─▶ plan.toml, pareto.json
+
+Measurements are kept by the content of weights, data and recipe, so a search that was cut short
+goes on where it stopped, and a second one of the same model is answered from the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.errors import BudgetMissed
+from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.pipeline.compression import limits
+from pocketrec.pipeline.evaluator import Arrays, Evaluator, MeasurementFile, search_folder
+from pocketrec.recipe import Compress, Target
+from pocketrec.report import PlanPoint
+from pocketrec.workers import Workers
+
+if TYPE_CHECKING:
+    from pocketrec.quantize import Plan, QuantizedTensor
+    from pocketrec.quantize.candidates import Candidate
+    from pocketrec.quantize.planner import Measured, Outcome, Point
+    from pocketrec.quantize.schemes import Scheme
+    from pocketrec.source.model import Prepared
+    from pocketrec.source.tables import Table
+    from pocketrec.source.trials import StreamedTrials
+
+Progress = Callable[[str, int, int], None]
+_PART_ROWS = 1 << 16
+
+
+def search_plan(
+    compress: Compress,
+    evaluator: Evaluator,
+    targets: Mapping[str, Target],
+    read: Mapping[str, tuple[str, ...]],
+    folder: Path,
+    *,
+    workers: Workers,
+    progress: Progress,
+) -> tuple[Plan, tuple[PlanPoint, ...]]:
+    """The plan that holds the recipe's budget, and the front; `folder` keeps both, and every measurement.
+
+    Args:
+        compress: the budget and the time limit.
+        evaluator: of the model.
+        targets: all of which must be able to carry every scheme of the plan.
+        read: tensor name to the functions that read it. A table that only functions without a
+            measurement read is stored in 8 bits per row.
+        folder: made where it is not there; gets plan.toml, pareto.json and measurements.jsonl.
+        workers: where plans are measured.
+        progress: told what is being done, how far, and how far there is.
+
+    Raises:
+        BudgetMissed: no measured plan holds the budget; the nearest is in plan.toml.
+        StorageError: `folder` cannot be written to, or what is in it be read.
+    """
+    from pocketrec.quantize.planner import Budget, Search
+    from pocketrec.quantize.reference import compressible, to_array
+
+    started = time.monotonic()
+    with search_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    metrics = evaluator.before()[0].quality.metrics
+    store = MeasurementFile(folder / "measurements.jsonl", metrics)
+    values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
+    blind = [name for name in values if not evaluator.functions & set(read[name])]
+    options = {}
+    for done, (name, each) in enumerate(values.items()):
+        progress("candidates", done, len(values))
+        found = _candidates(name, each, evaluator, targets)
+        options[name] = _safe(found) if name in blind else found
+    total = sum(each.nbytes for each in values.values())
+    fingerprint = _fingerprint(evaluator, values)
+    outcome = Search(
+        options,
+        lambda plans: _measure(plans, evaluator, store, fingerprint, workers),
+        Budget(
+            max_bytes=_max_bytes(compress, total),
+            max_losses=limits(compress, metrics),
+        ),
+        time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
+        progress=progress,
+    ).run()
+    points = tuple(_plan_point(each, outcome, total) for each in outcome.front)
+    with search_folder(folder):
+        (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
+        (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
+    if outcome.best is None:
+        raise BudgetMissed(_missed(compress, outcome.nearest, total, folder, complete=outcome.complete))
+    return outcome.best.plan, points
+
+
+@contextmanager
+def streamed_trials(prepared: Prepared, folder: Path) -> Iterator[StreamedTrials | None]:
+    """How plans of a model with streamed tables are run; None where all are held.
+
+    Args:
+        prepared: the model.
+        folder: for what compressed tables stand for; it is there as long as this is open.
+    """
+    if prepared.streamed is None:
+        yield None
+        return
+    from pocketrec.source.trials import StreamedTrials
+
+    with search_folder(folder.parent):
+        if folder.is_dir() and not folder.is_symlink():  # of a search that was cut short
+            rmtree(folder)
+        folder.mkdir(parents=True)
+    spans = {name: replace(each, path=each.path.resolve()) for name, each in prepared.spans.items()}
+    try:
+        yield StreamedTrials(streamed=prepared.streamed, spans=spans, folder=folder.resolve())
+    finally:
+        rmtree(folder, ignore_errors=True)
+
+
+def _candidates(
+    name: str, values: npt.NDArray[np.float32], evaluator: Evaluator, targets: Mapping[str, Target]
+) -> Sequence[Candidate]:
+    from pocketrec.quantize.candidates import candidates
+    from pocketrec.quantize.usage import UNKNOWN
+    from pocketrec.source.trials import table_candidates
+
+    usage, table = evaluator.usage.get(name, UNKNOWN), _tables(evaluator).get(name)
+    if table is not None:
+        return table_candidates(table, usage=usage, allowed=lambda each: _carried(each, targets))
+    return candidates(name, values, usage=usage, allowed=lambda each: _carried(each, targets))
+
+
+def _tables(evaluator: Evaluator) -> Mapping[str, Table]:
+    """The model's streamed tables by name."""
+    trials = evaluator.trials
+    return {} if trials is None else {each.name: each for each in trials.streamed.tables}
+
+
+def _safe(found: Sequence[Candidate]) -> Sequence[Candidate]:
+    """The 8-bit candidate alone, or the uncompressed where there is none."""
+    from pocketrec.quantize.schemes.linear import Linear
+
+    plain = [each for each in found if isinstance(each.scheme, Linear) and each.scheme.bits == 8]
+    return plain or found[:1]
+
+
+def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:
+    from pocketrec.convert.coreml.constexpr import lowest_target
+
+    lowest = lowest_target(tensor)
+    return all(
+        each.minimum_deployment_target >= lowest for each in targets.values() if each.format == "coreml"
+    )
+
+
+def _max_bytes(compress: Compress, total: int) -> int | None:
+    stated = []
+    if compress.max_size_mb is not None:
+        stated.append(int(compress.max_size_mb * 1e6))
+    if compress.max_ratio is not None:
+        stated.append(int(compress.max_ratio * total))
+    return min(stated, default=None)
+
+
+def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
+    """Digest of everything besides the plan that a measurement depends on."""
+    from pocketrec.source.trials import table_digest
+
+    digest, tables = hashlib.sha256(), _tables(evaluator)
+    for name, table in sorted(tables.items()):
+        digest.update(f"{name} {table_digest(table)}".encode())
+    held = {name: array for name, array in values.items() if name not in tables}
+    for arrays in (held, *map(_arrays, evaluator.data.parts(_PART_ROWS))):
+        for name, array in sorted(arrays.items()):
+            digest.update(
+                f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+            )
+    digest.update(
+        json.dumps([evaluator.contract.sha256(), [asdict(each) for each in evaluator.evaluations]]).encode()
+    )
+    return digest.hexdigest()
+
+
+def _arrays(data: RankingData | ClassificationData) -> dict[str, Any]:
+    targets = ("positives", "seen_ids", "labels")
+    found = {name: getattr(data, name) for name in targets if hasattr(data, name)}
+    return found | {f"input {name}": each for name, each in data.inputs.items()}
+
+
+def _measure(
+    plans: Sequence[Mapping[str, Scheme]],
+    evaluator: Evaluator,
+    store: MeasurementFile,
+    fingerprint: str,
+    workers: Workers,
+) -> Iterator[Measured]:
+    """The measurements of the plans in order, from the file where they are known."""
+    keys = [_key(fingerprint, each) for each in plans]
+    waiting = [plan for key, plan in zip(keys, plans, strict=True) if store.get(key) is None]
+    fresh = workers.map(evaluator, waiting)
+    for key in keys:
+        known = store.get(key)
+        if known is None:
+            known = next(fresh)
+            store.put(key, known)
+        yield known
+
+
+def _key(fingerprint: str, schemes: Mapping[str, Scheme]) -> str:
+    from pocketrec.quantize.schemes import scheme_to_table
+
+    plan = {name: scheme_to_table(each) for name, each in schemes.items()}
+    return hashlib.sha256((fingerprint + json.dumps(plan, sort_keys=True)).encode()).hexdigest()
+
+
+def _plan_point(point: Point, outcome: Outcome, total: int) -> PlanPoint:
+    return PlanPoint(
+        size_bytes=point.size_bytes,
+        ratio=point.size_bytes / total,
+        distortion=point.measured.distortion,
+        losses=point.measured.losses,
+        chosen=point is outcome.best,
+        tensors=point.plan.to_table(),
+    )
+
+
+def _pareto(outcome: Outcome, points: Sequence[PlanPoint]) -> str:
+    table = {
+        "schema": 1,
+        "measured": outcome.measured,
+        "complete": outcome.complete,
+        "front": [asdict(each) for each in points],
+    }
+    return json.dumps(table, indent=1, sort_keys=True) + "\n"
+
+
+def _missed(compress: Compress, nearest: Point, total: int, folder: Path, *, complete: bool) -> str:
+    losses = ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(nearest.measured.losses.items()))
+    asked = {
+        "max_size_mb": compress.max_size_mb,
+        "max_ratio": compress.max_ratio,
+        "max_ndcg_drop": compress.max_ndcg_drop,
+        "max_auc_drop": compress.max_auc_drop,
+    }
+    stated = ", ".join(f"{name} = {value:g}" for name, value in asked.items() if value is not None)
+    size = f"{nearest.size_bytes / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
+    if not complete:
+        return (
+            f"compress: time_limit_s = {compress.time_limit_s:g} ended the search before a plan that holds "
+            f"{stated or compress.preset} was found; give it more time, what was measured is kept in {folder}"
+        )
+    return (
+        f"compress: no plan holds {stated or compress.preset}; the nearest has {size} at {losses}; it is in "
+        f"{folder / 'plan.toml'}: widen the budget to it, or replay it as compress.tensors"
+    )

@@ -1,0 +1,64 @@
+"""Modules from files: TorchScript and exported programs, of which only tensors and graphs are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pocketrec.errors import UsageError
+
+SUFFIXES = (".pt", ".pth", ".ts", ".torchscript", ".pt2")
+
+
+def load_saved(path: Path) -> nn.Module:
+    """The module in a TorchScript file or in a .pt2 exported program, in eval mode on the CPU.
+
+    Raises:
+        UsageError: the file is neither, or holds objects that are no tensors.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; pass a TorchScript file, a .pt2 file or MODULE:FUNCTION")
+    try:
+        if path.suffix == ".pt2":
+            with _tensors_only():
+                return as_module(torch.export.load(str(path)))
+        load: Any = torch.jit.load
+        module: nn.Module = load(str(path), map_location="cpu")
+        return module.eval()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        kind = "exported program" if path.suffix == ".pt2" else "TorchScript file"
+        raise UsageError(
+            f"{path}: no {kind} of plain tensors ({reason}); a state dict needs the factory of its module"
+        ) from error
+
+
+def as_module(model: nn.Module | torch.export.ExportedProgram) -> nn.Module:
+    """The module; of an exported program the one in it, which was exported in eval mode."""
+    if isinstance(model, nn.Module):
+        return model
+    module = model.module(check_guards=False)
+    for each in module.modules():
+        each.training = False
+    return module
+
+
+@contextmanager
+def _tensors_only() -> Iterator[None]:
+    """Nothing; while it lasts torch.load unpickles tensors only, whatever its caller asks for."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

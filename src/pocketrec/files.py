@@ -1,0 +1,91 @@
+"""Files that are there whole or not at all, with room made before the work begins."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.errors import StorageError
+
+
+@contextmanager
+def whole_or_nothing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; what is there at the end becomes `path`, after an error nothing does.
+
+    A process that is killed leaves the other name behind; the next run removes it.
+    """
+    partial = path.with_name(f".partial-{path.name}")  # coremltools insists on the ending
+    _remove(partial)
+    try:
+        yield partial
+        if path.is_dir():
+            shutil.rmtree(path)
+        partial.replace(path)
+    except OSError as error:
+        _remove(partial)
+        raise _storage(path, error) from error
+    except BaseException:
+        _remove(partial)
+        raise
+
+
+@contextmanager
+def files_or_nothing(path: Path) -> Iterator[Path]:
+    """A name to write to in a folder of its own; what is there at the end moves to `path`'s, `path` last."""
+    folder = path.with_name(f".partial-{path.name}")
+    _remove(folder)
+    try:
+        folder.mkdir()
+        yield folder / path.name
+        for each in sorted(folder.iterdir(), key=lambda each: each.name == path.name):
+            each.replace(path.with_name(each.name))
+    except OSError as error:
+        raise _storage(path, error) from error
+    finally:
+        _remove(folder)
+
+
+@contextmanager
+def written_file(path: Path, size_bytes: int) -> Iterator[int]:
+    """The descriptor of a file of that size, open for writing at any place.
+
+    Raises:
+        StorageError: there is no room for it; found before anything is written.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        if size_bytes:
+            os.posix_fallocate(file, 0, size_bytes)
+        yield file
+    except OSError as error:
+        raise _storage(path, error, size_bytes) from error
+    finally:
+        os.close(file)
+
+
+def write_all(file: int, data: bytes | memoryview | npt.NDArray[Any], offset: int) -> None:
+    """Writes all of `data` at `offset`; one call may write less than it is given."""
+    view = memoryview(data.data if isinstance(data, np.ndarray) else data).cast("B")
+    while len(view):
+        done = os.pwrite(file, view, offset)
+        view, offset = view[done:], offset + done
+
+
+def _storage(path: Path, error: OSError, size_bytes: int = 0) -> StorageError:
+    needed = f"; the file needs {size_bytes} bytes" if size_bytes else ""
+    remedy = "raise the limit" if error.errno == errno.EFBIG else "free space, or build in another folder"
+    return StorageError(f"{path.name}: {os.strerror(error.errno or 0)} in {path.parent}{needed}; {remedy}")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

@@ -1,0 +1,246 @@
+"""The search in the pipeline: real measurements, resumed from the file, and an honest miss."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
+from pocketrec.errors import BudgetMissed, StorageError
+from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.pipeline.evaluator import Evaluator, MeasurementFile, make_evaluator
+from pocketrec.pipeline.search import search_plan
+from pocketrec.quantize import plan_from_table
+from pocketrec.quantize.planner import Measured
+from pocketrec.quantize.schemes.linear import Linear
+from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.recipe import Compress, Evaluate, Target
+from pocketrec.workers import Workers
+
+ITEMS, USERS = 80, 60
+READ = {"item.weight": ("main",), "catalogue": ("search",), "aside.weight": ("other",)}
+TARGETS = {"coreml": Target(format="coreml", minimum_deployment_target="iOS18")}
+
+
+class Model(nn.Module):
+    catalogue: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item = nn.Embedding(ITEMS, 16, padding_idx=0)
+        self.aside = nn.Embedding(ITEMS, 16)
+        self.register_buffer("catalogue", torch.randn(ITEMS, 16))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        scores: Tensor = self.item(ids).mean(dim=1) @ self.item.weight.T
+        return scores
+
+    def search(self, ids: Tensor) -> Tensor:
+        scores = self.item(ids).mean(dim=1) @ self.catalogue.T
+        best: Tensor = scores.topk(10).indices.int()
+        return best
+
+    def other(self, ids: Tensor) -> Tensor:
+        rows: Tensor = self.aside(ids)
+        return rows
+
+
+def contract() -> Contract:
+    ids = Feature(name="ids", kind="id_sequence", shape=(USERS, 4), vocabulary="item")
+    outputs = {
+        "main": Output(name="scores", meaning="score", shape=(USERS, ITEMS), vocabulary="item"),
+        "search": Output(
+            name="best", meaning="top_k_ids", dtype="int32", shape=(USERS, 10), vocabulary="item"
+        ),
+        "other": Output(name="rows", meaning="embedding", shape=(USERS, 4, 16)),
+    }
+    return Contract(
+        functions={
+            name: Signature(method="forward" if name == "main" else name, inputs=(ids,), outputs=(each,))
+            for name, each in outputs.items()
+        },
+        vocabularies={"item": VocabularySpec(size=ITEMS, padding_id=0)},
+    )
+
+
+@pytest.fixture
+def evaluator() -> Evaluator:
+    torch.manual_seed(0)
+    module = Model().eval().requires_grad_(False)
+    ids = np.random.default_rng(0).integers(1, ITEMS, (USERS, 4)).astype(np.int32)
+    data = RankingData(
+        inputs={"ids": ids},
+        positives=module(torch.from_numpy(ids)).numpy()[:, 1:].argmax(axis=1) + 1,
+        seen_ids=np.zeros(0, np.int64),
+        seen_offsets=np.zeros(USERS + 1, np.int64),
+        catalogue={},
+    )
+    evaluate = Evaluate(data="none", kind="ranking", output="scores")
+    return make_evaluator(module, contract(), evaluate, data, {})
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def run(compress: Compress, evaluator: Evaluator, folder: Path, workers: Workers | None = None) -> object:
+    return search_plan(
+        compress, evaluator, TARGETS, READ, folder, workers=workers or Workers(), progress=quiet
+    )
+
+
+def test_a_table_that_only_another_function_reads_is_measured_by_that_function(evaluator: Evaluator) -> None:
+    assert [each.function for each in evaluator.evaluations] == ["main", "search"]
+    assert evaluator({"catalogue": Palette(bits=1)}).distortion > 0.1
+    assert evaluator({"aside.weight": Palette(bits=1)}).distortion == 0
+
+
+def test_the_plan_is_within_the_loss_and_written_down(evaluator: Evaluator, tmp_path: Path) -> None:
+    plan, front = search_plan(
+        Compress(max_ndcg_drop=0.05), evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet
+    )
+    measured = evaluator(plan.tensors)
+    assert measured.losses["ndcg@10"] <= 0.05
+    chosen = [each for each in front if each.chosen]
+    assert len(chosen) == 1
+    assert chosen[0].ratio < 0.3
+    written = tomllib.loads((tmp_path / "plan.toml").read_text())["compress"]["tensors"]
+    assert plan_from_table(written) == plan
+    pareto = json.loads((tmp_path / "pareto.json").read_text())
+    assert len(pareto["front"]) == len(front)
+
+
+def test_a_table_that_nothing_measures_is_stored_in_8_bits(evaluator: Evaluator, tmp_path: Path) -> None:
+    plan, _ = search_plan(
+        Compress(max_ndcg_drop=0.5), evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet
+    )
+    assert plan.tensors["aside.weight"] == Linear(bits=8)
+
+
+def test_a_second_search_measures_nothing_again(evaluator: Evaluator, tmp_path: Path) -> None:
+    run(Compress(max_ndcg_drop=0.05), evaluator, tmp_path)
+    lines = (tmp_path / "measurements.jsonl").read_text()
+    run(Compress(max_ndcg_drop=0.05), evaluator, tmp_path)
+    assert (tmp_path / "measurements.jsonl").read_text() == lines
+
+
+def test_an_impossible_budget_names_the_nearest_plan_and_writes_it(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    message = r"no plan holds max_size_mb = 1e-06, max_ndcg_drop = 0\.01; the nearest has 0\.\d+ MB \("
+    with pytest.raises(BudgetMissed, match=message):
+        run(Compress(max_size_mb=1e-6, max_ndcg_drop=0.01), evaluator, tmp_path)
+    assert "item.weight" in (tmp_path / "plan.toml").read_text()
+
+
+def test_a_search_that_ran_out_of_time_says_so(evaluator: Evaluator, tmp_path: Path) -> None:
+    with pytest.raises(BudgetMissed, match=r"time_limit_s = 1e-09 ended the search before a plan that holds"):
+        run(Compress(max_size_mb=1e-6, max_ndcg_drop=0.01, time_limit_s=1e-9), evaluator, tmp_path)
+
+
+def test_a_target_that_carries_less_gets_a_plan_that_it_can_carry(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    old = {"coreml": Target(format="coreml", minimum_deployment_target="iOS17")}
+    plan, _ = search_plan(
+        Compress(max_ndcg_drop=0.5), evaluator, old, READ, tmp_path, workers=Workers(), progress=quiet
+    )
+    assert {each.scheme for each in plan.tensors.values()} <= {"linear", "palette", "float16"}
+
+
+def test_workers_give_the_measurements_of_one_process(evaluator: Evaluator, tmp_path: Path) -> None:
+    budget = Compress(max_ndcg_drop=0.05)
+    alone = run(budget, evaluator, tmp_path / "one")
+    assert run(budget, evaluator, tmp_path / "two", Workers(count=2, engine="threading")) == alone
+
+
+KEPT = Measured(losses={"auc": 0.1}, distortion=0.2)
+
+
+def test_a_line_that_was_cut_off_is_left_out_and_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    MeasurementFile(path, ["auc"]).put("a", KEPT)
+    path.write_text(path.read_text() + '{"key": "b", "los')
+    again = MeasurementFile(path, ["auc"])
+    assert (again.get("a"), again.get("b")) == (KEPT, None)
+    again.put("c", KEPT)
+    again.put("d", KEPT)
+    last = MeasurementFile(path, ["auc"])
+    assert [last.get(key) for key in "abcd"] == [KEPT, None, KEPT, KEPT]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": "x"}',
+        '{"key": "a", "losses": [1], "distortion": 0.2}',
+        '{"key": "a", "distortion": 0.2}',
+        '{"key": "a", "losses": {"auc": NaN}, "distortion": 0.2}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 1e308}',
+        '{"key": "a", "losses": {"ndcg@10": 0.1}, "distortion": 0.2}',
+        '{"key": 5, "losses": {"auc": 0.1}, "distortion": 0.2}',
+        "[" * 5000,
+        "null",
+        "\xff\x00",
+    ],
+)
+def test_a_line_that_is_no_measurement_is_measured_again(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(line.encode("latin-1") + b"\n")
+    MeasurementFile(path, ["auc"]).put("b", KEPT)
+    found = MeasurementFile(path, ["auc"])
+    assert (found.get("a"), found.get("b")) == (None, KEPT)
+
+
+def test_a_plan_that_broke_the_ranking_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    broken = Measured(losses={"auc": float("nan")}, distortion=0.2)
+    store = MeasurementFile(path, ["auc"])
+    store.put("a", broken)
+    assert store.get("a") is broken
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["measurements.jsonl", "plan.toml", ""])
+def test_what_is_in_the_way_of_a_search_is_named(name: str, evaluator: Evaluator, tmp_path: Path) -> None:
+    folder = tmp_path / "search"
+    if name:
+        (folder / name).mkdir(parents=True)
+    else:
+        folder.write_text("")
+    with pytest.raises(StorageError, match=rf"search/?{name}: .*move what is in the way, or free space"):
+        run(Compress(max_ndcg_drop=0.05), evaluator, folder)
+
+
+def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
+    class Click(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.linspace(-1, 1, 40).reshape(40, 1))
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return torch.sigmoid(self.weight[ids.long()])[:, 0]
+
+    ids = np.arange(40, dtype=np.int32)
+    data = ClassificationData(inputs={"ids": ids}, labels=(ids > 20).astype(np.float32))
+    click = Contract(
+        functions={
+            "main": Signature(
+                inputs=(Feature(name="ids", kind="id", shape=(40,), vocabulary="item"),),
+                outputs=(Output(name="p", meaning="probability", shape=(40,)),),
+            )
+        },
+        vocabularies={"item": VocabularySpec(size=40)},
+    )
+    evaluate = Evaluate(data="none", kind="classification", output="p")
+    measure = make_evaluator(Click().eval().requires_grad_(False), click, evaluate, data, {})
+    assert measure({}).distortion == pytest.approx(0, abs=1e-3)
+    coarse = measure({"weight": Palette(bits=1)})
+    assert coarse.distortion > 0.05
+    assert coarse.losses["auc"] >= 0

@@ -1,0 +1,156 @@
+"""Verification replays golden vectors on real runtimes, and never passes what it did not compare."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from pocketrec.contract import Contract, Dim, Feature, Output, Signature
+from pocketrec.package.bundle import publish, seal, staging
+from pocketrec.package.golden import Vector, write_golden
+from pocketrec.pipeline.verify import verify
+from pocketrec.validate.open import RuntimeStatus
+
+CONTRACT = Contract(
+    functions={
+        "main": Signature(
+            inputs=(Feature(name="x", kind="dense", dtype="float32", shape=("batch", 2)),),
+            outputs=(Output(name="scores", meaning="score", shape=("batch", 2)),),
+        )
+    },
+    dims={"batch": Dim(max=4)},
+)
+X = np.array([[1.0, 2.0]], dtype=np.float32)
+
+
+def write_onnx(path: Path) -> None:
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in ("x", "scores")
+    ]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["scores"])], "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    path.parent.mkdir(parents=True)
+    onnx.save(model, str(path))
+
+
+def make(
+    folder: Path,
+    *,
+    expected: Mapping[str, np.ndarray] | None = None,
+    tolerance: float = 1e-6,
+    vectors: bool = True,
+    artifact: str = "artifacts/onnx/main.onnx",
+) -> Path:
+    outputs = {"scores": 2 * X} if expected is None else expected
+    golden = (Vector(name="one user", inputs={"x": X}, outputs=outputs),) if vectors else ()
+    with staging(folder) as place:
+        write_onnx(place / artifact)
+        (place / "contract.json").write_text(json.dumps(CONTRACT.to_dict()))
+        write_golden(place, {"main": golden}, {"onnx": {"main": {"scores": tolerance}}})
+        seal(place, name="double", version="1", artifacts={"onnx": {"main": artifact}})
+        return publish(place, folder)
+
+
+def test_a_good_bundle_passes_on_the_runtime_that_is_here(tmp_path: Path) -> None:
+    result = verify(make(tmp_path / "b"))
+    assert result.passed
+    (replayed,) = result.replays
+    assert (replayed.runtime, replayed.status, replayed.vectors) == ("onnxruntime", "passed", 1)
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        (
+            2 * X + np.float32(0.25),
+            "main.scores on 'one user': differs by 0.25, allowed 1e-06",
+        ),
+        (np.full_like(X, np.nan), "main.scores on 'one user': "),
+        (np.zeros((1, 3), np.float32), "main.scores on 'one user': "),
+    ],
+)
+def test_a_vector_that_differs_fails_and_says_how_far(
+    tmp_path: Path, expected: np.ndarray, message: str
+) -> None:
+    result = verify(make(tmp_path / "b", expected={"scores": expected}))
+    assert not result.passed
+    assert message in result.replays[0].message
+
+
+def test_within_the_tolerance_passes(tmp_path: Path) -> None:
+    near = 2 * X + np.float32(0.25)
+    assert verify(make(tmp_path / "b", expected={"scores": near}, tolerance=0.3)).passed
+
+
+def test_no_runtime_is_not_run_and_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = [
+        RuntimeStatus(
+            name="onnxruntime", available=False, reason="not installed; run: pip install onnxruntime"
+        )
+    ]
+    monkeypatch.setattr("pocketrec.validate.open.available_runtimes", lambda: absent)
+    result = verify(make(tmp_path / "b"))
+    assert not result.passed
+    assert result.replays[0].status == "not_run"
+    assert result.problems == ("onnx/main: no runtime for it on this machine, nothing was compared",)
+
+
+def test_no_vectors_do_not_pass(tmp_path: Path) -> None:
+    result = verify(make(tmp_path / "b", vectors=False))
+    assert not result.passed
+    assert result.problems == ("golden/main.safetensors: holds no golden vector, so nothing can be compared",)
+
+
+def test_a_vector_without_an_output_does_not_pass(tmp_path: Path) -> None:
+    result = verify(make(tmp_path / "b", expected={}))
+    assert result.problems == (
+        "golden/main.safetensors: vector 'one user' has outputs []; the contract has ['scores']",
+    )
+
+
+def test_an_artifact_of_another_format_does_not_pass(tmp_path: Path) -> None:
+    result = verify(make(tmp_path / "b", artifact="artifacts/onnx/main.tflite"))
+    assert result.problems == ("main.tflite: expected .onnx or .mlpackage",)
+
+
+def test_a_damaged_bundle_is_not_replayed(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "b")
+    with (bundle / "artifacts/onnx/main.onnx").open("ab") as file:
+        file.write(b"x")
+    result = verify(bundle)
+    assert result.replays == ()
+    assert result.problems[0].startswith("artifacts/onnx/main.onnx: altered")
+
+
+def run_without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    code = "import sys; sys.modules['torch'] = None; from pocketrec.cli.main import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_works_without_torch(tmp_path: Path) -> None:
+    done = run_without_torch("verify", make(tmp_path / "b"))
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "passed"), done.stderr
+
+
+def test_the_command_names_the_file_and_exits_with_1(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "b")
+    (bundle / "contract.json").write_text("{}")
+    done = run_without_torch("verify", bundle, "--json")
+    assert done.returncode == 1
+    assert "failed: contract.json: altered" in done.stderr
+    assert json.loads(done.stdout)["passed"] is False
+
+
+def test_a_build_without_torch_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("schema = 1")
+    done = run_without_torch("build", tmp_path / "recipe.toml")
+    assert done.returncode == 2

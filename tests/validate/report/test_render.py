@@ -1,0 +1,130 @@
+"""Reports say what ran, what did not, and what failed; text from models cannot become markup."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+
+from pocketrec.report import (
+    ArtifactSize,
+    Evidence,
+    GateResult,
+    LatencyResult,
+    RankingParity,
+    RuntimeResult,
+    TensorParity,
+    TensorSize,
+)
+from pocketrec.validate.measure.machine import this_machine, tool_versions
+from pocketrec.validate.report.render import summary_rows, to_html, to_markdown
+
+LATENCY = LatencyResult(
+    load_ms=1, p50_ms=2, p95_ms=3, p99_ms=4, runs=10, threads=1, batch=1, samples_ms=(1.0, 2.0, 4.0)
+)
+PARITY = TensorParity(
+    function="main",
+    output="scores",
+    probes=2,
+    elements=4,
+    max_abs_error=1e-6,
+    max_rel_error=1e-5,
+    sqnr_db=math.inf,
+    cosine=1.0,
+    worst_probe="all | padding",
+    histogram=(4,) + (0,) * 14,
+)
+RANKING = RankingParity(examples=3, reference={"ndcg@10": 0.1}, artifact={"ndcg@10": 0.1}, top_k_overlap=1.0)
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    reference = RuntimeResult(
+        target="reference", runtime="pytorch", status="ran", ranking=RANKING, latency={"main": LATENCY}
+    )
+    onnx = RuntimeResult(
+        target="onnx",
+        runtime="onnxruntime",
+        status="ran",
+        precision="float32",
+        parity=(PARITY,),
+        ranking=RANKING,
+        latency={"main": replace(LATENCY, p50_ms=1)},
+    )
+    coreml = replace(onnx, target="coreml", runtime="coreml-interpreter")
+    absent = RuntimeResult(
+        target="coreml", runtime="coreml-framework", status="not_run", reason="only on macOS"
+    )
+    tensor = TensorSize(name="<script>$x", dtype="float32", shape=(5, 2), size_bytes=40)
+    gates = (
+        GateResult(gate="max_abs_error", target="onnx", runtime="onnxruntime", status="passed", message="ok"),
+        GateResult(
+            gate="max_abs_error",
+            target="coreml",
+            runtime="coreml-interpreter",
+            status="failed",
+            message="far",
+        ),
+        GateResult(gate="ran", target="coreml", runtime="coreml-framework", status="skipped", message="no"),
+    )
+    return Evidence(
+        recipe="<b>demo</b>",
+        recipe_sha256="a",
+        contract_sha256="b",
+        machine=this_machine(),
+        versions=tool_versions(),
+        results=(onnx, coreml, absent, reference),
+        sizes=(
+            ArtifactSize(target="onnx", function="main", path="m.onnx", size_bytes=1500, tensors=(tensor,)),
+        ),
+        rewrites=(),
+        gates=gates,
+    )
+
+
+def test_the_page_is_whole_and_escaped(evidence: Evidence) -> None:
+    page = to_html(evidence)
+    assert "<b>demo" not in page
+    assert "<script" not in page
+    assert page.count("<svg") == 4  # two targets' errors, one latency, one size
+    assert not re.search(r"""(src|href)=["']https?:""", page)
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_both_reports_say_what_was_not_measured_and_what_failed(evidence: Evidence) -> None:
+    for text in (to_html(evidence), to_markdown(evidence)):
+        assert "not measured on Apple hardware" in text
+        assert "interpreter on " in text
+        assert "Not run: coreml on coreml-framework: only on macOS" in text
+        assert "1 failed" in text
+    measured = replace(evidence.results[2], status="ran")
+    assert "not measured on Apple" not in to_markdown(replace(evidence, results=(measured,)))
+
+
+def test_a_bar_in_a_name_does_not_break_the_table(evidence: Evidence) -> None:
+    assert r"all \| padding" in to_markdown(evidence)
+
+
+def test_rows_for_the_terminal(evidence: Evidence) -> None:
+    rows = summary_rows(evidence)
+    assert [row.status for row in rows] == ["reference", "passed", "failed", "skipped"]
+    assert rows[1].parity == "max |Δ| 1.0e-06"
+    assert rows[1].size == "1.5 kB"
+    assert rows[1].p50 == "1.00 ms (0.50× PyTorch's)"
+    assert "not a device" in rows[2].p50
+    assert rows[3].parity == "not run"
+
+
+def test_a_failed_comparison_is_not_shown_as_a_number(evidence: Evidence) -> None:
+    broken = replace(evidence.results[0], parity=(replace(PARITY, failure="3 NaN"),))
+    rows = summary_rows(replace(evidence, results=(broken,)))
+    assert rows[0].parity == "failed: main.scores"
+
+
+def test_the_machine_is_named() -> None:
+    machine = this_machine()
+    assert machine.cores >= 1
+    assert machine.processor
+    assert "numpy" in tool_versions()

@@ -1,0 +1,233 @@
+"""Quality: how well a model ranks or classifies the evaluation data, part by part.
+
+data ─▶ parts of a fixed number of rows ─▶ runtimes ─▶ a few numbers per row ─▶ metrics of all rows
+
+Where the parts are cut depends on the data and the contract alone, so it changes nothing who examines
+which of them. User embeddings are multiplied with the catalogue's, which the item-side function
+computes from the data's catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Contract, Output
+from pocketrec.errors import DataError, RecipeError
+from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData
+from pocketrec.recipe import Evaluate
+from pocketrec.validate.measure.ranking import (
+    Floats,
+    QualityRun,
+    classification_metrics,
+    gains_of,
+    rank_rows,
+    ranking_metrics,
+    top_k_ids,
+)
+from pocketrec.validate.runtimes.fit import run_fitted
+from pocketrec.validate.runtimes.runtime import Array, Runtime
+from pocketrec.validate.runtimes.torch_runtime import current_threads, torch_threads
+from pocketrec.workers import Workers
+
+Runtimes = Mapping[str, Runtime]
+Rows = Mapping[str, npt.NDArray[Any]]  # arrays whose first axis runs over users or examples
+
+_MOST_ROWS = 4096  # of a part
+_MOST_SCORES = 1 << 25  # of a part, users × items: 128 MiB
+_MOST_TASKS = 64
+
+
+def quality_of(
+    evaluate: Evaluate,
+    contract: Contract,
+    runtimes: Runtimes,
+    data: EvaluationData,
+    *,
+    workers: Workers | None = None,
+    reopen: Callable[[], Runtimes] | None = None,
+) -> QualityRun:
+    """The quality of a model given as one runtime per function.
+
+    Args:
+        evaluate: on what, and of which output.
+        contract: the model's contract.
+        runtimes: what this process examines the data with.
+        data: all of it is examined.
+        workers: who examines it; this process alone by default.
+        reopen: opens the runtimes in a worker.
+
+    Raises:
+        RecipeError: the output's meaning cannot be evaluated as the recipe says.
+        DataError: the catalogue is missing, or an item is not in it.
+    """
+    workers = workers or Workers()
+    if workers.alone or reopen is None:
+        workers, opened = Workers(), runtimes
+    else:
+        opened = None
+    job = Evaluation(evaluate=evaluate, contract=contract, data=data, open=reopen, _runtimes=opened)
+    rows = _joined(list(workers.map(job, job.spans())))
+    if "scores" in rows:
+        meaning = contract.functions[evaluate.function].output(evaluate.output).meaning
+        metrics = classification_metrics(rows["scores"], rows["labels"], meaning=meaning)
+        return QualityRun(metrics=metrics, top_k=None, examples=len(data), scores=rows["scores"])
+    metrics = ranking_metrics(rows["hits"], rows["gains"], evaluate.k)
+    return QualityRun(metrics=metrics, top_k=rows["top_k"], examples=len(data))
+
+
+@dataclass(kw_only=True)
+class Evaluation:
+    """What one model gives for rows of the evaluation data; it can be sent to another process."""
+
+    evaluate: Evaluate
+    contract: Contract
+    data: EvaluationData
+    open: Callable[[], Runtimes] | None
+    threads: int = field(default_factory=current_threads)
+    size: int = field(init=False)  # rows of a part, decided once for all workers
+    _runtimes: Runtimes | None = None
+    _items: Floats | None = None
+
+    def __post_init__(self) -> None:
+        self.size = self._rows_of_part()
+
+    def __call__(self, span: tuple[int, int]) -> Rows:
+        """A few numbers for each of the rows from the first to before the second."""
+        if self._runtimes is None:
+            assert self.open is not None
+            self._runtimes = self.open()
+        with torch_threads(self.threads):  # as at home, so that sums are the same
+            return _joined([self._part(each) for each in self.data.parts(self.size, *span)])
+
+    def spans(self) -> list[tuple[int, int]]:
+        """First row and end of every task; each is whole parts."""
+        parts = -(-len(self.data) // self.size)
+        step = self.size * -(-parts // _MOST_TASKS)
+        return [(start, min(start + step, len(self.data))) for start in range(0, len(self.data), step)]
+
+    def _rows_of_part(self) -> int:
+        """Few where the catalogue is large."""
+        if self.evaluate.kind == "classification":
+            return _MOST_ROWS
+        out = self._output
+        known = [self.contract.vocabularies[out.vocabulary].size] if out.vocabulary else []
+        known += [each for each in out.shape[-1:] if isinstance(each, int)]
+        known += [len(each) for each in getattr(self.data, "catalogue", {}).values()]
+        return max(1, min(_MOST_ROWS, _MOST_SCORES // max([1, *known])))
+
+    @property
+    def _output(self) -> Output:
+        return self.contract.functions[self.evaluate.function].output(self.evaluate.output)
+
+    def _part(self, data: RankingData | ClassificationData) -> Rows:
+        values = self._run(self.evaluate.function, data.inputs, self.evaluate.output)
+        if isinstance(data, ClassificationData):
+            return {"scores": _one_per_row(values, data, self.evaluate.output), "labels": data.labels}
+        if self._output.meaning == "top_k_ids":
+            items = _items(self.contract, self._output)
+            _check_ids(data, items)
+            return from_lists(values, data, items, self.evaluate.k)
+        scores = values.astype(np.float32)
+        if self._output.meaning == "embedding":
+            scores = scores @ self._catalogue(data, scores.shape[-1]).T
+        candidates = _candidates(scores, data, self.evaluate.output)
+        hits, gains = rank_rows(candidates, data.positives, self.evaluate.k)
+        return {"hits": hits, "gains": gains, "top_k": top_k_ids(candidates, self.evaluate.k)}
+
+    def _run(self, function: str, inputs: Arrays, output: str) -> Array:
+        runtimes = self._runtimes or {}
+        if function not in runtimes:
+            raise RecipeError(
+                f"evaluate: function {function!r} has no artifact; known: {', '.join(runtimes)}"
+            )
+        signature = self.contract.functions[function]
+        values = run_fitted(runtimes[function], self.contract, signature, inputs)
+        if output not in values:
+            raise DataError(f"function {function}: output {output!r} is missing; given: {', '.join(values)}")
+        return values[output]
+
+    def _catalogue(self, data: RankingData, columns: int) -> Floats:
+        """The embeddings of all items, computed once."""
+        if self._items is not None:
+            return self._items
+        function, output = self.evaluate.catalogue_function, self.evaluate.catalogue_output
+        if function is None or output is None:
+            raise RecipeError(
+                f"evaluate.output {self.evaluate.output!r} is an embedding; "
+                "add evaluate.catalogue_function and evaluate.catalogue_output"
+            )
+        if not data.catalogue:
+            raise DataError(
+                "evaluation data has no catalogue; the item-side function needs one row per item id"
+            )
+        items = self._run(function, data.catalogue, output).astype(np.float32)
+        if items.shape[-1] != columns:
+            raise RecipeError(f"user embeddings have {columns} columns, items have {items.shape[-1]}")
+        self._items = items
+        return items
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _one_per_row(values: Array, data: ClassificationData, output: str) -> Floats:
+    if values.size != len(data):
+        raise RecipeError(f"evaluate.output {output!r} has shape {values.shape}; expected one number per row")
+    return values.reshape(-1).astype(np.float32)
+
+
+def _items(contract: Contract, out: Output) -> int:
+    if out.vocabulary is None:
+        raise RecipeError(f"output {out.name!r} holds ids of no vocabulary; add one to the contract")
+    return contract.vocabularies[out.vocabulary].size
+
+
+def from_lists(lists: Array, data: RankingData, items: int, k: int) -> Rows:
+    """Ranks and lists of users from the ids that the model listed, the best first."""
+    found, ranks = np.zeros(len(lists), bool), np.zeros(len(lists), np.int64)
+    top_k = np.full((len(lists), k), -1, np.int64)
+    ignored = set(data.ignored_ids)
+    for user, row in enumerate(lists.astype(np.int64).tolist()):
+        own, out = int(data.positives[user]), ignored.union(data.seen(user).tolist())
+        kept = [each for each in row if 0 <= each < items and (each == own or each not in out)]
+        if own in kept:
+            found[user], ranks[user] = kept.index(own) < k, kept.index(own)
+        top_k[user, : len(kept[:k])] = kept[:k]
+    hits, gains = gains_of(found, ranks)
+    return {"hits": hits, "gains": gains, "top_k": top_k}
+
+
+def _check_ids(data: RankingData, items: int) -> None:
+    """Nothing where held-out and seen ids are among the items; else DataError."""
+    for name, ids in (("held-out item", data.positives), ("seen item", data.seen_ids)):
+        outside = ids[(ids < 0) | (ids >= items)]
+        if len(outside):
+            raise DataError(
+                f"evaluation data: {name} {int(outside[0])} is not among the {items} items; expected "
+                f"ids from 0 to {items - 1}; correct the data, or the vocabulary"
+            )
+
+
+def _candidates(scores: Floats, data: RankingData, output: str) -> Floats:
+    """A copy with -inf for what is not ranked; the held-out item always stays."""
+    if scores.ndim != 2:
+        raise RecipeError(f"evaluate.output {output!r}: shape {scores.shape}, expected users × items")
+    users, items = scores.shape
+    if users != len(data):
+        raise DataError(f"{users} rows of scores for {len(data)} users")
+    _check_ids(data, items)
+    rows = np.arange(users)
+    kept = scores[rows, data.positives]
+    masked = scores.copy()
+    masked[:, [each for each in data.ignored_ids if each < items]] = -np.inf
+    masked[np.repeat(rows, np.diff(data.seen_offsets)), data.seen_ids] = -np.inf
+    masked[rows, data.positives] = kept
+    return masked

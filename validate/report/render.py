@@ -1,0 +1,250 @@
+"""The evidence for people: Markdown, and one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from pocketrec.errors import MissingExtra
+from pocketrec.report import Evidence, RoundedInput
+from pocketrec.validate.report.plots import plots
+from pocketrec.validate.report.summary import (
+    PARITY_HEAD,
+    SummaryRow,
+    notes,
+    overlap_text,
+    parity_cells,
+    ratio_text,
+    size_text,
+    summary_rows,
+)
+
+__all__ = ["SummaryRow", "summary_rows", "to_html", "to_markdown"]
+
+_MOST_TENSORS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table of text under a title."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def to_markdown(evidence: Evidence) -> str:
+    """The evidence as Markdown."""
+    lines = [f"# {_md(evidence.recipe)}: {_verdict(evidence)}", ""]
+    lines += [f"- {_md(note)}" for note in notes(evidence)]
+    for table in _tables(evidence):
+        lines += ["", f"## {table.title}", "", _md_row(table.head), _md_row(["---"] * len(table.head))]
+        lines += [_md_row([_md(cell) for cell in row]) for row in table.rows]
+    return "\n".join(lines) + "\n"
+
+
+def to_html(evidence: Evidence) -> str:
+    """The evidence as one HTML page with inline style and figures; every text is escaped."""
+    try:
+        import jinja2
+    except ModuleNotFoundError:
+        raise MissingExtra("jinja2", "build") from None
+    folder = Path(__file__).parent / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page: str = environment.get_template("report.html.j2").render(
+        title=evidence.recipe,
+        verdict=_verdict(evidence),
+        passed=evidence.passed,
+        notes=notes(evidence),
+        tables=_tables(evidence),
+        plots=plots(evidence),
+    )
+    return page
+
+
+def _verdict(evidence: Evidence) -> str:
+    counts = {
+        status: sum(gate.status == status for gate in evidence.gates)
+        for status in ("passed", "failed", "skipped")
+    }
+    total = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"{'passed' if evidence.passed else 'failed'} (gates: {total})"
+
+
+def _md(text: str) -> str:
+    plain = " ".join(text.split())
+    for character in ("\\", "|", "<", "`", "*", "["):
+        plain = plain.replace(character, "\\" + character)
+    return plain
+
+
+def _md_row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _tables(evidence: Evidence) -> list[Table]:
+    names = [each.name for each in fields(SummaryRow)]
+    tables = [
+        Table(title="Targets", head=names, rows=[astuple(row) for row in summary_rows(evidence)]),
+        _gates(evidence),
+        _parity(evidence),
+        _accumulation(evidence),
+        _ranking(evidence),
+        _latency(evidence),
+        _sizes(evidence),
+        _compression(evidence),
+        _activations(evidence),
+        _rewrites(evidence),
+        _origin(evidence),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _gates(evidence: Evidence) -> Table:
+    rows = [(each.status, each.gate, each.target, each.runtime, each.message) for each in evidence.gates]
+    order = {"failed": 0, "skipped": 1, "passed": 2}
+    rows.sort(key=lambda row: order[row[0]])
+    return Table(title="Gates", head=("status", "gate", "target", "runtime", "message"), rows=rows)
+
+
+def _parity(evidence: Evidence) -> Table:
+    rows = [
+        (result.target, result.runtime, *parity_cells(each))
+        for result in evidence.results
+        for each in result.parity
+    ]
+    return Table(title="Parity with the reference", head=("target", "runtime", *PARITY_HEAD), rows=rows)
+
+
+def _accumulation(evidence: Evidence) -> Table:
+    rows = [
+        (result.target, result.runtime, *parity_cells(each.parity), overlap_text(each))
+        for result in evidence.results
+        for each in result.accumulation
+    ]
+    return Table(
+        title="If a device accumulates in float16: against the same artifact with float32 sums",
+        head=("target", "runtime", *PARITY_HEAD, "top-k overlap"),
+        rows=rows,
+    )
+
+
+def _ranking(evidence: Evidence) -> Table:
+    rows = []
+    for result in evidence.results:
+        if result.ranking is None:
+            continue
+        for name, value in result.ranking.artifact.items():
+            base = result.ranking.reference.get(name, float("nan"))
+            cells = (
+                result.target,
+                result.runtime,
+                name,
+                f"{base:.5f}",
+                f"{value:.5f}",
+                f"{value - base:+.2g}",
+            )
+            rows.append((*cells, str(result.ranking.examples)))
+    head = ("target", "runtime", "metric", "reference", "artifact", "change", "examples")
+    return Table(title="Quality on the evaluation data", head=head, rows=rows)
+
+
+def _latency(evidence: Evidence) -> Table:
+    base = next((each for each in evidence.results if each.target == "reference"), None)
+    rows = []
+    for result in evidence.results:
+        for function, each in result.latency.items():
+            eager = base.latency.get(function) if base is not None else None
+            ratio = ratio_text(each, eager) if eager is not None else "—"
+            figures = [f"{value:.3f}" for value in (each.p50_ms, each.p95_ms, each.p99_ms)]
+            setting = [str(value) for value in (each.runs, each.threads, each.batch)]
+            load = f"{each.load_ms:.1f}" if each.load_ms else "—"
+            rows.append((result.target, result.runtime, function, *figures, ratio, load, *setting))
+    head = ("target", "runtime", "function", "p50 ms", "p95 ms", "p99 ms", "p50 against eager", "load ms")
+    return Table(title="Latency on this machine", head=(*head, "runs", "threads", "batch"), rows=rows)
+
+
+def _sizes(evidence: Evidence) -> Table:
+    rows = []
+    for each in evidence.sizes:
+        where = (each.target, each.function)
+        rows.append((*where, "(whole artifact)", "", "", size_text(each.size_bytes)))
+        for tensor in each.tensors[:_MOST_TENSORS]:
+            shape = " × ".join(str(size) for size in tensor.shape) or "scalar"
+            rows.append((*where, tensor.name, tensor.dtype, shape, size_text(tensor.size_bytes)))
+        rest = each.tensors[_MOST_TENSORS:]
+        if rest:
+            total = size_text(sum(tensor.size_bytes for tensor in rest))
+            rows.append((*where, f"({len(rest)} smaller ones)", "", "", total))
+    return Table(title="Size", head=("target", "function", "tensor", "dtype", "shape", "size"), rows=rows)
+
+
+def _compression(evidence: Evidence) -> Table:
+    rows = []
+    for each in evidence.compression:
+        shape = " × ".join(str(size) for size in each.shape) or "scalar"
+        sizes = (size_text(each.bytes_before), size_text(each.bytes_after), f"{each.bits:.2f}")
+        figures = (*sizes, f"{each.sqnr_db:.1f}", f"{each.share:.1%}")
+        rows.append((each.name, shape, each.asked or "—", each.done, *figures, ", ".join(each.functions)))
+    if rows:
+        before = sum(each.bytes_before for each in evidence.compression)
+        after = sum(each.bytes_after for each in evidence.compression)
+        sizes = (size_text(before), size_text(after), f"{32 * after / before:.2f}")
+        rows.insert(0, ("(all tensors)", "", "", "", *sizes, "", f"{after / before:.1%} of float32", ""))
+    head = (
+        "tensor",
+        "shape",
+        "asked for",
+        "done",
+        "before",
+        "after",
+        "bits",
+        "SQNR dB",
+        "share",
+        "functions",
+    )
+    return Table(title="Compression, tensor by tensor", head=head, rows=rows)
+
+
+def _activations(evidence: Evidence) -> Table:
+    rows = [
+        (each.layer, each.mode, f"{each.low:.4g} to {each.high:.4g}", *_codes_of(each))
+        for each in evidence.activations
+    ]
+    head = ("layer", "mode", "seen", "scale", "zero point")
+    return Table(title="Inputs of dense layers in 8 bits", head=head, rows=rows)
+
+
+def _codes_of(each: RoundedInput) -> tuple[str, str]:
+    if each.scale is None:
+        return "of each call", "of each call"
+    return f"{each.scale:.4g}", str(each.zero_point)
+
+
+def _rewrites(evidence: Evidence) -> Table:
+    rows = [
+        (each.function, each.name, each.where, each.reason, f"{each.max_abs_error:.3g}", str(each.probes))
+        for each in evidence.rewrites
+    ]
+    head = ("function", "rewrite", "where", "reason", "max abs", "probes")
+    return Table(title="Rewrites, each proved against the original", head=head, rows=rows)
+
+
+def _origin(evidence: Evidence) -> Table:
+    machine = evidence.machine
+    rows = [
+        ("recipe sha256", evidence.recipe_sha256),
+        ("contract sha256", evidence.contract_sha256),
+        ("system", machine.system),
+        ("processor", f"{machine.processor}, {machine.cores} cores, {machine.memory_gb:g} GiB"),
+        ("python", machine.python),
+        *sorted(evidence.versions.items()),
+    ]
+    return Table(title="Where the figures come from", head=("what", "value"), rows=rows)

@@ -1,0 +1,110 @@
+"""Apple's Core ML framework, through coremltools; it exists on macOS only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
+from pocketrec.validate.runtimes.coreml_spec import describe_io, functions_of, load_spec, precision_of
+from pocketrec.validate.runtimes.runtime import Array, Description, check_inputs, with_rounding
+
+_UNITS = {
+    "all": "ALL",
+    "cpu_only": "CPU_ONLY",
+    "cpu_and_gpu": "CPU_AND_GPU",
+    "cpu_and_neural_engine": "CPU_AND_NE",
+}
+
+
+class RuntimeUnavailable(UsageError):
+    """This engine does not exist on this system; the message names the one that does."""
+
+
+def unavailable_reason() -> str:
+    """Why the framework cannot run here; empty on macOS."""
+    if sys.platform == "darwin":
+        return ""
+    return (
+        f"the Core ML framework exists only on macOS, and this is {sys.platform}; "
+        "use the runtime 'coreml-interpreter'"
+    )
+
+
+class CoreMLFramework:
+    """A Core ML package on Apple's framework. `compute_units` is what is asked for, see `describe`."""
+
+    def __init__(self, path: str | Path, *, compute_units: str = "all", function: str | None = None) -> None:
+        reason = unavailable_reason()
+        if reason:
+            raise RuntimeUnavailable(f"{Path(path).name}: {reason}")
+        if compute_units not in _UNITS:
+            raise UsageError(f"compute_units {compute_units!r}: expected one of {', '.join(_UNITS)}")
+        try:
+            import coremltools as ct
+        except ModuleNotFoundError:
+            raise MissingExtra("coremltools", "build") from None
+        self._path, self._units = Path(path), compute_units
+        spec = load_spec(self._path)
+        self._functions = functions_of(spec)
+        chosen = _choose(self._path.name, self._functions, function)
+        self._inputs, self._outputs, metadata = describe_io(spec, chosen)
+        self._precision, self._metadata = with_rounding(precision_of(spec), metadata), metadata
+        try:
+            units = getattr(ct.ComputeUnit, _UNITS[compute_units])
+            self._model: Any = ct.models.MLModel(str(self._path), compute_units=units, function_name=chosen)
+        except Exception as error:
+            raise ArtifactError(f"{self._path.name}: Core ML cannot load it ({_line(error)})") from error
+
+    def describe(self) -> Description:
+        """Inputs and outputs as the package says; the units are those allowed, not those proved used."""
+        import platform
+
+        return Description(
+            runtime="coreml-framework",
+            version=f"macOS {platform.mac_ver()[0]}",
+            precision=self._precision,
+            compute_units=f"allowed: {self._units}",
+            inputs=self._inputs,
+            outputs=self._outputs,
+            functions=self._functions or ("main",),
+            metadata=self._metadata,
+        )
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name; ExecutionError where the framework fails."""
+        check_inputs(self._inputs, inputs, where=self._path.name)
+        if self._model is None:
+            raise UsageError(f"{self._path.name}: the runtime is closed; open the artifact again")
+        try:
+            values = self._model.predict(dict(inputs))
+        except Exception as error:
+            raise ExecutionError(f"{self._path.name}: Core ML failed: {_line(error)}") from error
+        return {name: np.asarray(value) for name, value in values.items()}
+
+    def close(self) -> None:
+        """Release the model; a second call does nothing."""
+        self._model = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _choose(name: str, functions: tuple[str, ...], function: str | None) -> str | None:
+    """The function of a package that holds several; None where it holds one."""
+    if not functions:
+        return None
+    if function is not None and function not in functions:
+        raise UsageError(f"{name}: no function {function!r}; expected one of {', '.join(functions)}")
+    return function or functions[0]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
