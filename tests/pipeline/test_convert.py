@@ -110,12 +110,12 @@ class Bessel(nn.Module):
     [
         (
             Numpy(),
-            r"\.numpy\(\) at .*test_conversion.py:\d+: it takes a value that depends on x out of PyTorch",
+            r"\.numpy\(\) at .*test_convert.py:\d+: it takes a value that depends on x out of PyTorch",
         ),
-        (Random(), r"randn at .*test_conversion.py:\d+: function main draws random numbers"),
+        (Random(), r"randn at .*test_convert.py:\d+: function main draws random numbers"),
         (
             Bessel(),
-            r"i0e at .*test_conversion.py:\d+: function main: coremltools has no lowering",
+            r"i0e at .*test_convert.py:\d+: function main: coremltools has no lowering",
         ),
     ],
 )
