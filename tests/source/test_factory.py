@@ -46,9 +46,7 @@ def called(folder: Path, spec: str = "model.py:make", **arguments: object) -> ob
 
 def test_a_file_imports_what_lies_beside_it_and_the_path_is_as_before(tmp_path: Path) -> None:
     """At its top and while its function runs; another recipe's sibling of the same name is its own."""
-    text = (
-        "import helper_of_recipe\ndef make():\n    import late_of_recipe\n    return {}, late_of_recipe.N\n"
-    )
+    text = "import helper_of_recipe as h\ndef make():\n    import late_of_recipe as o\n    return h.N, o.N\n"
     before = list(sys.path)
     for number in (1, 2):
         folder = write(
