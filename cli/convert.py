@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pocketrec.contract import Contract
     from pocketrec.pipeline.convert import Conversion
     from pocketrec.quantize import Plan
+
+_WEIGHTS = (".safetensors", ".npz", ".npy", ".index.json", ".ckpt", ".bin")
 
 
 @click.command(
@@ -80,7 +83,7 @@ def convert(
 
     with progress_on_stderr() as progress:
         progress("load", 0, 1)
-        module = _module(factory, weights, arguments)
+        module, notes = _module(factory, weights, arguments)
         result = convert_module(
             module,
             _example(example),
@@ -92,27 +95,39 @@ def convert(
             compress=_compress(compress),
             progress=progress,
         )
+    result = replace(result, notes=(*notes, *result.notes))
     if as_json:
         print_json({"schema": 1, **_strict(result)})
     else:
         _print(result)
 
 
-def _module(factory: str, weights: Path | None, arguments: tuple[str, ...]) -> nn.Module:
+def _module(
+    factory: str, weights: Path | None, arguments: tuple[str, ...]
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The module, and what to say of how it got its numbers."""
     from pocketrec.recipe import ModelSource
     from pocketrec.source.saved import SUFFIXES, load_saved
-    from pocketrec.source.weights import load_module
+    from pocketrec.source.weights import load_trained, random_text
 
     if factory.endswith(SUFFIXES):
         if weights is not None or arguments:
             raise UsageError(f"{factory}: a saved module has its weights; drop --weights and --argument")
-        return load_saved(Path(factory))
+        return load_saved(Path(factory)), ()
+    if factory.endswith(_WEIGHTS):
+        raise UsageError(
+            f"{factory}: weights without a module; pass the factory of their module, and them as --weights"
+        )
     source = ModelSource(
         factory=factory,
         weights=None if weights is None else str(weights.resolve()),
         arguments=dict(map(_argument, arguments)),
     )
-    return load_module(source, base=Path.cwd())
+    loaded = load_trained(source, base=Path.cwd())
+    if not loaded.random:
+        return loaded.module, loaded.notes
+    drawn = f"there is no --weights, and FACTORY draws {random_text(loaded.random)} anew in every call"
+    return loaded.module, (f"random numbers were converted: {drawn}",)
 
 
 def _argument(text: str) -> tuple[str, Any]:

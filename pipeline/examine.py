@@ -126,13 +126,13 @@ def examine(
 
 
 def _notes(prepared: Prepared) -> tuple[str, ...]:
-    """Which tables were streamed, and what is to be said of them."""
+    """How the model was loaded: which tables were streamed, and what else is to be said of it."""
     if prepared.streamed is None:
-        return ()
+        return prepared.notes
     tables = ", ".join(
         f"{each.name} ({each.rows} × {each.span.shape[1]})" for each in prepared.streamed.tables
     )
-    return (f"Streamed from the checkpoint, never held: {tables}.", *prepared.streamed.notes)
+    return (f"Streamed from the checkpoint, never held: {tables}.", *prepared.streamed.notes, *prepared.notes)
 
 
 def with_compression(

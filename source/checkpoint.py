@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import RecipeError
+from pocketrec.source.weight_names import unnested
 
 Array = npt.NDArray[Any]
 
@@ -228,7 +229,7 @@ def _from_torch(path: Path) -> dict[str, Span]:
     try:
         places = _records(path)
         with FakeTensorMode():
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state, _ = unnested(torch.load(path, map_location="cpu", weights_only=True))
         spans = {}
         for name, each in state.items():
             if not isinstance(each, torch.Tensor):

@@ -32,6 +32,7 @@ class Model:
         streamed: the module with stubs in place of its large tables, which is captured and lowered;
             None where there are none.
         spans: where the values of each stub lie, float32, by the table's name.
+        notes: what a reader must know of how it was loaded, one sentence each.
     """
 
     contract: Contract
@@ -39,6 +40,7 @@ class Model:
     module: nn.Module
     streamed: StreamedModule | None = None
     spans: Mapping[str, Span] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def lowered(self) -> nn.Module:
@@ -74,6 +76,7 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Prepared:
         module=model.module,
         streamed=model.streamed,
         spans=model.spans,
+        notes=model.notes,
         data=_load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data"),
     )
 
@@ -91,7 +94,7 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
     """The recipe's vocabularies, contract and module, without its data; raises RecipeError."""
     from pocketrec.source.mapped import mapped_module, value_spans
     from pocketrec.source.streamed import load_streamed, reaches
-    from pocketrec.source.weights import load_module
+    from pocketrec.source.weights import load_trained, random_text
 
     vocabularies = {
         name: load_vocabulary(each.tokens, base=base, key=f"contract.vocabularies.{name}.tokens")
@@ -99,8 +102,13 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
     }
     contract = resolve_contract(recipe.contract, vocabularies)
     if not reaches(recipe.model, base=base):
-        module = load_module(recipe.model, base=base)
-        return Model(contract=contract, vocabularies=vocabularies, module=module)
+        loaded = load_trained(recipe.model, base=base)
+        if loaded.random:
+            raise RecipeError(
+                f"model.weights is not set, and model.factory = {recipe.model.factory!r} gives other numbers "
+                f"in every call ({random_text(loaded.random)}): name the trained weights, or load them there"
+            )
+        return Model(contract=contract, vocabularies=vocabularies, module=loaded.module, notes=loaded.notes)
     streamed = load_streamed(recipe.model, base=base)
     spans = {name: each.span for name, each in value_spans(streamed.tables, values).items()}
     return Model(

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pocketrec.errors import UsageError
+from pocketrec.source.weight_names import unnested
 
 SUFFIXES = (".pt", ".pth", ".ts", ".torchscript", ".pt2")
 
@@ -32,11 +33,25 @@ def load_saved(path: Path) -> nn.Module:
         module: nn.Module = load(str(path), map_location="cpu")
         return module.eval()
     except Exception as error:
+        if _is_state_dict(path):
+            raise UsageError(
+                f"{path}: holds a state dict, not a module; pass the factory of its module, and this file as "
+                "--weights"
+            ) from None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         kind = "exported program" if path.suffix == ".pt2" else "TorchScript file"
         raise UsageError(
             f"{path}: no {kind} of plain tensors ({reason}); a state dict needs the factory of its module"
         ) from error
+
+
+def _is_state_dict(path: Path) -> bool:
+    """Whether the file is a state dict, or a dict of a trainer's around one."""
+    try:
+        state, _ = unnested(torch.load(path, map_location="meta", weights_only=True))
+    except Exception:  # whatever it is, it is none
+        return False
+    return isinstance(state, dict) and any(isinstance(each, torch.Tensor) for each in state.values())
 
 
 def as_module(model: nn.Module | torch.export.ExportedProgram) -> nn.Module:

@@ -25,6 +25,7 @@ from pocketrec.source.checkpoint import Span, open_checkpoint
 from pocketrec.source.factory import call_factory
 from pocketrec.source.stubs import stub_tensor
 from pocketrec.source.tables import Table
+from pocketrec.source.weight_names import hint, renamed
 
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _DTYPES |= {"I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64}
@@ -73,9 +74,9 @@ def load_streamed(source: ModelSource, *, base: Path) -> StreamedModule:
     """
     if source.weights is None:
         raise RecipeError("model.weights is not set; tables are streamed from a checkpoint, so name one")
-    spans, stream_bytes = open_checkpoint(base / source.weights), source.stream_bytes
-    module, notes = _build(source, base, stream_bytes, spans)
-    names = _names(module)
+    stream_bytes = source.stream_bytes
+    module, notes, spans = _build(source, base, stream_bytes, open_checkpoint(base / source.weights))
+    names = named_tensors(module)
     _check(module, names, spans, source.weights)
     tables: list[Table] = []
     for tensor, (first, *others) in names:
@@ -95,24 +96,27 @@ def load_streamed(source: ModelSource, *, base: Path) -> StreamedModule:
 
 def _build(
     source: ModelSource, base: Path, stream_bytes: int, spans: Mapping[str, Span]
-) -> tuple[nn.Module, list[str]]:
+) -> tuple[nn.Module, list[str], Mapping[str, Span]]:
+    """The module, what to say of it, and the spans under the module's names."""
     with _LargeOnMeta(stream_bytes):
         module = _called(source, base)
-    lost = [first for tensor, (first, *_) in _names(module) if tensor.is_meta and first not in spans]
+    names, note = renamed(spans, module.state_dict(keep_vars=True))
+    spans, said = {names[key]: each for key, each in spans.items()}, [note] if note else []
+    lost = [first for tensor, (first, *_) in named_tensors(module) if tensor.is_meta and first not in spans]
     persistent = set(module.state_dict(keep_vars=True))
     if [name for name in lost if name not in persistent]:
-        return _called(source, base), [
-            f"model.factory computes {lost[0]}, so it was called with all its memory"
-        ]
+        said.append(f"model.factory computes {lost[0]}, so it was called with all its memory")
+        return _called(source, base), said, spans
     held = [
         (first, tensor)
-        for tensor, (first, *_) in _names(module)
+        for tensor, (first, *_) in named_tensors(module)
         if not tensor.is_meta and first in spans and _is_table(tensor, spans[first], stream_bytes)
     ]
-    return module, [
+    said += [
         f"model.factory allocates {first} itself ({each.numel() * each.element_size()} bytes)"
         for first, each in held
     ]
+    return module, said, spans
 
 
 def _called(source: ModelSource, base: Path) -> nn.Module:
@@ -134,7 +138,7 @@ def _is_large(span: Span, stream_bytes: int) -> bool:
     return oblong and span.is_float and 4 * math.prod(span.shape) >= stream_bytes
 
 
-def _names(module: nn.Module) -> list[tuple[Tensor, list[str]]]:
+def named_tensors(module: nn.Module) -> list[tuple[Tensor, list[str]]]:
     """Every tensor of the module with all its names; tensors of one storage and shape are one."""
     found: dict[Any, tuple[Tensor, list[str]]] = {}
     everything = (
@@ -154,18 +158,22 @@ def _check(
     for tensor, each in names:
         present = [name for name in each if name in spans]
         if not present and any(name in persistent for name in each):
-            raise RecipeError(f"model.weights: {weights} lacks {each[0]!r}, which the module has")
+            raise RecipeError(
+                f"model.weights: {weights} lacks {each[0]!r}, which the module has{hint(spans, persistent)}"
+            )
         for name in present:
             _check_one(name, tensor, spans[name], weights)
         for name in present[1:]:
             if not _same_values(spans[present[0]], spans[name]):
                 raise RecipeError(
-                    f"model.weights: {weights}: {present[0]} and {name} are one tensor in the module and "
-                    "hold different numbers; untie them in the module, or save the checkpoint again"
+                    f"model.weights: {weights}: {present[0]} and {name} are one tensor in the module (tied) "
+                    "and hold different numbers; untie them in the module, or save the checkpoint again"
                 )
     surplus = sorted(set(spans) - {name for _, each in names for name in each})
     if surplus:
-        raise RecipeError(f"model.weights: {weights} has {surplus[0]!r}, which the module lacks")
+        raise RecipeError(
+            f"model.weights: {weights} has {surplus[0]!r}, which the module lacks{hint(spans, persistent)}"
+        )
 
 
 def _check_one(name: str, tensor: Tensor, span: Span, weights: str) -> None:
@@ -216,9 +224,9 @@ def mapped_tensor(span: Span) -> Tensor:
 
 def with_tensors(module: nn.Module, new: Mapping[str, Tensor]) -> nn.Module:
     """A copy with other tensors under these names, ties kept; everything else is shared."""
-    memo: dict[int, Any] = {id(tensor): tensor for tensor, _ in _names(module)}
+    memo: dict[int, Any] = {id(tensor): tensor for tensor, _ in named_tensors(module)}
     copied = copy.deepcopy(module, {**memo, **_all_ids(module)})
-    for tensor, names in _names(module):
+    for tensor, names in named_tensors(module):
         del tensor
         value = next((new[name] for name in names if name in new), None)
         if value is not None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.testing import assert_close
 
 from pocketrec.errors import RecipeError
 from pocketrec.recipe import ModelSource
-from pocketrec.source.weights import load_module, load_state_dict
+from pocketrec.source.weights import load_module, load_state_dict, load_trained
 
 FACTORY = "from torch import nn\n\ndef make(size=3):\n    return nn.Linear(size, 2)\n"
 
@@ -74,3 +76,77 @@ def test_a_factory_that_returns_no_module_is_an_error(folder: Path) -> None:
 def test_a_missing_function_is_named(folder: Path) -> None:
     with pytest.raises(RecipeError, match=r"convert.py has no function 'nothing'"):
         load_module(ModelSource(factory="convert.py:nothing"), base=folder)
+
+
+TIED = """
+from torch import nn
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+        self.second.weight = self.first.weight
+
+def make():
+    return Tied()
+"""
+
+
+def test_tied_names_hold_one_tensor_or_the_message_names_both(folder: Path) -> None:
+    (folder / "tied.py").write_text(TIED)
+    named = ModelSource(factory="tied.py:make", weights="w.safetensors")
+    one = torch.tensor([[1.0, float("nan"), 3.0]] * 3)
+    save_file({"first.weight": one, "second.weight": one.clone()}, folder / "w.safetensors")
+    assert_close(load_module(named, base=folder).state_dict()["second.weight"], one, equal_nan=True)
+    save_file({"second.weight": one}, folder / "w.safetensors")
+    assert_close(load_module(named, base=folder).state_dict()["first.weight"], one, equal_nan=True)
+    save_file({"first.weight": one, "second.weight": one + 1}, folder / "w.safetensors")
+    with pytest.raises(RecipeError, match=r"first\.weight and second\.weight are one tensor .* \(tied\) and"):
+        load_module(named, base=folder)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {f"module.{name}": each for name, each in state.items()},
+        lambda state: {"epoch": 7, "state_dict": {f"model.{name}": each for name, each in state.items()}},
+    ],
+)
+def test_what_a_trainer_saved_is_read_and_said(wrap: Any, folder: Path) -> None:
+    state = {"weight": torch.full((2, 3), 2.0), "bias": torch.ones(2)}
+    torch.save(wrap(state), folder / "w.ckpt")
+    loaded = load_trained(source("w.ckpt"), base=folder)
+    assert torch.equal(loaded.module.state_dict()["weight"], state["weight"])
+    assert any("its names were read without" in each for each in loaded.notes)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (torch.full((2, 3), 1e300, dtype=torch.float64), r"weight holds 1e\+300, which float32 cannot hold"),
+        (torch.ones(2, 3, dtype=torch.int64), r"weight is int64; the module has float32"),
+        (torch.ones(2, 3, dtype=torch.complex64), r"weight is complex64; the module has float32"),
+    ],
+)
+def test_numbers_that_the_module_cannot_hold_are_named(
+    weight: torch.Tensor, message: str, folder: Path
+) -> None:
+    torch.save({"weight": weight, "bias": torch.ones(2)}, folder / "w.pt")
+    with pytest.raises(RecipeError, match=message):
+        load_module(source("w.pt"), base=folder)
+
+
+def test_without_weights_what_differs_between_two_calls_is_random(folder: Path) -> None:
+    loaded = load_trained(ModelSource(factory="convert.py:make"), base=folder)
+    assert loaded.random == ("weight", "bias")
+    (folder / "convert.py").write_text(FACTORY.replace("    return", "    torch.manual_seed(3)\n    return"))
+    (folder / "convert.py").write_text("import torch\n" + (folder / "convert.py").read_text())
+    seeded = load_trained(ModelSource(factory="convert.py:make"), base=folder)
+    assert seeded.random == ()
+    assert seeded.notes == ("model.weights is not set: the factory gave the same numbers in two calls",)
+
+
+def test_a_factory_that_returns_a_state_dict_is_told_so(folder: Path) -> None:
+    (folder / "state.py").write_text(FACTORY + "\ndef state():\n    return make().state_dict()\n")
+    with pytest.raises(RecipeError, match=r"returned OrderedDict; .*; return the module, not"):
+        load_module(ModelSource(factory="state.py:state"), base=folder)

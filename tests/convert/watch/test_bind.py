@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from pocketrec.convert.contract_module import ContractModule
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.convert.watch.bind import bind_inputs, bind_outputs
+from pocketrec.convert.watch.contract_module import ContractModule
 from pocketrec.errors import ContractError
 
 
