@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from pocketrec.convert.coreml.ranges import Range, fits, op_name
+from pocketrec.convert.lower.ranges import Range, fits, op_name
 
 _ELEMENTWISE = frozenset(
     [

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from pocketrec.contract import Contract, Dim, Signature
 from pocketrec.convert.capture.export import dynamic_sizes, export_graph
 from pocketrec.convert.coreml.hash_tables import find_tables
-from pocketrec.convert.coreml.ranges import INT32, STRUCTURAL, Range, find_ranges, fits, op_name
+from pocketrec.convert.lower.ranges import INT32, STRUCTURAL, Range, find_ranges, fits, op_name
 from pocketrec.convert.rewrite import OP_RULES
 from pocketrec.convert.rewrite.ops import lower_ops
 from pocketrec.convert.watch.lines import line_in_trace

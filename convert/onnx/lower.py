@@ -18,7 +18,8 @@ from pocketrec.convert.lower.carry import METADATA, Carrier
 from pocketrec.convert.lower.refusal import refusal
 from pocketrec.convert.onnx.carry import carry_codes
 from pocketrec.convert.onnx.exact import exact_constants, weights_kept
-from pocketrec.convert.onnx.external import LARGE_BYTES, hide_large, save
+from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, save
+from pocketrec.convert.onnx.guards import SCOPES, guard_lookups
 from pocketrec.convert.onnx.integer import rounding_table
 from pocketrec.convert.onnx.lean import simplify
 from pocketrec.convert.onnx.values import drop_unread
@@ -95,11 +96,12 @@ def to_onnx(
     hidden = hide_large(exported.model, large_bytes=large_bytes)
     model = exported.model_proto
     simplify(model)
+    assert exported.exported_program is not None
+    guard_lookups(model, exported.exported_program, lambda each: carrier(array_of(each, hidden)) is not None)
     carry_codes(model, carrier, contrib_ops=contrib_ops, hidden=hidden)
     carrier.check(carrier.used_by(capture.program), "ONNX")
     _widen_indices(model)
     _finish(model, capture)
-    assert exported.exported_program is not None
     metadata = _metadata(model, capture, exported.exported_program)
     _strip(model)
     drop_unread(model.graph)
@@ -174,7 +176,7 @@ def _origins(
     results = dict(zip(names, output_names(program), strict=True))
     origins = {}
     for node in model.graph.node:
-        scopes = {each.key: each.value for each in node.metadata_props}.get(_SCOPES, "[]")
+        scopes = {each.key: each.value for each in node.metadata_props}.get(SCOPES, "[]")
         step = by_node.get(str((literal_eval(scopes) or [""])[-1]))
         for name in node.output:
             origin = by_node.get(results.get(name, name))
@@ -190,9 +192,6 @@ def _name_dims(value: onnx.ValueInfoProto, each: Feature | Output) -> None:
     for dim, size in zip(dims, each.shape, strict=True):
         if isinstance(size, str) and not dim.HasField("dim_value"):
             dim.dim_param = size
-
-
-_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def _strip(model: onnx.ModelProto) -> None:

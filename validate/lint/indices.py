@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pocketrec.validate.lint.finding import Hit, Rule
-from pocketrec.validate.lint.graph import Graph, Node, Value
+from pocketrec.validate.lint.finding import Hit, Rule, Severity
+from pocketrec.validate.lint.graph import ID_PATH, Graph, Node, Value
 
 # The largest index that a dtype holds; for floats, the largest up to which every integer is exact.
 _LARGEST_INTEGER = {"int8": 127, "uint8": 255, "int16": 32_767, "uint16": 65_535}
 _LARGEST_EXACT = {"bfloat16": 256, "float16": 2_048, "float32": 16_777_216}
 
-_GATHERS = ("gather", "gather_nd", "gather_along_axis")
+_GATHERS = ("gather", "gather_nd", "gather_along_axis", "gather_block_quantized")
 _RANKERS = ("topk", "argsort", "reduce_argmax", "reduce_argmin")
 
 
@@ -135,6 +135,71 @@ def _wraps_negatives(graph: Graph, indices: str) -> bool:
     return False
 
 
+def unguarded_ids(graph: Graph) -> Iterator[Hit]:
+    """A hit for every input whose ids reach a lookup that answers those outside of its table."""
+    found: dict[str, list[Node]] = {}
+    for node, indices, _ in _read(graph):
+        for name in _unguarded(graph, node, indices):
+            found.setdefault(name, []).append(node)
+    for name, nodes in found.items():
+        worst = next((each for each in nodes if each.kind == "gather_block_quantized"), nodes[0])
+        severity, what = _answer(graph, worst)
+        message = f"input {name} reaches {len(nodes)} of the lookups unchecked, and {worst.kind} {what}"
+        yield Hit(severity=severity, place=worst.name, message=message)
+
+
+def _answer(graph: Graph, lookup: Node) -> tuple[Severity, str]:
+    """How bad it is that the lookup gets ids outside of its table, and what it does with them."""
+    if graph.format == "coreml":
+        return "note", "leaves open what ids outside of its table read"
+    if lookup.kind == "gather_block_quantized":
+        return "warning", "answers zeros for ids outside of its table"
+    return "warning", "reads the last rows for negative ids"
+
+
+def _unguarded(graph: Graph, lookup: Node, indices: str) -> Iterator[str]:
+    """The inputs that reach the lookup's indices through nothing that changes or refuses what is outside."""
+    inputs = {each.name for each in graph.inputs}
+    seen, waiting = {indices}, [indices]
+    while waiting:
+        name = waiting.pop()
+        if name in inputs:
+            yield name
+        node = graph.makers.get(name)
+        if node is None or node.kind not in ID_PATH or _guards(graph, node, lookup):
+            continue
+        for operand in ID_PATH[node.kind]:
+            new = [each for each in node.inputs.get(operand, ()) if each not in seen]
+            waiting += [each for each in new if graph.value(each).load is None]
+            seen.update(new)
+
+
+def _guards(graph: Graph, node: Node, lookup: Node) -> bool:
+    """Whether the op keeps ids within bounds: a clip, a remainder, or a choice that compares on both sides.
+
+    A lookup of ONNX Runtime's refuses ids beyond its table itself, unless it reads codes.
+    """
+    if node.kind in ("clip", "mod", "floor_mod"):
+        return True
+    if node.kind != "select":
+        return False
+    kinds = set(_deciding(graph, (node.inputs.get("cond") or ("",))[0]))
+    below, beyond = kinds & {"less", "less_equal"}, kinds & {"greater", "greater_equal"}
+    refuses = graph.format == "onnx" and lookup.kind != "gather_block_quantized"
+    return bool(below and (beyond or refuses))
+
+
+def _deciding(graph: Graph, condition: str) -> Iterator[str]:
+    """The kinds of the ops that a condition is made of."""
+    node = graph.makers.get(condition)
+    if node is None:
+        return
+    yield node.kind
+    if node.kind in ("logical_or", "logical_and", "logical_not", "cast", "identity"):
+        for each in node.operands:
+            yield from _deciding(graph, each)
+
+
 RULES = {
     "narrow-top-k-indices": Rule(
         check=narrow_top_k_indices,
@@ -160,5 +225,10 @@ RULES = {
         check=index_guard_chain,
         consequence="three integer ops for each lookup that serve negative ids only, which no id space has",
         remedy="nothing is wrong; a guard that maps unknown ids to padding makes the chain redundant",
+    ),
+    "unguarded-ids": Rule(
+        check=unguarded_ids,
+        consequence="an unknown id gets an answer, as if it were another item, where PyTorch refuses it",
+        remedy="map ids outside of the vocabulary in the graph: a contract's out_of_vocabulary, or a where",
     ),
 }

@@ -53,7 +53,7 @@ def test_the_worst_comes_first(careless: Path) -> None:
 
 
 def test_a_float32_model_with_named_outputs_has_notes_only(plain: Path) -> None:
-    assert set(by_rule(plain)) == {"index-guard-chain", "conversion-date"}
+    assert set(by_rule(plain)) == {"index-guard-chain", "unguarded-ids", "conversion-date"}
 
 
 def test_ranges_are_named_with_their_bounds(ranged: Path) -> None:

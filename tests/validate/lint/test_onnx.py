@@ -73,12 +73,33 @@ def save(path: Path, nodes: list[onnx.NodeProto], **initializers: np.ndarray) ->
 TABLE = np.random.default_rng(0).normal(size=(700, 4)).astype(np.float32)
 
 
-def test_a_plain_lookup_and_product_have_no_findings(tmp_path: Path) -> None:
+def test_a_clipped_lookup_and_a_product_have_no_findings(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("Gather", ["table", "ids"], ["rows"]),
+        helper.make_node("Clip", ["ids", "low", "high"], ["within"]),
+        helper.make_node("Gather", ["table", "within"], ["rows"]),
         helper.make_node("MatMul", ["rows", "square"], ["scores"]),
     ]
-    assert rules(save(tmp_path / "m.onnx", nodes, table=TABLE, square=np.eye(4, dtype=np.float32))) == {}
+    ends = {"low": np.array(0), "high": np.array(699)}
+    held: dict[str, np.ndarray] = {"table": TABLE, "square": np.eye(4, dtype=np.float32), **ends}
+    assert rules(save(tmp_path / "m.onnx", nodes, **held)) == {}
+
+
+@pytest.mark.parametrize(
+    ("op", "answer"),
+    [
+        ("Gather", "gather reads the last rows for negative ids"),
+        ("GatherBlockQuantized", "gather_block_quantized answers zeros for ids outside of its table"),
+    ],
+)
+def test_a_lookup_that_answers_ids_outside_of_its_table_is_named(
+    op: str, answer: str, tmp_path: Path
+) -> None:
+    reads = ["table", "ids"] if op == "Gather" else ["codes", "ids", "scales"]
+    domain = "" if op == "Gather" else "com.microsoft"
+    nodes = [helper.make_node(op, reads, ["scores"], domain=domain)]
+    codes = {"codes": np.zeros((700, 16), np.uint8), "scales": np.ones((700, 1), np.float32)}
+    found = rules(save(tmp_path / "m.onnx", nodes, **({"table": TABLE} if op == "Gather" else codes)))
+    assert found["unguarded-ids"] == f"warning: input ids reaches 1 of the lookups unchecked, and {answer}"
 
 
 def test_types_are_inferred_where_the_file_says_none(tmp_path: Path) -> None:

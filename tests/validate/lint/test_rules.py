@@ -95,6 +95,17 @@ def guarded(kind: str) -> Graph:
     )  # fmt: skip
 
 
+def checked(*kinds: str, origin: Origin = "onnx", reader: str = "gather") -> Graph:
+    """A lookup behind a select that these comparisons of `ids` decide."""
+    compared = [op(kind, f"c{number}", x="ids", y="n") for number, kind in enumerate(kinds)]
+    names = {"x": "c0", "y": f"c{len(kinds) - 1}"}
+    return graph(
+        constant("n", np.int32(100)), table("t", 100), *compared, op("logical_or", "outside", **names),
+        op("select", "safe", cond="outside", a="n", b="ids"), op(reader, "rows", x="t", indices="safe"),
+        origin=origin,
+    )  # fmt: skip
+
+
 def arithmetic(kind: str, number: int, origin: Origin = "coreml", dtype: str = "int32") -> Graph:
     result = op(kind, "r", x="ids", y="c")
     return graph(constant("c", np.asarray(number, dtype)), result, tensor("r", dtype, 1), origin=origin)
@@ -133,6 +144,11 @@ FIRES: list[tuple[str, str, Graph]] = [
     ("ids-in-float", "error", lookup(20_000_000, "float32", "int32")),
     ("ids-in-float", "error", ranked("int32", 5_000, then="float16")),
     ("index-guard-chain", "note", guarded("greater_equal")),
+    ("unguarded-ids", "note", lookup(100)),
+    ("unguarded-ids", "note", guarded("greater_equal")),
+    ("unguarded-ids", "note", checked("less", origin="coreml")),
+    ("unguarded-ids", "warning", checked("less", reader="gather_block_quantized")),
+    ("unguarded-ids", "warning", checked("equal")),
     ("saturated-constant", "error", arithmetic("mul", 2**31 - 1)),
     ("saturated-constant", "error", arithmetic("add", -(2**31))),
     ("saturated-constant", "warning", arithmetic("mod", 2**31 - 1)),
@@ -169,6 +185,9 @@ SILENT: list[tuple[str, Graph]] = [
     ("ids-in-float", lookup(5_000, "float32", "int32")),
     ("ids-in-float", ranked("int32", 5_000, then="float32")),
     ("index-guard-chain", guarded("not_equal")),
+    ("unguarded-ids", checked("less")),
+    ("unguarded-ids", checked("less", "greater_equal", origin="coreml")),
+    ("unguarded-ids", checked("less", "greater_equal", reader="gather_block_quantized")),
     ("saturated-constant", arithmetic("mul", 31)),
     ("saturated-constant", arithmetic("less", 2**31 - 1)),
     ("saturated-constant", arithmetic("mul", 2**31 - 1, "onnx", "int64")),

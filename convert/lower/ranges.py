@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ def fits(found: Range | None, bounds: Range = INT32) -> bool:
 
 def op_name(node: fx.Node) -> str:
     """The plain name of the node's op, such as `mul`; empty where it is no call of an op."""
+    if node.target is operator.getitem:
+        return "getitem"
     return str(getattr(getattr(node.target, "overloadpacket", None), "__name__", "")).strip("_")
 
 
@@ -153,6 +156,60 @@ def _joined(node: fx.Node, found: Found) -> Range | None:
     return min(each[0] for each in known), max(each[1] for each in known)
 
 
+def _chosen(node: fx.Node, found: Found) -> Range | None:
+    """Of `where`; `where(x < 0 or x >= n, y, x)` leaves x within [0, n)."""
+    condition, y, x = node.args[:3]
+    sides = condition.args if isinstance(condition, fx.Node) and op_name(condition) in _EITHER else ()
+    below, beyond = (each if isinstance(each, fx.Node) else None for each in (*sides, None, None)[:2])
+    given = _of(y, found)
+    if below is None or beyond is None or given is None:
+        return _joined(node, found)
+    compared = op_name(below) == "lt" and op_name(beyond) == "ge" and below.args[0] is beyond.args[0] is x
+    lowest, end = _of(below.args[1], found), _of(beyond.args[1], found)
+    if not compared or lowest is None or end is None:
+        return _joined(node, found)
+    return min(lowest[0], given[0]), max(end[1] - 1, given[1])
+
+
+def _clamped(node: fx.Node, found: Found) -> Range | None:
+    low, high = (_of(each, found) for each in (*node.args[1:], None, None)[:2])
+    x = _of(node.args[0], found) or (-(2**63), 2**63 - 1)
+    if high is not None:
+        x = min(x[0], high[0]), min(x[1], high[1])
+    if low is not None:
+        x = max(x[0], low[0]), max(x[1], low[1])
+    return x if low is not None and high is not None else None
+
+
+# Where these have their axis among the arguments, and which it is by default.
+_AXES: dict[str, tuple[int, int | None]] = {
+    **dict.fromkeys(("argmax", "argmin", "max", "min"), (1, None)),
+    **dict.fromkeys(("argsort", "sort"), (1, -1)),
+    "topk": (2, -1),
+}
+
+
+def _ranked(node: fx.Node, found: Found) -> Range | None:
+    """Of places along an axis of a known size."""
+    ranked, (place, default) = node.args[0], _AXES[op_name(node)]
+    value = ranked.meta.get("val") if isinstance(ranked, fx.Node) else None
+    axis = node.args[place] if len(node.args) > place else node.kwargs.get("dim", default)
+    if not isinstance(value, Tensor) or not value.ndim or not isinstance(axis, int):
+        return None
+    size = value.shape[axis]
+    return (0, size - 1) if isinstance(size, int) and size else None
+
+
+def _item(node: fx.Node, found: Found) -> Range | None:
+    """Of the second result of what ranks."""
+    source = node.args[0]
+    ranks = isinstance(source, fx.Node) and node.args[1] == 1 and op_name(source) in _AXES
+    return _ranked(source, found) if ranks and isinstance(source, fx.Node) else None
+
+
+_EITHER = frozenset(["logical_or", "bitwise_or"])
+
+
 def _first(node: fx.Node, found: Found) -> Range | None:
     return _of(node.args[0], found)
 
@@ -187,7 +244,11 @@ STRUCTURAL = frozenset(
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(STRUCTURAL, _first),
     **dict.fromkeys(("index", "index_select", "gather", "amax", "amin"), _first),
-    **dict.fromkeys(("cat", "stack", "where"), _joined),
+    **dict.fromkeys(("cat", "stack"), _joined),
+    **dict.fromkeys(("argmax", "argmin", "argsort"), _ranked),
+    "where": _chosen,
+    "clamp": _clamped,
+    "getitem": _item,
     **dict.fromkeys(("embedding", "scalar_tensor"), _first),
     "arange": _steps,
     "add": lambda node, found: _scaled(node, found, 1),
