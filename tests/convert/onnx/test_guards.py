@@ -77,7 +77,7 @@ def test_an_id_that_pytorch_refuses_is_refused(converted: Conversion, name: str,
         Lookups()(**{key: torch.from_numpy(each).long() for key, each in arrays.items()})
     with (
         pocketrec.open(converted.artifacts["onnx"]) as artifact,
-        pytest.raises(ExecutionError, match=r"out of data bounds|indices"),
+        pytest.raises(ExecutionError, match=r"ind(ex|ices)"),
     ):
         artifact.run(arrays)
 
@@ -102,7 +102,7 @@ def test_the_check_survives_onnx_runtimes_optimizer(converted: Conversion, tmp_p
     session = onnxruntime.InferenceSession(str(tmp_path / "optimized.onnx"), options)
     for name, values in OUTSIDE.items():
         for value in values:
-            with pytest.raises(Exception, match=r"out of data bounds|indices"):
+            with pytest.raises(Exception, match=r"ind(ex|ices)"):
                 session.run(None, _with(name, value))
 
 
