@@ -11,7 +11,7 @@ import click
 
 from pocketrec.cli.arrays import load_arrays
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
-from pocketrec.errors import ContractError, UsageError
+from pocketrec.errors import ContractError, InputError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,26 +143,31 @@ def _argument(text: str) -> tuple[str, Any]:
 
 def _example(path: Path) -> Any:
     """The arrays as tensors: a tuple where numpy.savez numbered them, else a dict."""
-    import torch
-
-    arrays = {name: torch.from_numpy(array) for name, array in load_arrays(path).items()}
+    arrays = {name: _tensor(path, name, array) for name, array in load_arrays(path).items()}
     if arrays and all(name.startswith("arr_") and name[4:].isdigit() for name in arrays):
         return tuple(arrays[f"arr_{number}"] for number in range(len(arrays)))
     return arrays
 
 
+def _tensor(path: Path, name: str, array: Any) -> Any:
+    import torch
+
+    try:
+        return torch.from_numpy(array)
+    except TypeError:
+        raise InputError(
+            f"{path}: {name} is of dtype {array.dtype}; expected numbers or booleans in this machine's order"
+        ) from None
+
+
 def _compress(asked: str | None) -> str | Plan | None:
     """The preset's name, or the plan of a file."""
-    import tomllib
-
+    from pocketrec.outside import read_toml
     from pocketrec.quantize import plan_from_table
 
     if asked is None or not asked.endswith(".toml"):
         return asked
-    try:
-        table = tomllib.loads(Path(asked).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--compress {asked}: no readable TOML file ({error})") from None
+    table = read_toml(Path(asked), error=UsageError)
     compress = table.get("compress")
     tensors = compress.get("tensors") if isinstance(compress, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(each, dict) for each in tensors.values()):
@@ -172,17 +177,12 @@ def _compress(asked: str | None) -> str | Plan | None:
 
 def _contract(path: Path | None) -> Contract | None:
     from pocketrec.contract import Contract
+    from pocketrec.outside import read_json
     from pocketrec.schema import from_table
 
     if path is None:
         return None
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ContractError(
-            f"{path}: no readable contract.json ({error}); pass one that convert wrote"
-        ) from None
-    return from_table(Contract, table, source=path.name)
+    return from_table(Contract, read_json(path, error=ContractError), source=path.name)
 
 
 def _strict(result: Conversion) -> dict[str, Any]:

@@ -25,9 +25,8 @@ def run(artifact: Path, source: Path, out: Path, runtime: str | None, function: 
     """Run ARTIFACT (.onnx or .mlpackage) on the arrays in --inputs and write its outputs to --out."""
     from pocketrec import open as open_artifact
 
-    arrays = load_arrays(source)
     with open_artifact(artifact, runtime, function=function) as loaded:
-        outputs = loaded.run(arrays)
+        outputs = loaded.run(load_arrays(source, loaded.describe().inputs))
         engine = loaded.describe()
     save_arrays(out, outputs)
     click.echo(f"{engine.runtime} {engine.version} ({engine.precision}, {engine.compute_units})")

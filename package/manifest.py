@@ -12,9 +12,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pocketrec.errors import ArtifactError, PocketrecError
+from pocketrec.outside import exists, open_file, parse_json, read_file
 from pocketrec.schema import from_table
 
 T = TypeVar("T")
@@ -24,7 +25,6 @@ EVIDENCE = "evidence"
 EVIDENCE_MANIFEST = "evidence/manifest.json"
 SUMS = "manifest.sha256"
 UNLISTED = (MANIFEST, EVIDENCE_MANIFEST, SUMS)  # these cannot hold their own digests
-_LARGEST_MANIFEST = 16 * 2**20  # bytes; far above any real one, far below what would hurt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def tree_sha256(files: Mapping[str, str]) -> str:
 
 def file_sha256(path: Path) -> str:
     """Hex digest of a file, read in chunks."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -194,11 +194,7 @@ def read_json(folder: Path, name: str, cls: type[T]) -> T:
 
 
 def _read(folder: Path, name: str, cls: type[T]) -> T:
-    data = _read_small(folder, name)
-    try:
-        table: Any = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{name}: not valid JSON ({error}); pull the bundle again") from None
+    table = parse_json(_read_small(folder, name), name=name)
     try:
         return from_table(cls, table, source=name)
     except PocketrecError as error:
@@ -207,8 +203,6 @@ def _read(folder: Path, name: str, cls: type[T]) -> T:
 
 def _read_small(folder: Path, name: str) -> bytes:
     path = folder / name
-    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+    if path.is_symlink() or path.parent.is_symlink() or not exists(path):
         raise ArtifactError(f"{name}: missing in {folder}; that is no complete bundle")
-    if path.stat().st_size > _LARGEST_MANIFEST:
-        raise ArtifactError(f"{name}: {path.stat().st_size} bytes; expected at most {_LARGEST_MANIFEST}")
-    return path.read_bytes()
+    return read_file(path)

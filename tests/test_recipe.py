@@ -164,7 +164,7 @@ def test_what_is_no_toml_is_named(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="cannot be read"):
+    with pytest.raises(RecipeError, match="a folder, expected a regular file"):
         load_recipe(tmp_path)
 
 

@@ -144,3 +144,9 @@ def test_importing_this_loads_no_engine() -> None:
         "import sys, pocketrec.workers; sys.exit(bool({'joblib', 'distributed', 'ray'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1025, 1_000_000])
+def test_a_number_of_workers_that_no_machine_has_is_refused(count: int) -> None:
+    with pytest.raises(UsageError, match=f"{count} workers; expected 1 to 1024"):
+        Workers(count=count)

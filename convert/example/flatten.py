@@ -16,6 +16,7 @@ from pocketrec.contract import RESERVED_NAMES
 from pocketrec.errors import InputError, Refused
 
 _INT32 = (-(2**31), 2**31 - 1)
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 _SYMBOLS = re.compile(r"\W+", re.ASCII)
 
 
@@ -84,7 +85,7 @@ def flatten_example(module: nn.Module, example: object) -> FlatExample:
         example: a tensor, a tuple of arguments, or a dict; nested as the module takes it.
 
     Raises:
-        InputError: there is no tensor in it.
+        InputError: there is no tensor in it, or one of unsigned integers of more than 8 bits.
         Refused: it holds integers beyond int32, or numbers that no target has.
     """
     args, kwargs = _arguments(module, example)
@@ -203,6 +204,11 @@ def _portable(tensor: Tensor, name: str) -> Tensor:
             where="",
             reason=f"input {name} is {tensor.dtype}, {tensor.layout}",
             remedy="pass dense real tensors",
+        )
+    if tensor.dtype in _UNSIGNED:
+        raise InputError(
+            f"input {name} is {tensor.dtype}, for which PyTorch has few operations and no target an input; "
+            "pass int64, as `array.astype(numpy.int64)`"
         )
     if tensor.is_floating_point():
         return tensor.detach().to(torch.float32).contiguous()

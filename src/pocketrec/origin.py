@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pocketrec.errors import ArtifactError
+from pocketrec.outside import parse_json
 
 ORIGINS = "pocketrec.origins"  # the metadata's key
 ACTIVATIONS = "pocketrec.activations"  # likewise; how inputs of dense layers are rounded
@@ -83,8 +84,8 @@ def _parse(text: str, where: str) -> Any:
         plain = inflate.decompress(base64.b64decode(text, validate=True), _LARGEST)
         if not inflate.eof:
             raise _broken(where)
-        return json.loads(plain)
-    except (ValueError, RecursionError, zlib.error):
+        return parse_json(plain, name=where)
+    except (ValueError, zlib.error, ArtifactError):
         raise _broken(where) from None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from pocketrec.contract import Contract, Dim, Signature, Tokens, VocabularySpec
 from pocketrec.errors import ContractError, RecipeError
+from pocketrec.outside import read_toml
 from pocketrec.schema import from_table
 
 Format = Literal["onnx", "coreml"]
@@ -406,14 +406,7 @@ def _check_evaluate(recipe: Recipe) -> None:
 def load_recipe(path: str | Path) -> Recipe:
     """The recipe in the TOML file at `path`, checked; raises RecipeError naming file and key."""
     path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such file; pass the path of a recipe.toml") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read ({error}); pass the path of a recipe.toml") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from None
+    table = read_toml(path, error=RecipeError, remedy="pass the path of a recipe.toml")
     recipe = from_table(Recipe, table, source=str(path))
     try:
         _check_limits(recipe)

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, Union
 from pocketrec.errors import PocketrecError, RecipeError
 
 T = TypeVar("T")
+_LONGEST = 200  # characters of a value in a message
 
 
 def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
@@ -107,7 +108,10 @@ def _convert_union(arguments: tuple[Any, ...], value: object, source: str, key: 
 
 def _convert_scalar(hint: Any, value: object, source: str, key: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise _wrong(source, key, "an integer that is too large", "a number") from None
     if type(value) is not hint:
         raise _wrong(source, key, value, _describe(hint))
     if hint is float and value != value:
@@ -125,7 +129,16 @@ def _join(key: str, name: str) -> str:
 
 
 def _wrong(source: str, key: str, value: object, expected: str) -> RecipeError:
-    return RecipeError(f"{source}: {key or 'top level'} is {value!r}; expected {expected}")
+    return RecipeError(f"{source}: {key or 'top level'} is {_shown(value)}; expected {expected}")
+
+
+def _shown(value: object) -> str:
+    """The value as it is written, cut where it is longer than a line."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # of an integer of 5,000 digits
+        return f"a {type(value).__name__} that is too large to print"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _unknown(source: str, key: str, name: str, known: list[str]) -> RecipeError:

@@ -30,6 +30,7 @@ R = TypeVar("R")
 USER_MODULES = "_pocketrec_user_"  # how the names of modules begin that come from a user's file
 BESIDE: dict[str, str] = {}  # modules that a user's file imported from beside itself: name to folder
 _LOCAL = ("loky", "threading")
+_MOST = 1024  # workers; one more costs memory and file handles, and no machine has so many cores
 # What the engines raise where a worker died, by name, as none of them is imported here.
 _DEATHS = (
     "TerminatedWorkerError",
@@ -58,6 +59,8 @@ class Workers:
     address: str | None = None
 
     def __post_init__(self) -> None:
+        if self.count is not None and not 1 <= self.count <= _MOST:
+            raise UsageError(f"{self.count} workers; expected 1 to {_MOST}, one for each core that is free")
         if self.engine not in (*_LOCAL, *_CLUSTERS):
             known = ", ".join((*_LOCAL, *_CLUSTERS))
             raise UsageError(f"engine {self.engine!r} is unknown; expected one of {known}")

@@ -43,7 +43,7 @@ def test_outputs_are_written(pocketrec: Run, artifact: Path, tmp_path: Path) -> 
         ({}, "'x' is missing"),
         ({"x": np.zeros((1, 2), np.int32)}, "'x' is int32; expected float32"),
         ({"x": np.zeros((1, 3), np.float32)}, "'x' has shape (1, 3)"),
-        ({"x": np.array([{"a": 1}])}, "not an .npz of plain arrays"),
+        ({"x": np.array([{"a": 1}])}, "is of dtype object; expected plain numbers"),
     ],
 )
 def test_wrong_inputs_are_named(

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.errors import ArtifactError, ExecutionError
+from pocketrec.errors import ArtifactError, ExecutionError, PocketrecError
 from pocketrec.origin import ORIGINS, Origin, from_text
 from pocketrec.validate.artifact.graph import GraphOp, slice_ops
+from pocketrec.validate.artifact.onnx_file import load_onnx
 from pocketrec.validate.runtimes.runtime import Array, TensorSpec
 
 
@@ -21,8 +22,11 @@ class OnnxGraph:
         import onnx
 
         try:
-            self._model = onnx.load(str(path))
+            self._model = load_onnx(path)
+            onnx.load_external_data_for_model(self._model, str(path.parent))
             inferred = onnx.shape_inference.infer_shapes(self._model, data_prop=False)
+        except PocketrecError:
+            raise
         except Exception as error:
             raise ArtifactError(f"{path.name}: not an ONNX model ({_line(error)}); pull it again") from error
         graph = self._model.graph

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
-from pocketrec.errors import ArtifactError, MissingExtra, UsageError
+from pocketrec.errors import UsageError
+from pocketrec.outside import exists
 from pocketrec.report import TensorSize
+from pocketrec.validate.artifact.onnx_file import all_nodes, all_tensors, external_data, load_onnx
 from pocketrec.validate.artifact.stored import StoredTensor, of_nodes, of_operations, stated
-from pocketrec.validate.runtimes.coreml_spec import describe_io, functions_of, load_spec, operations
+from pocketrec.validate.runtimes.coreml_spec import (
+    describe_io,
+    functions_of,
+    load_spec,
+    op_values,
+    operations,
+)
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
 _BITS = {"4": 4, "2": 2, "1": 1, "8": 8, "16": 16, "32": 32, "64": 64, "6": 6, "3": 3}
@@ -49,11 +58,12 @@ class ArtifactDescription:
 def artifact_bytes(path: str | Path) -> int:
     """Bytes on disk of a file with its external data, or of a folder."""
     path = Path(path)
+    if not exists(path):
+        raise UsageError(f"{path}: no such artifact")
     if path.is_dir():
         return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-    if not path.exists():
-        raise UsageError(f"{path}: no such artifact")
-    beside = _external_files(path) if path.suffix == ".onnx" else set()
+    held = map(partial(external_data, path=path), all_tensors(load_onnx(path)) if _is_onnx(path) else ())
+    beside = {each.path for each in held if each is not None}
     return path.stat().st_size + sum(each.stat().st_size for each in beside)
 
 
@@ -84,7 +94,7 @@ def _describe_onnx(path: Path) -> ArtifactDescription:
         each.name: (tuple(each.dims), _onnx_tensor(each, each.name).size_bytes)
         for each in model.graph.initializer
     }
-    ops = Counter(node.op_type for node in _onnx_nodes(model.graph) if node.op_type != "Constant")
+    ops = Counter(node.op_type for node in all_nodes(model.graph.node) if node.op_type != "Constant")
     return ArtifactDescription(
         path=str(path),
         format="onnx",
@@ -93,7 +103,7 @@ def _describe_onnx(path: Path) -> ArtifactDescription:
         outputs=tuple(_onnx_spec(each) for each in model.graph.output),
         op_counts=dict(ops.most_common()),
         tensors=tensor_sizes(path),
-        compressed=stated(said) or of_nodes(_onnx_nodes(model.graph), constants),
+        compressed=stated(said) or of_nodes(all_nodes(model.graph.node), constants),
         metadata=said,
         size_bytes=artifact_bytes(path),
     )
@@ -132,54 +142,13 @@ def _all_functions(spec: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec,
     return inputs, outputs
 
 
-def load_onnx(path: Path) -> Any:
-    """The file's ModelProto without external data; ArtifactError where it is damaged."""
-    try:
-        import onnx
-    except ModuleNotFoundError:
-        raise MissingExtra("onnx", "build") from None
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; pass the path of an .onnx file")
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:
-        line = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ArtifactError(f"{path.name}: not an ONNX file ({line}); build or pull it again") from error
-    if not model.graph.output:
-        raise ArtifactError(f"{path.name}: an ONNX file without outputs; build or pull it again")
-    return model
-
-
-def _external_files(path: Path) -> set[Path]:
-    names = {
-        entry.value
-        for tensor in load_onnx(path).graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    folder = path.parent.resolve()
-    files = {(folder / name).resolve() for name in names}
-    for each in files:
-        if not each.is_relative_to(folder) or not each.is_file():
-            raise ArtifactError(f"{path.name}: external data {each.name!r} is not beside it; pull it again")
-    return files
-
-
-def _onnx_nodes(graph: Any) -> Iterator[Any]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for nested in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _onnx_nodes(nested)
-
-
 def _onnx_tensors(model: Any) -> Iterator[TensorSize]:
     for tensor in model.graph.initializer:
         yield _onnx_tensor(tensor, tensor.name)
-    for node in _onnx_nodes(model.graph):
+    for node in all_nodes(model.graph.node):
         for attribute in node.attribute:
             if attribute.HasField("t"):
-                yield _onnx_tensor(attribute.t, node.output[0])
+                yield _onnx_tensor(attribute.t, next(iter(node.output), node.op_type))
 
 
 def _onnx_tensor(tensor: Any, name: str) -> TensorSize:
@@ -187,9 +156,8 @@ def _onnx_tensor(tensor: Any, name: str) -> TensorSize:
 
     dtype = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
     dtype = str({"float": "float32", "double": "float64"}.get(dtype, dtype))
-    external = {entry.key: entry.value for entry in tensor.external_data}
     shape = tuple(tensor.dims)
-    size = int(external.get("length", 0)) or len(tensor.raw_data) or stored_bytes(dtype, shape)
+    size = len(tensor.raw_data) or stored_bytes(dtype, shape)
     return TensorSize(name=name, dtype=dtype, shape=shape, size_bytes=size)
 
 
@@ -208,7 +176,7 @@ def _mil_tensors(spec: Any) -> Iterator[TensorSize]:
     """Every stored tensor; one that several constants or functions share counts once."""
     blobs: set[tuple[str, int]] = set()
     for op in operations(spec):
-        for value, name in _op_values(op):
+        for value, name in op_values(op):
             if value.WhichOneof("value") == "blobFileValue":
                 place = value.blobFileValue.fileName, value.blobFileValue.offset
                 if place in blobs:
@@ -218,20 +186,8 @@ def _mil_tensors(spec: Any) -> Iterator[TensorSize]:
 
 
 def _op_tensors(op: Any) -> Iterator[TensorSize]:
-    for value, name in _op_values(op):
+    for value, name in op_values(op):
         yield from _mil_value(value, name)
-
-
-def _op_values(op: Any) -> Iterator[tuple[Any, str]]:
-    """The constants among an op's operands, each with a name."""
-    name = op.outputs[0].name if op.outputs else op.type
-    for key, value in op.attributes.items():
-        if key != "name":
-            yield value, name if key == "val" else f"{name}.{key}"
-    for key, argument in op.inputs.items():
-        for binding in argument.arguments:
-            if binding.HasField("value"):
-                yield binding.value, f"{name}.{key}"
 
 
 def _mil_value(value: Any, name: str) -> Iterator[TensorSize]:

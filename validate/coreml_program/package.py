@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pocketrec.errors import ArtifactError, UnsupportedOp, UsageError
 from pocketrec.validate.coreml_program.program import ProgramReader
+from pocketrec.validate.runtimes.coreml_spec import load_model
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
 # CoreML's ArrayFeatureType.
@@ -62,20 +62,18 @@ def open_package(path: Path) -> Package:
         ArtifactError: a file of it is damaged or missing; names the file.
         UnsupportedOp: the model is no ML program.
     """
-    if not path.exists():
-        raise UsageError(f"{path}: no such file; pass the path of an .mlpackage or .mlmodel")
-    model = _model_file(path) if path.is_dir() else path
-    spec = _parse(model)
+    model = load_model(path)
+    spec, file = model.spec, model.file
     kind = spec.WhichOneof("Type")
     if kind != "mlProgram":
         raise UnsupportedOp(
             f"{path}: a model of type {kind or 'none'}; expected an ML program (iOS15 and later)"
         )
-    reader = ProgramReader(spec.mlProgram, model.parent if path.is_dir() else None, model)
+    reader = ProgramReader(spec.mlProgram, model.blob_path, file)
     functions = _functions(spec)
     default = spec.description.defaultFunctionName or "main"
     if default not in functions or default not in reader.functions:
-        raise ArtifactError(f"{model}: its default function {default!r} is not in the program")
+        raise ArtifactError(f"{file}: its default function {default!r} is not in the program")
     return Package(
         path=path,
         reader=reader,
@@ -84,35 +82,6 @@ def open_package(path: Path) -> Package:
         metadata=dict(spec.description.metadata.userDefined),
         specification_version=int(spec.specificationVersion),
     )
-
-
-def _parse(model: Path) -> Any:
-    from coremltools.proto import Model_pb2
-    from google.protobuf.message import DecodeError
-
-    spec = Model_pb2.Model()
-    try:
-        spec.ParseFromString(model.read_bytes())
-    except (DecodeError, OSError) as error:
-        raise ArtifactError(f"{model}: not a Core ML model ({error}); build or pull it again") from None
-    return spec
-
-
-def _model_file(package: Path) -> Path:
-    manifest = package / "Manifest.json"
-    try:
-        table = json.loads(manifest.read_text(encoding="utf-8"))
-        entry = table["itemInfoEntries"][table["rootModelIdentifier"]]["path"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ArtifactError(f"{manifest}: no readable package manifest ({reason}); pull it again") from None
-    root = (package / "Data").resolve()
-    model = (root / str(entry).replace("\0", "")).resolve()
-    if "\0" in str(entry) or not model.is_relative_to(root):
-        raise ArtifactError(f"{manifest}: the model's path {entry!r} is outside the package")
-    if not model.is_file():
-        raise ArtifactError(f"{model}: missing; build or pull the package again")
-    return model
 
 
 def _functions(spec: Any) -> dict[str, FunctionDescription]:

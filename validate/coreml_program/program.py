@@ -64,11 +64,11 @@ class Function:
 
 
 class ProgramReader:
-    """Reads functions out of a MIL program; `folder` is where its blob files may lie."""
+    """Reads functions out of a MIL program; `blob_path` gives the path of a blob file by its name."""
 
-    def __init__(self, program: Any, folder: Path | None, source: Path) -> None:
+    def __init__(self, program: Any, blob_path: Callable[[str], Path], source: Path) -> None:
         self._program = program
-        self._folder = folder
+        self._blob_path = blob_path
         self._source = source
         self._files: dict[str, WeightFile] = {}
 
@@ -134,14 +134,6 @@ class ProgramReader:
             self._files[blob.fileName] = WeightFile(self._blob_path(blob.fileName))
         shape = tuple(size or 0 for size in kind.shape)
         return self._files[blob.fileName].read(blob.offset, kind.dtype, shape)
-
-    def _blob_path(self, name: str) -> Path:
-        if self._folder is None:
-            raise ArtifactError(f"{self._source}: refers to {name}, but is no package with a weight file")
-        path = (self._folder / name.replace("\0", "").removeprefix("@model_path/")).resolve()
-        if not name.isprintable() or not path.is_relative_to(self._folder.resolve()):
-            raise ArtifactError(f"{self._source}: refers to {name!r}, which is outside the package")
-        return path
 
     def _type(self, spec: Any) -> ValueType:
         form = spec.WhichOneof("type")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketrec.errors import ArtifactError
+from pocketrec.outside import open_file
 from pocketrec.validate.coreml_program.values import BITS, Array, numpy_dtype, unpack
 
 _SENTINEL = 0xDEADBEEF
@@ -42,7 +43,8 @@ class WeightFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._bytes = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+            with open_file(path) as file:
+                self._bytes = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
         except (OSError, ValueError) as error:
             raise ArtifactError(
                 f"{path}: cannot be read ({error}); build or pull the package again"
@@ -54,6 +56,14 @@ class WeightFile:
         Raises:
             ArtifactError: file, offset, what is there and what the program declares.
         """
+        start, needed = self.check(offset, dtype, shape)
+        raw = self._bytes[start : start + needed]
+        if dtype in BITS:
+            return unpack(raw, dtype, prod(shape)).reshape(shape)
+        return raw.view(numpy_dtype(dtype)).reshape(shape)
+
+    def check(self, offset: int, dtype: str, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Where the blob's bytes begin and how many they are; raises as `read` does, and reads none."""
         found, size, start = self._record(offset)
         if found != dtype and not (dtype == "bool" and found == "uint8"):
             raise self._broken(offset, f"holds {found}, the program declares {dtype}")
@@ -63,10 +73,7 @@ class WeightFile:
             raise self._broken(offset, f"holds {size} bytes, the program declares {needed}")
         if start + needed > len(self._bytes):
             raise self._broken(offset, f"ends at byte {start + needed} of a file of {len(self._bytes)} bytes")
-        raw = self._bytes[start : start + needed]
-        if dtype in BITS:
-            return unpack(raw, dtype, count).reshape(shape)
-        return raw.view(numpy_dtype(dtype)).reshape(shape)
+        return start, needed
 
     def _record(self, offset: int) -> tuple[str, int, int]:
         end = offset + _RECORD.size

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pocketrec.errors import ArtifactError
-from pocketrec.validate.artifact.sizes import describe_artifact, load_onnx
+from pocketrec.outside import open_file
+from pocketrec.validate.artifact.onnx_file import ExternalData, external_data, load_onnx, nested_graphs
+from pocketrec.validate.artifact.sizes import describe_artifact
 from pocketrec.validate.coreml_program.values import Array
 from pocketrec.validate.lint.graph import Graph, Node, Value
 
@@ -60,7 +61,7 @@ def onnx_graph(path: Path) -> Graph:
     """
     model = _typed(load_onnx(path), path)
     described = describe_artifact(path)
-    reader = _Reader(folder=path.parent.resolve(), source=path.name)
+    reader = _Reader(path=path)
     reader.read(model.graph)
     return Graph(
         format="onnx",
@@ -95,8 +96,7 @@ def _typed(model: Any, path: Path) -> Any:
 
 @dataclass(slots=True)
 class _Reader:
-    folder: Path
-    source: str
+    path: Path
     nodes: list[Node] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
 
@@ -116,7 +116,7 @@ class _Reader:
         if node.op_type == "Constant" and node.output:
             self._add(self._constant_of(node, attributes))
             return
-        nested = [graph for each in node.attribute for graph in _graphs(each)]
+        nested = [graph for each in node.attribute for graph in nested_graphs(each)]
         kind, inputs = _renamed(node)
         self.nodes.append(
             Node(
@@ -146,9 +146,9 @@ class _Reader:
         return Value(name=name, dtype=dtype, shape=shape, load=self._loader(tensor, dtype, shape))
 
     def _loader(self, tensor: Any, dtype: str, shape: tuple[int, ...]) -> Callable[[], Any]:
-        if tensor.external_data:
-            entries = {each.key: each.value for each in tensor.external_data}
-            return partial(self._external, entries, dtype, shape)
+        outside = external_data(tensor, self.path)
+        if outside is not None:
+            return partial(self._external, outside, dtype, shape)
         return partial(self._inline, tensor)
 
     def _inline(self, tensor: Any) -> Array:
@@ -158,22 +158,18 @@ class _Reader:
             array: Array = numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:
             raise ArtifactError(
-                f"{self.source}: tensor {tensor.name!r}: {error}; build or pull it again"
+                f"{self.path.name}: tensor {tensor.name!r}: {error}; build or pull it again"
             ) from None
         return array
 
-    def _external(self, entries: dict[str, str], dtype: str, shape: tuple[int, ...]) -> Array:
-        file = (self.folder / entries.get("location", "").replace("\0", "")).resolve()
-        if not file.is_relative_to(self.folder) or not file.is_file():
-            raise ArtifactError(f"{self.source}: external data {file.name!r} is not beside it; pull it again")
+    def _external(self, outside: ExternalData, dtype: str, shape: tuple[int, ...]) -> Array:
         try:
-            offset, kind = int(entries.get("offset", 0)), np.dtype(dtype)
-            end = offset + prod(shape) * kind.itemsize
-            if not 0 <= offset <= end <= file.stat().st_size:
-                raise ValueError(f"bytes {offset} to {end} are outside the file")
-            return np.memmap(file, dtype=kind, mode="r", offset=offset, shape=shape)
+            with open_file(outside.path) as file:
+                return np.memmap(file, dtype=np.dtype(dtype), mode="r", offset=outside.offset, shape=shape)
         except (ValueError, TypeError, OverflowError) as error:
-            raise ArtifactError(f"{self.source}: external data {file.name}: {error}; pull it again") from None
+            raise ArtifactError(
+                f"{self.path.name}: external data {outside.path.name}: {error}; pull it again"
+            ) from None
 
 
 def _renamed(node: Any) -> tuple[str, dict[str, tuple[str, ...]]]:
@@ -195,18 +191,12 @@ def _numbers(attributes: dict[str, Any]) -> dict[str, Any]:
     return {name: helper.get_attribute_value(each) for name, each in attributes.items() if each.type in plain}
 
 
-def _graphs(attribute: Any) -> Iterator[Any]:
-    yield from attribute.graphs
-    if attribute.HasField("g"):
-        yield attribute.g
-
-
 def _read_by(graph: Any) -> Iterator[str]:
     yield from (each.name for each in graph.output)
     for node in graph.node:
         yield from (each for each in node.input if each)
         for attribute in node.attribute:
-            for nested in _graphs(attribute):
+            for nested in nested_graphs(attribute):
                 yield from _read_by(nested)
 
 

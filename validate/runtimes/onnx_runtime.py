@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
+from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UnsupportedOp, UsageError
+from pocketrec.validate.artifact.onnx_file import load_onnx
 from pocketrec.validate.runtimes.runtime import Array, Description, TensorSpec, check_inputs, with_rounding
 
 _DTYPES = {
@@ -32,8 +33,7 @@ class OnnxRuntime:
         except ModuleNotFoundError:
             raise MissingExtra("onnxruntime", "build") from None
         self._path = Path(path)
-        if not self._path.is_file():
-            raise UsageError(f"{path}: no such file; pass the path of an .onnx file")
+        load_onnx(self._path)  # which refuses what ONNX Runtime waits for, or ends the process of
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 4  # what goes wrong is raised, not logged
@@ -50,8 +50,8 @@ class OnnxRuntime:
 
     def _describe(self) -> Description:
         session = self._session
-        inputs = tuple(_spec(each) for each in session.get_inputs())
-        outputs = tuple(_spec(each) for each in session.get_outputs())
+        inputs = tuple(_spec(each, self._path.name) for each in session.get_inputs())
+        outputs = tuple(_spec(each, self._path.name) for each in session.get_outputs())
         metadata = dict(session.get_modelmeta().custom_metadata_map)
         floats = sorted({spec.dtype for spec in (*inputs, *outputs) if spec.dtype.startswith("float")})
         return Description(
@@ -95,7 +95,12 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _spec(value: Any) -> TensorSpec:
+def _spec(value: Any, where: str) -> TensorSpec:
+    if not str(value.type).startswith("tensor("):
+        raise UnsupportedOp(
+            f"{where}: {value.name!r} is a {value.type}; only tensors are taken and given, so leave the op "
+            "out that makes it (of scikit-learn's converters: zipmap=False)"
+        )
     shape = tuple(size if isinstance(size, int) else None for size in value.shape)
     bounds = tuple((1, None) if size is None else (size, size) for size in shape)
     return TensorSpec(

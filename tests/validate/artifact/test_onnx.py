@@ -83,6 +83,6 @@ def test_a_part_that_fails_names_the_tensor(graph: OnnxGraph) -> None:
 
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"\xff" * 64)
-    with pytest.raises(ArtifactError, match=r"bad\.onnx: not an ONNX model") as caught:
+    with pytest.raises(ArtifactError, match=r"bad\.onnx: not an ONNX file") as caught:
         OnnxGraph(tmp_path / "bad.onnx")
     assert "\n" not in str(caught.value)

@@ -35,7 +35,7 @@ RANGES = {
 
 
 def decoded(value: Any) -> Any:
-    reader = ProgramReader(MIL_pb2.Program(), None, Path("test.mlmodel"))
+    reader = ProgramReader(MIL_pb2.Program(), Path, Path("test.mlmodel"))
     return reader._constant(value).load()
 
 

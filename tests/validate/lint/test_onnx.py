@@ -148,7 +148,7 @@ def test_tables_in_an_external_file_are_compared_too(tmp_path: Path) -> None:
     for entry in model.graph.initializer[0].external_data:
         entry.value = "../weights" if entry.key == "location" else entry.value
     onnx.save(model, str(path))
-    with pytest.raises(ArtifactError, match="is not beside it"):
+    with pytest.raises(ArtifactError, match="outside of"):
         lint_artifact(path)
 
 
