@@ -17,6 +17,7 @@ from pocketrec.outside import open_file
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
     from pocketrec.validate.runtimes.runtime import TensorSpec
 
 _LARGEST = 1 << 30  # bytes of all arrays of a file; a batch of inputs is far smaller

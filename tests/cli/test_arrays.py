@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pocketrec.validate.runtimes.runtime import TensorSpec
 
 from pocketrec.cli.arrays import load_arrays, save_arrays
 from pocketrec.errors import InputError
+from pocketrec.validate.runtimes.runtime import TensorSpec
 
 SPECS = (TensorSpec(name="ids", dtype="int32", shape=(None, 3), bounds=((1, None), (3, 3))),)
 
