@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from pocketrec.cli.signals import endings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,36 +74,13 @@ def progress_on_stderr() -> Iterator[Progress]:
     An interrupt that came while a library was being imported, and that its `except:` took for a missing
     package, is raised again at the next step.
     """
-    with _interrupts() as check, _drawn() as draw:
+    with endings() as check, _drawn() as draw:
 
         def advance(stage: str, done: int, total: int) -> None:
             check()
             draw(stage, done, total)
 
         yield advance
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], None]]:
-    """A function that raises KeyboardInterrupt where there was one since."""
-    came: list[int] = []
-
-    def check() -> None:
-        if came:
-            raise KeyboardInterrupt
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
-        yield check
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The command `pocketrec`, its one error boundary, and the exit codes.
 
     0 done, all passed    1 a check failed      2 usage or recipe    3 the model cannot be converted
-    4 a defect in pocketrec                   130 interrupted
+    4 a defect in pocketrec                   130 interrupted      143 terminated
 
 Command modules import torch, coremltools, onnxruntime and numpy inside their functions only, so
 that `--help` answers at once.
@@ -23,12 +23,13 @@ from pocketrec.cli.doctor import doctor
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
 from pocketrec.cli.run import run
+from pocketrec.cli.signals import INTERRUPTED, TERMINATED, Terminated, endings
 from pocketrec.cli.verify import verify
 from pocketrec.cli.zoo import zoo
 from pocketrec.errors import MissingExtra, PocketrecError
+from pocketrec.places import exits_told
 
 INTERNAL_ERROR = 4
-INTERRUPTED = 130
 _BUILD_EXTRA = frozenset({"torch", "onnxscript", "onnx_ir", "jinja2", "matplotlib", "sklearn"})
 
 
@@ -38,12 +39,14 @@ class Boundary(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """What the command returns; never a traceback unless `--debug` asks for one."""
         try:
-            return super().invoke(ctx)
+            with endings(), exits_told():
+                return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as signal:
+            terminated = isinstance(signal, Terminated)
+            click.echo("terminated" if terminated else "interrupted", err=True)
+            ctx.exit(TERMINATED if terminated else INTERRUPTED)
         except Exception as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
@@ -70,7 +73,8 @@ def main(debug: bool) -> None:
     """Trained PyTorch recommenders to Core ML and ONNX, with proof that they still rank as they did.
 
     Results go to stdout, progress and errors to stderr. Exit codes: 0 passed, 1 a check failed,
-    2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 130 interrupted.
+    2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 130 interrupted,
+    143 terminated.
     """
     # coremltools reports on stderr what it was not tested with; `pocketrec doctor` shows the versions.
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)

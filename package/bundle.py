@@ -25,7 +25,7 @@ from pocketrec.package.manifest import (
     read_manifest,
     seal,
 )
-from pocketrec.package.publish import publish, staging
+from pocketrec.package.publish import previous, publish, staging
 
 T = TypeVar("T")
 
@@ -66,6 +66,11 @@ def is_bundle(path: Path) -> bool:
 def read_bundle(path: Path) -> Bundle:
     """The bundle at `path`; raises ArtifactError naming the manifest that is damaged."""
     if not path.is_dir():
+        if previous(path).is_dir():
+            raise UsageError(
+                f"{path}: a build was killed while it replaced this bundle; build it again, or rename "
+                f"{previous(path).name}, which is the earlier one"
+            )
         raise UsageError(f"{path}: no such folder; pass the path of a bundle")
     check_sums(path)
     return Bundle(path=path, manifest=read_manifest(path), evidence=read_evidence_manifest(path))

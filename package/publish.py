@@ -1,11 +1,14 @@
-"""Staging and publishing: a bundle is written beside its place and renamed at the end.
+"""Staging and publishing: a bundle is written beside its place and takes it at the end.
 
-A kill at any moment leaves the old bundle, the new one or none, and at most a hidden folder
-beside it, which the next build removes.
+An older bundle is exchanged for the new one in one step where the system has such a step. Where it has
+none, the older one waits under the name `previous` for the moment between two renames; the next build
+puts it back if that moment was the last. So a kill leaves the old bundle or the new one, and at most
+hidden folders beside it, which the next build removes.
 """
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import glob
 import os
@@ -18,19 +21,40 @@ from pathlib import Path
 from pocketrec.errors import UsageError
 from pocketrec.package.manifest import MANIFEST, SUMS
 
+# The system call that exchanges two names, by the C library's name for it: Linux's, then macOS's.
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
+
 
 @contextmanager
-def staging(destination: Path) -> Iterator[Path]:
+def staging(destination: Path, *others: Path) -> Iterator[Path]:
     """An empty hidden folder beside `destination`, removed at the end unless it was published.
 
+    Args:
+        destination: where the bundle will be.
+        others: beside it, where it may be published instead.
+
     Raises:
-        UsageError: `destination` is there and is no bundle, or its parent cannot be written.
+        UsageError: one of these is there and is no bundle, or their parent cannot be written.
+    """
+    with workspace(destination, checked=(destination, *others)) as folder:
+        yield folder
+
+
+@contextmanager
+def workspace(destination: Path, *, checked: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """An empty hidden folder beside `destination`, removed at the end; those of killed builds are, too.
+
+    Raises:
+        UsageError: something is in one of the places in `checked`, or their parent cannot be written.
     """
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(destination.parent):
-            check_destination(destination)
-            remove_stale(destination)
+            for each in checked:
+                _check_name(each)
+                _recover(each)
+                check_destination(each)
+            _remove_stale(destination)
             folder = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=destination.parent))
             lock = _lock(folder)
     except OSError as error:
@@ -45,36 +69,59 @@ def staging(destination: Path) -> Iterator[Path]:
 def publish(folder: Path, destination: Path) -> Path:
     """`destination`, now holding what the sealed staging folder held; an older bundle is replaced."""
     with _alone_in(destination.parent):
-        return _replaced(folder, destination)
-
-
-def _replaced(folder: Path, destination: Path) -> Path:
-    check_destination(destination)
-    if not destination.exists():
-        folder.rename(destination)
+        check_destination(destination)
+        if not destination.exists():
+            folder.rename(destination)
+        elif not _exchange(folder, destination):  # after an exchange the staging folder holds the old one
+            _replace(folder, destination)
         return destination
-    old = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=destination.parent))
+
+
+def previous(destination: Path) -> Path:
+    """Where an older bundle waits while its place is taken in two steps."""
+    return destination.parent / f".{destination.name}.previous"
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step; False where the system or the file system cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if hasattr(library, "renameat2"):
+        done = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    elif hasattr(library, "renamex_np"):
+        done = library.renamex_np(*names, _RENAME_SWAP)
+    else:
+        return False
+    return bool(done == 0)
+
+
+def _replace(folder: Path, destination: Path) -> None:
+    """Replaces the older bundle in two renames; what lies between them `_recover` knows."""
+    old = previous(destination)
+    shutil.rmtree(old, ignore_errors=True)
     try:
-        destination.rename(old)  # a rename onto an empty folder replaces it
+        destination.rename(old)
         folder.rename(destination)
-    finally:
-        if not destination.exists() and (old / MANIFEST).exists():
+    except BaseException:
+        _recover(destination)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(destination: Path) -> None:
+    """Puts a bundle back that a killed build had moved out of its place and not replaced."""
+    old = previous(destination)
+    if old.is_dir() and not old.is_symlink():
+        if destination.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
             old.rename(destination)
-        shutil.rmtree(old, ignore_errors=True)
-    return destination
 
 
 def check_destination(destination: Path) -> None:
-    """Nothing where a bundle may be put at `destination`; UsageError rather than replace anything else."""
-    if destination.name in ("", ".."):
-        raise UsageError(f"{str(destination)!r} names no folder; pass another --out, such as build/mine")
-    try:
-        linked, there = destination.is_symlink(), destination.exists()
-    except OSError as error:
-        raise UsageError(f"{str(destination)!r} cannot be a path ({error}); pass another --out") from None
-    if linked:
-        raise UsageError(f"{destination}: a link; pass the folder itself")
-    if not there:
+    """Checks that a bundle may be put at `destination`; UsageError rather than replace anything else."""
+    _check_name(destination)
+    if not destination.exists():
         return
     if not destination.is_dir():
         raise UsageError(f"{destination}: a file is there; pass another --out, or remove it")
@@ -84,8 +131,19 @@ def check_destination(destination: Path) -> None:
         raise UsageError(f"{destination}: not empty and no bundle; pass another --out, or remove it")
 
 
-def remove_stale(destination: Path) -> None:
-    """Nothing; hidden folders that killed builds of `destination` left are removed, live ones stay."""
+def _check_name(destination: Path) -> None:
+    if destination.name in ("", ".."):
+        raise UsageError(f"{str(destination)!r} names no folder; pass another --out, such as build/mine")
+    try:
+        linked = destination.is_symlink()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{str(destination)!r} cannot be a path ({error}); pass another --out") from None
+    if linked:
+        raise UsageError(f"{destination}: a link; pass the folder itself")
+
+
+def _remove_stale(destination: Path) -> None:
+    """Removes the hidden folders that killed builds of `destination` left; live ones stay."""
     for left in destination.parent.glob(f"{glob.escape(_prefix(destination))}*"):
         try:
             os.close(_lock(left))
@@ -96,7 +154,7 @@ def remove_stale(destination: Path) -> None:
 
 @contextmanager
 def _alone_in(parent: Path) -> Iterator[None]:
-    """Nothing; while it lasts no other build makes, removes or renames folders in `parent`."""
+    """While it lasts, no other build makes, removes or renames folders in `parent`."""
     descriptor = os.open(parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

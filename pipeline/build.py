@@ -34,6 +34,7 @@ from pocketrec.pipeline.examine import (
     with_compression,
 )
 from pocketrec.pipeline.rounding import round_prepared
+from pocketrec.places import exits_told
 from pocketrec.recipe import Recipe, load_recipe
 from pocketrec.report import Evidence, PlanPoint, RoundedInput
 from pocketrec.source.model import Prepared, prepare, search_data
@@ -67,6 +68,7 @@ class BuildResult:
     report: Path
 
 
+@exits_told()
 def build(
     recipe: str | Path | Recipe,
     *,
@@ -94,7 +96,6 @@ def build(
         ConversionError: a function cannot be captured or lowered.
     """
     from pocketrec.package.bundle import publish, seal, staging
-    from pocketrec.package.publish import check_destination
 
     base = Path.cwd() if isinstance(recipe, Recipe) else Path(recipe).parent
     chosen = _choose(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), targets)
@@ -102,8 +103,7 @@ def build(
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
     failed = out.parent / f"{out.name}.failed"
-    check_destination(failed)
-    with staging(out) as folder:
+    with staging(out, failed) as folder:
         report("load", 0, 1)
         values = folder / _VALUES
         values.mkdir()

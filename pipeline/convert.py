@@ -6,7 +6,6 @@ flatten ─▶ shapes, survey ─▶ contract ─▶ capture ─▶ lower ─▶
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from pocketrec.pipeline.road import (
     convert_targets,
     remove,
 )
+from pocketrec.places import exits_told
 from pocketrec.proof import prove_example
 from pocketrec.report import CompressedTensor, TensorParity
 
@@ -85,6 +85,7 @@ class Conversion:
         }
 
 
+@exits_told()
 def convert_module(
     module: nn.Module | ExportedProgram,
     example_inputs: object,
@@ -125,19 +126,20 @@ def convert_module(
     destination = Path(out)
     _check_destination(destination)
     report("look at the module", 0, len(targets) + 1)
+    from pocketrec.package.publish import workspace
+
     job = prepare(module, example_inputs, contract, in_float32=compress is not None)
     options = Options(precision=precision, minimum_deployment_target=minimum_deployment_target, codes={})
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{destination.name}.", dir=destination.parent) as folder:
+    with workspace(destination) as folder:
         if compress is None:
-            draft = convert_targets(job, targets, Path(folder), options, report)
+            draft = convert_targets(job, targets, folder, options, report)
             result = _result(job, draft, destination, targets)
         else:
 
             def converted(compression: Compression) -> Draft:
                 compressed = prepare(compression.module, example_inputs, contract)
                 coded = replace(options, codes=compression.codes)
-                return convert_targets(compressed, targets, Path(folder), coded, report)
+                return convert_targets(compressed, targets, folder, coded, report)
 
             compression, draft = _compress(job, compress, converted)
             result = _result(job, draft, destination, targets)

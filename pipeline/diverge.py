@@ -22,6 +22,7 @@ from pocketrec.package.manifest import read_json
 from pocketrec.pipeline.calibration import calibrate
 from pocketrec.pipeline.compression import compress_prepared
 from pocketrec.pipeline.rounding import round_prepared
+from pocketrec.places import exits_told
 from pocketrec.recipe import Compress, Recipe, Target, load_recipe
 from pocketrec.source.model import Model, load_model, prepare, search_data
 from pocketrec.validate.artifact.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
@@ -66,6 +67,7 @@ class Examined:
     source_text: str = ""
 
 
+@exits_told()
 def diverge_bundle(
     path: Path,
     recipe: Path,

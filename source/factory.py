@@ -14,7 +14,7 @@ from typing import Any
 
 from pocketrec.contract import Tokens, Vocabulary
 from pocketrec.errors import PocketrecError, RecipeError
-from pocketrec.places import told
+from pocketrec.places import exits_told, told
 from pocketrec.workers import BESIDE, USER_MODULES
 
 _CHUNK = 1 << 20  # characters
@@ -29,7 +29,7 @@ def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
     place, separator, name = spec.rpartition(":")
     if not separator or not place or not name:
         raise RecipeError(f"{key} is {spec!r}; expected 'package.module:function' or 'file.py:function'")
-    with _siblings(base, (base / place).parent):
+    with exits_told(f"{key} = {spec!r}"), _siblings(base, (base / place).parent):
         module = _load_file(base / place, key) if place.endswith(".py") else _import(place, key)
     function = getattr(module, name, None)
     if not callable(function):
@@ -42,7 +42,7 @@ def call_factory(spec: str, *, base: Path, key: str, arguments: Mapping[str, Any
     function = load_factory(spec, base=base, key=key)
     place = spec.rpartition(":")[0]
     try:
-        with _siblings(base, (base / place).parent):
+        with exits_told(f"{key} = {spec!r}"), _siblings(base, (base / place).parent):
             return function(**arguments)
     except PocketrecError:
         raise
@@ -150,7 +150,9 @@ def _load_file(path: Path, key: str) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[name]
-        raise RecipeError(f"{key}: running {path} raised {told(error)}") from error
+        if isinstance(error, Exception):
+            raise RecipeError(f"{key}: running {path} raised {told(error)}") from error
+        raise
     return module

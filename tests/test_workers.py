@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pocketrec.errors import MissingExtra, UsageError
+from pocketrec.errors import MissingExtra, RecipeError, UsageError
 from pocketrec.source.factory import load_factory
 from pocketrec.workers import Workers
 
@@ -144,6 +144,14 @@ def test_importing_this_loads_no_engine() -> None:
         "import sys, pocketrec.workers; sys.exit(bool({'joblib', 'distributed', 'ray'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_work_that_ends_its_process_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("import sys\ndef leaves(item):\n    sys.exit(0)\n")
+    leaves = load_factory("own.py:leaves", base=tmp_path, key="model.factory")
+    for workers in (Workers(count=2), Workers(count=2, engine="threading")):
+        with pytest.raises(RecipeError, match=r"ended the process: SystemExit at .*own\.py:3: 0"):
+            list(workers.map(leaves, [1, 2]))
 
 
 @pytest.mark.parametrize("count", [-1, 0, 1025, 1_000_000])

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from pocketrec.errors import RecipeError
 
 _OURS = str(Path(__file__).parent)
 _ZOO = str(Path(_OURS) / "model_zoo")
@@ -42,3 +46,25 @@ def told(error: BaseException) -> str:
         place = f"{error.filename}:{error.lineno}"
     message = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}{f' at {place}' if place else ''}: {message}"
+
+
+@contextmanager
+def exits_told(where: str = "the code that was called") -> Iterator[None]:
+    """While it lasts, code that would end the process, as `sys.exit` does, is an error instead.
+
+    Else a factory that exits with 0 would be a success without a result. Interrupts pass.
+
+    Args:
+        where: what ran, as the message begins.
+
+    Raises:
+        RecipeError: something was raised that is no Exception; names file and line.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise RecipeError(
+            f"{where} ended the process: {told(error)}; return a value or raise an error"
+        ) from error

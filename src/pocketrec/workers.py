@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import MissingExtra, UsageError
+from pocketrec.places import exits_told
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -140,7 +141,8 @@ def _call(digest: str, packed: npt.NDArray[np.uint8], item: Any) -> Any:
         if digest not in _unpacked:
             _unpacked.clear()
             _unpacked[digest] = pickle.loads(packed.data)  # noqa: S301  our own bytes, sent by `map`
-        return _unpacked[digest](item)
+        with exits_told():
+            return _unpacked[digest](item)
     except Exception as error:
         error.add_note("In a worker:\n" + "".join(traceback.format_exception(error)))
         return _Failure(error=error)

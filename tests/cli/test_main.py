@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from pocketrec import __version__
 from pocketrec.cli.main import Boundary, describe, main
+from pocketrec.cli.signals import Terminated
 from pocketrec.errors import (
     ArtifactError,
     ConversionError,
@@ -101,6 +104,55 @@ def test_an_interrupt_exits_with_130() -> None:
     assert (done.exit_code, done.stderr) == (130, "interrupted\n")
 
 
+def test_a_termination_exits_with_143() -> None:
+    done = CliRunner().invoke(raising(Terminated()), ["go"])
+    assert (done.exit_code, done.stderr) == (143, "terminated\n")
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), SystemExit("bye"), BaseException("stop")])
+def test_what_would_end_the_process_is_an_error_with_file_and_line(error: BaseException) -> None:
+    done = CliRunner().invoke(raising(error), ["go"])
+    assert done.exit_code == 2
+    assert re.search(r"ended the process: \w+ at .*test_main\.py:\d+: ", done.stderr)
+
+
+TERMINATED = """
+import os, sys, threading
+from pathlib import Path
+
+import click
+from pocketrec.cli.console import progress_on_stderr
+from pocketrec.cli.main import Boundary
+from pocketrec.package.bundle import staging
+
+@click.group(cls=Boundary)
+def main(): pass
+
+@main.command()
+def go():
+    with progress_on_stderr(), staging(Path(sys.argv[2])) as folder:
+        (folder / "half").write_text("")
+        os.write(1, b"ready")
+        threading.Event().wait()
+
+main(["go"])
+"""
+
+
+def test_a_terminated_command_leaves_nothing_and_exits_with_143(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", TERMINATED, "go", str(tmp_path / "b")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert os.read(child.stdout.fileno(), 5) == b"ready"
+    assert [path.name.startswith(".b.staging-") for path in tmp_path.iterdir()] == [True]
+    child.terminate()
+    assert child.communicate()[1] == b"terminated\n"
+    assert (child.returncode, list(tmp_path.iterdir())) == (143, [])
+
+
 def test_a_missing_torch_names_the_extra() -> None:
     message, code = describe(ModuleNotFoundError("No module named 'torch'", name="torch"))
     assert code == 2
@@ -116,7 +168,7 @@ def test_a_missing_torch_names_the_extra() -> None:
         (["verify", "none"], "error: none: no such folder; pass the path of a bundle"),
         (["inspect", "none"], "error: none: expected a bundle, a .mlpackage or a .onnx file"),
         (["lint", "none"], "error: none: expected a bundle, a .mlpackage, a .mlmodel or a .onnx file"),
-        (["run", "a.onnx", "--inputs", "none.npz", "--out", "o.npz"], "error: none.npz: no such file"),
+        (["run", "a.onnx", "--inputs", "none.npz", "--out", "o.npz"], "error: a.onnx: no such artifact"),
     ],
 )
 def test_wrong_usage_exits_with_2(

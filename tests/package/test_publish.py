@@ -16,9 +16,10 @@ from pocketrec.package.bundle import publish, read_bundle, seal, staging, verify
 CHILD = """
 import os, sys
 from pathlib import Path
+from pocketrec.package import publish as module
 from pocketrec.package.bundle import publish, seal, staging
 
-destination, moment = Path(sys.argv[1]), sys.argv[2]
+destination, moment, exchanges = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "exchange"
 
 def stop_here():
     os.write(1, b"ready")
@@ -36,7 +37,19 @@ def counted(self, target):
         stop_here()
     return result
 
-Path.rename = counted
+exchange = module._exchange
+
+def watched(one, other):
+    if not exchanges:
+        return False
+    if moment == "before rename 1":
+        stop_here()
+    assert exchange(one, other)
+    if moment == "after rename 1":
+        stop_here()
+    return True
+
+Path.rename, module._exchange = counted, watched
 with staging(destination) as folder:
     (folder / "model.onnx").write_text("new")
     if moment == "half written":
@@ -46,7 +59,11 @@ with staging(destination) as folder:
         stop_here()
     publish(folder, destination)
 """
-MOMENTS = ["half written", "sealed", "before rename 1", "after rename 1", "before rename 2", "after rename 2"]
+EXCHANGED = ["half written", "sealed", "before rename 1", "after rename 1"]
+MOMENTS = [(each, "exchange") for each in EXCHANGED]
+MOMENTS += [(each, "rename") for each in (*EXCHANGED, "before rename 2", "after rename 2")]
+AFTER = [("after rename 1", "exchange"), ("after rename 2", "rename")]
+BETWEEN = [("after rename 1", "rename"), ("before rename 2", "rename")]
 
 
 def build(destination: Path, text: str) -> None:
@@ -60,9 +77,9 @@ def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def start(destination: Path, moment: str) -> subprocess.Popen[bytes]:
+def start(destination: Path, moment: str, how: str = "exchange") -> subprocess.Popen[bytes]:
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(destination), moment],
+        [sys.executable, "-c", CHILD, str(destination), moment, how],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -83,16 +100,21 @@ def test_an_older_bundle_is_replaced(tmp_path: Path) -> None:
     assert hidden(tmp_path) == []
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill_leaves_the_old_bundle_the_new_one_or_none(tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize(("moment", "how"), MOMENTS)
+def test_a_kill_leaves_the_old_bundle_or_the_new_one(tmp_path: Path, moment: str, how: str) -> None:
+    """Between two renames it waits beside its place, and the next build begins by putting it back."""
     destination = tmp_path / "bundle"
     build(destination, "old")
-    kill(start(destination, moment))
-    if destination.exists():
-        assert verify_files(read_bundle(destination)) == ()
-        expected = "new" if moment == "after rename 2" else "old"
-        assert (destination / "model.onnx").read_text() == expected
-    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] in ([], ["bundle"])
+    kill(start(destination, moment, how))
+    if (moment, how) in BETWEEN:
+        with pytest.raises(UsageError, match=r"build it again, or rename \.bundle\.previous"):
+            read_bundle(destination)
+        with pytest.raises(RuntimeError), staging(destination):
+            raise RuntimeError
+    assert verify_files(read_bundle(destination)) == ()
+    expected = "new" if (moment, how) in AFTER else "old"
+    assert (destination / "model.onnx").read_text() == expected
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["bundle"]
 
     build(destination, "next")
     assert (destination / "model.onnx").read_text() == "next"
@@ -124,6 +146,7 @@ def test_a_rename_that_fails_puts_the_old_bundle_back(
         return real(self, target)
 
     monkeypatch.setattr(Path, "rename", fails)
+    monkeypatch.setattr("pocketrec.package.publish._exchange", lambda one, other: False)
     with pytest.raises(OSError, match="no space"):
         build(tmp_path / "bundle", "new")
     assert (tmp_path / "bundle/model.onnx").read_text() == "old"
@@ -136,6 +159,44 @@ def test_a_build_that_lives_keeps_its_folder(tmp_path: Path) -> None:
     assert len(hidden(tmp_path)) == 1
     kill(child)
     build(tmp_path / "bundle", "other")
+    assert hidden(tmp_path) == []
+
+
+def test_every_place_that_a_build_may_take_is_looked_at_and_put_back(tmp_path: Path) -> None:
+    build(tmp_path / "b.failed", "old")
+    kill(start(tmp_path / "b.failed", "after rename 1", "rename"))
+    with staging(tmp_path / "b", tmp_path / "b.failed"):
+        assert (tmp_path / "b.failed/model.onnx").read_text() == "old"
+    (tmp_path / "b.failed/manifest.json").unlink()
+    with (
+        pytest.raises(UsageError, match=r"b\.failed: not empty and no bundle"),
+        staging(tmp_path / "b", tmp_path / "b.failed"),
+    ):
+        pass
+
+
+FAILING = """
+import sys
+from pathlib import Path
+from pocketrec.package.bundle import publish, seal, staging
+
+out = Path(sys.argv[1])
+failed = out.with_name(f"{out.name}.failed")
+for number in range(40):
+    with staging(out, failed) as folder:
+        (folder / "model.onnx").write_text(str(number))
+        seal(folder, name="example", version="2", artifacts={})
+        publish(folder, failed)
+"""
+
+
+def test_failing_builds_of_one_place_at_once_leave_one_whole_bundle(tmp_path: Path) -> None:
+    children = [
+        subprocess.Popen([sys.executable, "-c", FAILING, str(tmp_path / "b")], stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    assert [child.communicate()[1].decode() for child in children] == [""] * 3
+    assert verify_files(read_bundle(tmp_path / "b.failed")) == ()
     assert hidden(tmp_path) == []
 
 

@@ -81,6 +81,11 @@ def test_what_is_installed_is_not_hidden_by_what_lies_beside(tmp_path: Path) -> 
         ),
         ("def make(:\n", r"running .*model\.py raised SyntaxError at .*model\.py:1: "),
         (
+            "import sys\ndef make():\n    sys.exit(0)\n",
+            r"= 'model\.py:make' ended the process: SystemExit at .*model\.py:3: 0; return a value",
+        ),
+        ("import sys\nsys.exit()\n", r"ended the process: SystemExit at .*model\.py:2: "),
+        (
             "from inner import go\ndef make():\n    return go()\n",
             r"= 'model\.py:make' raised ValueError at .*inner\.py:2: too small",
         ),
