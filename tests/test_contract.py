@@ -70,7 +70,9 @@ def test_it_survives_json_and_its_hash_follows_its_content() -> None:
         ({"item": {"unknown_id": 9}}, r"unknown_id 9: expected 0\.\.8"),
         ({"item": {"size": 2**31}}, "ids are int32"),
         ({"output": {"name": "history"}}, "share the name 'history'"),
+        ({"feature": {"dtype": "int64"}}, "ids are int32 on every target, not int64"),
         ({"output": {"meaning": "top_k_ids"}}, "top_k_ids cannot be float32"),
+        ({"output": {"dtype": "int64"}}, "score cannot be int64; ids are int32 or int64"),
         ({"output": {"vocabulary": "film"}}, "main, scores: vocabulary 'film'"),
     ],
 )

@@ -64,7 +64,7 @@ def to_coreml(
         tables: what is streamed into the package; the capture holds stubs of them.
 
     Raises:
-        Refused: an op has no Core ML lowering, or a 64-bit constant does not fit in int32.
+        Refused: an op has no Core ML lowering, or a 64-bit input, output or constant needs more than int32.
         CannotCarry: the deployment target has no form for a compressed tensor.
         TableError: a streamed table holds a number that cannot be stored.
         StorageError: the package could not be written to its end; nothing is left of it.
@@ -73,6 +73,7 @@ def to_coreml(
     Source: coremltools.convert on the exported program, with `recommender_pipeline`.
     """
     signature = capture.signature
+    _check_whole(signature, capture.name)
     sizes = _sizes(capture.contract, signature, flexible)
     program = program_for(capture, flexible)
     _check_constants(program, capture.name)
@@ -197,6 +198,19 @@ def _trace(capture: Capture, sizes: Mapping[str, int]) -> torch.jit.ScriptModule
             reason=f"function {capture.name}: {reason}",
             remedy="make the forward depend on tensors only through torch operations",
         ) from error
+
+
+def _check_whole(signature: Signature, function: str) -> None:
+    wide = [("input", each.name) for each in signature.inputs if each.dtype == "int64"]
+    wide += [("output", each.name) for each in signature.outputs if each.dtype == "int64"]
+    if wide:
+        side, name = wide[0]
+        raise Refused(
+            op=side,
+            where="",
+            reason=f"function {function}: {name} is int64, which Core ML has not",
+            remedy="renumber or hash it to int32 outside of the model, or convert for ONNX only",
+        )
 
 
 def _check_constants(program: torch.export.ExportedProgram, function: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pocketrec.contract import Contract
 from pocketrec.convert.example.probes import ExampleProbe, Inputs, probes_from_example
-from pocketrec.errors import ContractError, Refused, UsageError
+from pocketrec.errors import BeyondInt32, ContractError, Refused, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A module and its example, ready to be tried: `flat` is captured, `reference` is what it must equal."""
+    """A module and its example, ready to be tried: `flat` is captured, `reference` is what it must equal.
+
+    Attributes:
+        drafted: whether the contracts are a draft, which follows what the probes show.
+    """
 
     module: nn.Module
     flat: FlatModule
@@ -46,6 +50,7 @@ class Job:
     free: Contract
     fixed: Contract | None
     note: str
+    drafted: bool = False
 
     def attempts(self) -> Iterator[Attempt]:
         """The attempts in order; the second only matters for what the first did not give."""
@@ -147,6 +152,7 @@ def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
 def _check_contract(contract: Contract, example: FlatExample) -> None:
     if list(contract.functions) != ["main"]:
         raise ContractError(f"the contract has functions {', '.join(contract.functions)}; expected main")
+    _check_whole(contract, example)
     given = len(contract.functions["main"].inputs)
     if given != len(example.tensors):
         raise ContractError(
@@ -162,6 +168,15 @@ def _check_contract(contract: Contract, example: FlatExample) -> None:
         )
 
 
+def _check_whole(contract: Contract, example: FlatExample) -> None:
+    for feature, tensor in zip(contract.functions["main"].inputs, example.tensors, strict=False):
+        if feature.dtype == "int32" and str(tensor.dtype) == "torch.int64":
+            raise ContractError(
+                f"input {feature.name}: the example holds {int(tensor.min())} to {int(tensor.max())}, which "
+                "int32 does not hold; declare dtype = 'int64'"
+            )
+
+
 def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:
     from pocketrec.convert.capture.checks import run
     from pocketrec.convert.example.infer import find_shapes
@@ -172,13 +187,15 @@ def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, exampl
     shapes = find_shapes(copy_sharing(flat), example.tensors)
     given = run(flat, example.tensors)
     tables = tables_read(flat, example.tensors)
-    names = _output_names(flat, example)
+    names, wide = _output_names(flat, example), _holds_wide(module)
     flat.outlines = reference.outlines = shapes.outputs
 
     def contract(chosen: Shapes) -> Contract:
         from pocketrec.convert.example.infer import infer_contract
 
-        return infer_contract(example.names, example.tensors, example.dtypes, names, given, chosen, tables)
+        return infer_contract(
+            example.names, example.tensors, example.dtypes, names, given, chosen, tables, wide=wide
+        )
 
     still = shapes.fixed([tuple(each.shape) for each in given], "")
     fixed = contract(still) if shapes.batched else None
@@ -190,7 +207,17 @@ def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, exampl
         free=contract(shapes),
         fixed=fixed,
         note=shapes.note,
+        drafted=True,
     )
+
+
+def _holds_wide(module: nn.Module) -> bool:
+    """Whether the module holds whole numbers beyond int32, which it may give out for other inputs."""
+    import torch
+
+    held = [each for each in (*module.parameters(), *module.buffers()) if each.dtype == torch.int64]
+    ends = [int(end) for each in held if each.numel() for end in each.aminmax()]
+    return any(not -(2**31) <= end < 2**31 for end in ends)
 
 
 def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
@@ -203,6 +230,23 @@ def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
 
 
 def _with_probes(job: Job, contract: Contract, note: str) -> Attempt:
+    """The attempt; an output of a draft is int64 where a probe shows a number beyond int32."""
+    while True:
+        try:
+            return _probed(job, contract, note)
+        except BeyondInt32 as error:
+            if not job.drafted:
+                raise
+            contract = _with_wide(contract, error.output)
+
+
+def _with_wide(contract: Contract, name: str) -> Contract:
+    signature = contract.functions["main"]
+    outputs = tuple(replace(each, dtype="int64") if each.name == name else each for each in signature.outputs)
+    return replace(contract, functions={"main": replace(signature, outputs=outputs)})
+
+
+def _probed(job: Job, contract: Contract, note: str) -> Attempt:
     from pocketrec.convert.watch.contract_module import ContractModule
 
     signature = contract.functions["main"]
@@ -212,12 +256,17 @@ def _with_probes(job: Job, contract: Contract, note: str) -> Attempt:
     def runs(inputs: Inputs) -> bool:
         try:
             given = reference.answers(inputs)
+        except BeyondInt32:
+            raise
         except Exception:
             return False  # whatever the module raises: these contents are not for it
         outputs[id(inputs)] = given
         return not any(np.isnan(each).any() for each in given.values() if each.dtype.kind == "f")
 
-    arrays = [each.numpy() for each in job.example.tensors]
+    arrays = [
+        each.numpy().astype(feature.dtype) if feature.dtype == "int64" else each.numpy()
+        for each, feature in zip(job.example.tensors, signature.inputs, strict=True)
+    ]
     probes = probes_from_example(arrays, contract, runs=runs)
     runs(probes[0].inputs)
     expected = tuple(outputs.get(id(each.inputs), {}) for each in probes)

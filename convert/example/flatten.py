@@ -52,7 +52,7 @@ class FlatExample:
     """Example inputs as a flat list of named tensors.
 
     Attributes:
-        tensors: in the order of torch.utils._pytree, in the contract's dtypes (int32, float32).
+        tensors: in the order of torch.utils._pytree, in float32, int32, or int64 beyond it.
         dtypes: what the module takes.
         names: one per tensor: the parameter of `forward` and the keys that lead to it.
     """
@@ -86,7 +86,7 @@ def flatten_example(module: nn.Module, example: object) -> FlatExample:
 
     Raises:
         InputError: there is no tensor in it, or one of unsigned integers of more than 8 bits.
-        Refused: it holds integers beyond int32, or numbers that no target has.
+        Refused: it holds numbers that no target has.
     """
     args, kwargs = _arguments(module, example)
     names = _positional_names(module, len(args))
@@ -197,7 +197,7 @@ def _key(entry: Any) -> str:
 
 
 def _portable(tensor: Tensor, name: str) -> Tensor:
-    """The tensor in int32 or float32, the dtypes that every target takes."""
+    """The tensor in int32 or float32, which every target takes, or in int64, where int32 does not hold it."""
     if tensor.layout != torch.strided or tensor.is_complex():
         raise Refused(
             op="input",
@@ -215,12 +215,7 @@ def _portable(tensor: Tensor, name: str) -> Tensor:
     if tensor.dtype != torch.bool and tensor.numel():
         low, high = int(tensor.min()), int(tensor.max())
         if low < _INT32[0] or high > _INT32[1]:
-            raise Refused(
-                op="input",
-                where="",
-                reason=f"input {name} holds {low} to {high}; ids on the targets are int32",
-                remedy="hash or renumber ids before the model",
-            )
+            return tensor.detach().to(torch.int64).contiguous()
     return tensor.detach().to(torch.int32).contiguous()
 
 

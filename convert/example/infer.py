@@ -168,6 +168,8 @@ def infer_contract(
     outputs: Sequence[Tensor],
     shapes: Shapes,
     tables: Sequence[Table],
+    *,
+    wide: bool = False,
 ) -> Contract:
     """The draft of a contract.
 
@@ -179,6 +181,7 @@ def infer_contract(
         outputs: what the module gives for the example.
         shapes: from `find_shapes`.
         tables: from a survey.
+        wide: whether the module holds whole numbers beyond int32.
     """
     vocabularies: dict[str, VocabularySpec] = {}
     features = []
@@ -193,7 +196,7 @@ def infer_contract(
         functions={
             "main": Signature(
                 inputs=tuple(features),
-                outputs=_outputs(output_names, outputs, shapes),
+                outputs=_outputs(output_names, outputs, shapes, wide),
             )
         },
         dims=dict(shapes.dims),
@@ -234,19 +237,31 @@ def _feature(
         values = {"minimum": float(finite.min()), "maximum": float(finite.max())}
     if tensor.dtype == torch.float32:
         return Feature(name=name, kind="dense", dtype="float32", shape=shape, **values)
+    if tensor.dtype == torch.int64:
+        return Feature(name=name, kind="dense", dtype="int64", shape=shape, **values)
     if dtype == torch.bool:
         return Feature(name=name, kind="mask", shape=shape)
     is_length = tensor.ndim == 1 and "len" in name.lower()
     return Feature(name=name, kind="length" if is_length else "dense", shape=shape, **values)
 
 
-def _outputs(names: Sequence[str], values: Sequence[Tensor], shapes: Shapes) -> tuple[Output, ...]:
+def _outputs(
+    names: Sequence[str], values: Sequence[Tensor], shapes: Shapes, wide: bool
+) -> tuple[Output, ...]:
     whole = {shapes.outputs[n] for n, each in enumerate(values) if not each.is_floating_point()}
     found = []
     for name, value, shape in zip(names, values, shapes.outputs, strict=True):
         if not value.is_floating_point():
-            found.append(Output(name=name, meaning="top_k_ids", dtype="int32", shape=shape))
+            dtype: Any = "int64" if _needs_wide(value, wide) else "int32"
+            found.append(Output(name=name, meaning="top_k_ids", dtype=dtype, shape=shape))
         else:
             meaning: Any = "top_k_scores" if shape in whole else "score"
             found.append(Output(name=name, meaning=meaning, shape=shape))
     return tuple(found)
+
+
+def _needs_wide(value: Tensor, wide: bool) -> bool:
+    """Whether an output of whole numbers is int64: it holds larger ones, or comes from what may."""
+    if value.dtype != torch.int64 or not value.numel():
+        return False
+    return wide or any(not -(2**31) <= int(end) < 2**31 for end in value.aminmax())

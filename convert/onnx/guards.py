@@ -7,7 +7,8 @@ the table, and WebGPU's Gather answers both. So ids pass through a lookup that n
 
 Within the table that is the id itself; outside, the lookup in one row fails. Ids that are known to lie
 in the table (ranks, guarded inputs, fixed positions) pass by. Indexing `table[ids]` counts negative ids
-from the end in PyTorch too: there [-rows, rows) is let through.
+from the end in PyTorch too: there [-rows, rows) is let through. An output that the contract has in int32
+is checked alike before its numbers are cut down from int64.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array
-from torch import fx
+from torch import Tensor, fx
 
-from pocketrec.convert.lower.ranges import Range, find_ranges, op_name
+from pocketrec.convert.lower.ranges import INT32, Range, find_ranges, fits, op_name
 from pocketrec.convert.onnx.values import GraphValues
 
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -78,18 +80,29 @@ class _Guards:
         self._stored = {each.name: each for each in graph.initializer}
         self._compressed = compressed
         self._steps = {node.name: node for node in program.graph.nodes}
-        self._ranges = find_ranges(program.graph_module, {})
+        self._ranges = find_ranges(program.graph_module, _held_ranges(program))
         self._made: dict[tuple[str, _Bounds], str] = {}
 
     def guarded(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
         """The node, behind what refuses its ids where they may be outside."""
-        bounds = self._bounds(node) if node.op_type in _LOOKUPS else None
+        place = 1 if node.op_type in _LOOKUPS else 0
+        bounds = self._bounds(node) if node.op_type in _LOOKUPS else self._narrow(node)
         if bounds is not None:
-            ids = node.input[1]
+            ids = node.input[place]
             if (ids, bounds) not in self._made:
                 yield from self._refuse(ids, bounds)
-            node.input[1] = self._made[ids, bounds]
+            node.input[place] = self._made[ids, bounds]
         yield node
+
+    def _narrow(self, node: onnx.NodeProto) -> _Bounds | None:
+        """What an output's int32 holds, where the node cuts more than that down to it."""
+        to = next((each.i for each in node.attribute if each.name == "to"), 0)
+        given = node.op_type == "Cast" and self._values.is_output(node.output[0])
+        if not given or to != TensorProto.INT32 or self._dtype(node.input[0]) != TensorProto.INT64:
+            return None
+        step = self._step(node)
+        known = self._range(step.args[0]) if step is not None else None
+        return None if known is not None and fits(known) else _Bounds(low=INT32[0], high=INT32[1])
 
     def _bounds(self, node: onnx.NodeProto) -> _Bounds | None:
         """Which ids the node takes; None where no other can come, or where the op itself refuses them."""
@@ -156,3 +169,20 @@ class _Guards:
         if all(each.name != name for each in self.constants):
             self.constants.append(from_array(np.full(shape, value, np.int64), name))
         return name
+
+
+def _held_ranges(program: Any) -> dict[str, Range]:
+    """The ranges of the whole numbers that the program holds, by the names of their placeholders."""
+    signature = program.graph_signature
+    places = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    held = {**program.state_dict, **program.constants}
+    tensors = {place: held.get(name) for place, name in places.items()}
+    return {
+        place: (int(each.min()), int(each.max()))
+        for place, each in tensors.items()
+        if isinstance(each, Tensor) and each.dtype in (torch.int64, torch.int32) and each.numel()
+    }

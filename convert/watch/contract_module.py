@@ -10,13 +10,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pocketrec.contract import Contract, Signature
+from pocketrec.contract import Contract, Output, Signature
 from pocketrec.convert.watch.bind import bind_inputs, bind_outputs
 from pocketrec.convert.watch.intercept import Interception
 from pocketrec.convert.watch.survey import Recorder
-from pocketrec.errors import ContractError
+from pocketrec.errors import BeyondInt32, ContractError
 
-_DTYPES = {"int32": torch.int32, "float32": torch.float32, "bool": torch.bool}
+_DTYPES = {"int32": torch.int32, "int64": torch.int64, "float32": torch.float32, "bool": torch.bool}
+_INT32 = torch.iinfo(torch.int32)
+
+
+def _of_dtype(value: Tensor, out: Output) -> Tensor:
+    """The value in the contract's dtype; ContractError where a whole number does not fit in it."""
+    if out.dtype == "int32" and value.dtype == torch.int64 and type(value) is Tensor and value.numel():
+        low, high = (int(each) for each in value.aminmax())
+        if low < _INT32.min or high > _INT32.max:
+            worst = low if low < _INT32.min else high
+            raise BeyondInt32(out.name, worst)
+    return value.to(_DTYPES[out.dtype])
 
 
 def _apart(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -63,7 +74,7 @@ class ContractModule(nn.Module):
         ]
         outputs = bind_outputs(self.call(*guarded), self.signature)
         pairs = zip(outputs, self.signature.outputs, strict=True)
-        return _apart(inputs, [value.to(_DTYPES[each.dtype]) for value, each in pairs])
+        return _apart(inputs, [_of_dtype(value, each) for value, each in pairs])
 
     def call(self, *inputs: Tensor) -> object:
         """What the module's method gives for inputs that need no guard."""

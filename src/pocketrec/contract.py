@@ -18,7 +18,8 @@ from typing import Any, Literal, Protocol
 from pocketrec.errors import ContractError
 
 Kind = Literal["id", "id_sequence", "id_bag", "dense", "mask", "length", "state"]
-DType = Literal["int32", "float32", "bool"]
+DType = Literal["int32", "int64", "float32", "bool"]
+WHOLE = ("int32", "int64")
 PaddingSide = Literal["left", "right"]
 OutOfVocabulary = Literal["padding", "unknown", "forbid"]
 Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "top_k_scores", "state"]
@@ -81,7 +82,7 @@ class Feature:
         name: the input's name in every artifact.
         kind: `id`, `id_sequence` (ordered), `id_bag` (unordered), `dense`, `mask`, `length`, or
             `state`: what one call hands to the next, zeros at first; an output `updates` it.
-        dtype: what the caller passes.
+        dtype: what the caller passes; `int64` is for raw ids, times and hashes, which Core ML has not.
         shape: sizes, or names of the contract's dims.
         vocabulary: the id space, for the three id kinds.
         padding_side: where shorter sequences and bags are filled with the padding id.
@@ -130,7 +131,7 @@ class Output:
     Attributes:
         name: the output's name in every artifact.
         meaning: what the numbers are.
-        dtype: `float32`, or `int32` for ids.
+        dtype: `float32`, or `int32` for ids; `int64` for whole numbers beyond, which Core ML has not.
         shape: sizes, or names of the contract's dims.
         vocabulary: the id space that the last axis runs over (scores), or that ids belong to.
         unit: for people: "logit", "stars", "minutes"; empty where there is none.
@@ -147,8 +148,10 @@ class Output:
 
     def __post_init__(self) -> None:
         _check_name("output", self.name)
-        if (self.meaning == "top_k_ids") != (self.dtype == "int32"):
-            raise ContractError(f"output {self.name}: {self.meaning} cannot be {self.dtype}; ids are int32")
+        if (self.meaning == "top_k_ids") != (self.dtype in WHOLE):
+            raise ContractError(
+                f"output {self.name}: {self.meaning} cannot be {self.dtype}; ids are {' or '.join(WHOLE)}"
+            )
         if self.updates is not None and self.meaning != "state":
             raise ContractError(
                 f"output {self.name}: updates {self.updates!r}, but its meaning is {self.meaning!r}; "

@@ -5,6 +5,7 @@
     │   ├── RecipeError                   2    corrects recipe.toml
     │   │   └── PlanError                 2    corrects the scheme of the tensor that is named
     │   ├── ContractError                 2    corrects the contract, or what was given for it
+    │   │   └── BeyondInt32               2    declares the output that is named as int64
     │   ├── InputError                    2    corrects the tensors handed to a runtime
     │   ├── DataError                     2    makes the data set available
     │   └── MissingExtra                  2    installs the extra that is named
@@ -51,6 +52,20 @@ class PlanError(RecipeError):
 
 class ContractError(UsageError):
     """A contract contradicts itself, the module, or the data given for it."""
+
+
+class BeyondInt32(ContractError):
+    """The module gives whole numbers that the contract's int32 does not hold.
+
+    Attributes:
+        output: which output gives them.
+    """
+
+    def __init__(self, output: str, value: int) -> None:
+        super().__init__(
+            f"output {output}: the module gives {value}, which int32 does not hold; declare dtype = 'int64'"
+        )
+        self.output = output
 
 
 class InputError(UsageError):

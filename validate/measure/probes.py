@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.contract import Contract, Feature, Signature
+from pocketrec.contract import WHOLE, Contract, Feature, Signature
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.validate.runtimes.fit import batch_dim, padded
 from pocketrec.validate.runtimes.runtime import Array, contract_spec
 
+# Where int32 ends, where float64 no longer holds every whole number, and where int64 ends.
+WIDE_ENDS = (2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63))
 _SEVERAL = 8  # rows of a batch probe, where the contract allows as many
 _REAL_SINGLES = 3
 
@@ -94,19 +96,13 @@ class _Maker:
         if feature.dtype == "float32":
             return self.rng.uniform(feature.minimum, feature.maximum, shape).astype(np.float32)
         low, high = self.whole(feature)
-        return self.rng.integers(low, high + 1, shape).astype(np.int32)
+        return self.rng.integers(low, high, shape, np.int64, endpoint=True).astype(feature.dtype)
 
     def whole(self, feature: Feature) -> tuple[int, int]:
-        """Smallest and largest whole number of an int32 feature that is no id."""
-        low = int(np.ceil(feature.minimum))
-        return (
-            (max(low, 1), max(1, int(feature.maximum)))
-            if feature.kind == "length"
-            else (
-                low,
-                max(low, int(feature.maximum)),
-            )
-        )
+        """Smallest and largest whole number of a feature of whole numbers that is no id."""
+        ends = np.iinfo(np.int64 if feature.dtype == "int64" else np.int32)
+        low, high = max(int(np.ceil(feature.minimum)), ends.min), min(int(feature.maximum), ends.max)
+        return (max(low, 1), max(1, high)) if feature.kind == "length" else (low, max(low, high))
 
     def ids(self, feature: Feature, shape: tuple[int, ...]) -> Array:
         size = self.contract.vocabularies[str(feature.vocabulary)].size
@@ -167,6 +163,8 @@ def _made(maker: _Maker) -> Iterator[Probe]:
     if any(each.kind == "dense" for each in maker.signature.inputs):
         yield maker.probe("dense minimum", _dense(maker, lowest=True))
         yield maker.probe("dense maximum", _dense(maker, lowest=False))
+    if any(each.dtype == "int64" for each in maker.signature.inputs):
+        yield maker.probe("beyond int32", _beyond_int32(maker), rows=len(WIDE_ENDS))
 
 
 def _made_ids(maker: _Maker) -> Iterator[Probe]:
@@ -236,10 +234,25 @@ def _mixed(maker: _Maker, *, least: bool = False) -> Fill:
     return fill
 
 
+def _beyond_int32(maker: _Maker) -> Fill:
+    """Where int32 and float64 end, as far as the contract's range goes, where it gives one."""
+
+    def fill(feature: Feature, shape: tuple[int, ...]) -> Array:
+        if feature.dtype != "int64":
+            return maker.random(feature, shape)
+        low, high = maker.whole(feature)
+        stated = (feature.minimum, feature.maximum) != (0.0, 1.0)
+        ends = [each for each in WIDE_ENDS if not stated or low <= each <= high]
+        return np.resize(np.array(ends or [low, high], np.int64), shape)
+
+    return fill
+
+
 def _dense(maker: _Maker, *, lowest: bool) -> Fill:
     def fill(feature: Feature, shape: tuple[int, ...]) -> Array:
         if feature.kind not in ("dense", "state"):
             return maker.random(feature, shape)
-        return np.full(shape, feature.minimum if lowest else feature.maximum, feature.dtype)
+        ends = maker.whole(feature) if feature.dtype in WHOLE else (feature.minimum, feature.maximum)
+        return np.full(shape, ends[0] if lowest else ends[1], feature.dtype)
 
     return fill

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from pocketrec.contract import Contract, Output, Signature
-from pocketrec.errors import ContractError, ExecutionError, MissingExtra, PocketrecError
+from pocketrec.errors import BeyondInt32, ContractError, ExecutionError, MissingExtra, PocketrecError
 from pocketrec.places import told
 from pocketrec.validate.runtimes.runtime import Array, Description, TensorSpec, check_inputs, contract_spec
 
@@ -95,6 +95,10 @@ class TorchRuntime:
     def _to_numpy(self, out: Output, value: Any) -> Array:
         # Ids leave PyTorch as int64; the contract's dtype is what every artifact gives.
         array: Array = value.detach().cpu().numpy()
+        if out.dtype == "int32" and array.dtype == np.int64 and array.size:
+            worst = max((int(array.min()), int(array.max())), key=abs)
+            if not -(2**31) <= worst < 2**31:
+                raise BeyondInt32(out.name, worst)
         return array.astype(out.dtype, copy=False)
 
     def close(self) -> None:

@@ -85,9 +85,18 @@ def test_an_example_without_a_tensor_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(2**31 - 1, torch.int32), (-(2**31), torch.int32), (2**31, torch.int64), (-(2**31) - 1, torch.int64)],
+)
+def test_whole_numbers_are_int64_only_where_int32_does_not_hold_them(value: int, dtype: torch.dtype) -> None:
+    (given,) = flatten_example(Takes(), (torch.tensor([0, value]),)).tensors
+    assert given.dtype == dtype
+    assert given.tolist() == [0, value]
+
+
+@pytest.mark.parametrize(
     ("tensor", "reason"),
     [
-        (torch.tensor([2**31]), r"input batch holds 2147483648 to 2147483648; ids on the targets are int32"),
         (torch.zeros(2, dtype=torch.complex64), r"input batch is torch.complex64"),
         (torch.eye(2).to_sparse(), r"input batch is torch.float32, torch.sparse_coo"),
     ],

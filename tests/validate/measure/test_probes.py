@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pocketrec.contract import Contract
+from pocketrec.contract import Contract, Feature
 from pocketrec.evaluation import RankingData
 from pocketrec.validate.measure.probes import Probe, make_probes
 
@@ -72,3 +72,19 @@ def test_without_a_guard_no_probe_leaves_the_vocabulary(contract: Contract) -> N
     for probe in make_probes(bare, "main", None):
         assert probe.inputs["history"].min() >= 0
         assert probe.inputs["history"].max() < 40
+
+
+def test_whole_numbers_beyond_int32_are_probed_where_the_contract_takes_them(contract: Contract) -> None:
+    signature = contract.functions["main"]
+    when = Feature(name="when", kind="dense", dtype="int64", shape=("batch",))
+    for highest, ends in (
+        (1.0, {2**31, -(2**31) - 1, 2**53 + 1, 2**63 - 1, -(2**63)}),
+        (2.0**40, {2**31 - 1, 2**31}),
+    ):
+        inputs = (*signature.inputs, replace(when, maximum=highest))
+        wide = replace(contract, functions={"main": replace(signature, inputs=inputs)})
+        probes = _by_name(make_probes(wide, "main", None))
+        assert ends <= set(probes["beyond int32"].inputs["when"].tolist())
+        assert all(each.inputs["when"].dtype == np.int64 for each in probes.values())
+        if highest > 1:
+            assert all(each.inputs["when"].min() >= 0 for each in probes.values())
