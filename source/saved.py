@@ -1,4 +1,8 @@
-"""Modules from files: TorchScript and exported programs, of which only tensors and graphs are read."""
+"""Modules from files: TorchScript and exported programs, of which only tensors and graphs are read.
+
+A .pt2 file is checked whole before PyTorch reads it, see `exported`. TorchScript has a language of its own,
+which PyTorch runs without Python; its pickles are read by PyTorch's own reader of tensors.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ import torch
 from torch import nn
 
 from pocketrec.errors import UsageError
+from pocketrec.outside import open_file, require_file
+from pocketrec.source.exported import check_exported
 from pocketrec.source.weight_names import unnested
 
 SUFFIXES = (".pt", ".pth", ".ts", ".torchscript", ".pt2")
@@ -23,15 +29,19 @@ def load_saved(path: Path) -> nn.Module:
     Raises:
         UsageError: the file is neither, or holds objects that are no tensors.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; pass a TorchScript file, a .pt2 file or MODULE:FUNCTION")
+    remedy = "pass a TorchScript file, a .pt2 file or MODULE:FUNCTION"
     try:
         if path.suffix == ".pt2":
-            with _tensors_only():
-                return as_module(torch.export.load(str(path)))
+            with open_file(path, error=UsageError, remedy=remedy) as file, _tensors_only():
+                check_exported(file, path)
+                file.seek(0)
+                return as_module(torch.export.load(file))
+        require_file(path, error=UsageError, remedy=remedy)
         load: Any = torch.jit.load
         module: nn.Module = load(str(path), map_location="cpu")
         return module.eval()
+    except UsageError:
+        raise
     except Exception as error:
         if _is_state_dict(path):
             raise UsageError(
@@ -66,7 +76,7 @@ def as_module(model: nn.Module | torch.export.ExportedProgram) -> nn.Module:
 
 @contextmanager
 def _tensors_only() -> Iterator[None]:
-    """Nothing; while it lasts torch.load unpickles tensors only, whatever its caller asks for."""
+    """While it lasts, torch.load unpickles tensors only, whatever its caller asks for."""
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
     os.environ[name] = "1"
