@@ -15,6 +15,7 @@ from pocketrec.outside import exists
 from pocketrec.report import TensorSize
 from pocketrec.validate.artifact.onnx_file import all_nodes, all_tensors, external_data, load_onnx
 from pocketrec.validate.artifact.stored import StoredTensor, of_nodes, of_operations, stated
+from pocketrec.validate.runtimes.coreml_proto import proto
 from pocketrec.validate.runtimes.coreml_spec import (
     describe_io,
     functions_of,
@@ -191,12 +192,10 @@ def _op_tensors(op: Any) -> Iterator[TensorSize]:
 
 
 def _mil_value(value: Any, name: str) -> Iterator[TensorSize]:
-    from coremltools.proto import MIL_pb2
-
     if not value.type.HasField("tensorType"):
         return
     kind = value.type.tensorType
-    dtype = MIL_pb2.DataType.Name(kind.dataType).lower()
+    dtype = proto("MIL_pb2").DataType.Name(kind.dataType).lower()
     if dtype == "string":
         return
     shape = tuple(int(each.constant.size) for each in kind.dimensions)

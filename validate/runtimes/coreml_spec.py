@@ -12,6 +12,7 @@ from typing import Any
 
 from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.outside import LARGEST_PROGRAM, exists, inside, read_file, read_json, require_folder
+from pocketrec.validate.runtimes.coreml_proto import proto
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
 _FEATURE_DTYPES = {65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8", 65552: "float16"}
@@ -65,10 +66,9 @@ def _model_file(package: Path) -> Path:
 
 
 def _parse(file: Path) -> Any:
-    from coremltools.proto import Model_pb2
     from google.protobuf.message import DecodeError
 
-    spec = Model_pb2.Model()
+    spec = proto("Model_pb2").Model()
     data = read_file(file, largest=LARGEST_PROGRAM)
     try:
         spec.ParseFromString(data)
