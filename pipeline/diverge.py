@@ -26,8 +26,8 @@ from pocketrec.places import exits_told
 from pocketrec.recipe import Compress, Recipe, Target, load_recipe
 from pocketrec.source.model import Model, load_model, prepare, search_data
 from pocketrec.validate.artifact.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
-from pocketrec.validate.artifact.graph import ArtifactGraph
-from pocketrec.validate.open import open_artifact
+from pocketrec.validate.artifact.graph import Graph
+from pocketrec.validate.open import open_artifact, open_graph
 from pocketrec.validate.runtimes.fit import fit_inputs
 from pocketrec.validate.runtimes.runtime import Array, check_inputs
 
@@ -130,7 +130,7 @@ def diverge_artifacts(
     Tensors are partners where they come from the same PyTorch op; where one of the two does not say
     what its tensors came from, where they have the same name.
     """
-    one, two = _open_graph(reference, function), _open_graph(artifact, function)
+    one, two = open_graph(reference).only(function), open_graph(artifact).only(function)
     for graph in (one, two):
         check_inputs(graph.inputs, inputs, where=graph.name)
     if tolerance is None and one.is_narrow:
@@ -236,7 +236,7 @@ def _against_torch(
 ) -> Examined:
     from pocketrec.convert.capture.origins import source_texts
 
-    graph = _open_graph(artifact, captured.name)
+    graph = open_graph(artifact).only(captured.name)
     worst: tuple[str, Comparison] | None = None
     for label, chunk in _calls(artifact, captured, given):
         comparison = _compare(graph, program, captured, chunk, tolerance)
@@ -280,7 +280,7 @@ def _calls(
 
 
 def _compare(
-    graph: ArtifactGraph,
+    graph: Graph,
     program: torch.export.ExportedProgram,
     captured: Capture,
     chunk: Inputs,
@@ -306,24 +306,14 @@ def _badness(comparison: Comparison) -> float:
     return max((each.relative_error or 0.0 for each in comparison.outputs), default=0.0)
 
 
-def _open_graph(path: Path, function: str | None) -> ArtifactGraph:
-    if path.suffix == ".onnx":
-        from pocketrec.validate.artifact.onnx import OnnxGraph
-
-        return OnnxGraph(path)
-    from pocketrec.validate.artifact.coreml import CoreMLGraph
-
-    return CoreMLGraph(path, function=function)
-
-
-def _partners(artifact: ArtifactGraph, reference: ArtifactGraph) -> dict[str, str]:
+def _partners(artifact: Graph, reference: Graph) -> dict[str, str]:
     """The artifact's tensors to the reference's of the same meaning."""
-    shared = {name: name for name in artifact.outputs if name in reference.outputs}
+    shared = {name: name for name in artifact.results if name in reference.results}
     if not shared:
         raise UsageError(f"{artifact.name} and {reference.name} share no output; pass two forms of one model")
     if artifact.origins and reference.origins:
         by_key = {origin.key: name for name, origin in reference.origins.items() if origin.exact}
         same = {name: by_key.get(each.key) for name, each in artifact.origins.items() if each.exact}
         return {name: each for name, each in same.items() if each is not None} | shared
-    there = {name for op in reference.ops for name in op.outputs}
-    return {name: name for op in artifact.ops for name in op.outputs if name in there} | shared
+    there = {name for op in reference.calls for name in op.outputs}
+    return {name: name for op in artifact.calls for name in op.outputs if name in there} | shared

@@ -1,20 +1,53 @@
-"""From a path to a loaded runtime, and which runtimes this machine has."""
+"""From a path to a loaded runtime or to a graph, and which runtimes this machine has.
+
+A format's suffix is compared nowhere else in `validate`: `FORMATS` says what opens it, and who knows more
+formats hands in a table of its own.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import import_module, metadata, util
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pocketrec.errors import UsageError
 from pocketrec.validate.runtimes.runtime import Runtime
 
-_BY_SUFFIX = {
-    ".onnx": ("onnxruntime",),
-    ".mlpackage": ("coreml-framework", "coreml-interpreter"),
-    ".mlmodel": ("coreml-framework", "coreml-interpreter"),
+if TYPE_CHECKING:
+    from pocketrec.validate.artifact.graph import Graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """How the artifacts of one suffix are opened; places are `module:attribute`, imported when used.
+
+    Attributes:
+        reader: of a function from a path to its Graph.
+        runtimes: the engines by name, the preferred one first, each the place of a function from path,
+            number of threads and function's name to a Runtime.
+    """
+
+    reader: str
+    runtimes: Mapping[str, str]
+
+
+_CORE_ML = Format(
+    reader="pocketrec.validate.artifact.coreml:read_core_ml",
+    runtimes={
+        "coreml-framework": "pocketrec.validate.open:open_framework",
+        "coreml-interpreter": "pocketrec.validate.open:open_interpreter",
+    },
+)
+FORMATS: Mapping[str, Format] = {
+    ".onnx": Format(
+        reader="pocketrec.validate.artifact.onnx:read_onnx",
+        runtimes={"onnxruntime": "pocketrec.validate.open:open_onnx"},
+    ),
+    ".mlpackage": _CORE_ML,
+    ".mlmodel": _CORE_ML,
 }
 
 
@@ -35,8 +68,38 @@ class RuntimeStatus:
     reason: str = ""
 
 
+def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
+    """The format of the artifact at `path`, by its suffix; UsageError for a suffix that none has."""
+    if path.suffix not in formats:
+        known = ", ".join(formats)
+        raise UsageError(f"{path}: suffix {path.suffix!r} is unknown; expected one of {known}")
+    return formats[path.suffix]
+
+
+def open_graph(path: Path, *, formats: Mapping[str, Format] = FORMATS) -> Graph:
+    """The graph of the artifact at `path`, all its functions included.
+
+    Raises:
+        UsageError: there is no such artifact, or its suffix is another one.
+        ArtifactError: the file is damaged.
+    """
+    read: Callable[[Path], Graph] = attribute_at(format_of(path, formats).reader)
+    return read(path)
+
+
+def attribute_at(place: str) -> Any:
+    """What stands at a place `module:attribute`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
 def open_artifact(
-    path: str | Path, runtime: str | None = None, *, threads: int = 1, function: str | None = None
+    path: str | Path,
+    runtime: str | None = None,
+    *,
+    threads: int = 1,
+    function: str | None = None,
+    formats: Mapping[str, Format] = FORMATS,
 ) -> Runtime:
     """The artifact at `path`, loaded.
 
@@ -46,15 +109,14 @@ def open_artifact(
             for Core ML, ONNX Runtime for ONNX.
         threads: for engines that let it be set.
         function: of an artifact that holds several; by default the first.
+        formats: what opens an artifact, by suffix.
 
     Raises:
         UsageError: the path, its suffix, the runtime or the function leads nowhere; says what would.
         ArtifactError: the file is damaged.
     """
     path = Path(path)
-    choices = _BY_SUFFIX.get(path.suffix)
-    if choices is None:
-        raise UsageError(f"{path}: suffix {path.suffix!r} is unknown; expected {', '.join(_BY_SUFFIX)}")
+    choices = format_of(path, formats).runtimes
     if runtime is not None and runtime not in choices:
         raise UsageError(
             f"{path.name}: runtime {runtime!r} cannot load {path.suffix}; expected {' or '.join(choices)}"
@@ -63,10 +125,12 @@ def open_artifact(
         raise UsageError(f"{path}: no such artifact; pass the path of a .onnx file or an .mlpackage folder")
     if runtime is None:
         runtime = next(name for name in choices if name != "coreml-framework" or sys.platform == "darwin")
-    return _OPENERS[str(runtime)](path, threads, function)
+    load: Callable[[Path, int, str | None], Runtime] = attribute_at(choices[runtime])
+    return load(path, threads, function)
 
 
-def _open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
+def open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
+    """The .onnx file on ONNX Runtime; UsageError where it says that it holds another function."""
     from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 
     loaded = OnnxRuntime(path, threads=threads)
@@ -77,23 +141,18 @@ def _open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
     return loaded
 
 
-def _open_framework(path: Path, threads: int, function: str | None) -> Runtime:
+def open_framework(path: Path, threads: int, function: str | None) -> Runtime:
+    """The package on Apple's framework, which sets its threads itself."""
     from pocketrec.validate.runtimes.coreml_framework import CoreMLFramework
 
     return CoreMLFramework(path, function=function)
 
 
-def _open_interpreter(path: Path, threads: int, function: str | None) -> Runtime:
+def open_interpreter(path: Path, threads: int, function: str | None) -> Runtime:
+    """The package on the interpreter, whose threads are NumPy's."""
     from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 
     return CoreMLInterpreter(path, function=function)
-
-
-_OPENERS: dict[str, Callable[[Path, int, str | None], Runtime]] = {
-    "onnxruntime": _open_onnx,
-    "coreml-interpreter": _open_interpreter,
-    "coreml-framework": _open_framework,
-}
 
 
 def available_runtimes() -> list[RuntimeStatus]:

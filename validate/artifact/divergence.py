@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.origin import Origin
-from pocketrec.validate.artifact.graph import ArtifactGraph, GraphOp, slice_ops
+from pocketrec.validate.artifact.graph import Call, Graph, slice_calls
 from pocketrec.validate.runtimes.runtime import Array
 
 # Relative; float16 keeps 11 bits, and a few layers of it lose some of them.
@@ -58,12 +58,12 @@ class Divergence:
         others: ops without partners between those inputs and this op; one of them may be the cause.
     """
 
-    op: GraphOp
+    op: Call
     origin: Origin | None
     inputs: tuple[Compared, ...]
     outputs: tuple[Compared, ...]
     own_error: float
-    others: tuple[GraphOp, ...] = ()
+    others: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Comparison:
 
 
 def find_divergence(
-    graph: ArtifactGraph,
+    graph: Graph,
     reference: Callable[[str], Array],
     partners: Mapping[str, str],
     inputs: Mapping[str, Array],
@@ -103,7 +103,7 @@ def find_divergence(
     if tolerance is None:
         tolerance = FLOAT16_TOLERANCE if graph.is_narrow else FLOAT32_TOLERANCE
     search = _Search(graph, reference, partners, inputs, tolerance)
-    outputs = [name for name in graph.outputs if name in partners]
+    outputs = [name for name in graph.results if name in partners]
     bad = [name for name in outputs if search.is_bad(name)]
     found = search.first_bad(bad) if bad else None
     return Comparison(
@@ -119,13 +119,13 @@ class _Search:
 
     def __init__(
         self,
-        graph: ArtifactGraph,
+        graph: Graph,
         reference: Callable[[str], Array],
         partners: Mapping[str, str],
         inputs: Mapping[str, Array],
         tolerance: float,
     ) -> None:
-        made = {name: place for place, op in enumerate(graph.ops) for name in op.outputs}
+        made = {name: place for place, op in enumerate(graph.calls) for name in op.outputs}
         self.partners = {name: each for name, each in partners.items() if name in made}
         self._graph, self._reference, self._made = graph, reference, made
         self._inputs, self._tolerance = inputs, tolerance
@@ -151,7 +151,7 @@ class _Search:
 
     def _check(self, name: str) -> bool:
         if not self._fits(name):
-            return name in self._graph.outputs
+            return name in self._graph.results
         if difference(self.value(name), self.expected(name))[1] <= self._tolerance:
             return False
         # Ids and comparisons of floats flip within the noise of what they look at.
@@ -177,8 +177,8 @@ class _Search:
         return next(name for name in before if self.is_bad(name))
 
     def _on_the_way(self, names: Sequence[str]) -> list[str]:
-        places = slice_ops(self._graph.ops, names, self._inputs.keys())
-        made = (name for place in places for name in self._graph.ops[place].outputs)
+        places = slice_calls(self._graph.calls, names, self._inputs.keys())
+        made = (name for place in places for name in self._graph.calls[place].outputs)
         return [name for name in made if name in self.partners]
 
     def _part(self, name: str) -> tuple[list[int], dict[str, Array]]:
@@ -186,8 +186,8 @@ class _Search:
         partners = {each for each in self.partners if each != name}
         while True:
             known = partners | set(self._inputs)
-            places = slice_ops(self._graph.ops, [name], known)
-            read = {each for place in places for each in self._graph.ops[place].inputs} & known
+            places = slice_calls(self._graph.calls, [name], known)
+            read = {each for place in places for each in self._graph.calls[place].inputs} & known
             unfit = {each for each in read & partners if not self._fits(each)}
             if not unfit:
                 break
@@ -203,7 +203,7 @@ class _Search:
             return float("inf")
         error = difference(value, expected)[1]
         if error > self._tolerance and self._is_discrete(name):
-            scores = [given[each] for each in self._graph.ops[self._made[name]].inputs if each in given]
+            scores = [given[each] for each in self._graph.calls[self._made[name]].inputs if each in given]
             if any(_are_ties(value, expected, each, self._tolerance) for each in scores):
                 return 0.0
         return error
@@ -227,7 +227,7 @@ class _Search:
     def divergence(self, name: str) -> Divergence:
         """Everything about the op that made the tensor."""
         place = self._made[name]
-        op = self._graph.ops[place]
+        op = self._graph.calls[place]
         places, _ = self._part(name)
         return Divergence(
             op=op,
@@ -235,7 +235,7 @@ class _Search:
             inputs=tuple(self.compared(each) for each in op.inputs),
             outputs=tuple(self.compared(each) for each in op.outputs),
             own_error=self._own_error(name),
-            others=tuple(self._graph.ops[each] for each in places if each != place),
+            others=tuple(self._graph.calls[each] for each in places if each != place),
         )
 
 

@@ -1,165 +1,201 @@
-"""An ONNX file as a graph: any part of it is cut out and run on ONNX Runtime."""
+"""The reader of .onnx files: the graph of one, nested graphs and local functions included.
+
+External data is mapped, and read only where somebody asks for its numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pocketrec.errors import ArtifactError, ExecutionError, PocketrecError
-from pocketrec.origin import ORIGINS, Origin, from_text
-from pocketrec.validate.artifact.graph import GraphOp, slice_ops
-from pocketrec.validate.artifact.onnx_file import load_onnx
+from pocketrec.errors import ArtifactError
+from pocketrec.origin import ORIGINS
+from pocketrec.validate.artifact.graph import Graph, Op, Tensor, packed_bytes
+from pocketrec.validate.artifact.onnx_engine import OnnxEngine
+from pocketrec.validate.artifact.onnx_file import external_data, load_onnx, nested_graphs
+from pocketrec.validate.artifact.onnx_tensors import dtype_name, numbers_of, read_from_outside
+from pocketrec.validate.artifact.onnx_words import in_core_ml_words
 from pocketrec.validate.runtimes.runtime import Array, TensorSpec
 
 
-class OnnxGraph:
-    """The .onnx file at `path`; raises ArtifactError where it is damaged."""
+def read_onnx(path: Path) -> Graph:
+    """The graph of the .onnx file at `path`.
 
-    def __init__(self, path: Path) -> None:
-        import onnx
-
-        try:
-            self._model = load_onnx(path)
-            onnx.load_external_data_for_model(self._model, str(path.parent))
-            inferred = onnx.shape_inference.infer_shapes(self._model, data_prop=False)
-        except PocketrecError:
-            raise
-        except Exception as error:
-            raise ArtifactError(f"{path.name}: not an ONNX model ({_line(error)}); pull it again") from error
-        graph = self._model.graph
-        self.name = path.name
-        self._constants = {each.name: each for each in graph.initializer}
-        self._sparse = {each.values.name: each for each in graph.sparse_initializer}
-        known = {*self._constants, *self._sparse, ""}
-        self.inputs = tuple(_spec(each) for each in graph.input if each.name not in known)
-        self.outputs = tuple(each.name for each in graph.output)
-        self.ops = tuple(_op(node, known) for node in graph.node)
-        self._types = {
-            each.name: each.type.tensor_type.elem_type
-            for each in (*graph.input, *inferred.graph.value_info, *graph.output)
-        }
-        self.is_narrow = onnx.TensorProto.FLOAT16 in self._types.values()
-
-    @property
-    def origins(self) -> Mapping[str, Origin]:
-        """The table in the model's metadata."""
-        for each in self._model.metadata_props:
-            if each.key == ORIGINS:
-                return from_text(each.value, where=self.name)
-        return {}
-
-    def dtype(self, name: str) -> str:
-        """As declared or inferred."""
-        import onnx
-
-        kind = self._types.get(name, 0)
-        return str(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else ""
-
-    def evaluate(self, names: Sequence[str], given: Mapping[str, Array]) -> dict[str, Array]:
-        """The named tensors, by ONNX Runtime on the part of the graph that leads to them."""
-        found = {name: given[name] for name in names if name in given}
-        wanted = [name for name in names if name not in found]
-        if not wanted:
-            return found
-        places = slice_ops(self.ops, wanted, given)
-        read = {name for place in places for name in self.ops[place].inputs}
-        made = {name for place in places for name in self.ops[place].outputs}
-        feeds = {name: self._as_stored(name, given[name]) for name in sorted(read - made) if name in given}
-        values = self._run(self._cut(places, feeds, wanted), feeds, wanted)
-        return found | {name: _wide(each) for name, each in zip(wanted, values, strict=True)}
-
-    def _as_stored(self, name: str, array: Array) -> Array:
-        """The array in the tensor's own dtype, which the reference's may not be."""
-        import onnx
-
-        kind = self._types.get(name, 0)
-        return array.astype(onnx.helper.tensor_dtype_to_np_dtype(kind)) if kind else array
-
-    def _cut(self, places: Sequence[int], feeds: Mapping[str, Array], wanted: Sequence[str]) -> Any:
-        import onnx
-
-        nodes = [self._model.graph.node[place] for place in places]
-        read = {name for node in nodes for name in _read(node)}
-        inputs = [
-            onnx.helper.make_tensor_value_info(
-                name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
-            )
-            for name, array in feeds.items()
-        ]
-        outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in wanted]
-        graph = onnx.helper.make_graph(
-            nodes,
-            "part",
-            inputs,
-            outputs,
-            [each for name, each in self._constants.items() if name in read],
-            sparse_initializer=[each for name, each in self._sparse.items() if name in read],
-        )
-        return onnx.helper.make_model(
-            graph,
-            opset_imports=self._model.opset_import,
-            ir_version=self._model.ir_version,
-            functions=self._model.functions,
-        )
-
-    def _run(self, model: Any, feeds: Mapping[str, Array], wanted: Sequence[str]) -> list[Any]:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-            return list(session.run(list(wanted), dict(feeds)))
-        except Exception as error:
-            raise ExecutionError(
-                f"{self.name}: ONNX Runtime failed on the way to {wanted[0]!r}: {_line(error)}"
-            ) from error
-
-
-def _op(node: Any, constants: set[str]) -> GraphOp:
-    return GraphOp(
-        type=node.op_type,
-        name=node.name or (node.output[0] if node.output else node.op_type),
-        inputs=tuple(dict.fromkeys(name for name in _read(node) if name not in constants)),
-        outputs=tuple(name for name in node.output if name),
+    Raises UsageError where there is no such file, ArtifactError where it is damaged.
+    """
+    model = _typed(load_onnx(path), path)
+    reader = _Reader(path=path)
+    reader.read(model.graph, 0)
+    metadata = {each.key: each.value for each in model.metadata_props}
+    return Graph(
+        name=path.name,
+        format="onnx",
+        version="opset " + ", ".join(str(each.version) for each in model.opset_import if not each.domain),
+        ops=tuple(reader.ops),
+        tensors=reader.tensors,
+        held=tuple(reader.held),
+        inputs=tuple(_spec(each) for each in model.graph.input if each.name not in reader.initializers),
+        outputs=tuple(_spec(each) for each in model.graph.output),
+        results=tuple(each.name for each in model.graph.output),
+        metadata=metadata,
+        producer=model.producer_name,
+        refuses_ids_beyond=True,
+        origin_table=metadata.get(ORIGINS, ""),
+        start=partial(OnnxEngine, model, path),
+        files=(path, *sorted(reader.files)),
     )
 
 
-def _read(node: Any) -> Iterator[str]:
-    """The tensors that a node reads, those that its subgraphs take from outside among them."""
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            own = {each.name for each in (*graph.input, *graph.initializer)}
-            for inner in graph.node:
-                yield from (name for name in _read(inner) if name not in own)
-                own.update(inner.output)
-            yield from (each.name for each in graph.output if each.name not in own)
+def _typed(model: Any, path: Path) -> Any:
+    """The model with local functions inlined and, where it says no types, with inferred ones."""
+    import onnx
+    from onnx import inliner, shape_inference
+
+    try:
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        known = {each.name for each in (*model.graph.value_info, *model.graph.output)}
+        if any(name not in known for node in model.graph.node for name in node.output):
+            model = shape_inference.infer_shapes(model)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise ArtifactError(
+            f"{path.name}: its types contradict each other ({line}); build it again"
+        ) from None
+    return model
+
+
+@dataclass(slots=True)
+class _Reader:
+    path: Path
+    ops: list[Op] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    held: list[Tensor] = field(default_factory=list)
+    initializers: set[str] = field(default_factory=set)
+    files: set[Path] = field(default_factory=set)
+
+    def read(self, graph: Any, depth: int) -> None:
+        for described in (*graph.input, *graph.value_info, *graph.output):
+            self._add(_described(described))
+        for tensor in graph.initializer:
+            self._add(self._constant(tensor, tensor.name))
+        for sparse in graph.sparse_initializer:
+            self._add(self._sparse(sparse, sparse.values.name))
+        if not depth:
+            self.initializers.update(each.name for each in graph.initializer)
+            self.initializers.update(each.values.name for each in graph.sparse_initializer)
+        for number, node in enumerate(graph.node):
+            self._node(node, number, depth)
+
+    def _add(self, tensor: Tensor) -> None:
+        self.tensors[tensor.name] = tensor
+
+    def _node(self, node: Any, number: int, depth: int) -> None:
+        if node.op_type == "Constant" and node.output:
+            self._add(self._constant_of(node))
+            return
+        nested = [graph for each in node.attribute for graph in nested_graphs(each)]
+        kind, inputs = in_core_ml_words(str(node.op_type), node.input)
+        self.ops.append(
+            Op(
+                type=str(node.op_type),
+                kind=kind,
+                name=node.name or (node.output[0] if node.output else f"{kind}_{number}"),
+                inputs=inputs,
+                outputs=tuple(node.output),
+                attributes=_numbers(node.attribute),
+                captured=tuple(name for graph in nested for name in read_from_outside(graph)),
+                depth=depth,
+            )
+        )
+        for each in node.attribute:
+            if each.HasField("t"):
+                self.held.append(self._constant(each.t, next(iter(node.output), node.op_type)))
+        for graph in nested:
+            self.read(graph, depth + 1)
+
+    def _constant_of(self, node: Any) -> Tensor:
+        """What a Constant node gives; numbers in its attributes are no stored tensor."""
+        attributes, name = {each.name: each for each in node.attribute}, node.output[0]
+        if "value" in attributes:
+            return self._constant(attributes["value"].t, name)
+        if "sparse_value" in attributes:
+            return self._sparse(attributes["sparse_value"].sparse_tensor, name)
+        value = next(iter(_numbers(node.attribute, texts=True).values()), None)
+        if value is None:
+            raise ArtifactError(f"{self.path.name}: constant {name!r} has no value; build or pull it again")
+        array = np.asarray(value)
+        dtype = "string" if array.dtype.kind in "SO" else array.dtype.name
+        return Tensor(name=name, dtype=dtype, shape=array.shape, load=lambda: array)
+
+    def _constant(self, tensor: Any, name: str) -> Tensor:
+        dtype, shape = dtype_name(tensor.data_type), tuple(int(size) for size in tensor.dims)
+        outside = external_data(tensor, self.path)
+        if outside is not None:
+            self.files.add(outside.path)
+        return Tensor(
+            name=name,
+            dtype=dtype,
+            shape=shape,
+            load=partial(numbers_of, tensor, self.path),
+            place=None if outside is None else (outside.path, outside.offset),
+            stored_bytes=len(tensor.raw_data) or packed_bytes(dtype, shape),
+        )
+
+    def _sparse(self, sparse: Any, name: str) -> Tensor:
+        values, indices = (self._constant(each, name) for each in (sparse.values, sparse.indices))
+        shape = tuple(int(size) for size in sparse.dims)
+        return Tensor(
+            name=name,
+            dtype=values.dtype,
+            shape=shape,
+            load=partial(_dense, values, indices, shape),
+            stored_bytes=(values.stored_bytes or 0) + (indices.stored_bytes or 0),
+        )
+
+
+def _dense(values: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Array:
+    """The numbers of a sparse tensor, zeros included; indices are flat, or one row a number."""
+    assert values.load is not None
+    assert indices.load is not None
+    numbers, places = np.asarray(values.load()), np.asarray(indices.load())
+    found: Array = np.zeros(shape, numbers.dtype)
+    if places.ndim == 1:
+        found.reshape(-1)[places] = numbers
+    else:
+        found[tuple(places.T)] = numbers
+    return found
+
+
+def _numbers(attributes: Iterable[Any], *, texts: bool = False) -> dict[str, Any]:
+    """The attributes that are numbers or lists of numbers; texts too where they are asked for."""
+    from onnx import AttributeProto, helper
+
+    plain = {AttributeProto.INT, AttributeProto.INTS, AttributeProto.FLOAT, AttributeProto.FLOATS}
+    plain |= {AttributeProto.STRING, AttributeProto.STRINGS} if texts else set()
+    return {each.name: helper.get_attribute_value(each) for each in attributes if each.type in plain}
+
+
+def _described(value: Any) -> Tensor:
+    tensor = value.type.tensor_type
+    shape = _sizes(tensor) if tensor.HasField("shape") else None
+    return Tensor(name=value.name, dtype=dtype_name(tensor.elem_type), shape=shape)
 
 
 def _spec(value: Any) -> TensorSpec:
-    import onnx
-
-    dims = value.type.tensor_type.shape.dim
-    shape = tuple(int(each.dim_value) if each.HasField("dim_value") else None for each in dims)
+    shape = _sizes(value.type.tensor_type)
     return TensorSpec(
         name=value.name,
-        dtype=str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
+        dtype=dtype_name(value.type.tensor_type.elem_type),
         shape=shape,
         bounds=tuple((1, None) if size is None else (size, size) for size in shape),
     )
 
 
-def _wide(value: Any) -> Array:
-    array = np.asarray(value)
-    return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _sizes(tensor: Any) -> tuple[int | None, ...]:
+    return tuple(int(dim.dim_value) if dim.HasField("dim_value") else None for dim in tensor.shape.dim)

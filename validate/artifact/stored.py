@@ -7,13 +7,12 @@ ops that turn stored integers back into numbers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from pocketrec.errors import ArtifactError
-from pocketrec.report import TensorSize
+from pocketrec.validate.artifact.graph import Graph, Op
 
 METADATA = "pocketrec.compression"
 
@@ -61,55 +60,45 @@ def stated(metadata: Mapping[str, str]) -> tuple[StoredTensor, ...]:
     return _ordered(rows)
 
 
-_SETTINGS = (".axis", ".shape", ".vector_axis", ".output_dtype")
-
-
-def of_operations(
-    operations: Iterator[Any], values_of: Callable[[Any], Iterator[TensorSize]]
-) -> tuple[StoredTensor, ...]:
-    """The constexpr ops of a Core ML program; `values_of` gives the tensors that an op itself holds."""
-    rows = []
-    for op in operations:
-        if op.type.startswith("constexpr_"):
-            kind = op.outputs[0].type.tensorType
-            shape = tuple(int(each.constant.size) for each in kind.dimensions)
-            held = (each for each in values_of(op) if not each.name.endswith(_SETTINGS))
-            size = sum(each.size_bytes for each in held)
-            rows.append(_stored(op.outputs[0].name, op.type, shape, size))
-    return _ordered(rows)
-
-
-# Op to the places of the inputs that are stored: codes, scales, zero points.
-_ONNX_OPS = {
-    "DequantizeLinear": (0, 1, 2),
-    "GatherBlockQuantized": (0, 2, 3),
-    "MatMulNBits": (1, 2, 3),
-    "MatMulInteger": (1, 3),
+# Op to the operands that are stored; of a Core ML constexpr op, all but what sets it.
+_STORING = {
+    "DequantizeLinear": ("0", "1", "2"),
+    "GatherBlockQuantized": ("x", "scales", "zero_points"),
+    "MatMulNBits": ("1", "2", "3"),
+    "MatMulInteger": ("1", "3"),
 }
+_CONSTEXPR, _SETTINGS = "constexpr_", ("axis", "shape", "vector_axis", "output_dtype")
 
 
-def of_nodes(
-    nodes: Iterator[Any], sizes: Mapping[str, tuple[tuple[int, ...], int]]
-) -> tuple[StoredTensor, ...]:
-    """The quantized constants of an ONNX graph; `sizes` are shape and bytes by initializer."""
+def of_ops(graph: Graph) -> tuple[StoredTensor, ...]:
+    """The compressed tensors that the graph's own ops tell of, largest first."""
     rows: dict[str, StoredTensor] = {}
-    for node in nodes:
-        places = _ONNX_OPS.get(node.op_type)
-        if places is None or len(node.input) <= places[0] or node.input[places[0]] not in sizes:
-            continue
-        name = node.input[places[0]]
-        parts = [node.input[place] for place in places if place < len(node.input)]
-        size = sum(sizes[part][1] for part in parts if part in sizes)
-        rows[name] = _stored(name, node.op_type, _dense_shape(node, sizes[name][0]), size)
+    for op in graph.ops:
+        if op.type.startswith(_CONSTEXPR) and op.outputs:
+            operands = [each for each in op.inputs if each not in _SETTINGS]
+            made = graph.tensor(op.outputs[0])
+            shape = tuple(size or 0 for size in made.shape or ())
+            rows[made.name] = _stored(made.own_name, op.type, shape, _bytes(graph, op, operands))
+        elif op.type in _STORING:
+            operands = list(_STORING[op.type])
+            codes = graph.operand(op, operands[0])
+            if codes is not None and codes.stored_bytes is not None:
+                shape = _dense_shape(op, tuple(size or 0 for size in codes.shape or ()))
+                rows[codes.name] = _stored(codes.own_name, op.type, shape, _bytes(graph, op, operands))
     return _ordered(list(rows.values()))
 
 
-def _dense_shape(node: Any, stored: tuple[int, ...]) -> tuple[int, ...]:
-    attributes = {each.name: each.i for each in node.attribute}
-    if node.op_type == "MatMulNBits":
-        return (attributes["N"], attributes["K"])
-    if node.op_type == "GatherBlockQuantized" and "bits" in attributes:
-        return (*stored[:-1], stored[-1] * 8 // attributes["bits"])
+def _bytes(graph: Graph, op: Op, operands: Iterable[str]) -> int:
+    held = (graph.tensor(name) for operand in operands for name in op.inputs.get(operand, ()))
+    return sum(each.stored_bytes or 0 for each in held)
+
+
+def _dense_shape(op: Op, stored: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the numbers that codes of this shape stand for; theirs where the op does not say more."""
+    if op.type == "MatMulNBits" and {"N", "K"} <= op.attributes.keys():
+        return (int(op.attributes["N"]), int(op.attributes["K"]))
+    if op.type == "GatherBlockQuantized" and op.attributes.get("bits", 0) > 0:
+        return (*stored[:-1], stored[-1] * 8 // int(op.attributes["bits"]))
     return stored
 
 

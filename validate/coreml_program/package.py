@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketrec.errors import ArtifactError, UnsupportedOp, UsageError
 from pocketrec.validate.coreml_program.program import ProgramReader
-from pocketrec.validate.runtimes.coreml_spec import load_model
+from pocketrec.validate.runtimes.coreml_spec import feature_spec, load_model
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
 # CoreML's ArrayFeatureType.
@@ -26,7 +26,12 @@ class FunctionDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A package's program and descriptions; `default` is the function that runs unless another is named."""
+    """A package's program and descriptions.
+
+    Attributes:
+        default: the function that runs unless another is named.
+        kind: the type of the model; only an `mlProgram` has functions to read.
+    """
 
     path: Path
     reader: ProgramReader
@@ -34,6 +39,7 @@ class Package:
     default: str
     metadata: dict[str, str]
     specification_version: int
+    kind: str = "mlProgram"
 
     def resolve(self, function: str | None) -> str:
         """The program's name of a function; the default one where `function` is None.
@@ -54,25 +60,23 @@ class Package:
         return function
 
 
-def open_package(path: Path) -> Package:
-    """The package at `path`.
+def open_package(path: Path, *, strict: bool = True) -> Package:
+    """The package at `path`; only one that can be run where it is `strict`, else any that can be looked at.
 
     Raises:
         UsageError: there is no such package.
         ArtifactError: a file of it is damaged or missing; names the file.
-        UnsupportedOp: the model is no ML program.
+        UnsupportedOp: the model is no ML program, or takes or gives something else than arrays.
     """
     model = load_model(path)
     spec, file = model.spec, model.file
-    kind = spec.WhichOneof("Type")
-    if kind != "mlProgram":
-        raise UnsupportedOp(
-            f"{path}: a model of type {kind or 'none'}; expected an ML program (iOS15 and later)"
-        )
-    reader = ProgramReader(spec.mlProgram, model.blob_path, file)
-    functions = _functions(spec)
+    kind = spec.WhichOneof("Type") or "none"
+    if strict and kind != "mlProgram":
+        raise UnsupportedOp(not_a_program(path, kind))
+    reader = ProgramReader(spec.mlProgram, model.blob_path, file, strict=strict)
+    functions = _functions(spec, strict)
     default = spec.description.defaultFunctionName or "main"
-    if default not in functions or default not in reader.functions:
+    if kind == "mlProgram" and not {default} <= functions.keys() & {*reader.functions}:
         raise ArtifactError(f"{file}: its default function {default!r} is not in the program")
     return Package(
         path=path,
@@ -81,21 +85,28 @@ def open_package(path: Path) -> Package:
         default=default,
         metadata=dict(spec.description.metadata.userDefined),
         specification_version=int(spec.specificationVersion),
+        kind=str(kind),
     )
 
 
-def _functions(spec: Any) -> dict[str, FunctionDescription]:
+def not_a_program(path: Path, kind: str) -> str:
+    """What is said of a model that has no ops to read."""
+    return f"{path}: a model of type {kind}; expected an ML program (iOS15 and later)"
+
+
+def _functions(spec: Any, strict: bool) -> dict[str, FunctionDescription]:
     description = spec.description
     if not description.functions:
-        return {"main": _function(description)}
-    return {each.name: _function(each) for each in description.functions}
+        return {"main": _function(description, strict)}
+    return {each.name: _function(each, strict) for each in description.functions}
 
 
-def _function(description: Any) -> FunctionDescription:
+def _function(description: Any, strict: bool) -> FunctionDescription:
+    read = _feature if strict else feature_spec
     return FunctionDescription(
-        inputs=tuple(_feature(each) for each in description.input),
-        outputs=tuple(_feature(each) for each in description.output),
-        states=tuple(_feature(each) for each in description.state),
+        inputs=tuple(read(each) for each in description.input),
+        outputs=tuple(read(each) for each in description.output),
+        states=tuple(read(each) for each in description.state),
     )
 
 

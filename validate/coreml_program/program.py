@@ -24,10 +24,14 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A value in the program or its weight file; `load()` gives it in its declared dtype."""
+    """A value in the program or its weight file; `load()` gives it in its declared dtype.
+
+    `place` is the name of the weight file and where in it the value lies; None for one in the program.
+    """
 
     type: ValueType
     load: Callable[[], Any]
+    place: tuple[str, int] | None = None
 
 
 Binding = Reference | Constant
@@ -64,10 +68,17 @@ class Function:
 
 
 class ProgramReader:
-    """Reads functions out of a MIL program; `blob_path` gives the path of a blob file by its name."""
+    """Reads functions out of a MIL program; `blob_path` gives the path of a blob file by its name.
 
-    def __init__(self, program: Any, blob_path: Callable[[str], Path], source: Path) -> None:
+    Types that the interpreter does not know raise UnsupportedOp, or where it is not `strict` keep MIL's
+    name.
+    """
+
+    def __init__(
+        self, program: Any, blob_path: Callable[[str], Path], source: Path, *, strict: bool = True
+    ) -> None:
         self._program = program
+        self._strict = strict
         self._blob_path = blob_path
         self._source = source
         self._files: dict[str, WeightFile] = {}
@@ -126,7 +137,8 @@ class ProgramReader:
     def _constant(self, value: Any) -> Constant:
         kind = self._type(value.type)
         if value.WhichOneof("value") == "blobFileValue":
-            return Constant(kind, _Once(lambda: self._blob(value.blobFileValue, kind)))
+            blob = value.blobFileValue
+            return Constant(kind, _Once(lambda: self._blob(blob, kind)), (blob.fileName, int(blob.offset)))
         return Constant(kind, _Once(lambda: _immediate(value.immediateValue, kind, self._source)))
 
     def _blob(self, blob: Any, kind: ValueType) -> Array:
@@ -139,20 +151,30 @@ class ProgramReader:
         form = spec.WhichOneof("type")
         if form == "tensorType":
             tensor = spec.tensorType
-            if tensor.dataType not in DTYPES:
-                raise UnsupportedOp(f"{self._source}: data type {tensor.dataType} is not supported")
             shape = tuple(
                 int(each.constant.size) if each.WhichOneof("dimension") == "constant" else None
                 for each in tensor.dimensions
             )
-            return ValueType(dtype=DTYPES[tensor.dataType], shape=shape)
+            return ValueType(dtype=self._dtype(tensor.dataType), shape=shape)
         if form == "stateType":
             inner = self._type(spec.stateType.wrappedType)
             return ValueType(dtype=inner.dtype, shape=inner.shape, form="state")
         if form == "listType":
             inner = self._type(spec.listType.type)
             return ValueType(dtype=inner.dtype, shape=inner.shape, form="list")
+        if not self._strict:
+            return ValueType(dtype="", form=str(form))
         raise UnsupportedOp(f"{self._source}: values of {form} are not supported; use the Core ML framework")
+
+    def _dtype(self, data_type: int) -> str:
+        if data_type in DTYPES:
+            return DTYPES[data_type]
+        if self._strict:
+            raise UnsupportedOp(f"{self._source}: data type {data_type} is not supported")
+        from coremltools.proto import MIL_pb2
+
+        known = data_type in MIL_pb2.DataType.values()
+        return str(MIL_pb2.DataType.Name(data_type)).lower() if known else ""
 
 
 class _Once:

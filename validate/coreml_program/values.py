@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.errors import UnsupportedOp
+
 Array = npt.NDArray[np.generic]
 
 # MIL.proto's DataType. Sub-byte integers are held in a byte each.
@@ -49,10 +51,13 @@ class ValueType:
 
 
 def numpy_dtype(dtype: str) -> np.dtype[np.generic]:
-    """NumPy's dtype for storage of a MIL dtype; sub-byte integers take a byte."""
+    """NumPy's dtype for storage of a MIL dtype; sub-byte integers take a byte. UnsupportedOp for others."""
     if dtype in BITS:
         return np.dtype("int8" if dtype.startswith("int") else "uint8")
-    return np.dtype(dtype)
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise UnsupportedOp(f"data type {dtype!r} is not supported; use the Core ML framework") from None
 
 
 def widen(array: Array) -> Array:

@@ -1,37 +1,40 @@
 """Lint: the hazards of an artifact, ours or anyone's, read from its file without any engine.
 
-A rule is a pure function over a graph view, with what follows from the hazard and what to do about
+A rule is a pure function over a graph, with what follows from the hazard and what to do about
 it. docs/lint.md lists all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pocketrec.errors import UsageError
+from pocketrec.errors import UnsupportedOp, UsageError
+from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.lint import arithmetic, indices, interface, tables
-from pocketrec.validate.lint.coreml_graph import coreml_graph
 from pocketrec.validate.lint.finding import SEVERITIES, Finding, Rule
-from pocketrec.validate.lint.graph import Graph
-from pocketrec.validate.lint.onnx_graph import onnx_graph
+from pocketrec.validate.open import FORMATS, Format, open_graph
 
 __all__ = ["RULES", "Finding", "lint_artifact", "lint_graph"]
 
 RULES: dict[str, Rule] = {**indices.RULES, **arithmetic.RULES, **tables.RULES, **interface.RULES}
-_READERS = {".onnx": onnx_graph, ".mlpackage": coreml_graph, ".mlmodel": coreml_graph}
 
 
-def lint_artifact(path: Path) -> tuple[Finding, ...]:
-    """The findings in an .onnx, .mlpackage or .mlmodel file, the worst first, then in rule order.
+def lint_artifact(path: Path, *, formats: Mapping[str, Format] = FORMATS) -> tuple[Finding, ...]:
+    """The findings in an artifact, the worst first, then in rule order.
 
     Raises:
         UsageError: there is no such file, or its suffix is another one.
         ArtifactError: the file is damaged.
-        UnsupportedOp: the .mlmodel is no ML program.
+        UnsupportedOp: the file holds no graph, such as an .mlmodel that is no ML program.
     """
-    if path.suffix not in _READERS or not path.exists():
-        raise UsageError(f"{path}: expected a bundle, a .mlpackage, a .mlmodel or a .onnx file")
-    return lint_graph(_READERS[path.suffix](path))
+    if path.suffix not in formats or not path.exists():
+        known = ", ".join(formats)
+        raise UsageError(f"{path}: expected a bundle, or an artifact that ends in one of {known}")
+    graph = open_graph(path, formats=formats)
+    if graph.unreadable:
+        raise UnsupportedOp(graph.unreadable)
+    return lint_graph(graph)
 
 
 def lint_graph(graph: Graph) -> tuple[Finding, ...]:

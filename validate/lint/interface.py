@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pocketrec.validate.artifact.graph import Graph, Op
 from pocketrec.validate.lint.finding import Hit, Rule
-from pocketrec.validate.lint.graph import Graph, Node
 
 # Names that converters draw: an op's, a counter, or a counter behind a word that says nothing.
 _OPS = (
@@ -49,8 +49,8 @@ _RANDOM = re.compile(r"random_\w+|Random\w+|Multinomial|Bernoulli")
 
 
 def dynamic_shape(graph: Graph) -> Iterator[Hit]:
-    """A hit for each Core ML input with a range of sizes; enumerated sizes are none."""
-    for each in graph.inputs if graph.format == "coreml" else ():
+    """A hit for each input with a range of sizes, where one size is fastest; enumerated sizes are none."""
+    for each in graph.inputs if graph.wants_fixed_sizes else ():
         ranges = [(low, high) for low, high in each.bounds if low != high]
         if ranges:
             low, high = ranges[0]
@@ -69,18 +69,28 @@ def unnamed_output(graph: Graph) -> Iterator[Hit]:
 
 def constant_output(graph: Graph) -> Iterator[Hit]:
     """A hit for each output that no input reaches."""
-    made = {name for node in graph.nodes for name in node.outputs}
-    alive = {each.name for each in graph.inputs}
-    for node in graph.nodes:
+    made = {name for op in graph.ops for name in op.outputs}
+    alive = {*(each.name for each in graph.inputs), *_drawn(graph)}
+    for op in graph.ops:
         # What nobody makes and no constant holds comes in from a caller: a loop's variable, a state.
-        free = any(name not in made and graph.value(name).load is None for name in node.operands)
-        if free or any(name in alive for name in node.operands) or _RANDOM.match(node.kind):
-            alive.update(node.outputs)
+        free = any(name not in made and graph.tensor(name).load is None for name in op.operands)
+        if free or any(name in alive for name in op.operands):
+            alive.update(op.outputs)
     for result in graph.results:
         if result not in alive:
             yield Hit(
                 severity="error", place=result, message="no input reaches this output: it is a constant"
             )
+
+
+def _drawn(graph: Graph) -> Iterator[str]:
+    """What ops make that draw random numbers, and those in whose nested blocks such an op stands."""
+    holders: list[Op] = []
+    for op in graph.ops:
+        del holders[op.depth :]
+        holders.append(op)
+        if _RANDOM.match(op.kind):
+            yield from (name for each in holders for name in each.outputs)
 
 
 def unused_input(graph: Graph) -> Iterator[Hit]:
@@ -93,25 +103,25 @@ def unused_input(graph: Graph) -> Iterator[Hit]:
 def loop(graph: Graph) -> Iterator[Hit]:
     """A hit for each loop over a sequence, and a milder one for other loops."""
     sequences = any(graph.of_kind("SequenceEmpty", "SequenceInsert", "ConcatFromSequence"))
-    for node in graph.of_kind("Loop", "Scan", "while_loop"):
-        if sequences and node.kind == "Loop":
+    for op in graph.of_kind("Loop", "Scan", "while_loop"):
+        if sequences and op.kind == "Loop":
             message = "a Loop that collects a sequence, as EmbeddingBag becomes"
-            yield Hit(severity="warning", place=node.name, message=message)
+            yield Hit(severity="warning", place=op.name, message=message)
         else:
-            yield Hit(severity="note", place=node.name, message=f"a {node.kind}")
+            yield Hit(severity="note", place=op.name, message=f"a {op.kind}")
 
 
 def random_op(graph: Graph) -> Iterator[Hit]:
     """A hit for each op that draws random numbers."""
-    for node in graph.nodes:
-        if _RANDOM.fullmatch(node.kind) or _drops(graph, node):
-            yield Hit(severity="error", place=node.name, message=f"{node.kind} draws random numbers")
+    for op in graph.ops:
+        if _RANDOM.fullmatch(op.kind) or _drops(graph, op):
+            yield Hit(severity="error", place=op.name, message=f"{op.kind} draws random numbers")
 
 
-def _drops(graph: Graph, node: Node) -> bool:
-    if node.kind != "Dropout":
+def _drops(graph: Graph, op: Op) -> bool:
+    if op.kind != "Dropout":
         return False
-    training = graph.parameter(node, "2", False)
+    training = graph.parameter(op, "2", False)
     return bool(training)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 
+from pocketrec.validate.artifact.graph import Graph, Tensor
 from pocketrec.validate.coreml_program.values import Array
 from pocketrec.validate.lint.finding import Hit, Rule
-from pocketrec.validate.lint.graph import Graph, Value
 
 _SMALLEST = 2_048  # elements; coremltools leaves smaller tensors alone by default
 _CHUNK_ROWS = 8_192
@@ -40,14 +40,14 @@ def uncompressed_table(graph: Graph) -> Iterator[Hit]:
 
 def duplicate_table(graph: Graph) -> Iterator[Hit]:
     """A hit for each table whose numbers stand in the file a second time, as they are or transposed."""
-    groups: dict[tuple[int, ...], list[Value]] = {}
+    groups: dict[tuple[int, ...], list[Tensor]] = {}
     for value in _tables(graph):
         groups.setdefault(tuple(sorted(size or 0 for size in value.shape or ())), []).append(value)
     for alike in groups.values():
-        stored: dict[int, Value] = {}
-        for value in alike if len(alike) > 1 else ():
-            stored.setdefault(_place(value), value)  # two names of one blob are stored once
-        seen: dict[bytes, Value] = {}
+        stored: dict[Hashable, Tensor] = {}
+        for value in alike:
+            stored.setdefault(value.place or value.name, value)  # two names of one place are stored once
+        seen: dict[bytes, Tensor] = {}
         for value in stored.values() if len(stored) > 1 else ():
             twin = seen.setdefault(_digest(value), value)
             if twin is not value:
@@ -56,20 +56,14 @@ def duplicate_table(graph: Graph) -> Iterator[Hit]:
                 yield Hit(severity="warning", place=value.name, message=message)
 
 
-def _tables(graph: Graph) -> Iterator[Value]:
+def _tables(graph: Graph) -> Iterator[Tensor]:
     """The constants that are tables: at least two dims and as many numbers as compression looks at."""
     for value in graph.constants:
         if len(value.shape or ()) >= 2 and value.size >= _SMALLEST:
             yield value
 
 
-def _place(value: Value) -> int:
-    assert value.load is not None
-    array: Array = value.load()
-    return int(array.__array_interface__["data"][0])
-
-
-def _digest(value: Value) -> bytes:
+def _digest(value: Tensor) -> bytes:
     """A digest that is the same for a table, its transpose, and its copy in another float width."""
     assert value.load is not None
     array: Array = value.load()
@@ -89,7 +83,7 @@ def _sha256(rows: Array) -> bytes:
     return digest.digest()
 
 
-def _shape(value: Value) -> str:
+def _shape(value: Tensor) -> str:
     return "×".join(f"{size:,}" for size in value.shape or () if size is not None)
 
 

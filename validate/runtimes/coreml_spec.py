@@ -105,12 +105,13 @@ def describe_io(
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...], Mapping[str, str]]:
     """Inputs, outputs and the user's metadata of a Model protobuf; of one function where it holds several."""
     described = next((each for each in spec.description.functions if each.name == function), spec.description)
-    inputs = tuple(_tensor(each) for each in described.input)
-    outputs = tuple(_tensor(each) for each in described.output)
+    inputs = tuple(feature_spec(each) for each in described.input)
+    outputs = tuple(feature_spec(each) for each in described.output)
     return inputs, outputs, dict(spec.description.metadata.userDefined)
 
 
-def _tensor(feature: Any) -> TensorSpec:
+def feature_spec(feature: Any) -> TensorSpec:
+    """An input or output as the description has it; what is no array has no sizes."""
     array = feature.type.multiArrayType
     dtype = _FEATURE_DTYPES.get(array.dataType, str(array.dataType))
     shape: tuple[int, ...] = tuple(int(size) for size in array.shape)

@@ -25,10 +25,10 @@ from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
 from pocketrec.quantize.usage import Usage
-from pocketrec.validate.artifact.sizes import _op_tensors, describe_artifact, tensor_sizes
-from pocketrec.validate.artifact.stored import of_operations
+from pocketrec.validate.artifact.sizes import describe_artifact, tensor_sizes
+from pocketrec.validate.artifact.stored import of_ops
 from pocketrec.validate.coreml_program import CoreMLInterpreter
-from pocketrec.validate.runtimes.coreml_spec import load_spec, operations
+from pocketrec.validate.open import open_graph
 
 READS = {"item.weight": Usage(popularity=np.arange(60.0))}
 ITEMS, WIDTH = 60, 16
@@ -134,7 +134,6 @@ def test_a_package_is_audited_by_its_metadata_and_by_its_ops(
     path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", precision="float32", tensors=codes)
     (said,) = describe_artifact(path).compressed
     assert (said.name, said.method, said.bytes_after) == ("item.weight", "linear 8 bit per_row, scales", 1080)
-    spec = load_spec(path)
-    (read,) = of_operations(operations(spec), _op_tensors)
+    (read,) = of_ops(open_graph(path))
     assert (read.method, read.shape) == ("constexpr_affine_dequantize", (60, 16))
     assert read.bytes_after >= 60 * 16 + 60 * 4

@@ -20,7 +20,7 @@ from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.coreml.multifunction import to_multifunction
 from pocketrec.convert.lower.carry import METADATA
 from pocketrec.errors import ConversionError, UsageError
-from pocketrec.validate.artifact.coreml import CoreMLGraph
+from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.artifact.sizes import describe_artifact
 
 ITEMS, WIDTH = 60, 16
@@ -166,9 +166,9 @@ def test_coremltools_describes_its_own_merge_of_the_packages_alike(
 
 def test_every_function_keeps_the_origins_of_its_tensors(packages: Packages, merged: Path) -> None:
     for name, path in packages.items():
-        origins = CoreMLGraph(merged, function=name).origins
+        origins = read_core_ml(merged).only(name).origins
         assert origins
-        assert origins == CoreMLGraph(path, function=name).origins
+        assert origins == read_core_ml(path).only(name).origins
 
 
 def test_a_function_that_is_not_there_is_named(packages: Packages, merged: Path) -> None:

@@ -12,7 +12,7 @@ from coremltools.converters.mil.mil import types
 from tests.validate.conftest import IOS18, PROGRAM_TABLE, convert
 
 from pocketrec.errors import UsageError
-from pocketrec.validate.artifact.coreml import CoreMLGraph
+from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.coreml_program import CoreMLInterpreter
 
 IDS = {"ids": np.array([0, 5, 11], dtype=np.int32)}
@@ -21,7 +21,7 @@ IDS = {"ids": np.array([0, 5, 11], dtype=np.int32)}
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_every_tensor_is_that_of_the_whole_program(packages: Path, precision: str) -> None:
     path = packages / f"{precision}.mlpackage"
-    graph = CoreMLGraph(path)
+    graph = read_core_ml(path)
     assert graph.is_narrow == (precision == "float16")
     with CoreMLInterpreter(path) as interpreter:
         traced = interpreter.trace(IDS)
@@ -31,16 +31,16 @@ def test_every_tensor_is_that_of_the_whole_program(packages: Path, precision: st
 
 
 def test_a_part_starts_at_the_tensors_that_are_given(packages: Path) -> None:
-    graph = CoreMLGraph(packages / "float32.mlpackage")
-    (score,) = [op for op in graph.ops if op.type in ("matmul", "linear")]
+    graph = read_core_ml(packages / "float32.mlpackage")
+    (score,) = [op for op in graph.calls if op.type in ("matmul", "linear")]
     rows = PROGRAM_TABLE[:3] * 2
-    found: Any = graph.evaluate([*graph.outputs], {**IDS, score.inputs[0]: rows})
-    np.testing.assert_allclose(found[graph.outputs[0]], rows @ PROGRAM_TABLE.T, rtol=1e-5)
+    found: Any = graph.evaluate([*graph.results], {**IDS, score.inputs[0]: rows})
+    np.testing.assert_allclose(found[graph.results[0]], rows @ PROGRAM_TABLE.T, rtol=1e-5)
 
 
 def test_a_given_tensor_is_rounded_to_the_declared_dtype(packages: Path) -> None:
-    graph = CoreMLGraph(packages / "float16.mlpackage")
-    name = next(op.outputs[0] for op in graph.ops if graph.dtype(op.outputs[0]) == "float16")
+    graph = read_core_ml(packages / "float16.mlpackage")
+    name = next(op.outputs[0] for op in graph.calls if graph.dtype(op.outputs[0]) == "float16")
     given = graph.evaluate([name], {**IDS, name: np.full((3, 4), 1.0001, np.float32)})
     np.testing.assert_array_equal(given[name], 1)
 
@@ -55,13 +55,13 @@ def test_a_state_is_read_after_the_updates_before_it(tmp_path: Path) -> None:
     specs = [mb.TensorSpec((2,), dtype=types.fp16), mb.StateTensorSpec((2,), dtype=types.fp16)]
     program = mb.program(input_specs=specs, opset_version=IOS18)(body)
     convert(program, precision="FLOAT16").save(str(tmp_path / "state.mlpackage"))
-    graph = CoreMLGraph(tmp_path / "state.mlpackage")
-    assert [op.type for op in graph.ops] == ["read_state", "add", "write_state", "read_state", "mul"]
-    (output,) = graph.outputs
+    graph = read_core_ml(tmp_path / "state.mlpackage")
+    assert [op.type for op in graph.calls] == ["read_state", "add", "write_state", "read_state", "mul"]
+    (output,) = graph.results
     found = graph.evaluate([output], {"x": np.array([1, 2], np.float16)})
     np.testing.assert_array_equal(found[output], [2, 4])
 
 
 def test_an_unknown_function_names_the_known_ones(packages: Path) -> None:
     with pytest.raises(UsageError, match="no function 'other'; expected one of main"):
-        CoreMLGraph(packages / "float32.mlpackage", function="other")
+        read_core_ml(packages / "float32.mlpackage").only("other")

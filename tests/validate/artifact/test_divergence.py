@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pocketrec.origin import Origin
 from pocketrec.validate.artifact.divergence import Comparison, difference, find_divergence
-from pocketrec.validate.artifact.graph import GraphOp, slice_ops
+from pocketrec.validate.artifact.graph import Graph, Op
 from pocketrec.validate.runtimes.runtime import Array, TensorSpec
 
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
@@ -19,37 +18,49 @@ Function = Callable[..., Any]
 
 
 @dataclass
-class FakeGraph:
+class FakeEngine:
     """Named NumPy functions: `{"y": (function, "x", ...)}`; counts what it evaluates."""
 
     steps: Mapping[str, tuple[Any, ...]]
-    outputs: Sequence[str]
-    name: str = "fake"
-    is_narrow: bool = False
     evaluated: list[str] = field(default_factory=list)
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    folded: Collection[str] = ()
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return (TensorSpec(name="x", dtype="float32", shape=X.shape),)
+    def known(self, given: Mapping[str, Array]) -> Collection[str]:
+        return given.keys()
 
-    @property
-    def ops(self) -> tuple[GraphOp, ...]:
-        return tuple(
-            GraphOp(type=step[0].__name__, name=f"op_{name}", inputs=step[1:], outputs=(name,))
-            for name, step in self.steps.items()
-        )
-
-    def dtype(self, name: str) -> str:
-        return ""
-
-    def evaluate(self, names: Sequence[str], given: Mapping[str, Array]) -> dict[str, Array]:
+    def run(
+        self, places: Sequence[int], names: Sequence[str], given: Mapping[str, Array]
+    ) -> dict[str, Array]:
         values, made = dict(given), list(self.steps)
         self.evaluated += names
-        for place in slice_ops(self.ops, names, given):
+        for place in places:
             function, *sources = self.steps[made[place]]
             values.setdefault(made[place], np.asarray(function(*(values[each] for each in sources))))
         return {name: values[name] for name in names}
+
+
+def fake(engine: FakeEngine, outputs: Sequence[str]) -> Graph:
+    """The graph that the engine computes, from the input `x`."""
+    ops = (
+        Op(
+            type=step[0].__name__,
+            kind=step[0].__name__,
+            name=f"op_{name}",
+            inputs={str(number): (each,) for number, each in enumerate(step[1:])},
+            outputs=(name,),
+        )
+        for name, step in engine.steps.items()
+    )
+    return Graph(
+        name="fake",
+        format="fake",
+        ops=tuple(ops),
+        tensors={},
+        inputs=(TensorSpec(name="x", dtype="float32", shape=X.shape),),
+        outputs=tuple(TensorSpec(name=each, dtype="float32", shape=()) for each in outputs),
+        results=tuple(outputs),
+        start=lambda _: engine,
+    )
 
 
 def double(x: Any) -> Any:
@@ -89,11 +100,11 @@ def compare(
     *,
     without: Sequence[str] = (),
     inputs: Any = X,
-) -> tuple[Comparison, FakeGraph]:
-    reference, artifact = FakeGraph(good, outputs), FakeGraph(bad, outputs)
-    values = reference.evaluate(list(good), {"x": inputs})
+) -> tuple[Comparison, FakeEngine]:
+    artifact = FakeEngine(bad)
+    values = fake(FakeEngine(good), outputs).evaluate(list(good), {"x": inputs})
     partners = {name: name for name in good if name in bad and name not in without}
-    found = find_divergence(artifact, values.__getitem__, partners, {"x": inputs})
+    found = find_divergence(fake(artifact, outputs), values.__getitem__, partners, {"x": inputs})
     return found, artifact
 
 

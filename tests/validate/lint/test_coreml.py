@@ -109,5 +109,7 @@ def test_a_damaged_package_is_an_error_of_one_line(plain: Path, tmp_path: Path) 
 
 def test_another_suffix_is_a_wrong_call(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"model.pt: expected a bundle, a .mlpackage"):
+    with pytest.raises(
+        UsageError, match=r"model\.pt: expected a bundle, or an artifact that ends in one of \.onnx"
+    ):
         lint_artifact(tmp_path / "model.pt")

@@ -10,49 +10,56 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from pocketrec.validate.artifact.graph import Graph, Op, Tensor
 from pocketrec.validate.lint import RULES, lint_graph
-from pocketrec.validate.lint.graph import Graph, Node, Value
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
 ROOT = Path(__file__).parents[3]
 Origin = Literal["coreml", "onnx"]
 
 
-def op(kind: str, output: str, **reads: str) -> Node:
-    return Node(
-        kind=kind, name=output, inputs={key: (name,) for key, name in reads.items()}, outputs=(output,)
+def op(kind: str, output: str, **reads: str) -> Op:
+    return Op(
+        type=kind,
+        kind=kind,
+        name=output,
+        inputs={key: (name,) for key, name in reads.items()},
+        outputs=(output,),
     )
 
 
-def tensor(name: str, dtype: str, *shape: int | None) -> Value:
-    return Value(name=name, dtype=dtype, shape=shape)
+def tensor(name: str, dtype: str, *shape: int | None) -> Tensor:
+    return Tensor(name=name, dtype=dtype, shape=shape)
 
 
-def constant(name: str, array: Any) -> Value:
+def constant(name: str, array: Any) -> Tensor:
     array = np.asarray(array)
-    return Value(name=name, dtype=array.dtype.name, shape=array.shape, load=lambda: array)
+    return Tensor(name=name, dtype=array.dtype.name, shape=array.shape, load=lambda: array, place=id(array))
 
 
-def table(name: str, rows: int, dtype: str = "float32", width: int = 4) -> Value:
+def table(name: str, rows: int, dtype: str = "float32", width: int = 4) -> Tensor:
     """A constant whose numbers no rule needs; a rule that reads it all the same gets zeros."""
-    return Value(name=name, dtype=dtype, shape=(rows, width), load=lambda: np.zeros((rows, width), dtype))
+    return Tensor(name=name, dtype=dtype, shape=(rows, width), load=lambda: np.zeros((rows, width), dtype))
 
 
 def graph(
-    *parts: Node | Value,
+    *parts: Op | Tensor,
     origin: Origin = "coreml",
     metadata: Mapping[str, str] | None = None,
     output: str = "scores",
     bounds: tuple[tuple[int, int | None], ...] = ((1, 1),),
 ) -> Graph:
     """A graph with the int32 input `ids`; its output is what the last op makes, called `output`."""
-    nodes = tuple(each for each in parts if isinstance(each, Node))
-    values = {each.name: each for each in parts if isinstance(each, Value)}
+    nodes = tuple(each for each in parts if isinstance(each, Op))
+    values = {each.name: each for each in parts if isinstance(each, Tensor)}
     values.setdefault("ids", tensor("ids", "int32", 1))
     return Graph(
+        name="fake",
         format=origin,
-        nodes=nodes,
-        values=values,
+        wants_fixed_sizes=origin == "coreml",
+        refuses_ids_beyond=origin == "onnx",
+        ops=nodes,
+        tensors=values,
         inputs=(TensorSpec(name="ids", dtype="int32", shape=(None,), bounds=bounds),),
         outputs=(TensorSpec(name=output, dtype="float32", shape=(1,)),),
         results=(nodes[-1].outputs[0],),
@@ -66,8 +73,10 @@ def severities(rule: str, given: Graph) -> list[str]:
 
 def ranked(dtype: str, count: int | None, *, scores: str = "float32", then: str = "") -> Graph:
     """A top-k of `count` scores whose indices are `dtype`, and then cast to `then`."""
-    top = Node(kind="topk", name="top", inputs={"x": ("s",), "k": ("k",)}, outputs=("best", "places"))
-    parts: list[Node | Value] = [
+    top = Op(
+        type="topk", kind="topk", name="top", inputs={"x": ("s",), "k": ("k",)}, outputs=("best", "places")
+    )
+    parts: list[Op | Tensor] = [
         op("linear", "s", x="ids"), tensor("s", scores, 1, count), constant("k", np.int32(5)),
         top, tensor("places", dtype, 1, 5),
     ]  # fmt: skip
@@ -78,7 +87,7 @@ def ranked(dtype: str, count: int | None, *, scores: str = "float32", then: str 
 
 def lookup(rows: int, *way: str, kind: str = "gather") -> Graph:
     """A lookup of `ids`, cast to each dtype of `way` in turn."""
-    parts: list[Node | Value] = [table("t", rows)]
+    parts: list[Op | Tensor] = [table("t", rows)]
     name = "ids"
     for number, dtype in enumerate(way):
         parts += [op("cast", f"c{number}", x=name), tensor(f"c{number}", dtype, 1, 1)]
@@ -119,7 +128,7 @@ def masked(kind: str, number: float, dtype: str = "float16", reader: str = "soft
     )  # fmt: skip
 
 
-def stored(*tables: Value, kind: str = "linear") -> Graph:
+def stored(*tables: Tensor, kind: str = "linear") -> Graph:
     return graph(*tables, op(kind, "y", x="ids"))
 
 
@@ -128,7 +137,7 @@ def named(output: str) -> Graph:
 
 
 NUMBERS = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
-DROPOUT = Node(kind="Dropout", name="y", inputs={"0": ("ids",), "2": ("on",)}, outputs=("y",))
+DROPOUT = Op(type="Dropout", kind="Dropout", name="y", inputs={"0": ("ids",), "2": ("on",)}, outputs=("y",))
 DATED = {"com.github.apple.coremltools.conversion_date": "2026-01-01"}
 PACKED = table("codes", 3_000, "int8")
 
