@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pocketrec.validate.artifact.sizes import ArtifactDescription
     from pocketrec.validate.runtimes.runtime import TensorSpec
 
-_SUFFIXES = (".onnx", ".mlpackage")
-
 
 @click.command(
     epilog=examples(
@@ -32,13 +30,16 @@ def inspect(path: Path, as_json: bool) -> None:
     For a bundle its artifacts; for an artifact its inputs, outputs, ops, and bytes per tensor.
     """
     from pocketrec.package.bundle import is_bundle, read_bundle
+    from pocketrec.validate.open import FORMATS
 
-    if path.suffix not in _SUFFIXES and is_bundle(path):
+    if path.suffix not in FORMATS and is_bundle(path):
         bundle = read_bundle(path)
         print_json(_bundle_json(bundle)) if as_json else _print_bundle(bundle)
         return
-    if path.suffix not in _SUFFIXES or not path.exists():
-        raise UsageError(f"{path}: expected a bundle, a .mlpackage or a .onnx file")
+    if path.suffix not in FORMATS or not path.exists():
+        raise UsageError(
+            f"{path}: expected a bundle, or an artifact that ends in one of {', '.join(FORMATS)}"
+        )
     from pocketrec.validate.artifact.sizes import describe_artifact
 
     described = describe_artifact(path)

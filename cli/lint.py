@@ -50,8 +50,9 @@ def lint(ctx: click.Context, path: Path, as_json: bool, severity: str) -> None:
 def _artifacts(path: Path) -> list[Path]:
     """The artifacts of a bundle; any other path is one itself."""
     from pocketrec.package.bundle import is_bundle, read_bundle
+    from pocketrec.validate.open import FORMATS
 
-    if path.suffix in (".onnx", ".mlpackage", ".mlmodel") or not is_bundle(path):
+    if path.suffix in FORMATS or not is_bundle(path):
         return [path]
     functions = read_bundle(path).manifest.artifacts.values()
     return [path / name for name in sorted({name for each in functions for name in each.values()})]

@@ -72,7 +72,7 @@ def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
     """The format of the artifact at `path`, by its suffix; UsageError for a suffix that none has."""
     if path.suffix not in formats:
         known = ", ".join(formats)
-        raise UsageError(f"{path}: suffix {path.suffix!r} is unknown; expected one of {known}")
+        raise UsageError(f"{path}: suffix {path.suffix!r} is unknown; expected {known}")
     return formats[path.suffix]
 
 

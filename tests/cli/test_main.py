@@ -166,8 +166,14 @@ def test_a_missing_torch_names_the_extra() -> None:
         (["build"], "Missing argument 'RECIPE'"),
         (["build", "none.toml"], "error: none.toml: no such file; pass the path of a recipe.toml"),
         (["verify", "none"], "error: none: no such folder; pass the path of a bundle"),
-        (["inspect", "none"], "error: none: expected a bundle, a .mlpackage or a .onnx file"),
-        (["lint", "none"], "error: none: expected a bundle, a .mlpackage, a .mlmodel or a .onnx file"),
+        (
+            ["inspect", "none"],
+            "error: none: expected a bundle, or an artifact that ends in one of .onnx, .mlpackage, .mlmodel",
+        ),
+        (
+            ["lint", "none"],
+            "error: none: expected a bundle, or an artifact that ends in one of .onnx, .mlpackage, .mlmodel",
+        ),
         (["run", "a.onnx", "--inputs", "none.npz", "--out", "o.npz"], "error: a.onnx: no such artifact"),
     ],
 )

@@ -56,7 +56,7 @@ def _graph(package: Package, functions: Sequence[str]) -> Graph:
         results=tuple(results),
         metadata=metadata,
         producer="coremltools" if any("coremltools" in key for key in metadata) else "",
-        functions=tuple(functions),
+        functions=tuple(functions) or (package.default,),
         wants_fixed_sizes=True,
         origin_table="" if several else _origins(package, functions),
         select=lambda function: _graph(package, (package.resolve(function),)),

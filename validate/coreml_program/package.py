@@ -11,9 +11,6 @@ from pocketrec.validate.coreml_program.program import ProgramReader
 from pocketrec.validate.runtimes.coreml_spec import feature_spec, load_model
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
-# CoreML's ArrayFeatureType.
-_ARRAY_DTYPES = {65552: "float16", 65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionDescription:
@@ -102,7 +99,7 @@ def _functions(spec: Any, strict: bool) -> dict[str, FunctionDescription]:
 
 
 def _function(description: Any, strict: bool) -> FunctionDescription:
-    read = _feature if strict else feature_spec
+    read = _array if strict else feature_spec
     return FunctionDescription(
         inputs=tuple(read(each) for each in description.input),
         outputs=tuple(read(each) for each in description.output),
@@ -110,23 +107,9 @@ def _function(description: Any, strict: bool) -> FunctionDescription:
     )
 
 
-def _feature(feature: Any) -> TensorSpec:
+def _array(feature: Any) -> TensorSpec:
+    """The feature, which is an array; UnsupportedOp names what else it is."""
     kind = feature.type.WhichOneof("Type")
-    array = feature.type.stateType.arrayType if kind == "stateType" else feature.type.multiArrayType
     if kind not in ("multiArrayType", "stateType"):
         raise UnsupportedOp(f"feature {feature.name}: {kind} is not supported; only arrays are")
-    shape = tuple(int(each) for each in array.shape)
-    enumerated = tuple(tuple(int(n) for n in each.shape) for each in array.enumeratedShapes.shapes)
-    ranges = tuple(
-        (int(each.lowerBound), int(each.upperBound) if each.upperBound >= 0 else None)
-        for each in array.shapeRange.sizeRanges
-    )
-    bounds = ranges or (() if enumerated else tuple((size, size) for size in shape))
-    return TensorSpec(
-        name=feature.name,
-        dtype=_ARRAY_DTYPES.get(array.dataType, "float32"),
-        shape=tuple(low if low == high else None for low, high in ranges) if ranges else shape,
-        bounds=bounds,
-        enumerated=enumerated,
-        optional=bool(feature.type.isOptional),
-    )
+    return feature_spec(feature)

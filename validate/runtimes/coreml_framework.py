@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
-from pocketrec.validate.runtimes.coreml_spec import describe_io, functions_of, load_spec, precision_of
+from pocketrec.validate.artifact.coreml import read_core_ml
+from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.runtimes.runtime import Array, Description, check_inputs, with_rounding
 
 _UNITS = {
@@ -49,11 +50,11 @@ class CoreMLFramework:
         except ModuleNotFoundError:
             raise MissingExtra("coremltools", "build") from None
         self._path, self._units = Path(path), compute_units
-        spec = load_spec(self._path)
-        self._functions = functions_of(spec)
-        chosen = _choose(self._path.name, self._functions, function)
-        self._inputs, self._outputs, metadata = describe_io(spec, chosen)
-        self._precision, self._metadata = with_rounding(precision_of(spec), metadata), metadata
+        whole = read_core_ml(self._path)
+        self._functions, graph = whole.functions, whole.only(function)
+        self._inputs, self._outputs, self._metadata = graph.inputs, graph.outputs, graph.metadata
+        self._precision = with_rounding(precision_of(graph), graph.metadata)
+        chosen = graph.functions[0] if len(self._functions) > 1 else None
         try:
             units = getattr(ct.ComputeUnit, _UNITS[compute_units])
             self._model: Any = ct.models.MLModel(str(self._path), compute_units=units, function_name=chosen)
@@ -71,7 +72,7 @@ class CoreMLFramework:
             compute_units=f"allowed: {self._units}",
             inputs=self._inputs,
             outputs=self._outputs,
-            functions=self._functions or ("main",),
+            functions=self._functions,
             metadata=self._metadata,
         )
 
@@ -97,13 +98,10 @@ class CoreMLFramework:
         self.close()
 
 
-def _choose(name: str, functions: tuple[str, ...], function: str | None) -> str | None:
-    """The function of a package that holds several; None where it holds one."""
-    if not functions:
-        return None
-    if function is not None and function not in functions:
-        raise UsageError(f"{name}: no function {function!r}; expected one of {', '.join(functions)}")
-    return function or functions[0]
+def precision_of(graph: Graph) -> str:
+    """`float16`, `float32` or both, as what the ops make says; casts alone are no arithmetic."""
+    made = {graph.dtype(name) for op in graph.ops if op.type != "cast" for name in op.outputs}
+    return ", ".join(sorted(made & {"float16", "float32"})) or "float32"
 
 
 def _line(error: Exception) -> str:

@@ -5,7 +5,7 @@ coremltools' own loader rewrites Manifest.json of what it reads, and so is not u
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,6 @@ class SavedModel:
         if self.folder is None:
             raise ArtifactError(f"{self.file}: refers to {name!r}, but is no package with a weight file")
         return inside(self.folder, name.removeprefix("@model_path/"), where=str(self.file))
-
-
-def load_spec(path: Path) -> Any:
-    """The Model protobuf of a package; raises as `load_model` does."""
-    return load_model(path).spec
 
 
 def load_model(path: Path) -> SavedModel:
@@ -94,25 +89,10 @@ def _check_blobs(model: SavedModel) -> None:
             files[blob.fileName].check(blob.offset, DTYPES[kind.dataType], shape)
 
 
-def functions_of(spec: Any) -> tuple[str, ...]:
-    """Names of the functions of a Model protobuf, the default first; empty where it holds only one."""
-    default = spec.description.defaultFunctionName
-    return tuple(sorted((each.name for each in spec.description.functions), key=lambda name: name != default))
-
-
-def describe_io(
-    spec: Any, function: str | None = None
-) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...], Mapping[str, str]]:
-    """Inputs, outputs and the user's metadata of a Model protobuf; of one function where it holds several."""
-    described = next((each for each in spec.description.functions if each.name == function), spec.description)
-    inputs = tuple(feature_spec(each) for each in described.input)
-    outputs = tuple(feature_spec(each) for each in described.output)
-    return inputs, outputs, dict(spec.description.metadata.userDefined)
-
-
 def feature_spec(feature: Any) -> TensorSpec:
-    """An input or output as the description has it; what is no array has no sizes."""
-    array = feature.type.multiArrayType
+    """An input, output or state as the description has it; what is no array has no sizes."""
+    held = feature.type.WhichOneof("Type") == "stateType"
+    array = feature.type.stateType.arrayType if held else feature.type.multiArrayType
     dtype = _FEATURE_DTYPES.get(array.dataType, str(array.dataType))
     shape: tuple[int, ...] = tuple(int(size) for size in array.shape)
     kind = array.WhichOneof("ShapeFlexibility")
@@ -156,17 +136,3 @@ def _walk(block: Any) -> Iterator[Any]:
         yield op
         for nested in op.blocks:
             yield from _walk(nested)
-
-
-def precision_of(spec: Any) -> str:
-    """`float16`, `float32` or both, as the program's own values say."""
-    names = {10: "float16", 11: "float32"}
-    # A constant's own dtype says little (shapes, scales); what ops compute says what the arithmetic is.
-    found = {
-        names[out.type.tensorType.dataType]
-        for op in operations(spec)
-        if op.type not in ("const", "cast")
-        for out in op.outputs
-        if out.type.tensorType.dataType in names
-    }
-    return ", ".join(sorted(found)) or "float32"
