@@ -28,7 +28,8 @@ def read_onnx(path: Path) -> Graph:
 
     Raises UsageError where there is no such file, ArtifactError where it is damaged.
     """
-    model = _typed(load_onnx(path), path)
+    stated = load_onnx(path)
+    model = _typed(stated, path)
     reader = _Reader(path=path)
     reader.read(model.graph, 0)
     metadata = {each.key: each.value for each in model.metadata_props}
@@ -39,8 +40,8 @@ def read_onnx(path: Path) -> Graph:
         ops=tuple(reader.ops),
         tensors=reader.tensors,
         held=tuple(reader.held),
-        inputs=tuple(_spec(each) for each in model.graph.input if each.name not in reader.initializers),
-        outputs=tuple(_spec(each) for each in model.graph.output),
+        inputs=tuple(_spec(each) for each in stated.graph.input if each.name not in reader.initializers),
+        outputs=tuple(_spec(each) for each in stated.graph.output),
         results=tuple(each.name for each in model.graph.output),
         metadata=metadata,
         producer=model.producer_name,
