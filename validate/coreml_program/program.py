@@ -13,6 +13,7 @@ import numpy as np
 from pocketrec.errors import ArtifactError, UnsupportedOp
 from pocketrec.validate.coreml_program.values import BITS, DTYPES, Array, ValueType, numpy_dtype, unpack
 from pocketrec.validate.coreml_program.weights import WeightFile
+from pocketrec.validate.runtimes.coreml_proto import proto
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +172,8 @@ class ProgramReader:
             return DTYPES[data_type]
         if self._strict:
             raise UnsupportedOp(f"{self._source}: data type {data_type} is not supported")
-        from coremltools.proto import MIL_pb2
-
-        known = data_type in MIL_pb2.DataType.values()
-        return str(MIL_pb2.DataType.Name(data_type)).lower() if known else ""
+        names = proto("MIL_pb2").DataType
+        return str(names.Name(data_type)).lower() if data_type in names.values() else ""
 
 
 class _Once:
