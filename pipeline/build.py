@@ -34,6 +34,7 @@ from pocketrec.pipeline.examine import (
     with_compression,
 )
 from pocketrec.pipeline.rounding import round_prepared
+from pocketrec.pipeline.world import check_model
 from pocketrec.places import exits_told
 from pocketrec.recipe import Recipe, load_recipe
 from pocketrec.report import Evidence, PlanPoint, RoundedInput
@@ -109,6 +110,8 @@ def build(
         values.mkdir()
         prepared = prepare(chosen, base, values)
         original = examine_module(prepared, report, workers)
+        said = check_model(prepared.module, original)
+        prepared = replace(prepared, notes=(*prepared.notes, *said))
         if chosen.compress.active:
             planned = _plan(prepared, original, out, base, workers, report)
             made: _Made = _make_compressed(prepared, planned, folder, base, report, workers)

@@ -11,8 +11,10 @@ from pocketrec.contract import Contract, Tokens
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.recipe import Evaluate, Recipe, resolve_contract
+from pocketrec.source.contradictions import check_data, conformed
 from pocketrec.source.data import open_tables
 from pocketrec.source.factory import call_factory, load_vocabulary
+from pocketrec.source.vocabularies import check_tokens, check_widths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,6 +71,7 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Prepared:
         TableError: a streamed table holds a number that is not finite.
     """
     model = load_model(recipe, base, values)
+    data = _load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data")
     return Prepared(
         recipe=recipe,
         contract=model.contract,
@@ -76,8 +79,8 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Prepared:
         module=model.module,
         streamed=model.streamed,
         spans=model.spans,
-        notes=model.notes,
-        data=_load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data"),
+        notes=(*model.notes, *check_data(data, model.contract, recipe.evaluate)),
+        data=data,
     )
 
 
@@ -100,7 +103,10 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
         name: load_vocabulary(each.tokens, base=base, key=f"contract.vocabularies.{name}.tokens")
         for name, each in recipe.contract.vocabularies.items()
     }
+    for name, each in recipe.contract.vocabularies.items():
+        check_tokens(name, vocabularies[name], each)
     contract = resolve_contract(recipe.contract, vocabularies)
+    check_widths(contract)
     if not reaches(recipe.model, base=base):
         loaded = load_trained(recipe.model, base=base)
         if loaded.random:
@@ -139,5 +145,5 @@ def _load_data(
     ]
     if missing:
         raise DataError(f"{key} = {evaluate.data!r} lacks the input {missing[0]!r}; add it")
-    found: EvaluationData = data
-    return found
+    found: RankingData | ClassificationData = data
+    return conformed(found, contract, evaluate)

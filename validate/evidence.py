@@ -21,6 +21,7 @@ from pocketrec.validate.measure.parity import check_parity, failed_parity
 from pocketrec.validate.measure.probes import Probe, make_probes
 from pocketrec.validate.measure.quality import Runtimes, quality_of
 from pocketrec.validate.measure.ranking import QualityRun, compare_quality
+from pocketrec.validate.measure.rows import check_rows
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.coreml_framework import RuntimeUnavailable
@@ -106,7 +107,7 @@ def examine_reference(
         outputs[name] = _run_probes(runtimes[name], contract, name, each)
         _check_repeatable(runtimes[name], contract, name, each[0], outputs[name][0])
     tell("reference: quality", len(probes), len(probes) + 1)
-    quality = quality_of(evaluate, contract, runtimes, data, workers=workers, reopen=reopen)
+    quality = quality_of(evaluate, contract, runtimes, data, workers=workers, reopen=reopen, keep=True)
     tell("reference", len(probes) + 1, len(probes) + 1)
     return Reference(
         contract=contract,
@@ -188,12 +189,15 @@ def examine_target(
             tell(f"{target} on {runtime}: quality", total - 1, total)
             places = {name: path.resolve() for name, path in paths.items()}
             reopen = partial(_open_all, places, runtime, open_with)
-            ranking = _quality(opened, reference, workers, reopen)
+            artifact = _quality(opened, reference, workers, reopen)
+            ranking = None if artifact is None else compare_quality(reference.quality, artifact)
+            rows = () if artifact is None else _rows(artifact, opened, reference, gates)
             accumulation = _accumulation(opened, parity, reference)
         except UnsupportedOp as error:
             return _not_run(target, runtime, str(error))
         tell(f"{target} on {runtime}", total, total)
-        return replace(_ran(target, opened, tuple(parity), ranking), accumulation=accumulation)
+        ran = _ran(target, opened, tuple(parity), ranking)
+        return replace(ran, rows=rows, accumulation=accumulation)
 
 
 def _open_all(paths: Mapping[str, Path], runtime: str, open_with: Open) -> Runtimes:
@@ -253,15 +257,13 @@ def _parity(
                 failed_parity(function, out.name, str(error), probes=len(probes), worst_probe=probe.name)
                 for out in signature.outputs
             )
-    narrow = is_coarse(runtime.describe().precision)
-    tolerance = max(gates.tie_tolerance, FLOAT16_TIE_TOLERANCE) if narrow else gates.tie_tolerance
     return check_parity(
         reference.outputs[function],
         actual,
         [probe.name for probe in probes],
         signature,
         function=function,
-        tie_tolerance=tolerance,
+        tie_tolerance=_tie_tolerance(runtime, gates),
     )
 
 
@@ -284,14 +286,42 @@ def _accumulation(
 
 def _quality(
     opened: Runtimes, reference: Reference, workers: Workers | None, reopen: Callable[[], Runtimes]
-) -> RankingParity | None:
-    """Both qualities; None where the artifact failed on the way, which no quality gate passes."""
+) -> QualityRun | None:
+    """The artifact's; None where it failed on the way, which no quality gate passes."""
     try:
-        artifact = quality_of(
-            reference.evaluate, reference.contract, opened, reference.data, workers=workers, reopen=reopen
+        return quality_of(
+            reference.evaluate,
+            reference.contract,
+            opened,
+            reference.data,
+            workers=workers,
+            reopen=reopen,
+            keep=True,
         )
     except UnsupportedOp:
         raise
     except (CheckFailed, InputError):
         return None
-    return compare_quality(reference.quality, artifact)
+
+
+def _rows(
+    artifact: QualityRun, opened: Runtimes, reference: Reference, gates: Gates
+) -> tuple[TensorParity, ...]:
+    """Parity on every row of the evaluation data, of the functions that it ran."""
+    found: list[TensorParity] = []
+    for function, expected in reference.quality.kept.items():
+        if function not in artifact.kept:
+            continue  # its quality failed, which a gate says
+        found += check_rows(
+            expected,
+            artifact.kept[function],
+            reference.contract.functions[function],
+            function=function,
+            tie_tolerance=_tie_tolerance(opened[function], gates),
+        )
+    return tuple(found)
+
+
+def _tie_tolerance(runtime: Runtime, gates: Gates) -> float:
+    narrow = is_coarse(runtime.describe().precision)
+    return max(gates.tie_tolerance, FLOAT16_TIE_TOLERANCE) if narrow else gates.tie_tolerance

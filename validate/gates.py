@@ -64,8 +64,9 @@ Verdict = tuple[str, bool, str]
 
 
 def _parity(gates: Gates, result: RuntimeResult) -> Iterator[Verdict]:
-    empty = not any(each.elements for each in result.parity)
-    broken = [each for each in result.parity if each.failure or not each.elements or not each.probes]
+    compared = [*result.parity, *result.rows]
+    empty = not any(each.elements for each in compared)
+    broken = [each for each in compared if each.failure or not each.elements or not each.probes]
     if empty and not broken:
         yield "comparison", False, "nothing was compared"
         return
@@ -73,9 +74,11 @@ def _parity(gates: Gates, result: RuntimeResult) -> Iterator[Verdict]:
         lines = [f"{_where(each)}: {each.failure or 'nothing was compared'}{_on(each)}" for each in broken]
         yield "comparison", False, "; ".join(lines)
     else:
-        probes = max(each.probes for each in result.parity)
-        yield "comparison", True, f"{len(result.parity)} outputs compared on up to {probes} probes"
-    compared = [each for each in result.parity if each not in broken]
+        probes, count = max(each.probes for each in result.parity or compared), len(result.parity)
+        outputs = "1 output" if count == 1 else f"{count} outputs"
+        beside = " and on every evaluation row" if result.rows else ""
+        yield "comparison", True, f"{outputs} compared on up to {probes} probes{beside}"
+    compared = [each for each in compared if each not in broken]
     yield from _ids(compared)
     # Ids have no distance; a difference between them was counted above.
     exact = [each for each in compared if not each.max_abs_error and not each.histogram]
@@ -174,4 +177,6 @@ def _overlap(limit: float, ranking: RankingParity) -> Verdict:
     if value is None:
         return "min_top_k_overlap", False, "the lists were not compared"
     message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examples} examples"
+    if ranking.worst_overlap is not None and ranking.worst_overlap < 1:
+        message += f"; the worst is row {ranking.worst_row} with {ranking.worst_overlap:.4f}"
     return "min_top_k_overlap", value >= limit, message

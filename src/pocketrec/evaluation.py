@@ -5,9 +5,9 @@ Padded arrays keyed by the contract's input names; the first axis runs over exam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,11 @@ from pocketrec.errors import DataError
 
 Array = npt.NDArray[np.generic]
 Arrays = Mapping[str, Array]
+Ids = npt.NDArray[np.int64]
+
+
+def _no_ids() -> Ids:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,32 +30,107 @@ class RankingData:
     Attributes:
         inputs: the evaluated function's inputs, `[users, ...]`.
         positives: held-out item id of each user, int64 `[users]`.
-        seen_ids: ids to leave out of each user's list, concatenated, int64.
-        seen_offsets: where each user's ids begin in `seen_ids`, int64 `[users + 1]`.
+        seen_ids: ids to leave out of each user's list, concatenated, int64; none by default.
+        seen_offsets: where each user's ids begin in `seen_ids`, and their end, int64 `[users + 1]`;
+            left out where nothing was seen.
         catalogue: inputs of the item-side function, one row per item id; empty where the
             evaluated function scores the whole catalogue by itself.
         ignored_ids: ids that are no items (padding, unknown) and never ranked.
     """
 
     inputs: Arrays
-    positives: npt.NDArray[np.int64]
-    seen_ids: npt.NDArray[np.int64]
-    seen_offsets: npt.NDArray[np.int64]
-    catalogue: Arrays
+    positives: Ids
+    seen_ids: Ids = field(default_factory=_no_ids)
+    seen_offsets: Ids = field(default_factory=_no_ids)
+    catalogue: Arrays = field(default_factory=dict)
     ignored_ids: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        _check_rows(self.inputs, len(self.positives), "positives")
-        if len(self.seen_offsets) != len(self.positives) + 1:
+        put = object.__setattr__
+        put(self, "positives", _ids("positives", self.positives))
+        put(self, "inputs", _arrays("input", self.inputs, len(self.positives), "positives"))
+        rows = len(next(iter(self.catalogue.values()))) if self.catalogue else 0
+        put(self, "catalogue", _arrays("catalogue input", self.catalogue, rows, "its first input"))
+        put(self, "seen_ids", _ids("seen_ids", self.seen_ids))
+        given = _ids("seen_offsets", self.seen_offsets)
+        if not len(given) and not len(self.seen_ids):
+            given = np.zeros(len(self.positives) + 1, np.int64)
+        put(self, "seen_offsets", given)
+        put(self, "ignored_ids", tuple(int(each) for each in self.ignored_ids))
+        self._check_offsets()
+        wrong = [each for each in self.ignored_ids if each < 0]
+        if wrong:
+            raise DataError(f"ignored_ids: {wrong[0]} is no id; expected 0 or more, such as (0,) for padding")
+
+    def _check_offsets(self) -> None:
+        """Checks that the offsets cut `seen_ids` into one piece per user, in order and to its end."""
+        offsets, users = self.seen_offsets, len(self.positives)
+        if len(offsets) != users + 1:
             raise DataError(
-                f"seen_offsets: {len(self.seen_offsets)} entries for {len(self.positives)} users; "
-                f"expected {len(self.positives) + 1}"
+                f"seen_offsets: {len(offsets)} entries for {users} users; expected {users + 1}: where each "
+                "user's ids begin, and the end; RankingData.from_lists takes a list per user"
             )
+        if offsets[0] != 0 or offsets[-1] != len(self.seen_ids):
+            raise DataError(
+                f"seen_offsets: from {offsets[0]} to {offsets[-1]}; expected 0 to {len(self.seen_ids)}, "
+                "as many as seen_ids has"
+            )
+        falls = np.flatnonzero(np.diff(offsets) < 0)
+        if len(falls):
+            user = int(falls[0])
+            raise DataError(
+                f"seen_offsets: user {user} begins at {offsets[user]} and ends at {offsets[user + 1]}; "
+                "expected offsets that never decrease"
+            )
+
+    @classmethod
+    def from_lists(
+        cls,
+        *,
+        inputs: Mapping[str, Sequence[Any]],
+        positives: Sequence[int],
+        seen: Sequence[Sequence[int]] = (),
+        catalogue: Mapping[str, Sequence[Any]] | None = None,
+        ignored_ids: Sequence[int] = (0,),
+        length: int | None = None,
+        padding_id: int = 0,
+        padding_side: Literal["left", "right"] = "left",
+    ) -> Self:
+        """The data from plain lists, one entry per user; histories may be of any length.
+
+        Args:
+            inputs: by name, one entry per user: a number, or a list of ids.
+            positives: the held-out item of each user.
+            seen: the items that each user has had; nothing by default.
+            catalogue: the item-side function's inputs, one entry per item id.
+            ignored_ids: ids that are no items.
+            length: of every list: longer ones keep their last ids; by default that of the longest.
+            padding_id: what shorter lists are filled with.
+            padding_side: where.
+
+        Raises:
+            DataError: a list is of something else than numbers, or there are not as many as users.
+        """
+
+        def array(name: str, rows: Sequence[Any]) -> Array:
+            return _padded(name, rows, length, padding_id, padding_side)
+
+        if len(seen) not in (0, len(positives)):
+            raise DataError(f"seen: {len(seen)} lists for {len(positives)} users; expected one each, or none")
+        sizes = [len(each) for each in seen] or [0] * len(positives)
+        return cls(
+            inputs={name: array(name, rows) for name, rows in inputs.items()},
+            positives=_ids("positives", positives),
+            seen_ids=_ids("seen", [each for row in seen for each in row]),
+            seen_offsets=np.cumsum([0, *sizes], dtype=np.int64),
+            catalogue={name: array(name, rows) for name, rows in (catalogue or {}).items()},
+            ignored_ids=tuple(ignored_ids),
+        )
 
     def __len__(self) -> int:
         return len(self.positives)
 
-    def seen(self, user: int) -> npt.NDArray[np.int64]:
+    def seen(self, user: int) -> Ids:
         """Item ids that user number `user` has had, int64 `[n]`."""
         return self.seen_ids[self.seen_offsets[user] : self.seen_offsets[user + 1]]
 
@@ -85,7 +165,14 @@ class ClassificationData:
     labels: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        _check_rows(self.inputs, len(self.labels), "labels")
+        labels = _numbers("labels", self.labels).astype(np.float32)
+        if labels.ndim != 1:
+            raise DataError(f"labels: shape {list(labels.shape)}; expected one number per example")
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "inputs", _arrays("input", self.inputs, len(labels), "labels"))
+        wrong = np.flatnonzero((labels != 0) & (labels != 1))
+        if len(wrong):
+            raise DataError(f"labels: row {wrong[0]} is {labels[wrong[0]]:g}; expected 0 or 1")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -117,12 +204,56 @@ class EvaluationData(Protocol):
         ...
 
 
-def _check_rows(inputs: Arrays, rows: int, against: str) -> None:
-    if rows == 0:
+def _numbers(name: str, values: Any) -> npt.NDArray[Any]:
+    """The values as an array of numbers; DataError where they are ragged, or something else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise DataError(
+            f"{name}: its rows are of different lengths; pad them, or use RankingData.from_lists"
+        ) from None
+    if array.dtype.kind not in "iufb":
+        raise DataError(f"{name}: holds {array.dtype}; expected numbers")
+    return array
+
+
+def _ids(name: str, values: Any) -> Ids:
+    """The values as int64 `[n]`; DataError where one is no whole number."""
+    array = _numbers(name, values) if len(values) else _no_ids()
+    if array.ndim != 1:
+        raise DataError(f"{name}: shape {list(array.shape)}; expected one axis")
+    ids = array.astype(np.int64)
+    wrong = np.flatnonzero(ids != array)
+    if len(wrong):
+        raise DataError(f"{name}: entry {wrong[0]} is {array[wrong[0]]}; expected whole numbers")
+    return ids
+
+
+def _arrays(kind: str, given: Arrays, rows: int, against: str) -> dict[str, Array]:
+    """The arrays, all with that many rows."""
+    if kind == "input" and rows == 0:
         raise DataError(f"evaluation data has no examples ({against} is empty)")
-    for name, array in inputs.items():
-        if len(array) != rows:
-            raise DataError(f"evaluation input {name}: {len(array)} rows, but {against} has {rows}")
+    arrays = {name: _numbers(f"evaluation {kind} {name}", each) for name, each in given.items()}
+    for name, array in arrays.items():
+        if array.ndim == 0 or len(array) != rows:
+            count = len(array) if array.ndim else "no"
+            raise DataError(f"evaluation {kind} {name}: {count} rows, but {against} has {rows}")
+    return arrays
+
+
+def _padded(
+    name: str, rows: Sequence[Any], length: int | None, padding_id: int, side: Literal["left", "right"]
+) -> Array:
+    """Rows of one number as they are; rows of lists cut to their last, and filled up."""
+    if not any(isinstance(each, Sequence | np.ndarray) for each in rows):
+        return _numbers(name, rows)
+    size = max(1, max(len(each) for each in rows)) if length is None else length
+    filled = np.full((len(rows), size), padding_id, np.int64)
+    for target, row in zip(filled, rows, strict=True):
+        recent = _ids(name, list(row)[-size:])
+        place = slice(size - len(recent), size) if side == "left" else slice(len(recent))
+        target[place] = recent
+    return filled
 
 
 def cuts(size: int, start: int, stop: int) -> Iterator[tuple[int, int]]:

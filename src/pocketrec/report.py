@@ -59,12 +59,16 @@ class RankingParity:
         reference: metric name to value, such as `ndcg@10`, for the reference.
         artifact: the same for the artifact.
         top_k_overlap: mean share of the k best in both lists; None for classification.
+        worst_overlap: the smallest share of any example; None for classification.
+        worst_row: the number of that example.
     """
 
     examples: int
     reference: Mapping[str, float]
     artifact: Mapping[str, float]
     top_k_overlap: float | None = None
+    worst_overlap: float | None = None
+    worst_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,8 @@ class RuntimeResult:
         runtime_version: its version; empty where it is not there.
         precision: the arithmetic.
         compute_units: what it ran on; empty where it did not run.
-        parity: one entry per function and output.
+        parity: one entry per function and output, over all probes.
+        rows: the same over the rows of the evaluation data that differ most; all rows were compared.
         ranking: None where it did not run.
         latency: per function; empty where it did not run.
         accumulation: per function and output of a float16 artifact, where the engine offers the choice.
@@ -118,6 +123,7 @@ class RuntimeResult:
     precision: str = ""
     compute_units: str = ""
     parity: tuple[TensorParity, ...] = ()
+    rows: tuple[TensorParity, ...] = ()
     ranking: RankingParity | None = None
     latency: Mapping[str, LatencyResult] = field(default_factory=dict)
     accumulation: tuple[AccumulationSensitivity, ...] = ()

@@ -29,6 +29,7 @@ from pocketrec.validate.measure.ranking import (
     ranking_metrics,
     top_k_ids,
 )
+from pocketrec.validate.measure.rows import KeptRows, kept_columns, most_columns
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array, Runtime
 from pocketrec.validate.runtimes.torch_runtime import current_threads, torch_threads
@@ -40,6 +41,7 @@ Rows = Mapping[str, npt.NDArray[Any]]  # arrays whose first axis runs over users
 _MOST_ROWS = 4096  # of a part
 _MOST_SCORES = 1 << 25  # of a part, users × items: 128 MiB
 _MOST_TASKS = 64
+_KEPT, _CATALOGUE = "kept: ", "catalogue"  # names among the rows
 
 
 def quality_of(
@@ -50,6 +52,7 @@ def quality_of(
     *,
     workers: Workers | None = None,
     reopen: Callable[[], Runtimes] | None = None,
+    keep: bool = False,
 ) -> QualityRun:
     """The quality of a model given as one runtime per function.
 
@@ -60,6 +63,7 @@ def quality_of(
         data: all of it is examined.
         workers: who examines it; this process alone by default.
         reopen: opens the runtimes in a worker.
+        keep: whether to keep what parity on every row compares.
 
     Raises:
         RecipeError: the output's meaning cannot be evaluated as the recipe says.
@@ -70,14 +74,18 @@ def quality_of(
         workers, opened = Workers(), runtimes
     else:
         opened = None
-    job = Evaluation(evaluate=evaluate, contract=contract, data=data, open=reopen, _runtimes=opened)
+    job = Evaluation(
+        evaluate=evaluate, contract=contract, data=data, open=reopen, keep=keep, _runtimes=opened
+    )
     rows = _joined(list(workers.map(job, job.spans())))
     if "scores" in rows:
         meaning = contract.functions[evaluate.function].output(evaluate.output).meaning
         metrics = classification_metrics(rows["scores"], rows["labels"], meaning=meaning)
-        return QualityRun(metrics=metrics, top_k=None, examples=len(data), scores=rows["scores"])
+        return QualityRun(
+            metrics=metrics, top_k=None, examples=len(data), scores=rows["scores"], kept=job.kept(rows)
+        )
     metrics = ranking_metrics(rows["hits"], rows["gains"], evaluate.k)
-    return QualityRun(metrics=metrics, top_k=rows["top_k"], examples=len(data))
+    return QualityRun(metrics=metrics, top_k=rows["top_k"], examples=len(data), kept=job.kept(rows))
 
 
 @dataclass(kw_only=True)
@@ -88,6 +96,7 @@ class Evaluation:
     contract: Contract
     data: EvaluationData
     open: Callable[[], Runtimes] | None
+    keep: bool = False
     threads: int = field(default_factory=current_threads)
     size: int = field(init=False)  # rows of a part, decided once for all workers
     _runtimes: Runtimes | None = None
@@ -102,7 +111,26 @@ class Evaluation:
             assert self.open is not None
             self._runtimes = self.open()
         with torch_threads(self.threads):  # as at home, so that sums are the same
-            return _joined([self._part(each) for each in self.data.parts(self.size, *span)])
+            rows = _joined([self._part(each) for each in self.data.parts(self.size, *span)])
+        if self.keep and self._items is not None:
+            first, last = (len(self._items) * each // len(self.data) for each in span)
+            rows = {**rows, _CATALOGUE: kept_columns(self._items[first:last], len(self._items))}
+        return rows
+
+    def kept(self, rows: Rows) -> Mapping[str, KeptRows]:
+        """What was kept of the rows of the evaluated function, and of the item-side one, by function."""
+        if not self.keep:
+            return {}
+        outputs = {name.removeprefix(_KEPT): each for name, each in rows.items() if name.startswith(_KEPT)}
+        most = most_columns(len(self.data), max(1, len(outputs)))
+        whole = frozenset(name for name, each in outputs.items() if each.shape[1] < most)
+        found = {self.evaluate.function: KeptRows(what="evaluation row", values=outputs, whole=whole)}
+        if _CATALOGUE in rows:
+            name = str(self.evaluate.catalogue_output)
+            found[str(self.evaluate.catalogue_function)] = KeptRows(
+                what="catalogue row", values={name: rows[_CATALOGUE]}, whole=frozenset()
+            )
+        return found
 
     def spans(self) -> list[tuple[int, int]]:
         """First row and end of every task; each is whole parts."""
@@ -125,7 +153,16 @@ class Evaluation:
         return self.contract.functions[self.evaluate.function].output(self.evaluate.output)
 
     def _part(self, data: RankingData | ClassificationData) -> Rows:
-        values = self._run(self.evaluate.function, data.inputs, self.evaluate.output)
+        outputs = self._run(self.evaluate.function, data.inputs, self.evaluate.output)
+        rows = self._measured(outputs[self.evaluate.output], data)
+        return {**rows, **self._kept(outputs, len(data))} if self.keep else rows
+
+    def _kept(self, outputs: Mapping[str, Array], rows: int) -> Rows:
+        """The columns of every output that has a row per example."""
+        mine = [name for name, each in outputs.items() if each.ndim and len(each) == rows]
+        return {_KEPT + name: kept_columns(outputs[name], len(self.data), len(mine)) for name in mine}
+
+    def _measured(self, values: Array, data: RankingData | ClassificationData) -> Rows:
         if isinstance(data, ClassificationData):
             return {"scores": _one_per_row(values, data, self.evaluate.output), "labels": data.labels}
         if self._output.meaning == "top_k_ids":
@@ -139,7 +176,8 @@ class Evaluation:
         hits, gains = rank_rows(candidates, data.positives, self.evaluate.k)
         return {"hits": hits, "gains": gains, "top_k": top_k_ids(candidates, self.evaluate.k)}
 
-    def _run(self, function: str, inputs: Arrays, output: str) -> Array:
+    def _run(self, function: str, inputs: Arrays, output: str) -> Mapping[str, Array]:
+        """All outputs of the function, the named one among them."""
         runtimes = self._runtimes or {}
         if function not in runtimes:
             raise RecipeError(
@@ -149,7 +187,7 @@ class Evaluation:
         values = run_fitted(runtimes[function], self.contract, signature, inputs)
         if output not in values:
             raise DataError(f"function {function}: output {output!r} is missing; given: {', '.join(values)}")
-        return values[output]
+        return values
 
     def _catalogue(self, data: RankingData, columns: int) -> Floats:
         """The embeddings of all items, computed once."""
@@ -165,7 +203,7 @@ class Evaluation:
             raise DataError(
                 "evaluation data has no catalogue; the item-side function needs one row per item id"
             )
-        items = self._run(function, data.catalogue, output).astype(np.float32)
+        items = self._run(function, data.catalogue, output)[output].astype(np.float32)
         if items.shape[-1] != columns:
             raise RecipeError(f"user embeddings have {columns} columns, items have {items.shape[-1]}")
         self._items = items

@@ -8,13 +8,14 @@ scores are ordered by item id. HR@k: the held-out item is among the k best. NDCG
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import MissingExtra, RecipeError
 from pocketrec.report import RankingParity
+from pocketrec.validate.measure.rows import KeptRows
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -30,12 +31,14 @@ class QualityRun:
         top_k: the k best item ids per user, int64 `[users, k]`, -1 where fewer remain; None for labels.
         examples: users or rows.
         scores: of every row, float32 `[rows]`; None for rankings.
+        kept: function to what parity on every row compares; empty where nothing was kept.
     """
 
     metrics: Mapping[str, float]
     top_k: npt.NDArray[np.int64] | None
     examples: int
     scores: Floats | None = None
+    kept: Mapping[str, KeptRows] = field(default_factory=dict)
 
 
 def rank_metrics(candidates: Floats, positives: npt.NDArray[np.int64], k: int) -> dict[str, float]:
@@ -88,12 +91,18 @@ def top_k_overlap(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> 
 
     -1 stands for nothing; a row without ids counts as 1 where the other has none either.
     """
+    shares = overlap_shares(left, right)
+    return float(np.mean(shares)) if len(shares) else float("nan")
+
+
+def overlap_shares(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Doubles:
+    """The share of each row, float64 `[rows]`; see `top_k_overlap`."""
     shares = []
     for a, b in zip(left, right, strict=True):
         first, second = set(a[a >= 0].tolist()), set(b[b >= 0].tolist())
         longest = max(len(first), len(second))
         shares.append(len(first & second) / longest if longest else 1.0)
-    return float(np.mean(shares)) if shares else float("nan")
+    return np.asarray(shares, np.float64)
 
 
 def classification_metrics(
@@ -125,9 +134,11 @@ def classification_metrics(
 
 def compare_quality(reference: QualityRun, artifact: QualityRun) -> RankingParity:
     """Both runs side by side, with the overlap of their lists where there are lists."""
-    overlap = None
+    overlap, worst, row = None, None, None
     if reference.top_k is not None and artifact.top_k is not None:
-        overlap = top_k_overlap(reference.top_k, artifact.top_k)
+        shares = overlap_shares(reference.top_k, artifact.top_k)
+        row = int(np.argmin(shares))
+        overlap, worst = float(shares.mean()), float(shares[row])
         if any(np.isnan(value) for value in artifact.metrics.values()):
             overlap = float("nan")
     return RankingParity(
@@ -135,4 +146,6 @@ def compare_quality(reference: QualityRun, artifact: QualityRun) -> RankingParit
         reference=dict(reference.metrics),
         artifact=dict(artifact.metrics),
         top_k_overlap=overlap,
+        worst_overlap=worst,
+        worst_row=row,
     )

@@ -1,0 +1,55 @@
+"""Tokens are there and stand once each, and outputs are as long as the vocabulary that they are over."""
+
+from __future__ import annotations
+
+import pytest
+
+from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabulary, VocabularySpec
+from pocketrec.errors import ContractError
+from pocketrec.recipe import VocabularySource
+from pocketrec.source.vocabularies import check_tokens, check_widths
+
+PADDED = VocabularySource(tokens="items.txt", padding_id=0)
+
+
+@pytest.mark.parametrize("tokens", [("[pad]", "a", "b"), ("", "a", "b"), ("a",)])
+def test_different_tokens_pass_and_padding_may_be_blank(tokens: tuple[str, ...]) -> None:
+    check_tokens("item", Vocabulary(tokens=tokens), PADDED)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (("[pad]", "a", " ", "b"), r"contract\.vocabularies\.item: token 2 \(line 3\) is blank; name it"),
+        (("[pad]", "a", ""), r"contract\.vocabularies\.item: token 2 \(line 3\) is blank; name it"),
+        (("[pad]", "Ö", "b", "Ö"), r"contract\.vocabularies\.item: tokens 1 and 3 are both 'Ö'; a token is"),
+        (("a", "b", "a"), r"contract\.vocabularies\.item: tokens 0 and 2 are both 'a'"),
+    ],
+)
+def test_blank_and_equal_tokens_are_named(tokens: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_tokens("item", Vocabulary(tokens=tokens), PADDED)
+
+
+def contract(columns: int | str, tokens: int) -> Contract:
+    history = Feature(name="history", kind="id_sequence", shape=("batch", 5), vocabulary="item")
+    out = Output(name="scores", meaning="logit", shape=("batch", columns), vocabulary="item")
+    return Contract(
+        functions={"main": Signature(inputs=(history,), outputs=(out,))},
+        dims={"batch": Dim(max=8), "items": Dim(min=2, max=30)},
+        vocabularies={"item": VocabularySpec(size=tokens)},
+    )
+
+
+@pytest.mark.parametrize(("columns", "tokens"), [(20, 20), ("items", 20)])
+def test_as_many_columns_as_tokens_pass(columns: int | str, tokens: int) -> None:
+    check_widths(contract(columns, tokens))
+
+
+@pytest.mark.parametrize(
+    ("columns", "tokens", "said"), [(20, 15, "20"), (20, 1, "20"), (20, 22, "20"), ("items", 31, "2 to 30")]
+)
+def test_another_number_of_columns_than_tokens_is_named(columns: int | str, tokens: int, said: str) -> None:
+    message = f"output scores has {said} columns, and vocabulary 'item' has {tokens} tokens; give every id"
+    with pytest.raises(ContractError, match=message):
+        check_widths(contract(columns, tokens))

@@ -1,0 +1,88 @@
+"""Evaluation data say what is wrong with them when they are made, and can be made of plain lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pocketrec.errors import DataError
+from pocketrec.evaluation import ClassificationData, RankingData
+
+
+def test_what_nobody_has_seen_can_be_left_out() -> None:
+    data = RankingData(inputs={"history": [[1, 2], [3, 4]]}, positives=[5, 6])  # type: ignore[dict-item,arg-type]
+    assert (data.seen(0).tolist(), data.seen(1).tolist()) == ([], [])
+    assert data.catalogue == {}
+    assert data.positives.dtype == np.int64
+    assert [len(each) for each in data.parts(1)] == [1, 1]
+
+
+def test_plain_lists_are_padded_and_cut_as_said() -> None:
+    data = RankingData.from_lists(
+        inputs={"history": [[1, 2, 3], [4], []], "age": [20.5, 30, 40]},
+        positives=[7, 8, 9],
+        seen=[[1, 2], [], [5]],
+    )
+    assert data.inputs["history"].tolist() == [[1, 2, 3], [0, 0, 4], [0, 0, 0]]
+    assert data.inputs["age"].tolist() == [20.5, 30, 40]
+    assert [data.seen(user).tolist() for user in range(3)] == [[1, 2], [], [5]]
+    right = RankingData.from_lists(
+        inputs={"history": [[1, 2, 3], [4]]}, positives=[7, 8], length=2, padding_id=9, padding_side="right"
+    )
+    assert right.inputs["history"].tolist() == [[2, 3], [4, 9]]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seen_offsets": [0, 1]}, r"seen_offsets: 2 entries for 3 users; expected 4"),
+        ({"seen_ids": [1, 2]}, r"seen_offsets: 0 entries for 3 users; expected 4"),
+        ({"seen_ids": [1, 2], "seen_offsets": [1, 1, 2, 2]}, r"seen_offsets: from 1 to 2; expected 0 to 2"),
+        ({"seen_ids": [1, 2], "seen_offsets": [0, 1, 1, 1]}, r"seen_offsets: from 0 to 1; expected 0 to 2"),
+        (
+            {"seen_ids": [1, 2], "seen_offsets": [0, 2, 1, 2]},
+            r"seen_offsets: user 1 begins at 2 and ends at 1; expected offsets that never decrease",
+        ),
+        ({"ignored_ids": (-1,)}, r"ignored_ids: -1 is no id; expected 0 or more"),
+        ({"positives": [1, 2.5, 3]}, r"positives: entry 1 is 2\.5; expected whole numbers"),
+        ({"positives": ["a", "b", "c"]}, r"positives: holds <U1; expected numbers"),
+        ({"positives": [[1], [2], [3]]}, r"positives: shape \[3, 1\]; expected one axis"),
+        (
+            {"inputs": {"x": [[1], [2, 3], [4]]}},
+            r"evaluation input x: its rows are of different lengths",
+        ),
+        ({"inputs": {"x": [1, 2]}}, r"evaluation input x: 2 rows, but positives has 3"),
+        ({"inputs": {"x": 1.0}}, r"evaluation input x: no rows, but positives has 3"),
+        ({"positives": []}, r"evaluation data has no examples \(positives is empty\)"),
+        (
+            {"catalogue": {"a": [1, 2], "b": [1]}},
+            r"evaluation catalogue input b: 1 rows, but its first",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(given: dict[str, Any], message: str) -> None:
+    good: dict[str, Any] = {"inputs": {"x": [1, 2, 3]}, "positives": [4, 5, 6]}
+    RankingData(**good)
+    with pytest.raises(DataError, match=message):
+        RankingData(**(good | given))
+
+
+def test_lists_of_another_number_are_named() -> None:
+    with pytest.raises(DataError, match=r"seen: 1 lists for 2 users; expected one each, or none"):
+        RankingData.from_lists(inputs={"x": [1, 2]}, positives=[1, 2], seen=[[1]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 5], r"labels: row 2 is 5; expected 0 or 1"),
+        ([0, 0.5, 1], r"labels: row 1 is 0\.5; expected 0 or 1"),
+        ([[0], [1], [1]], r"labels: shape \[3, 1\]; expected one number per example"),
+        ([0, 1], r"evaluation input x: 3 rows, but labels has 2"),
+    ],
+)
+def test_labels_are_zeros_and_ones(labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ClassificationData(inputs={"x": np.ones(3)}, labels=labels)
