@@ -17,8 +17,8 @@ from pocketrec.validate.runtimes.coreml_proto import proto
 _READ = """
 import sys
 from pathlib import Path
-from pocketrec.validate.runtimes.coreml_spec import load_spec
-load_spec(Path(sys.argv[1]))
+from pocketrec.validate.artifact.coreml import read_core_ml
+read_core_ml(Path(sys.argv[1]))
 print(sorted({"coremltools", "torch", "sklearn"} & set(sys.modules)))
 """
 
