@@ -33,6 +33,8 @@ _TRAVELS = {
     **dict.fromkeys(("fill", "fill_like"), ("value",)),
     "select": ("a", "b"),
 }
+# What stands between a maximum and the difference from it.
+_ABOUT = frozenset({"sub", "select", "expand_dims", "reshape", "abs", "equal", "greater", "cast"})
 
 
 @register_pass(namespace="pocketrec")
@@ -105,4 +107,18 @@ def _raise_to_floor(reader: Operation) -> None:
     with block:
         floor = np.asarray(_FLOOR, dtype=np.float32)
         raised = Builder.maximum(x=masked, y=floor, before_op=reader, name=f"{masked.name}_above_floor")
-    block.replace_uses_of_var_after_op(anchor_op=raised.op, end_op=reader, old_var=masked, new_var=raised)
+    for op in (reader, *_differences(reader, masked)):
+        op.set_inputs(x=raised, no_check_var_types=True, type_inference=False)
+
+
+def _differences(reader: Operation, masked: Var) -> list[Operation]:
+    """The ops that subtract a maximum from what it was taken of: a softmax or its logarithm in parts."""
+    if reader.op_type != "reduce_max":
+        return []
+    after, waiting = set(), list(reader.outputs)
+    while waiting:
+        for op in waiting.pop().child_ops:
+            if op.op_type in _ABOUT and id(op) not in after:
+                after.add(id(op))
+                waiting.extend(op.outputs)
+    return [op for op in masked.child_ops if op.op_type == "sub" and op.x is masked and id(op) in after]

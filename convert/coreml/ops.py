@@ -16,7 +16,10 @@ from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_O
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in the field
 from coremltools.converters.mil.mil import Var, types
 
+from pocketrec.convert.coreml.arguments import known
+from pocketrec.convert.coreml.numbers import NUMBER_LOWERINGS
 from pocketrec.convert.coreml.recurrent import RECURRENT_LOWERINGS
+from pocketrec.convert.coreml.reductions import REDUCTION_LOWERINGS
 from pocketrec.errors import ConversionError
 
 Lowering = Callable[[Any, Any], None]
@@ -44,11 +47,6 @@ def _operands(context: Any, node: Any) -> tuple[Var, Var]:
     x, y = torch_ops._get_inputs(context, node)[:2]
     x, y = torch_ops.promote_input_dtypes([x, y])
     return x, y
-
-
-def _plain(value: Any) -> Any:
-    """The constant itself, which the front ends wrap or not."""
-    return value.val if isinstance(value, Var) else value
 
 
 def _is_int(value: Var) -> bool:
@@ -125,9 +123,9 @@ _SCATTER_MODES = {"prod": "mul", "amax": "max", "amin": "min"}
 def _scatter_reduce(context: Any, node: Any) -> None:
     """Scatters over the first value; the rewrites leave no other forms."""
     x, dim, index, src, reduce = torch_ops._get_inputs(context, node)[:5]
-    mode = _SCATTER_MODES[_plain(reduce)]
+    mode = _SCATTER_MODES[known(reduce)]
     context.add(
-        mb.scatter_along_axis(data=x, indices=index, updates=src, axis=_plain(dim), mode=mode, name=node.name)
+        mb.scatter_along_axis(data=x, indices=index, updates=src, axis=known(dim), mode=mode, name=node.name)
     )
 
 
@@ -143,11 +141,11 @@ _expand_unknown = torch_ops.expand
 def _expand(context: Any, node: Any) -> None:
     """The tensor repeated along axes of size 1, known sizes known; coremltools' own forgets them all."""
     x, sizes = torch_ops._get_inputs(context, node)[:2]
-    wanted = _plain(sizes)
+    wanted = known(sizes)
     if wanted is None:  # a trace computes the shape
         _expand_unknown(context, node)
         return
-    wanted = [_plain(each) if _plain(each) is not None else each for each in wanted]
+    wanted = [known(each) if known(each) is not None else each for each in wanted]
     added = len(wanted) - x.rank
     if added:
         x = mb.expand_dims(x=x, axes=list(range(added)))
@@ -163,30 +161,14 @@ def _expand(context: Any, node: Any) -> None:
     context.add(mb.tile(x=x, reps=repeats, name=node.name))
 
 
-_clamp_float = torch_ops.clamp
-
-
-def _clamp(context: Any, node: Any) -> None:
-    """Integers within bounds as integers; coremltools makes a missing bound, and so the result, a float."""
-    x, *bounds = torch_ops._get_inputs(context, node)
-    known = [each for each in bounds if each is not None]
-    if not _is_int(x) or not all(_is_int(each) for each in known):
-        _clamp_float(context, node)
-        return
-    for bound, limit in zip(bounds, (mb.maximum, mb.minimum), strict=False):
-        if bound is not None:
-            x = limit(x=x, y=bound)
-    context.add(x, torch_name=node.name)
-
-
 def _prod(context: Any, node: Any) -> None:
     """The product of all elements, or along one axis."""
     x, *rest = torch_ops._get_inputs(context, node)
     if types.is_bool(x.dtype):
         x = mb.cast(x=x, dtype="int32")
-    axis = _plain(rest[0]) if rest else None
+    axis = known(rest[0]) if rest else None
     axes = list(range(x.rank)) if axis is None else [int(axis)]
-    keep_dims = bool(_plain(rest[1])) if len(rest) > 1 else False
+    keep_dims = bool(known(rest[1])) if len(rest) > 1 else False
     context.add(mb.reduce_prod(x=x, axes=axes, keep_dims=keep_dims, name=node.name))
 
 
@@ -197,7 +179,7 @@ def _refuse_unique(context: Any, node: Any) -> None:
 def _round_static(context: Any, node: Any) -> None:
     """The input of a dense layer rounded to 8 bits; what `pocketrec.quantize.activations` computes."""
     x, scale, zero_point = torch_ops._get_inputs(context, node)
-    step, zero = np.float32(_plain(scale)), np.uint8(_plain(zero_point))
+    step, zero = np.float32(known(scale)), np.uint8(known(zero_point))
     codes = mb.quantize(input=x, scale=step, zero_point=zero, output_dtype="uint8")
     context.add(mb.dequantize(input=codes, scale=step, zero_point=zero, name=node.name))
 
@@ -207,7 +189,6 @@ LOWERINGS: dict[str, Lowering] = {
     **{f"bitwise_{kind}": _bitwise(kind) for kind in _LOGICAL},
     "bitwise_left_shift": _shift(mb.mul),
     "bitwise_right_shift": _shift(mb.floor_div),
-    "clamp": _clamp,
     "clone": _clone,
     "expand": _expand,
     "pocketrec::round_static": _round_static,
@@ -215,5 +196,7 @@ LOWERINGS: dict[str, Lowering] = {
     "prod.dim_int": _prod,
     "scatter_reduce.two": _scatter_reduce,
     "_unique2": _refuse_unique,
+    **NUMBER_LOWERINGS,
+    **REDUCTION_LOWERINGS,
     **RECURRENT_LOWERINGS,
 }

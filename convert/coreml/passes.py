@@ -26,10 +26,11 @@ from pocketrec.convert.lower.carry import Carrier
 from pocketrec.source.stubs import Stub, number_of
 
 # add_int16_cast narrows indices without looking at the table: top-k over 65,536 items and more
-# wraps, gather_nd becomes int16 whatever the size.
-UNSAFE = frozenset({"common::add_int16_cast"})
-# They multiply what follows a convolution into its weights, which are then no longer the compressed ones.
-CHANGE_WEIGHTS = frozenset({"common::fuse_conv_scale", "common::fuse_conv_batchnorm"})
+# wraps, gather_nd becomes int16 whatever the size. fuse_conv_scale makes const / conv(x) a convolution
+# (https://github.com/apple/coremltools/pull/2776).
+UNSAFE = frozenset({"common::add_int16_cast", "common::fuse_conv_scale"})
+# It multiplies what follows a convolution into its weights, which are then no longer the compressed ones.
+CHANGE_WEIGHTS = frozenset({"common::fuse_conv_batchnorm"})
 # Folding the transpose of a table would store the table a second time.
 _LARGEST_FOLD = 1 << 14
 
