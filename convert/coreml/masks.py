@@ -108,7 +108,7 @@ def _raise_to_floor(reader: Operation) -> None:
         floor = np.asarray(_FLOOR, dtype=np.float32)
         raised = Builder.maximum(x=masked, y=floor, before_op=reader, name=f"{masked.name}_above_floor")
     for op in (reader, *_differences(reader, masked)):
-        op.set_inputs(x=raised, no_check_var_types=True, type_inference=False)
+        block.replace_uses_of_var_after_op(anchor_op=raised.op, end_op=op, old_var=masked, new_var=raised)
 
 
 def _differences(reader: Operation, masked: Var) -> list[Operation]:

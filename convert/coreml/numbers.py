@@ -76,15 +76,32 @@ def _gelu(context: Any, node: Any) -> None:
 def _elu(context: Any, node: Any) -> None:
     """With its three factors, of which coremltools reads the first."""
     x, *given = arguments(context, node, self=None, alpha=1.0, scale=1.0, input_scale=1.0)
-    alpha, scale, steepness = (float(known(each)) for each in given)
+    context.add(elu(x, *(float(known(each)) for each in given)), torch_name=node.name)
+
+
+def _softplus(context: Any, node: Any) -> None:
+    """With its threshold, from which on it is the number itself; coremltools has none."""
+    x, *given = arguments(context, node, self=None, beta=1.0, threshold=20.0)
+    beta, threshold = (number(float(known(each)), x) for each in given)
+    steep = mb.mul(x=x, y=beta)
+    soft = mb.real_div(x=mb.softplus(x=steep), y=beta)
+    context.add(mb.select(cond=mb.greater(x=steep, y=threshold), a=x, b=soft), torch_name=node.name)
+
+
+def _celu(context: Any, node: Any) -> None:
+    """An ELU that is as steep at 0 whatever alpha is; coremltools has none."""
+    x, alpha = arguments(context, node, self=None, alpha=1.0)
+    context.add(elu(x, float(known(alpha)), 1.0, 1 / float(known(alpha))), torch_name=node.name)
+
+
+def elu(x: Var, alpha: float, scale: float, steepness: float) -> Var:
+    """`scale` times `x` above 0, else `scale · alpha · (exp(steepness · x) - 1)`."""
     if steepness == 1:
         whole = mb.elu(x=x, alpha=number(alpha, x))
     else:
         below = mb.mul(x=expm1(mb.mul(x=x, y=number(steepness, x))), y=number(alpha, x))
         whole = mb.select(cond=mb.greater(x=x, y=number(0, x)), a=x, b=below)
-    if scale != 1:
-        whole = mb.mul(x=whole, y=number(scale, x))
-    context.add(whole, torch_name=node.name)
+    return whole if scale == 1 else mb.mul(x=whole, y=number(scale, x))
 
 
 def _clamp(context: Any, node: Any) -> None:
@@ -159,6 +176,22 @@ def _constant(context: Any, node: Any) -> None:
         _constant_finite(context, node)
 
 
+def _nearest(lower: Lowering) -> Lowering:
+    """Resizing to the nearest place by whole factors; MIL's places differ from PyTorch's by others."""
+
+    def checked(context: Any, node: Any) -> None:
+        x, size, *given = torch_ops._get_inputs(context, node)
+        factors = [float(each) for scale in given if scale is not None for each in np.ravel(known(scale))]
+        if not factors and isinstance(known(size), np.ndarray):
+            sizes = zip(known(size), x.shape[2:], strict=True)
+            factors = [to / since for to, since in sizes if isinstance(since, int)]
+        if not all(each.is_integer() for each in factors):
+            raise ConversionError("Core ML resizes to the nearest place by whole factors only")
+        lower(context, node)
+
+    return checked
+
+
 def _refuse(reason: str) -> Lowering:
     def lower(context: Any, node: Any) -> None:
         raise ConversionError(reason)
@@ -176,12 +209,19 @@ NUMBER_LOWERINGS: dict[str, Lowering] = {
     "reciprocal": _unary(reciprocal),
     "gelu": _gelu,
     "elu": _elu,
+    "celu": _celu,
+    "softplus": _softplus,
     **dict.fromkeys(("clamp", "clip"), _clamp),
     "nan_to_num": _nan_to_num,
     "remainder": _remainder,
     **dict.fromkeys(("pow", "pow.tensor_tensor"), _pow),
     "constant": _constant,
     "linspace": _linspace,
+    **{
+        f"upsample_nearest{rank}d{suffix}": _nearest(getattr(torch_ops, f"upsample_nearest{rank}d"))
+        for rank in (1, 2)
+        for suffix in ("", ".vec")
+    },
     **dict.fromkeys(
         ("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
         _refuse("Core ML has no resizing with antialias=True"),

@@ -20,6 +20,7 @@ from pocketrec.convert.coreml.arguments import known
 from pocketrec.convert.coreml.numbers import NUMBER_LOWERINGS
 from pocketrec.convert.coreml.recurrent import RECURRENT_LOWERINGS
 from pocketrec.convert.coreml.reductions import REDUCTION_LOWERINGS
+from pocketrec.convert.lower.refusal import NotLowered
 from pocketrec.errors import ConversionError
 
 Lowering = Callable[[Any, Any], None]
@@ -29,18 +30,32 @@ _BITS = 31  # the sign bit is taken apart from the others
 
 @contextmanager
 def our_lowerings() -> Iterator[None]:
-    """Nothing; while it lasts, coremltools lowers these ops as this module says."""
+    """Lets coremltools lower these ops as this module says, and name the op that it fails on, for a while."""
     before = {name: _TORCH_OPS_REGISTRY.get_func(name) for name in LOWERINGS}
     for name, lowering in LOWERINGS.items():
         _TORCH_OPS_REGISTRY.set_func_by_name(lowering, name)
+    torch_ops.convert_single_node = _convert_or_name
     try:
         yield
     finally:
-        for name, known in before.items():
-            if known is None:
+        torch_ops.convert_single_node = _convert_node
+        for name, original in before.items():
+            if original is None:
                 _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(name)
             else:
-                _TORCH_OPS_REGISTRY.set_func_by_name(known, name)
+                _TORCH_OPS_REGISTRY.set_func_by_name(original, name)
+
+
+_convert_node = torch_ops.convert_single_node
+
+
+def _convert_or_name(context: Any, node: Any) -> None:
+    try:
+        _convert_node(context, node)
+    except NotLowered:
+        raise
+    except Exception as error:
+        raise NotLowered(str(node.kind), str(node.name)) from error
 
 
 def _operands(context: Any, node: Any) -> tuple[Var, Var]:

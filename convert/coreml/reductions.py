@@ -95,7 +95,7 @@ def _rms_norm(context: Any, node: Any) -> None:
     """With the epsilon as it is; coremltools' grows with the square of the largest number."""
     x, shape, weight, eps = arguments(context, node, self=None, normalized_shape=None, weight=None, eps=None)
     axes = list(range(-len(known(shape)), 0))
-    least = np.finfo(np.float32).eps if eps is None else known(eps)
+    least = float(np.finfo(np.float32).eps) if eps is None else float(known(eps))
     mean = mb.reduce_mean(x=mb.mul(x=x, y=x), axes=axes, keep_dims=True)
     normal = mb.mul(x=x, y=rsqrt(mb.add(x=mean, y=number(least, x))))
     context.add(normal if weight is None else mb.mul(x=normal, y=weight), torch_name=node.name)

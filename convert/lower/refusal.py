@@ -22,15 +22,26 @@ _DTYPES = {"torch.bfloat16": "bfloat16", "torch.complex64": "complex numbers", "
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
+class NotLowered(Exception):
+    """A converter's lowering of one node failed: the op and the node that it was at."""
+
+    def __init__(self, op: str, node: str) -> None:
+        super().__init__(f"{op} at {node}")
+        self.op, self.node = op, node
+
+
 def refusal(
     error: Exception, program: torch.export.ExportedProgram, *, converter: str, function: str, remedy: str
 ) -> Refused:
     """The refusal that names op and line on which `converter` failed; its own words where it names none."""
     text = _ANSI.sub("", "\n".join(str(each) for each in _causes(error)))
     found = next((match for pattern in _PATTERNS if (match := pattern.search(text))), None)
-    reason = _root(error)
+    at = next((each for each in _causes(error) if isinstance(each, NotLowered)), None)
     if found is None:
-        return Refused(op=converter, where="", reason=f"function {function}: {reason}", remedy=remedy)
+        op, reason = (at.op, _told(at.__cause__ or at)) if at else (converter, _told(_causes(error)[-1]))
+        node = _node(program.graph, at.op, at.node) if at else None
+        where = line_in_trace((node.meta.get("stack_trace") or "") if node else "")
+        return Refused(op=op, where=where, reason=f"function {function}: {reason}", remedy=remedy)
     op = found["op"].removeprefix("torch.ops.")
     node = _node(program.graph, op, found.groupdict().get("node"))
     where = line_in_trace((node.meta.get("stack_trace") or "") if node else "")
@@ -47,9 +58,9 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def _root(error: Exception) -> str:
-    """The first line of the innermost error, which says most."""
-    lines = [_ANSI.sub("", line).strip() for line in str(_causes(error)[-1]).splitlines()]
+def _told(error: BaseException) -> str:
+    """The first line of what an error says."""
+    lines = [_ANSI.sub("", line).strip() for line in str(error).splitlines()]
     line = next((line for line in lines if line), type(error).__name__)[:300]
     dtype = _DTYPES.get(line.strip("'"))
     return f"the module computes in {dtype}, which the target has not" if dtype else line

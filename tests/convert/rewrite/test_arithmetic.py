@@ -27,7 +27,7 @@ CASES: dict[str, tuple[Callable[[Tensor], Any], Tensor]] = {
     "trunc_to_floor": (torch.trunc, X),
     "asinh_to_log": (torch.asinh, X),
     "acosh_to_log": (lambda x: torch.acosh(1 + x.abs()), X),
-    "erfc_to_erf": (torch.erfc, X),
+    "erfc_to_exp": (torch.erfc, X),
     "integer_division": (lambda x: torch.div(x, -DIVISORS, rounding_mode="trunc"), IDS),
     "floor_division": (lambda x: (x + 2_000_000_000) // 3, IDS),
     "isinf_to_comparison": (lambda x: torch.isinf(1 / x.relu()), X),
