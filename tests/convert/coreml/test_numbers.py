@@ -127,4 +127,4 @@ def test_a_constant_over_a_convolution_is_not_the_convolution(tmp_path: Path) ->
     with pocketrec.open(found.artifacts["coreml"]) as artifact, torch.no_grad():
         given = artifact.run({found.inputs[0]: x.numpy()})
         for name, expected in zip(found.outputs, module(x), strict=True):
-            np.testing.assert_allclose(given[name], expected.numpy(), rtol=1e-4)
+            np.testing.assert_allclose(np.asarray(given[name], np.float32), expected.numpy(), rtol=1e-4)
