@@ -20,6 +20,7 @@ from pocketrec.cli.build import build
 from pocketrec.cli.convert import convert
 from pocketrec.cli.diverge import diverge
 from pocketrec.cli.doctor import doctor
+from pocketrec.cli.imports import import_less
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
 from pocketrec.cli.run import run
@@ -78,6 +79,7 @@ def main(debug: bool) -> None:
     """
     # coremltools reports on stderr what it was not tested with; `pocketrec doctor` shows the versions.
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)
+    import_less()
 
 
 for _command in (build, convert, verify, inspect, lint, run, diverge, doctor, zoo):
