@@ -22,6 +22,7 @@ from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, s
 from pocketrec.convert.onnx.guards import SCOPES, guard_lookups
 from pocketrec.convert.onnx.integer import rounding_table
 from pocketrec.convert.onnx.lean import simplify
+from pocketrec.convert.onnx.registry import registry_kept
 from pocketrec.convert.onnx.values import drop_unread
 from pocketrec.convert.watch.quiet import quiet_converters
 from pocketrec.errors import ConversionError
@@ -69,7 +70,8 @@ def to_onnx(
     signature = capture.signature
     codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.parts}}
     carrier = Carrier(codes)
-    with quiet_converters(), exact_constants(), weights_kept(lambda values: carrier(values) is not None):
+    kept = weights_kept(lambda values: carrier(values) is not None)
+    with quiet_converters(), registry_kept(), exact_constants(), kept:
         try:
             exported = torch.onnx.export(
                 capture.program,
