@@ -23,9 +23,12 @@ def check_carried(compress: Compress, targets: Mapping[str, Target], source: str
     Raises:
         PlanError: a Core ML target has no form for a scheme; names both keys and the lowest that has.
     """
+    schemes = _schemes(compress, source)
+    if not schemes or all(each.format != "coreml" for each in targets.values()):
+        return
     from pocketrec.convert.coreml.constexpr import lowest_target
 
-    for key, scheme in _schemes(compress, source).items():
+    for key, scheme in schemes.items():
         try:
             lowest = lowest_target(scheme.quantize("table", _table()))
         except PlanError:
