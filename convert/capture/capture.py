@@ -9,7 +9,7 @@ contract says, and dims stay symbolic within their bounds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,7 @@ class Capture:
         example: the example inputs, in the signature's order.
         rewrites: what was replaced, each with its proof.
         assumptions: truth values of inputs that were the same on all probes and are now constants.
+        fixed: programs that were made of it with fewer free dims, which targets share, by those dims.
     """
 
     name: str
@@ -74,6 +75,9 @@ class Capture:
     example: tuple[Tensor, ...]
     rewrites: tuple[Rewrite, ...]
     assumptions: tuple[str, ...] = ()
+    fixed: dict[frozenset[str], torch.export.ExportedProgram] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     @property
     def signature(self) -> Signature:

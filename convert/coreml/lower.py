@@ -167,7 +167,14 @@ def _resized(example: torch.Tensor, feature: Feature, sizes: Mapping[str, int]) 
 
 
 def program_for(capture: Capture, flexible: Sequence[str]) -> torch.export.ExportedProgram:
-    """What is lowered: the function with every dim fixed that is not `flexible`."""
+    """What is lowered: the function with every dim fixed that is not `flexible`; made once per capture."""
+    free = frozenset(flexible)
+    if free not in capture.fixed:
+        capture.fixed[free] = _fixed_program(capture, flexible)
+    return capture.fixed[free]
+
+
+def _fixed_program(capture: Capture, flexible: Sequence[str]) -> torch.export.ExportedProgram:
     sizes = _sizes(capture.contract, capture.signature, flexible)
     pairs = zip(capture.example, capture.signature.inputs, strict=True)
     example = tuple(_resized(value, feature, sizes) for value, feature in pairs)

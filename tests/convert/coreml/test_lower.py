@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 import pocketrec
 from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.convert.capture.capture import capture
-from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.convert.coreml.lower import program_for, to_coreml
 from pocketrec.convert.coreml.passes import UNSAFE, recommender_pipeline
 from pocketrec.errors import Refused
 
@@ -58,6 +59,18 @@ def test_the_same_capture_gives_the_same_package(
         for each in range(2)
     }
     assert len(trees) == 1
+
+
+def test_targets_share_one_program_and_give_what_each_gives_alone(
+    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
+) -> None:
+    shared, alone = (capture(tiny, contract, "main", probes) for _ in range(2))
+    to_coreml(shared, tmp_path / "first.mlpackage", precision="float32")
+    after = to_coreml(shared, tmp_path / "after.mlpackage", precision="float16")
+    assert tree(after) == tree(to_coreml(alone, tmp_path / "alone.mlpackage", precision="float16"))
+    assert program_for(shared, ()) is program_for(shared, ())
+    assert program_for(shared, ("batch",)) is not program_for(shared, ())
+    assert not replace(shared).fixed, "a changed capture makes its own programs"
 
 
 def test_scores_are_float32_from_a_tied_table_that_is_stored_once_as_float16(
