@@ -34,12 +34,12 @@ def stdout_console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Nothing; prints one JSON document on stdout."""
+    """Prints one JSON document on stdout."""
     click.echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False))
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Nothing; prints a table on stdout, numbers to the right."""
+    """Prints a table on stdout, numbers to the right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -21,7 +21,7 @@ PACKAGES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class Installed:
     """A package that pocketrec uses; `version` is empty where it is not installed."""
 
     name: str
@@ -56,15 +56,15 @@ def doctor(as_json: bool) -> None:
     )
 
 
-def installed() -> list[Package]:
+def installed() -> list[Installed]:
     """The packages that pocketrec uses, found without importing them."""
     from importlib import metadata
 
     found = []
     for name, extra in PACKAGES.items():
         try:
-            found.append(Package(name=name, version=metadata.version(name)))
+            found.append(Installed(name=name, version=metadata.version(name)))
         except metadata.PackageNotFoundError:
             wanted = f"pocketrec[{extra}]" if extra else "pocketrec"
-            found.append(Package(name=name, version="", remedy=f"pip install '{wanted}'"))
+            found.append(Installed(name=name, version="", remedy=f"pip install '{wanted}'"))
     return found

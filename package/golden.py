@@ -56,7 +56,7 @@ def write_golden(
     *,
     tie_tolerance: float = 1e-5,
 ) -> None:
-    """Nothing; writes `golden/` into a staging folder.
+    """Writes `golden/` into a staging folder.
 
     Args:
         folder: the staging folder.

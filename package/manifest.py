@@ -81,7 +81,7 @@ class EvidenceManifest:
 
 
 def check_path(path: str) -> None:
-    """Nothing where `path` stays inside the bundle and is spelled in the one way; else ArtifactError."""
+    """Checks that `path` stays inside the bundle and is spelled in the one way; else ArtifactError."""
     pure = PurePosixPath(path)
     parts = path.split("/")
     bad = not path or pure.is_absolute() or any(part in ("", ".", "..") for part in parts)
@@ -167,7 +167,7 @@ def _sums(folder: Path) -> bytes:
 
 
 def check_sums(folder: Path) -> None:
-    """Nothing where both manifests are what `manifest.sha256` says; else ArtifactError naming the file."""
+    """Checks that both manifests are what `manifest.sha256` says; ArtifactError names the other file."""
     text = _read_small(folder, SUMS)
     lines, mark, own = text.rpartition(b"# ")
     if not mark or own != hashlib.sha256(lines).hexdigest().encode() + b"\n":

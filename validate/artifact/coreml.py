@@ -11,7 +11,7 @@ from pocketrec.origin import ORIGINS, origins_key
 from pocketrec.validate.artifact.coreml_engine import CoreMLEngine
 from pocketrec.validate.artifact.graph import Graph, Op, Tensor, packed_bytes
 from pocketrec.validate.coreml_program.package import Package, not_a_program, open_package
-from pocketrec.validate.coreml_program.program import Block, Constant, Operation, Reference
+from pocketrec.validate.coreml_program.program import Block, Constant, Operation, ValueName
 from pocketrec.validate.coreml_program.values import ValueType
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
@@ -146,7 +146,7 @@ def _updated(operation: Operation) -> Iterator[str]:
     if operation.type in ("write_state", "coreml_update_state"):
         for name in ("state", "input"):
             bindings = operation.inputs.get(name, ())
-            yield from (each.name for each in bindings if isinstance(each, Reference))
+            yield from (each.name for each in bindings if isinstance(each, ValueName))
 
 
 def _captured(block: Block) -> Iterator[str]:
@@ -160,6 +160,6 @@ def _captured(block: Block) -> Iterator[str]:
 
 def _read(operation: Operation) -> Iterator[str]:
     for bindings in operation.inputs.values():
-        yield from (each.name for each in bindings if isinstance(each, Reference))
+        yield from (each.name for each in bindings if isinstance(each, ValueName))
     for block in operation.blocks:
         yield from _captured(block)

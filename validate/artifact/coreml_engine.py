@@ -10,7 +10,7 @@ import numpy as np
 
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.coreml_program.constants import Folded
-from pocketrec.validate.coreml_program.execute import Run
+from pocketrec.validate.coreml_program.execute import Execution
 from pocketrec.validate.coreml_program.kernels.states import State
 from pocketrec.validate.coreml_program.package import open_package
 from pocketrec.validate.coreml_program.plan import plan_function
@@ -67,9 +67,9 @@ class CoreMLEngine:
     def _held(self, name: str) -> Any:
         return self._constants[name].wide() if name in self._constants else self._run.values[name]
 
-    def _start(self, given: Mapping[str, Array]) -> Run:
+    def _start(self, given: Mapping[str, Array]) -> Execution:
         held = {name: self._as_held(name, array) for name, array in given.items()}
-        return Run(
+        return Execution(
             values=held | {name: self._fresh(name) for name in self._states},
             constants=self._constants,
             accumulation="float32",

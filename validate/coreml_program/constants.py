@@ -1,7 +1,7 @@
 """What is the same in every run: computed once and kept or, where it is a large table, row by row.
 
 A compressed table of 10,000,000 x 64 is 640 MB in its file and 2.6 GB of float32. Kernels that read
-rows of it, or multiply it, take a `Table`; to all others it is an array as every other constant.
+rows of it, or multiply it, take a `LongConstant`; to all others it is an array as every other constant.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WHOLE_BYTES = 256_000_000
 BLOCK_BYTES = 32_000_000
 
 
-class Table:
+class LongConstant:
     """A constant with a long axis, along which any part is computed from stored numbers when it is read.
 
     Attributes:
@@ -43,9 +43,9 @@ class Table:
         """The number of axes."""
         return len(self.shape)
 
-    def swapped(self) -> Table:
+    def swapped(self) -> LongConstant:
         """Of two axes: these swapped, with nothing computed."""
-        return Table(self.shape[::-1], 1 - self.axis, lambda places: self._read(places).T)
+        return LongConstant(self.shape[::-1], 1 - self.axis, lambda places: self._read(places).T)
 
     def read(self, places: Places) -> Array:
         """The float32 numbers at some places of the long axis."""
@@ -77,10 +77,12 @@ class Folded:
 
     __slots__ = ("_make", "_make_table", "_raw", "_table", "_wide")
 
-    def __init__(self, make: Callable[[], Any], *, table: Callable[[], Table | None] | None = None) -> None:
+    def __init__(
+        self, make: Callable[[], Any], *, table: Callable[[], LongConstant | None] | None = None
+    ) -> None:
         self._make, self._raw, self._wide = make, None, None
         self._make_table = table
-        self._table: Table | None = None
+        self._table: LongConstant | None = None
 
     def raw(self) -> Any:
         """As stored: a float16 table is not widened."""
@@ -96,7 +98,7 @@ class Folded:
                 self._wide.setflags(write=False)
         return self._wide
 
-    def table(self) -> Table | None:
+    def table(self) -> LongConstant | None:
         """By rows, where that is known and all of it is too large to be kept."""
         if self._make_table is not None:
             self._table, self._make_table = self._make_table(), None
@@ -140,7 +142,8 @@ def stored(kind: ValueType, load: Callable[[], Any]) -> Folded:
         return Folded(load)
     axis = long_axis(kind)
     return Folded(
-        load, table=lambda: Table(np.shape(load()), axis, lambda places: widen(load()[along(axis, places)]))
+        load,
+        table=lambda: LongConstant(np.shape(load()), axis, lambda places: widen(load()[along(axis, places)])),
     )
 
 

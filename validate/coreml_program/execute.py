@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pocketrec.validate.coreml_program.constants import Folded
-from pocketrec.validate.coreml_program.plan import FAULTS, Plan, Step
+from pocketrec.validate.coreml_program.plan import FAULTS, Schedule, Step
 from pocketrec.validate.coreml_program.values import ValueType
 
 Observer = Callable[[Step, tuple[Any, ...], int], None]
@@ -22,7 +22,7 @@ class OpContext:
     """What a kernel may ask for beyond its inputs."""
 
     step: Step
-    run: Run
+    run: Execution
 
     @property
     def op_type(self) -> str:
@@ -62,7 +62,7 @@ class OpContext:
 
 
 @dataclass(kw_only=True)
-class Run:
+class Execution:
     """One execution: values by name, and who watches."""
 
     values: dict[str, Any]
@@ -76,7 +76,7 @@ class Run:
         """The run's generator, the same numbers in every run."""
         return np.random.default_rng(0)
 
-    def block(self, plan: Plan) -> tuple[Any, ...]:
+    def block(self, plan: Schedule) -> tuple[Any, ...]:
         """The block's outputs."""
         values = self.values
         for step in plan.steps:

@@ -11,9 +11,9 @@ import numpy as np
 
 from pocketrec.errors import InputError
 from pocketrec.validate.coreml_program.constants import Folded
-from pocketrec.validate.coreml_program.execute import Run
+from pocketrec.validate.coreml_program.execute import Execution
 from pocketrec.validate.coreml_program.package import open_package
-from pocketrec.validate.coreml_program.plan import Plan, Step, plan_function
+from pocketrec.validate.coreml_program.plan import Schedule, Step, plan_function
 from pocketrec.validate.coreml_program.program import Function
 from pocketrec.validate.coreml_program.values import Array, numpy_dtype, widen
 from pocketrec.validate.runtimes.runtime import Description, TensorSpec, check_inputs, with_rounding
@@ -34,7 +34,7 @@ class OpTime:
 @dataclass(slots=True)
 class _Loaded:
     function: Function
-    plan: Plan
+    plan: Schedule
     constants: dict[str, Folded] = field(default_factory=dict)
 
 
@@ -156,7 +156,7 @@ class CoreMLInterpreter:
 
     def _prepare(
         self, inputs: Mapping[str, Array], state: Mapping[str, Any] | None, function: str | None
-    ) -> tuple[str, Run]:
+    ) -> tuple[str, Execution]:
         name = self._function if function is None else self._package.resolve(function)
         loaded = self._load(name)
         check_inputs(self._package.functions[name].inputs, inputs, where=self._package.path.name)
@@ -170,14 +170,14 @@ class CoreMLInterpreter:
                     f"{self._package.path.name}: state {missing[0]!r} is missing; use make_state()"
                 )
             values.update({each: given[each] for each in states})
-        run = Run(
+        run = Execution(
             values=values,
             constants=loaded.constants,
             accumulation=self._accumulation,
         )
         return name, run
 
-    def _execute(self, name: str, run: Run) -> dict[str, Array]:
+    def _execute(self, name: str, run: Execution) -> dict[str, Array]:
         loaded = self._loaded[name]
         given = {id(value) for value in run.values.values()}
         with np.errstate(all="ignore"):

@@ -28,7 +28,7 @@ _replaced: dict[str, Any] = {}
 
 
 def install(*, replace_framework: bool = False) -> None:
-    """Nothing; from now on models that coremltools loads predict with the interpreter.
+    """Makes models that coremltools loads from now on predict with the interpreter.
 
     Args:
         replace_framework: on macOS, take the framework's place; without it that is a UsageError.
@@ -52,7 +52,7 @@ def install(*, replace_framework: bool = False) -> None:
 
 
 def uninstall() -> None:
-    """Nothing; what `install` replaced is back, and a second call does nothing."""
+    """Puts back what `install` replaced; a second call does nothing."""
     from coremltools.models import model
 
     for name, original in _replaced.items():
@@ -152,7 +152,7 @@ class StateProxy:
         return np.array(self._known(name).value)
 
     def write_state(self, name: str, value: Any) -> None:
-        """Nothing; the state of that name is `value` from now on, rounded to its dtype."""
+        """Sets the state of that name to `value`, rounded to its dtype."""
         holder, given = self._known(name), np.asarray(value)
         if given.shape != holder.value.shape:
             expected = list(holder.value.shape)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pocketrec.errors import ArtifactError, ExecutionError, PocketrecError, UnsupportedOp
-from pocketrec.validate.coreml_program.constants import Folded, Table, cut, long_axis, stored
+from pocketrec.validate.coreml_program.constants import Folded, LongConstant, cut, long_axis, stored
 from pocketrec.validate.coreml_program.kernels import KERNELS
-from pocketrec.validate.coreml_program.program import Binding, Block, Constant, Function, Operation, Reference
+from pocketrec.validate.coreml_program.program import Binding, Block, Constant, Function, Operation, ValueName
 from pocketrec.validate.coreml_program.values import ValueType, numpy_dtype, settle
 
 # What this interpreter leaves out, and why.
@@ -65,7 +65,7 @@ class Step:
     variadic: dict[str, tuple[str | Folded, ...]]
     results: tuple[Result, ...]
     wants_context: bool
-    blocks: tuple[Plan, ...]
+    blocks: tuple[Schedule, ...]
     forget: tuple[str, ...] = ()
     loaded: dict[str, Any] | None = None
 
@@ -123,7 +123,7 @@ def where(step: Step) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class Schedule:
     """A block's steps, with the names that come in and go out."""
 
     inputs: tuple[str, ...]
@@ -131,7 +131,7 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
 
 
-def plan_function(function: Function, constants: dict[str, Folded]) -> Plan:
+def plan_function(function: Function, constants: dict[str, Folded]) -> Schedule:
     """The function's plan; `constants` is filled with the values that no input changes.
 
     Raises:
@@ -145,7 +145,7 @@ def plan_function(function: Function, constants: dict[str, Folded]) -> Plan:
     return plan
 
 
-def _check_names(plan: Plan, known: set[str], place: str) -> None:
+def _check_names(plan: Schedule, known: set[str], place: str) -> None:
     known.update(plan.inputs)
     for step in plan.steps:
         for block in step.blocks:
@@ -159,8 +159,8 @@ def _check_names(plan: Plan, known: set[str], place: str) -> None:
             raise ArtifactError(f"{place}: gives {name!r}, which nothing makes; pull it again")
 
 
-def _plan_block(block: Block, constants: dict[str, Folded], dtypes: dict[str, str]) -> Plan:
-    plan = Plan(inputs=block.inputs, outputs=block.outputs)
+def _plan_block(block: Block, constants: dict[str, Folded], dtypes: dict[str, str]) -> Schedule:
+    plan = Schedule(inputs=block.inputs, outputs=block.outputs)
     for operation in block.operations:
         dtypes.update((name, each.dtype) for name, each in operation.outputs)
         if operation.type == "const":
@@ -221,7 +221,7 @@ def _bound(binding: Binding, constants: Mapping[str, Folded]) -> str | Folded:
 def _is_exact(operation: Operation, dtypes: Mapping[str, str]) -> bool:
     """True where results are numbers of the inputs, and these are of the outputs' dtype."""
     bindings = [each for name in MOVES.get(operation.type, ()) for each in operation.inputs.get(name, ())]
-    given = {dtypes.get(each.name) if isinstance(each, Reference) else each.type.dtype for each in bindings}
+    given = {dtypes.get(each.name) if isinstance(each, ValueName) else each.type.dtype for each in bindings}
     return given == {operation.outputs[0][1].dtype} if operation.outputs else False
 
 
@@ -248,7 +248,7 @@ def _fold(step: Step) -> dict[str, Folded]:
     return {name: Folded(partial(_part, results, place)) for place, name in enumerate(names)}
 
 
-def _table(step: Step) -> Table | None:
+def _table(step: Step) -> LongConstant | None:
     """The step's result by parts, where a part of it needs only parts of its inputs."""
     kind = step.operation.outputs[0][1]
     if step.operation.type == "transpose":
@@ -261,7 +261,7 @@ def _table(step: Step) -> Table | None:
     if arguments is None:
         return None
     shape = tuple(size or 0 for size in kind.shape)
-    return Table(shape, long_axis(kind), lambda places: _compute(step, arguments(places))[0])
+    return LongConstant(shape, long_axis(kind), lambda places: _compute(step, arguments(places))[0])
 
 
 def _part(results: Folded, place: int) -> Any:
@@ -284,7 +284,7 @@ def _compute(step: Step, arguments: Mapping[str, Any] | None = None) -> tuple[An
         raise step.fault(error) from error
 
 
-def _mark_last_uses(plan: Plan, constants: Mapping[str, Any]) -> None:
+def _mark_last_uses(plan: Schedule, constants: Mapping[str, Any]) -> None:
     last: dict[str, int] = {}
     for position, step in enumerate(plan.steps):
         for name in _uses(step):

@@ -17,7 +17,7 @@ from pocketrec.validate.runtimes.coreml_proto import proto
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ValueName:
     """The name of a value that another op, or the caller, makes."""
 
     name: str
@@ -35,7 +35,7 @@ class Constant:
     place: tuple[str, int] | None = None
 
 
-Binding = Reference | Constant
+Binding = ValueName | Constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ class ProgramReader:
 
     def _binding(self, spec: Any) -> Binding:
         if spec.WhichOneof("binding") == "name":
-            return Reference(spec.name)
+            return ValueName(spec.name)
         return self._constant(spec.value)
 
     def _constant(self, value: Any) -> Constant:

@@ -244,7 +244,7 @@ def from_lists(lists: Array, data: RankingData, items: int, k: int) -> Rows:
 
 
 def _check_ids(data: RankingData, items: int) -> None:
-    """Nothing where held-out and seen ids are among the items; else DataError."""
+    """Checks that held-out and seen ids are among the items; DataError where one is not."""
     for name, ids in (("held-out item", data.positives), ("seen item", data.seen_ids)):
         outside = ids[(ids < 0) | (ids >= items)]
         if len(outside):

@@ -26,7 +26,7 @@ _MOST_TENSORS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class ReportTable:
     """A table of text under a title."""
 
     title: str
@@ -89,10 +89,10 @@ def _md_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _tables(evidence: Evidence) -> list[Table]:
+def _tables(evidence: Evidence) -> list[ReportTable]:
     names = [each.name for each in fields(SummaryRow)]
     tables = [
-        Table(title="Targets", head=names, rows=[astuple(row) for row in summary_rows(evidence)]),
+        ReportTable(title="Targets", head=names, rows=[astuple(row) for row in summary_rows(evidence)]),
         _gates(evidence),
         _parity(evidence),
         _accumulation(evidence),
@@ -107,36 +107,36 @@ def _tables(evidence: Evidence) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def _gates(evidence: Evidence) -> Table:
+def _gates(evidence: Evidence) -> ReportTable:
     rows = [(each.status, each.gate, each.target, each.runtime, each.message) for each in evidence.gates]
     order = {"failed": 0, "skipped": 1, "passed": 2}
     rows.sort(key=lambda row: order[row[0]])
-    return Table(title="Gates", head=("status", "gate", "target", "runtime", "message"), rows=rows)
+    return ReportTable(title="Gates", head=("status", "gate", "target", "runtime", "message"), rows=rows)
 
 
-def _parity(evidence: Evidence) -> Table:
+def _parity(evidence: Evidence) -> ReportTable:
     rows = [
         (result.target, result.runtime, *parity_cells(each))
         for result in evidence.results
         for each in result.parity
     ]
-    return Table(title="Parity with the reference", head=("target", "runtime", *PARITY_HEAD), rows=rows)
+    return ReportTable(title="Parity with the reference", head=("target", "runtime", *PARITY_HEAD), rows=rows)
 
 
-def _accumulation(evidence: Evidence) -> Table:
+def _accumulation(evidence: Evidence) -> ReportTable:
     rows = [
         (result.target, result.runtime, *parity_cells(each.parity), overlap_text(each))
         for result in evidence.results
         for each in result.accumulation
     ]
-    return Table(
+    return ReportTable(
         title="If a device accumulates in float16: against the same artifact with float32 sums",
         head=("target", "runtime", *PARITY_HEAD, "top-k overlap"),
         rows=rows,
     )
 
 
-def _ranking(evidence: Evidence) -> Table:
+def _ranking(evidence: Evidence) -> ReportTable:
     rows = []
     for result in evidence.results:
         if result.ranking is None:
@@ -153,10 +153,10 @@ def _ranking(evidence: Evidence) -> Table:
             )
             rows.append((*cells, str(result.ranking.examples)))
     head = ("target", "runtime", "metric", "reference", "artifact", "change", "examples")
-    return Table(title="Quality on the evaluation data", head=head, rows=rows)
+    return ReportTable(title="Quality on the evaluation data", head=head, rows=rows)
 
 
-def _latency(evidence: Evidence) -> Table:
+def _latency(evidence: Evidence) -> ReportTable:
     base = next((each for each in evidence.results if each.target == "reference"), None)
     rows = []
     for result in evidence.results:
@@ -168,10 +168,10 @@ def _latency(evidence: Evidence) -> Table:
             load = f"{each.load_ms:.1f}" if each.load_ms else "—"
             rows.append((result.target, result.runtime, function, *figures, ratio, load, *setting))
     head = ("target", "runtime", "function", "p50 ms", "p95 ms", "p99 ms", "p50 against eager", "load ms")
-    return Table(title="Latency on this machine", head=(*head, "runs", "threads", "batch"), rows=rows)
+    return ReportTable(title="Latency on this machine", head=(*head, "runs", "threads", "batch"), rows=rows)
 
 
-def _sizes(evidence: Evidence) -> Table:
+def _sizes(evidence: Evidence) -> ReportTable:
     rows = []
     for each in evidence.sizes:
         where = (each.target, each.function)
@@ -183,10 +183,12 @@ def _sizes(evidence: Evidence) -> Table:
         if rest:
             total = size_text(sum(tensor.size_bytes for tensor in rest))
             rows.append((*where, f"({len(rest)} smaller ones)", "", "", total))
-    return Table(title="Size", head=("target", "function", "tensor", "dtype", "shape", "size"), rows=rows)
+    return ReportTable(
+        title="Size", head=("target", "function", "tensor", "dtype", "shape", "size"), rows=rows
+    )
 
 
-def _compression(evidence: Evidence) -> Table:
+def _compression(evidence: Evidence) -> ReportTable:
     rows = []
     for each in evidence.compression:
         shape = " × ".join(str(size) for size in each.shape) or "scalar"
@@ -210,16 +212,16 @@ def _compression(evidence: Evidence) -> Table:
         "share",
         "functions",
     )
-    return Table(title="Compression, tensor by tensor", head=head, rows=rows)
+    return ReportTable(title="Compression, tensor by tensor", head=head, rows=rows)
 
 
-def _activations(evidence: Evidence) -> Table:
+def _activations(evidence: Evidence) -> ReportTable:
     rows = [
         (each.layer, each.mode, f"{each.low:.4g} to {each.high:.4g}", *_codes_of(each))
         for each in evidence.activations
     ]
     head = ("layer", "mode", "seen", "scale", "zero point")
-    return Table(title="Inputs of dense layers in 8 bits", head=head, rows=rows)
+    return ReportTable(title="Inputs of dense layers in 8 bits", head=head, rows=rows)
 
 
 def _codes_of(each: RoundedInput) -> tuple[str, str]:
@@ -228,16 +230,16 @@ def _codes_of(each: RoundedInput) -> tuple[str, str]:
     return f"{each.scale:.4g}", str(each.zero_point)
 
 
-def _rewrites(evidence: Evidence) -> Table:
+def _rewrites(evidence: Evidence) -> ReportTable:
     rows = [
         (each.function, each.name, each.where, each.reason, f"{each.max_abs_error:.3g}", str(each.probes))
         for each in evidence.rewrites
     ]
     head = ("function", "rewrite", "where", "reason", "max abs", "probes")
-    return Table(title="Rewrites, each proved against the original", head=head, rows=rows)
+    return ReportTable(title="Rewrites, each proved against the original", head=head, rows=rows)
 
 
-def _origin(evidence: Evidence) -> Table:
+def _origin(evidence: Evidence) -> ReportTable:
     machine = evidence.machine
     rows = [
         ("recipe sha256", evidence.recipe_sha256),
@@ -247,4 +249,4 @@ def _origin(evidence: Evidence) -> Table:
         ("python", machine.python),
         *sorted(evidence.versions.items()),
     ]
-    return Table(title="Where the figures come from", head=("what", "value"), rows=rows)
+    return ReportTable(title="Where the figures come from", head=("what", "value"), rows=rows)

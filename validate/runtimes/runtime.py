@@ -116,7 +116,7 @@ class Runtime(Protocol):
 
 
 def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array], *, where: str) -> None:
-    """Nothing where `inputs` fit `specs`; else InputError naming the input, what came and what fits.
+    """Checks that `inputs` fit `specs`; InputError names the input, what came and what fits.
 
     Names, ranks and sizes are checked, dtypes too: an engine that silently casts ids hides mistakes.
     """

@@ -102,7 +102,7 @@ class TorchRuntime:
         return array.astype(out.dtype, copy=False)
 
     def close(self) -> None:
-        """Nothing; the module belongs to the caller."""
+        """Leaves the module as it is: it belongs to the caller."""
 
     def __enter__(self) -> Self:
         return self

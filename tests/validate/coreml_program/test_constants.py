@@ -11,9 +11,9 @@ import pytest
 
 from pocketrec.validate.coreml_program import constants
 from pocketrec.validate.coreml_program.constants import Folded
-from pocketrec.validate.coreml_program.execute import Run
+from pocketrec.validate.coreml_program.execute import Execution
 from pocketrec.validate.coreml_program.plan import plan_function
-from pocketrec.validate.coreml_program.program import Binding, Block, Constant, Function, Operation, Reference
+from pocketrec.validate.coreml_program.program import Binding, Block, Constant, Function, Operation, ValueName
 from pocketrec.validate.coreml_program.values import ValueType
 
 ROWS, WIDTH = 24, 4
@@ -31,7 +31,7 @@ def constant(value: Any) -> Constant:
 
 def op(op_type: str, name: str, kind: ValueType, /, **inputs: Any) -> Operation:
     bound: dict[str, tuple[Binding, ...]] = {
-        key: (each if isinstance(each, Reference) else constant(each),) for key, each in inputs.items()
+        key: (each if isinstance(each, ValueName) else constant(each),) for key, each in inputs.items()
     }
     return Operation(type=op_type, name=name, inputs=bound, outputs=((name, kind),), blocks=())
 
@@ -45,7 +45,7 @@ def run(operations: list[Operation], inputs: Mapping[str, Any]) -> tuple[Any, di
     block = Block(inputs=tuple(inputs), outputs=(operations[-1].outputs[0][0],), operations=tuple(operations))
     made: dict[str, Folded] = {}
     plan = plan_function(Function(name="main", opset="CoreML8", inputs=given, block=block), made)
-    (result,) = Run(values=dict(inputs), constants=made, accumulation="float32").block(plan)
+    (result,) = Execution(values=dict(inputs), constants=made, accumulation="float32").block(plan)
     return result, made
 
 
@@ -118,24 +118,24 @@ def uses(made: dict[str, Any], op_type: str, dtype: str) -> dict[str, tuple[list
     """By name: programs that read a table, and an input for each."""
     table = op(op_type, "table", floats(ROWS, WIDTH, dtype=dtype), **made)
     turned = op(
-        "transpose", "turned", floats(WIDTH, ROWS, dtype=dtype), x=Reference("table"), perm=np.array([1, 0])
+        "transpose", "turned", floats(WIDTH, ROWS, dtype=dtype), x=ValueName("table"), perm=np.array([1, 0])
     )
     users = RNG.normal(size=(3, WIDTH)).astype(np.float32)
-    scores, x = floats(3, ROWS), Reference("x")
-    product = op("matmul", "y", scores, x=x, y=Reference("table"), transpose_y=np.bool_(True))
-    left = op("matmul", "y", floats(ROWS, 3), x=Reference("table"), y=x, transpose_y=np.bool_(True))
-    lookup = op("gather", "y", floats(2, 2, WIDTH, dtype=dtype), x=Reference("table"), indices=x)
+    scores, x = floats(3, ROWS), ValueName("x")
+    product = op("matmul", "y", scores, x=x, y=ValueName("table"), transpose_y=np.bool_(True))
+    left = op("matmul", "y", floats(ROWS, 3), x=ValueName("table"), y=x, transpose_y=np.bool_(True))
+    lookup = op("gather", "y", floats(2, 2, WIDTH, dtype=dtype), x=ValueName("table"), indices=x)
     columns = op(
-        "gather", "y", floats(ROWS, 2, dtype=dtype), x=Reference("table"), indices=x, axis=np.int32(1)
+        "gather", "y", floats(ROWS, 2, dtype=dtype), x=ValueName("table"), indices=x, axis=np.int32(1)
     )
     return {
         "gather": ([table, lookup], np.array([[0, 23], [7, 7]], np.int32)),
         "columns": ([table, columns], np.array([3, 0], np.int32)),
-        "linear": ([table, op("linear", "y", scores, x=x, weight=Reference("table"))], users),
+        "linear": ([table, op("linear", "y", scores, x=x, weight=ValueName("table"))], users),
         "matmul": ([table, product], users),
         "from the left": ([table, left], users),
-        "transposed": ([table, turned, op("matmul", "y", scores, x=x, y=Reference("turned"))], users),
-        "added": ([table, op("add", "y", scores, x=Reference("table"), y=x)], users[:1]),
+        "transposed": ([table, turned, op("matmul", "y", scores, x=x, y=ValueName("turned"))], users),
+        "added": ([table, op("add", "y", scores, x=ValueName("table"), y=x)], users[:1]),
     }
 
 
@@ -168,7 +168,7 @@ def test_the_whole_of_a_large_table_is_never_made(
 
     op_type, inputs = TABLES[name]
     operations, x = uses(inputs, op_type, "float16")[reader]
-    monkeypatch.setattr(constants.Table, "whole", refused)
+    monkeypatch.setattr(constants.LongConstant, "whole", refused)
     _, made = run(operations, {"x": x})
     assert all(made[each]._raw is None for each in ("table", "turned") if each in made)
 
@@ -184,7 +184,7 @@ def test_a_table_of_columns_is_read_by_columns() -> None:
             data=np.ascontiguousarray(CODES.T),
             scale=np.ascontiguousarray(SCALES.T),
         ),
-        op("matmul", "y", floats(3, ROWS), x=Reference("x"), y=Reference("table")),
+        op("matmul", "y", floats(3, ROWS), x=ValueName("x"), y=ValueName("table")),
     ]
     users = np.eye(4, dtype=np.float32)[:3]
     found, made = run(operations, {"x": users})
@@ -201,7 +201,7 @@ def test_a_vector_along_the_long_axis_is_cut_with_it() -> None:
     vector = np.arange(ROWS, dtype=np.float32)
     operations = [
         op("mul", "table", floats(WIDTH, ROWS), x=np.ascontiguousarray(CODES.T).astype(np.float32), y=vector),
-        op("matmul", "y", floats(3, ROWS), x=Reference("x"), y=Reference("table")),
+        op("matmul", "y", floats(3, ROWS), x=ValueName("x"), y=ValueName("table")),
     ]
     found, _ = run(operations, {"x": np.eye(4, dtype=np.float32)[:3]})
     np.testing.assert_array_equal(found, (CODES.astype(np.float32) * vector[:, None]).T[:3])
@@ -213,7 +213,7 @@ def test_a_product_with_a_large_table_takes_the_memory_of_a_block(monkeypatch: p
     codes = RNG.integers(-128, 128, (40_000, 32)).astype(np.int8)
     scale = np.ones((40_000, 1), np.float32)
     table = op("constexpr_blockwise_shift_scale", "table", floats(*codes.shape), data=codes, scale=scale)
-    product = op("linear", "y", floats(1, 40_000), x=Reference("x"), weight=Reference("table"))
+    product = op("linear", "y", floats(1, 40_000), x=ValueName("x"), weight=ValueName("table"))
     tracemalloc.start()
     run([table, product], {"x": np.ones((1, 32), np.float32)})
     peak = tracemalloc.get_traced_memory()[1]

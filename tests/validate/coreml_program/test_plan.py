@@ -10,7 +10,7 @@ import pytest
 
 from pocketrec.errors import ExecutionError
 from pocketrec.validate.coreml_program.constants import Folded
-from pocketrec.validate.coreml_program.execute import Run
+from pocketrec.validate.coreml_program.execute import Execution
 from pocketrec.validate.coreml_program.plan import plan_function
 from pocketrec.validate.coreml_program.program import (
     Binding,
@@ -18,7 +18,7 @@ from pocketrec.validate.coreml_program.program import (
     Constant,
     Function,
     Operation,
-    Reference,
+    ValueName,
 )
 from pocketrec.validate.coreml_program.values import ValueType
 
@@ -54,14 +54,14 @@ def test_a_cast_of_a_float16_table_is_never_widened_as_a_whole() -> None:
     plan = plan_function(
         function(
             op("cast", "wide", "float32", x=constant(TABLE), dtype=constant("fp32")),
-            op("cast", "half", "float16", x=Reference("wide"), dtype=constant("fp16")),
-            op("gather", "rows", "float16", x=Reference("half"), indices=Reference("ids")),
+            op("cast", "half", "float16", x=ValueName("wide"), dtype=constant("fp16")),
+            op("gather", "rows", "float16", x=ValueName("half"), indices=ValueName("ids")),
             inputs={"ids": "int32"},
         ),
         constants,
     )
     assert [each.operation.type for each in plan.steps] == ["gather"]
-    (rows,) = Run(values={"ids": IDS}, constants=constants, accumulation="float32").block(plan)
+    (rows,) = Execution(values={"ids": IDS}, constants=constants, accumulation="float32").block(plan)
     assert constants["half"].raw() is TABLE
     np.testing.assert_array_equal(rows, TABLE[IDS].astype(np.float32))
 
@@ -72,13 +72,13 @@ def test_what_no_input_changes_is_computed_once() -> None:
     plan = plan_function(
         function(
             op("add", "sum", "float32", x=constant(np.ones(3, np.float32)), y=constant(np.float32(1))),
-            op("add", "more", "float32", x=Reference("sum"), y=Reference("x")),
+            op("add", "more", "float32", x=ValueName("sum"), y=ValueName("x")),
             inputs={"x": "float32"},
         ),
         constants,
     )
     for _ in range(2):
-        (more,) = Run(
+        (more,) = Execution(
             values={"x": np.ones(3, np.float32)}, constants=constants, accumulation="float32"
         ).block(plan)
         assert more.tolist() == [3, 3, 3]
@@ -94,13 +94,15 @@ def test_a_fault_in_what_is_folded_names_its_own_op() -> None:
     plan = plan_function(
         function(
             op("reshape", "bad", "float32", x=constant(np.ones(3, np.float32)), shape=shape),
-            op("add", "more", "float32", x=Reference("bad"), y=Reference("x")),
+            op("add", "more", "float32", x=ValueName("bad"), y=ValueName("x")),
             inputs={"x": "float32"},
         ),
         constants,
     )
     with pytest.raises(ExecutionError, match=r"op reshape \(bad\): \[3\] does not fit"):
-        Run(values={"x": np.ones(3, np.float32)}, constants=constants, accumulation="float32").block(plan)
+        Execution(values={"x": np.ones(3, np.float32)}, constants=constants, accumulation="float32").block(
+            plan
+        )
 
 
 @pytest.mark.parametrize(("source", "rounded"), [("float16", False), ("float32", True)])
@@ -108,11 +110,11 @@ def test_only_float16_that_moves_needs_no_rounding(source: str, rounded: bool) -
     """A reshape of float32 numbers to a declared float16 rounds them, though no real program has one."""
     plan = plan_function(
         function(
-            op("reshape", "y", "float16", x=Reference("x"), shape=constant(np.array([2], dtype=np.int32))),
+            op("reshape", "y", "float16", x=ValueName("x"), shape=constant(np.array([2], dtype=np.int32))),
             inputs={"x": source},
         ),
         {},
     )
     values = np.array([[1 + 2**-12], [1]], dtype=np.float32)
-    (result,) = Run(values={"x": values}, constants={}, accumulation="float32").block(plan)
+    (result,) = Execution(values={"x": values}, constants={}, accumulation="float32").block(plan)
     assert bool(result[0] == 1) is rounded

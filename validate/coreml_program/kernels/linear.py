@@ -9,23 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import ExecutionError
-from pocketrec.validate.coreml_program.constants import Table
+from pocketrec.validate.coreml_program.constants import LongConstant
 
 Array = npt.NDArray[Any]
 
 
-def linear(x: Array, weight: Array | Table, bias: Array | None = None, *, op: Any = None) -> Array:
+def linear(x: Array, weight: Array | LongConstant, bias: Array | None = None, *, op: Any = None) -> Array:
     """`x · weightᵀ + bias` for `weight` [D_out, D_in] and `x` [*, D_in]."""
     if x.shape[-1] != weight.shape[-1]:
         raise ExecutionError(f"x {list(x.shape)} does not fit weight {list(weight.shape)} in the last axis")
-    turned = weight.swapped() if isinstance(weight, Table) else weight.T
-    result = _by_blocks(x, turned, op) if isinstance(turned, Table) else product(x, turned, op)
+    turned = weight.swapped() if isinstance(weight, LongConstant) else weight.T
+    result = _by_blocks(x, turned, op) if isinstance(turned, LongConstant) else product(x, turned, op)
     return result if bias is None else result + bias
 
 
 def matmul(
-    x: Array | Table,
-    y: Array | Table,
+    x: Array | LongConstant,
+    y: Array | LongConstant,
     transpose_x: bool = False,
     transpose_y: bool = False,
     *,
@@ -35,34 +35,39 @@ def matmul(
     left, right = _turned(x, transpose_x), _turned(y, transpose_y)
     if left.shape[-1] != right.shape[-2 if right.ndim > 1 else -1]:
         raise ExecutionError(f"x {list(left.shape)} and y {list(right.shape)} do not multiply")
-    if isinstance(left, Table) or isinstance(right, Table):
+    if isinstance(left, LongConstant) or isinstance(right, LongConstant):
         return _by_blocks(left, right, op)
     return product(left, right, op)
 
 
-def _turned(x: Array | Table, transpose: bool) -> Array | Table:
+def _turned(x: Array | LongConstant, transpose: bool) -> Array | LongConstant:
     if not transpose or x.ndim < 2:
         return x
-    if isinstance(x, Table):
+    if isinstance(x, LongConstant):
         return x.swapped() if x.ndim == 2 else x.whole().swapaxes(-1, -2)
     return x.swapaxes(-1, -2)
 
 
-def _by_blocks(left: Array | Table, right: Array | Table, op: Any) -> Array:
+def _by_blocks(left: Array | LongConstant, right: Array | LongConstant, op: Any) -> Array:
     """`left @ right` with a table among them, dequantized for a block of the result after the other."""
-    tables = [each for each in (left, right) if isinstance(each, Table)]
+    tables = [each for each in (left, right) if isinstance(each, LongConstant)]
     if len(tables) == 1 and tables[0].ndim == 2:
-        if isinstance(right, Table) and right.axis == 1 and not isinstance(left, Table):
+        if isinstance(right, LongConstant) and right.axis == 1 and not isinstance(left, LongConstant):
             result = np.empty((*left.shape[:-1], right.shape[1]), np.float32)
             for place, block in right.blocks():
                 result[..., place] = product(left, block, op)
             return result
-        if isinstance(left, Table) and left.axis == 0 and not isinstance(right, Table) and right.ndim <= 2:
+        if (
+            isinstance(left, LongConstant)
+            and left.axis == 0
+            and not isinstance(right, LongConstant)
+            and right.ndim <= 2
+        ):
             result = np.empty((left.shape[0], *right.shape[1:]), np.float32)
             for place, block in left.blocks():
                 result[place] = product(block, right, op)
             return result
-    whole = [each.whole() if isinstance(each, Table) else each for each in (left, right)]
+    whole = [each.whole() if isinstance(each, LongConstant) else each for each in (left, right)]
     return product(whole[0], whole[1], op)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import ExecutionError
-from pocketrec.validate.coreml_program.constants import Table
+from pocketrec.validate.coreml_program.constants import LongConstant
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +49,11 @@ def _grid(shape: tuple[int, ...], count: int) -> tuple[Array, ...]:
 
 
 def gather(
-    x: Array | Table, indices: Array, axis: Any = 0, batch_dims: Any = 0, validate_indices: bool | None = None
+    x: Array | LongConstant,
+    indices: Array,
+    axis: Any = 0,
+    batch_dims: Any = 0,
+    validate_indices: bool | None = None,
 ) -> Array:
     """[*D[:axis], *N[batch_dims:], *D[axis+1:]]: the slices of `x` [*D] at `indices` [*N] of `axis`.
 
@@ -58,7 +62,7 @@ def gather(
     """
     place, batch = _axis(axis, x.ndim), int(batch_dims)
     places = _places(indices, x.shape[place], place, validate_indices)
-    if isinstance(x, Table):
+    if isinstance(x, LongConstant):
         if batch == 0 and place == x.axis == 0 and places.size:
             return x.read(places.reshape(-1)).reshape(*places.shape, *x.shape[1:])
         x = x.whole()

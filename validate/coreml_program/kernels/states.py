@@ -38,7 +38,7 @@ def _store(state: State, value: Array) -> Array:
 
 
 def write_state(input: State, data: Array) -> tuple[Array, ...]:  # noqa: A002 - the op's own name
-    """Nothing; the state holds a copy of `data` from now on. Saved programs spell the update so."""
+    """Writes a copy of `data` into the state; saved programs spell the update so."""
     _store(input, data)
     return ()
 
