@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,8 @@ def progress_on_stderr() -> Iterator[Progress]:
 @contextmanager
 def _drawn() -> Iterator[Progress]:
     if not sys.stderr.isatty():
-        yield _lines()
+        with _lines() as advance:
+            yield advance
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -94,22 +96,54 @@ def _drawn() -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def advance(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield advance
+        stages = _Stages(bars)
+        yield stages.advance
+        stages.finish()
 
 
-def _lines() -> Progress:
-    seen: set[str] = set()
+class _Stages:
+    """A bar per stage: a stage is done, and its clock stands, when the next one begins."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars, self._tasks = bars, dict[str, Any]()
+        self._running = ""
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        """Draws how far the stage is."""
+        if stage != self._running:
+            self.finish()
+            self._running = stage
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+        self._bars.start_task(self._tasks[stage])
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def finish(self) -> None:
+        """Fills the running stage's bar and stops its clock."""
+        task = self._tasks.get(self._running)
+        if task is not None:
+            self._bars.update(task, completed=self._bars.tasks[task].total)
+            self._bars.stop_task(task)
+
+
+@contextmanager
+def _lines(clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
+    """A line for each stage as it begins, with the time since the start and how long the last one took."""
+    start = clock()
+    current, began = "", start
+
+    def line(what: str) -> float:
+        now = clock()
+        took = f"  ({current} took {now - began:.1f} s)" if current else ""
+        click.echo(f"{now - start:7.1f} s  {what}{took}", err=True)
+        return now
 
     def advance(stage: str, done: int, total: int) -> None:
-        if stage not in seen:
-            seen.add(stage)
-            click.echo(f"{stage} ...", err=True)
+        nonlocal current, began
+        if stage != current:
+            began = line(f"{stage} ...")
+            current = stage
 
-    return advance
+    yield advance
+    if current:
+        line("done")

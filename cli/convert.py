@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,7 @@ _WEIGHTS = (".safetensors", ".npz", ".npy", ".index.json", ".ckpt", ".bin")
 @click.option(
     "--minimum-deployment-target",
     type=click.Choice(["iOS15", "iOS16", "iOS17", "iOS18"]),
-    default="iOS17",
-    show_default=True,
+    help="Of the Core ML program.  [default: iOS17, or iOS18 for int4]",
 )
 @click.option(
     "--compress",
@@ -69,7 +69,7 @@ def convert(
     out: Path,
     targets: tuple[str, ...],
     precision: str,
-    minimum_deployment_target: str,
+    minimum_deployment_target: str | None,
     compress: str | None,
     as_json: bool,
 ) -> None:
@@ -91,7 +91,7 @@ def convert(
             targets or ("coreml", "onnx"),
             _contract(contract),
             precision=precision,
-            minimum_deployment_target=minimum_deployment_target,
+            minimum_deployment_target=minimum_deployment_target or _default_target(compress),
             compress=_compress(compress),
             progress=progress,
         )
@@ -185,6 +185,11 @@ def _contract(path: Path | None) -> Contract | None:
     return from_table(Contract, read_json(path, error=ContractError), source=path.name)
 
 
+def _default_target(compress: str | None) -> str:
+    """The deployment target that the preset needs."""
+    return "iOS18" if compress == "int4" else "iOS17"
+
+
 def _strict(result: Conversion) -> dict[str, Any]:
     from pocketrec.report import plain
 
@@ -217,3 +222,15 @@ def _print(result: Conversion) -> None:
         click.echo(f"note: {note}")
     for target, reason in result.refused.items():
         click.echo(f"refused: {target}: {reason}", err=True)
+    for step in _next_steps(result):
+        click.echo(f"next: {step}")
+
+
+def _next_steps(result: Conversion) -> Iterator[str]:
+    """What to do with a draft: correct it, convert again, look at what was made, ship it by a recipe."""
+    out = next(iter(result.artifacts.values())).parent
+    yield f"correct {out / 'contract.json'} (names, vocabularies, padding, batch) and pass it as --contract"
+    if "coreml" in result.artifacts and any(dim.min < dim.max for dim in result.contract.dims.values()):
+        yield "for the Neural Engine, fix the batch: a dim's min and max alike, or a recipe's target"
+    yield f"pocketrec lint {next(iter(result.artifacts.values()))}"
+    yield "write a recipe.toml, which adds evaluation, gates and a bundle: see README.md"

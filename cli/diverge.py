@@ -11,6 +11,7 @@ import click
 
 from pocketrec.cli.arrays import load_arrays
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.recipes import find_recipe
 from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--recipe",
     type=click.Path(path_type=Path),
-    help="The recipe that built BUNDLE.  [default: the zoo's recipe of the bundle's name]",
+    help="The recipe that built BUNDLE.  [default: the one here, beside or above BUNDLE, or in the zoo]",
 )
 @click.option("--target", metavar="NAME", help="One target of BUNDLE.  [default: all]")
 @click.option("--function", metavar="NAME", help="One function.  [default: all of BUNDLE, main of ARTIFACT]")
@@ -66,7 +67,7 @@ def diverge(
         with progress_on_stderr() as progress:
             examined = diverge_bundle(
                 path,
-                recipe or _zoo_recipe(path),
+                recipe or find_recipe(path),
                 target=target,
                 function=function,
                 inputs=inputs,
@@ -88,16 +89,6 @@ def diverge(
             _print(each)
         click.echo("diverged" if _diverged(examined) else "no divergence")
     ctx.exit(1 if _diverged(examined) else 0)
-
-
-def _zoo_recipe(path: Path) -> Path:
-    from pocketrec.model_zoo.registry import FAMILIES
-    from pocketrec.package.bundle import read_bundle
-
-    name = read_bundle(path).manifest.name
-    if name not in FAMILIES:
-        raise UsageError(f"{path}: a bundle does not say where its recipe is; pass --recipe recipe.toml")
-    return FAMILIES[name].recipe
 
 
 def _diverged(examined: tuple[Examined, ...]) -> bool:

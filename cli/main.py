@@ -17,6 +17,7 @@ import click
 
 from pocketrec import __version__
 from pocketrec.cli.build import build
+from pocketrec.cli.console import print_json
 from pocketrec.cli.convert import convert
 from pocketrec.cli.diverge import diverge
 from pocketrec.cli.doctor import doctor
@@ -31,18 +32,30 @@ from pocketrec.errors import MissingExtra, PocketrecError
 from pocketrec.places import exits_told
 
 INTERNAL_ERROR = 4
+_JSON = "pocketrec.json"  # in the context: whether JSON was asked for
 _BUILD_EXTRA = frozenset({"torch", "onnxscript", "onnx_ir", "jinja2", "matplotlib", "sklearn"})
 
 
 class Boundary(click.Group):
-    """A group in which every error ends as one line on stderr and its exit code."""
+    """A group in which every error ends as one line on stderr and its exit code.
+
+    With `--json` it is a document on stdout, too, so that what reads the result reads why there is none.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The rest of the arguments; whether JSON was asked for is kept."""
+        ctx.meta[_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """What the command returns; never a traceback unless `--debug` asks for one."""
         try:
             with endings(), exits_told():
                 return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+        except click.ClickException as error:
+            self._print_json(ctx, "UsageError", error.format_message(), error.exit_code)
+            raise
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt as signal:
             terminated = isinstance(signal, Terminated)
@@ -52,8 +65,13 @@ class Boundary(click.Group):
             if ctx.params.get("debug"):
                 traceback.print_exc()
             message, code = describe(error)
+            self._print_json(ctx, type(error).__name__, message, code)
             click.echo(f"error: {message}", err=True)
             ctx.exit(code)
+
+    def _print_json(self, ctx: click.Context, kind: str, message: str, code: int) -> None:
+        if ctx.meta.get(_JSON):
+            print_json({"schema": 1, "error": {"kind": kind, "message": message, "exit_code": code}})
 
 
 def describe(error: Exception) -> tuple[str, int]:

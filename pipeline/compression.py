@@ -248,7 +248,7 @@ def check_loss(compress: Compress, ranking: RankingParity) -> tuple[GateResult, 
     found = []
     for name, limit in limits(compress, ranking.reference).items():
         before, after = ranking.reference[name], ranking.artifact.get(name, float("nan"))
-        message = f"{name}: {after:.5f} compressed, {before:.5f} before; limit: at most {limit:.5f} less"
+        message = f"{after:.5f} compressed, {before:.5f} before; limit: at most {limit:.5f} less"
         found.append((f"compression loss: {name}", before - after <= limit, message))
     if compress.min_top_k_overlap is not None:
         overlap = float("nan") if ranking.top_k_overlap is None else ranking.top_k_overlap

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pocketrec.convert.example.attempts import Attempt, Job
 from pocketrec.errors import ConversionError, Derived, Refused, UsageError
 from pocketrec.example_compression import capture_attempt
+from pocketrec.pipeline.remedies import without_circles
 from pocketrec.proof import prove
 from pocketrec.report import TensorParity
 
@@ -55,6 +56,7 @@ def convert_targets(
         _attempt(attempt, waiting, folder, draft, options, report)
         if len(draft.artifacts) == len(targets):
             break
+    draft.refused = without_circles(draft.refused, draft.artifacts, FILES)
     if not draft.artifacts and not any(isinstance(each, Derived) for each in draft.refused.values()):
         raise _first(draft.refused, targets)
     return draft

@@ -226,3 +226,14 @@ def test_a_limit_beyond_its_range_is_named_with_file_key_and_range(
     with pytest.raises(RecipeError) as caught:
         load_recipe(path)
     assert str(caught.value).startswith(f"{path}: {table}.{message}")
+
+
+def test_a_dense_input_that_states_no_dtype_is_float32(tmp_path: Path) -> None:
+    feature = '{{name = "{}", kind = "{}", shape = ["batch"]}}, '
+    more = feature.format("age", "dense") + feature.format("n", "length")
+    recipe = load_recipe(write(tmp_path, "inputs = [", f"inputs = [{more}"))
+    dtypes = [each.dtype for each in recipe.contract.functions["main"].inputs]
+    assert dtypes == ["float32", "int32", "int32"]
+    stated = more.replace('kind = "dense"', 'kind = "dense", dtype = "int32"')
+    recipe = load_recipe(write(tmp_path, "inputs = [", f"inputs = [{stated}"))
+    assert recipe.contract.functions["main"].inputs[0].dtype == "int32"

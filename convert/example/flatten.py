@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +35,11 @@ class FlatModule(nn.Module):
         self._example = example
         self.outlines: tuple[tuple[int | str, ...], ...] = ()
 
+    @property
+    def remark(self) -> str:
+        """How the example was understood, where that may be why it does not run."""
+        return self._example.remark
+
     def raw(self, *tensors: Tensor) -> object:
         """What the module itself returns."""
         args, kwargs = self._example.unflatten(tensors)
@@ -55,6 +61,7 @@ class FlatExample:
         tensors: in the order of torch.utils._pytree, in float32, int32, or int64 beyond it.
         dtypes: what the module takes.
         names: one per tensor: the parameter of `forward` and the keys that lead to it.
+        remark: how the example was understood, where that may be why it does not run.
     """
 
     tensors: tuple[Tensor, ...]
@@ -63,6 +70,7 @@ class FlatExample:
     leaves: tuple[Any, ...]
     places: tuple[int, ...]
     spec: pytree.TreeSpec
+    remark: str = ""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FlatExample:
         """Itself: nothing in it is ever written to, and a tree's shape copies itself with a warning."""
@@ -105,7 +113,15 @@ def flatten_example(module: nn.Module, example: object) -> FlatExample:
         leaves=tuple(None if isinstance(leaf, Tensor) else leaf for leaf in leaves),
         places=places,
         spec=spec,
+        remark=_remark(module, args) if isinstance(example, Mapping) and not kwargs else "",
     )
+
+
+def _remark(module: nn.Module, args: Sequence[Any]) -> str:
+    """That a dict went in as one argument."""
+    named = ", ".join(each.name for each in _parameters(module))
+    keys = ", ".join(map(str, args[0]))
+    return f"its keys ({keys}) are no parameters of forward({named}) and went in as one dict"
 
 
 def output_names(outputs: object, taken: Sequence[str]) -> tuple[str, ...]:
@@ -145,13 +161,25 @@ def _arguments(module: nn.Module, example: object) -> tuple[tuple[Any, ...], dic
 def _mapping(module: nn.Module, example: Mapping[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Keyword arguments where the keys are parameters of `forward`, else one argument."""
     parameters = _parameters(module)
-    known = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
-    required = {each.name for each in parameters if each.default is each.empty and each.name in known}
+    named = [each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    known = {each.name: None for each in named}.keys()
+    required = {each.name for each in named if each.default is each.empty}
     keys = {key for key in example if isinstance(key, str)}
     anything = any(each.kind is each.VAR_KEYWORD for each in parameters)
     if len(keys) == len(example) and required <= keys and (keys <= known or anything):
         return (), dict(example)
+    if len(named) > 1 and (keys & known or len(required) > 1):
+        raise InputError(_misnamed(keys, known, required))
     return (dict(example),), {}
+
+
+def _misnamed(keys: Collection[str], known: Collection[str], required: Collection[str]) -> str:
+    """What to say of keyword arguments that `forward` does not take, or that it lacks."""
+    lacking, surplus = sorted(set(required) - set(keys)), sorted(set(keys) - set(known))
+    wrong = f"has {surplus[0]!r}" if surplus else f"lacks {lacking[0]!r}"
+    near = difflib.get_close_matches(surplus[0], known, n=1) if surplus else []
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"the example {wrong}; forward takes {', '.join(known)}{meant}"
 
 
 def _parameters(module: nn.Module) -> list[inspect.Parameter]:

@@ -64,7 +64,11 @@ def find_shapes(module: nn.Module, tensors: Sequence[Tensor]) -> Shapes:
     example = tuple(tensors)
     given = _run(module, example)
     if isinstance(given, str):
-        raise InputError(f"the module does not run on its example: {given}; correct the example inputs")
+        remark = getattr(module, "remark", "")
+        known = f" ({remark})" if remark else ""
+        raise InputError(
+            f"the module does not run on its example{known}: {given}; correct the example inputs"
+        )
     if not given:
         raise InputError("the module returns no tensor; return a tensor, or a tuple, list or dict of tensors")
     sizes = [tuple(each.shape) for each in given]
@@ -184,14 +188,19 @@ def infer_contract(
         wide: whether the module holds whole numbers beyond int32.
     """
     vocabularies: dict[str, VocabularySpec] = {}
+    read_by: dict[int, str] = {}  # a table to the vocabulary of the first input that reads it
     features = []
     for number, (name, tensor, dtype) in enumerate(zip(names, tensors, dtypes, strict=True)):
         shape = _input_shape(number, tensor, shapes)
         reads = [each for each in tables if each.source == number and each.exact]
         found = _vocabulary(reads, tensor) if tensor.dtype == torch.int32 else None
+        vocabulary = None
         if found is not None:
-            vocabularies[name] = found
-        features.append(_feature(name, tensor, dtype, shape, name if name in vocabularies else None))
+            vocabulary = next((read_by[each.storage] for each in reads if each.storage in read_by), name)
+            read_by.update({each.storage: vocabulary for each in reads if each.storage})
+            known = vocabularies.setdefault(vocabulary, found)
+            vocabularies[vocabulary] = found if known.padding_id is None else known
+        features.append(_feature(name, tensor, dtype, shape, vocabulary))
     return Contract(
         functions={
             "main": Signature(

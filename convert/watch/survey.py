@@ -149,12 +149,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table that an input reads by id."""
+    """A table that an input reads by id; `storage` is the same for the same table."""
 
     source: int
     rows: int
     padding_id: int | None
     exact: bool
+    storage: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -320,7 +321,9 @@ class _Watcher(TorchFunctionMode):
         if name in ("embedding", "embedding_bag"):
             self._note_table(args, kwargs)
         elif name == "__getitem__" and len(tensors) == 2 and not self.sources(tensors[0]):
-            self._note_ids(tensors[1], rows=int(tensors[0].shape[0]), padding_id=None)
+            table = tensors[0]
+            rows, storage = int(table.shape[0]), table.data_ptr()
+            self._note_ids(tensors[1], rows=rows, padding_id=None, storage=storage)
 
     def _note_table(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         ids = kwargs.get("input", args[0] if args else None)
@@ -331,12 +334,12 @@ class _Watcher(TorchFunctionMode):
             ids, weight = weight, ids
         padding = kwargs.get("padding_idx", args[2] if len(args) > 2 else None)
         padding = padding if isinstance(padding, int) and padding >= 0 else None
-        self._note_ids(ids, rows=int(weight.shape[0]), padding_id=padding)
+        self._note_ids(ids, rows=int(weight.shape[0]), padding_id=padding, storage=weight.data_ptr())
 
-    def _note_ids(self, ids: Tensor, *, rows: int, padding_id: int | None) -> None:
+    def _note_ids(self, ids: Tensor, *, rows: int, padding_id: int | None, storage: int) -> None:
         unchanged = self._unchanged(ids)
         self._found.tables.extend(
-            Table(source=source, rows=rows, padding_id=padding_id, exact=source in unchanged)
+            Table(source=source, rows=rows, padding_id=padding_id, exact=source in unchanged, storage=storage)
             for source in sorted(self.sources(ids))
         )
 

@@ -16,6 +16,7 @@ from pocketrec.report import TensorParity
 # The artifact adds the same float32 numbers in another order.
 _RTOL, _ATOL = 1e-3, 1e-4
 _MIN_SQNR_DB = 40.0
+_OWN_SHARE = 0.1  # of a difference, which a module's own rounding explains
 
 
 def prove(path: Path, attempt: Attempt, target: str, precision: str) -> tuple[TensorParity, ...]:
@@ -70,6 +71,15 @@ def _differs(attempt: Attempt, target: str, result: TensorParity, wrong: str) ->
     inputs = [torch.from_numpy(probe.inputs[each.name]) for each in signature.inputs]
     tied = ties_of(ContractModule(attempt.flat, attempt.contract, signature), inputs)
     reason = f"the converted model differs from the module: output {result.output}, {wrong}"
+    if not tied and _is_unsteady(attempt, inputs, result):
+        return Refused(
+            op=target,
+            where="",
+            reason=f"{reason}; the module is ill-conditioned: its own answer moves as far where its weights "
+            "are rounded once more",
+            remedy="keep the numbers that it subtracts or divides by away from rounding: a larger epsilon, a "
+            "normalization, a stabler formula",
+        )
     if not tied:
         return Refused(
             op=target, where="", reason=reason, remedy="use another target, or report it with this module"
@@ -81,6 +91,20 @@ def _differs(attempt: Attempt, target: str, result: TensorParity, wrong: str) ->
         reason=f"{reason}; it chooses among equal scores, and PyTorch does not say which come first",
         remedy="make the scores distinct, such as by a small term for the position",
     )
+
+
+def _is_unsteady(attempt: Attempt, inputs: Sequence[Any], result: TensorParity) -> bool:
+    """Whether the module's own rounding explains a good part of how far an output is off."""
+    from pocketrec.convert.watch.conditioning import moved_by_rounding
+    from pocketrec.convert.watch.contract_module import ContractModule
+
+    signature = attempt.contract.functions["main"]
+    names = [each.name for each in signature.outputs]
+    try:
+        moved = moved_by_rounding(ContractModule(attempt.flat, attempt.contract, signature), inputs)
+    except Exception:  # a module that cannot be copied is not examined further
+        return False
+    return moved[names.index(result.output)] >= _OWN_SHARE * result.max_abs_error > 0
 
 
 def _wrong(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,6 +26,7 @@ Limit = float | Mapping[str, float]  # one for all targets, or a target's by its
 DeploymentTarget = Literal["iOS15", "iOS16", "iOS17", "iOS18"]
 ComputeUnits = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_neural_engine"]
 
+_FLOAT_KINDS = ("dense", "state")
 RUNTIMES = {
     "onnx": ("onnxruntime",),
     "coreml": ("coreml-interpreter", "coreml-framework"),
@@ -407,12 +409,25 @@ def load_recipe(path: str | Path) -> Recipe:
     """The recipe in the TOML file at `path`, checked; raises RecipeError naming file and key."""
     path = Path(path)
     table = read_toml(path, error=RecipeError, remedy="pass the path of a recipe.toml")
-    recipe = from_table(Recipe, table, source=str(path))
+    recipe = from_table(Recipe, _with_dtypes(table), source=str(path))
     try:
         _check_limits(recipe)
         return replace(recipe, targets=_resolve_targets(recipe, table))
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from None
+
+
+def _with_dtypes(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe in which dense inputs and states that say no dtype are float32, as their numbers are."""
+    found: dict[str, Any] = deepcopy(dict(table))
+    contract = found.get("contract")
+    functions = contract.get("functions") if isinstance(contract, dict) else None
+    for each in functions.values() if isinstance(functions, dict) else ():
+        inputs = each.get("inputs") if isinstance(each, dict) else None
+        for feature in inputs if isinstance(inputs, list) else ():
+            if isinstance(feature, dict) and feature.get("kind") in _FLOAT_KINDS:
+                feature.setdefault("dtype", "float32")
+    return found
 
 
 def _check_limits(recipe: Recipe) -> None:

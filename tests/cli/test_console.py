@@ -5,23 +5,63 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from pocketrec.cli.console import progress_on_stderr
-from pocketrec.cli.signals import Terminated
+from pocketrec.cli.console import _lines, _Stages, progress_on_stderr
 
 
-def test_stages_are_lines_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_on_stderr() as progress:
+def test_stages_are_lines_with_their_time_where_stderr_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """When each began since the start, and how long the one before it took."""
+    times = iter([100.0, 100.5, 103.0, 103.25])
+    with _lines(lambda: next(times)) as progress:
         for stage in ("load", "load", "lower"):
             progress(stage, 0, 2)
-    assert capsys.readouterr().err == "load ...\nlower ...\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "    0.5 s  load ...",
+        "    3.0 s  lower ...  (load took 2.5 s)",
+        "    3.2 s  done  (lower took 0.2 s)",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
-)
+class Bars:
+    """Notes what is asked of it, as rich's bars would draw it."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Any] = {}
+        self.running: dict[str, bool] = {}
+
+    def add_task(self, stage: str, *, total: int) -> str:
+        self.tasks[stage] = SimpleNamespace(total=total, completed=0)
+        return stage
+
+    def start_task(self, stage: str) -> None:
+        self.running[stage] = True
+
+    def stop_task(self, stage: str) -> None:
+        self.running[stage] = False
+
+    def update(self, stage: str, **values: int) -> None:
+        vars(self.tasks[stage]).update(values)
+
+
+def test_a_stage_is_full_and_its_clock_stands_when_the_next_one_begins() -> None:
+    bars = Bars()
+    stages = _Stages(bars)
+    stages.advance("load", 0, 1)
+    stages.advance("convert", 1, 4)
+    assert (bars.tasks["load"].completed, bars.running["load"]) == (1, False)
+    assert (bars.tasks["convert"].completed, bars.running["convert"]) == (1, True)
+    stages.advance("load", 0, 1)  # once more
+    assert (bars.tasks["load"].completed, bars.running["load"]) == (0, True)
+    stages.finish()
+    assert (bars.tasks["load"].completed, bars.running["load"]) == (1, False)
+
+
 def test_an_interrupt_that_somebody_swallows_counts_at_the_next_step(
     number: signal.Signals, raised: type[KeyboardInterrupt]
 ) -> None:

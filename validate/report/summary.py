@@ -146,7 +146,7 @@ def notes(evidence: Evidence) -> tuple[str, ...]:
         )
     if any(each.runtime == "coreml-framework" for each in found):
         said.append(f"Core ML artifacts were executed by Apple's Core ML framework on {system}.")
-    else:
+    elif any(each.runtime.startswith("coreml") for each in evidence.results):
         said.append("Core ML: not measured on Apple hardware.")
     said += [_accumulation_note(each) for each in evidence.results if each.accumulation]
     for each in evidence.results:

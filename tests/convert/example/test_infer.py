@@ -152,3 +152,56 @@ def test_an_input_that_reads_several_tables_has_no_vocabulary_of_its_own() -> No
     )
     assert contract.vocabularies == {}
     assert contract.functions["main"].inputs[0].kind == "dense"
+
+
+class Shared(nn.Module):
+    """A history and a candidate from one table, and a context from another of as many rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items, self.contexts = nn.Embedding(20, 4), nn.Embedding(20, 4)
+
+    def forward(self, history: Tensor, candidate: Tensor, context: Tensor) -> Tensor:
+        rows: Tensor = self.items(history).mean(1) * self.items(candidate) * self.contexts(context)
+        return rows.sum(-1)
+
+
+def test_inputs_that_read_one_table_share_its_vocabulary() -> None:
+    module = Shared()
+    flat = flatten_example(module, (torch.ones(3, 5).long(), torch.arange(3), torch.arange(3)))
+    wrapped = FlatModule(module, flat)
+    tables = tables_read(wrapped, flat.tensors)
+    shapes = find_shapes(wrapped, flat.tensors)
+    given = wrapped(*flat.tensors)
+    contract = infer_contract(flat.names, flat.tensors, flat.dtypes, ("score",), given, shapes, tables)
+    vocabularies = [each.vocabulary for each in contract.functions["main"].inputs]
+    assert vocabularies == ["history", "history", "context"]
+    assert sorted(contract.vocabularies) == ["context", "history"]
+
+
+class Counts(nn.Module):
+    def forward(self, history: Tensor) -> Tensor:
+        return (history == 0).sum(1).float()
+
+
+def test_a_name_that_forward_does_not_take_is_said() -> None:
+    flat = flatten_example(Counts(), {"histroy": torch.ones(2, 3)})
+    message = r"its keys \(histroy\) are no parameters of forward\(history\) and went in as one dict"
+    with pytest.raises(InputError, match=message):
+        find_shapes(FlatModule(Counts(), flat), flat.tensors)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ("history", "prize", "valid"),
+            r"has 'prize'; forward takes .*; did you mean 'price'",
+        ),
+        (("history", "price"), r"the example lacks 'valid'; forward takes history, price, valid"),
+        (("a", "b", "c"), r"the example has 'a'; forward takes history, price, valid"),
+    ],
+)
+def test_names_of_several_inputs_are_those_of_forward(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        flatten_example(Scores(), dict(zip(names, example(), strict=False)))
