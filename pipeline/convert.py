@@ -122,6 +122,7 @@ def convert_module(
     module = _module(module)
     if module.training:
         raise UsageError(f"{type(module).__name__} is in training mode; call module.eval() first")
+    _check_numbers(module)
     report = progress or _silent
     destination = Path(out)
     _check_destination(destination)
@@ -186,6 +187,12 @@ def _module(model: nn.Module | ExportedProgram) -> nn.Module:
     from pocketrec.source.saved import as_module
 
     return as_module(model)
+
+
+def _check_numbers(module: nn.Module) -> None:
+    from pocketrec.source.weights import check_numbers
+
+    check_numbers(module, type(module).__name__)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

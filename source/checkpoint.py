@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import RecipeError
+from pocketrec.outside import read_json, require_file
 from pocketrec.source.weight_names import unnested
 
 Array = npt.NDArray[Any]
@@ -127,9 +128,7 @@ def open_checkpoint(path: Path) -> dict[str, Span]:
 
 
 def _size(path: Path) -> int:
-    if not path.is_file():
-        raise RecipeError(f"model.weights: {path} is no file; {_AGAIN}")
-    return path.stat().st_size
+    return require_file(path, error=RecipeError, remedy=_AGAIN).stat().st_size
 
 
 def _check_size(span: Span) -> None:
@@ -182,14 +181,15 @@ def _span(name: str, path: Path, entry: Mapping[str, Any], base: int) -> Span:
 
 
 def _from_index(path: Path) -> dict[str, Span]:
+    index = read_json(path, error=RecipeError, remedy=_AGAIN)
     try:
-        places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        places = index["weight_map"]
         names = sorted({str(each) for each in places.values()})
     except (OSError, *_DAMAGES) as error:
         raise RecipeError(f"model.weights: {path} is no index of shards ({error}); {_AGAIN}") from None
     spans: dict[str, Span] = {}
     for each in names:
-        if Path(each).name != each or each in ("", "..") or "\0" in each:
+        if Path(each).name != each or each in ("", "..") or not each.isprintable():
             raise RecipeError(f"model.weights: {path} names the shard {each!r}; expected a file beside it")
         shard = _from_safetensors(path.parent / each)
         spans.update({name: span for name, span in shard.items() if places.get(name) == each})
@@ -207,7 +207,7 @@ def _from_folder(path: Path) -> dict[str, Span]:
     spans = {}
     for each in sorted(path.glob("*.npy")):
         try:
-            array = np.load(each, mmap_mode="r")
+            array = np.load(require_file(each, error=RecipeError, remedy=_AGAIN), mmap_mode="r")
             if not array.flags.c_contiguous:
                 raise ValueError("its rows are not contiguous")
             dtype = letters[array.dtype]
@@ -240,7 +240,9 @@ def _from_torch(path: Path) -> dict[str, Span]:
             if not each.is_contiguous() or each.is_neg() or each.is_conj():
                 raise ValueError(f"{name} is not contiguous, or a view")
             offset = (start or 0) + int(each.storage_offset()) * each.element_size()
-            dtype = letters[str(each.dtype).removeprefix("torch.")]
+            dtype = letters.get(str(each.dtype).removeprefix("torch."), "")
+            if not dtype:
+                raise ValueError(f"{name} is {each.dtype}, expected real numbers")
             spans[name] = Span(name=name, path=path, offset=offset, dtype=dtype, shape=tuple(each.shape))
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from pocketrec.errors import PocketrecError, RecipeError
 from pocketrec.recipe import ModelSource
@@ -17,6 +19,7 @@ from pocketrec.source.streamed import named_tensors, read_tensor
 from pocketrec.source.weight_names import hint, renamed, unnested
 
 _SHOWN = 3  # names in a message
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ def load_trained(source: ModelSource, *, base: Path) -> Loaded:
     random = () if source.weights is not None else _random(module, source, base)
     if source.weights is None and not random and module.state_dict():
         notes = (*notes, "model.weights is not set: the factory gave the same numbers in two calls")
+    check_numbers(module, f"model.weights = {source.weights!r}" if source.weights else "model.factory")
     return Loaded(module=module.eval().requires_grad_(False), random=random, notes=notes)
 
 
@@ -119,7 +123,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
             from safetensors.torch import load_file
 
             return load_file(path), ""
-        state, note = unnested(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+        state, note = unnested(_unpickled(path))
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
         raise RecipeError(
@@ -132,6 +136,43 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
         )
         raise RecipeError(f"model.weights: {path} holds no state dict{keys}; save model.state_dict()")
     return dict(state), note
+
+
+def _unpickled(path: Path) -> object:
+    """What `torch.save` put there, tensors only: mapped where they lie as they are, read where they do not.
+
+    PyTorch maps a compressed tensor, too, and takes its compressed bytes for numbers.
+    """
+    if not zipfile.is_zipfile(path):  # as PyTorch saved until 1.5
+        return torch.load(path, map_location="cpu", weights_only=True)
+    with zipfile.ZipFile(path) as archive:
+        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            raise ValueError("its tensors are compressed, which torch.save never does")
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def check_numbers(module: nn.Module, where: str) -> None:
+    """Checks that no weight of the module is NaN and no parameter infinite, as after diverged training.
+
+    A parameter of -inf and an infinite buffer may be a mask.
+
+    Raises:
+        RecipeError: one is; names `where` it came from, the tensor, the place and the number.
+    """
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor) or tensor.is_meta or tensor.dtype not in _FLOATS or tensor.layout != torch.strided:
+            continue
+        if torch.isfinite(tensor.detach().sum()):
+            continue  # a sum over what is not finite is not finite, and takes no memory
+        wrong = tensor.isnan()
+        if isinstance(tensor, nn.Parameter):
+            wrong |= tensor == torch.inf
+        if wrong.any():
+            place = [int(each) for each in wrong.nonzero()[0]]
+            raise RecipeError(
+                f"{where}: {name} holds {tensor[tuple(place)].item()} at {place}; the training diverged, so "
+                "take an earlier checkpoint"
+            )
 
 
 def _load(module: nn.Module, state: Mapping[str, Tensor], name: str) -> str:

@@ -225,7 +225,7 @@ def test_a_saved_file_that_is_no_module_is_one_line(tmp_path: Path) -> None:
 
     for name in ("state.pt", "state.pt2"):
         torch.save({"weight": torch.ones(2)}, tmp_path / name)
-        with pytest.raises(UsageError, match=rf"{name}: no (TorchScript file|exported program) of plain"):
+        with pytest.raises(UsageError, match=r"holds a state dict, not a module|no part of an exported"):
             load_saved(tmp_path / name)
     with pytest.raises(UsageError, match=r"none.pt: no such file"):
         load_saved(tmp_path / "none.pt")
@@ -377,6 +377,6 @@ def test_nothing_is_published_that_does_not_run_where_it_was_put(
 ) -> None:
     monkeypatch.setattr("pocketrec.pipeline.convert._move", lambda path, place: path.rename(place))
     (tmp_path / "out").mkdir()
-    with pytest.raises(Refused, match=r"does not run: model\.onnx: ONNX Runtime cannot load it"):
+    with pytest.raises(Refused, match=r"does not run: .*model\.onnx\.data: no such file"):
         _catalogue(tmp_path / "out")
     assert not (tmp_path / "out/model.onnx").exists()

@@ -69,7 +69,7 @@ def test_other_float_types_are_widened_as_torch_does(dtype: torch.dtype, tmp_pat
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     index = written("sharded", tmp_path)
     (tmp_path / "table.safetensors").unlink()
-    with pytest.raises(RecipeError, match=r"table\.safetensors is no file"):
+    with pytest.raises(RecipeError, match=r"table\.safetensors: no such file"):
         open_checkpoint(index)
 
 
@@ -145,7 +145,7 @@ def test_a_shard_has_the_name_of_a_file(shard: str, tmp_path: Path) -> None:
 
 def test_a_pipe_in_a_shards_place_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "w.safetensors")
-    with pytest.raises(RecipeError, match=r"w\.safetensors is no file"):
+    with pytest.raises(RecipeError, match=r"w\.safetensors: a FIFO"):
         open_checkpoint(tmp_path / "w.safetensors")
 
 
@@ -214,3 +214,16 @@ def test_what_float32_does_not_hold_is_infinite_without_a_warning(tmp_path: Path
     with warnings.catch_warnings(), closing(RowReader(span)) as reader:
         warnings.simplefilter("error")
         assert np.isinf(reader.read(0, 1, np.empty((1, 2), np.float32))[0, 0])
+
+
+@pytest.mark.parametrize("name", ["w.npy", "w.index.json"])
+def test_a_pipe_in_any_files_place_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RecipeError, match=rf"{name}: a FIFO, expected a regular file"):
+        open_checkpoint(tmp_path if name.endswith(".npy") else tmp_path / name)
+
+
+def test_complex_weights_are_named(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2), "phase": torch.ones(2, dtype=torch.complex64)}, tmp_path / "w.pt")
+    with pytest.raises(RecipeError, match=r"phase is torch\.complex64, expected real numbers"):
+        open_checkpoint(tmp_path / "w.pt")

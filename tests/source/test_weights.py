@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch.testing import assert_close
 
 from pocketrec.errors import RecipeError
 from pocketrec.recipe import ModelSource
-from pocketrec.source.weights import load_module, load_state_dict, load_trained
+from pocketrec.source.weights import check_numbers, load_module, load_state_dict, load_trained
 
 FACTORY = "from torch import nn\n\ndef make(size=3):\n    return nn.Linear(size, 2)\n"
 
@@ -150,3 +152,59 @@ def test_a_factory_that_returns_a_state_dict_is_told_so(folder: Path) -> None:
     (folder / "state.py").write_text(FACTORY + "\ndef state():\n    return make().state_dict()\n")
     with pytest.raises(RecipeError, match=r"returned OrderedDict; .*; return the module, not"):
         load_module(ModelSource(factory="state.py:state"), base=folder)
+
+
+def packed_again(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def test_compressed_tensors_are_refused_and_not_taken_for_numbers(folder: Path) -> None:
+    torch.save({"weight": torch.full((2, 3), 2.0), "bias": torch.ones(2)}, folder / "w.pt")
+    packed_again(folder / "w.pt")
+    with pytest.raises(RecipeError, match=r"w\.pt .*its tensors are compressed"):
+        load_state_dict(folder / "w.pt")
+
+
+def test_a_state_dict_in_the_form_without_a_zip_is_read(folder: Path) -> None:
+    state = {"weight": torch.full((2, 3), 2.0), "bias": torch.ones(2)}
+    torch.save(state, folder / "w.pt", _use_new_zipfile_serialization=False)
+    assert_close(load_state_dict(folder / "w.pt"), state)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int32, torch.bool])
+def test_weights_of_another_kind_are_named_and_not_cast(folder: Path, dtype: torch.dtype) -> None:
+    torch.save({"weight": torch.ones(2, 3).to(dtype), "bias": torch.ones(2)}, folder / "w.pt")
+    with pytest.raises(RecipeError, match=rf"w\.pt: weight is {str(dtype)[6:]}; the module has float32"):
+        load_module(source("w.pt"), base=folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(float("nan"), "weight holds nan at [1, 2]"), (float("inf"), "weight holds inf")]
+)
+def test_weights_of_diverged_training_are_named(folder: Path, value: float, message: str) -> None:
+    weight = torch.ones(2, 3)
+    weight[1, 2] = value
+    save_file({"weight": weight, "bias": torch.ones(2)}, folder / "w.safetensors")
+    with pytest.raises(RecipeError, match=re.escape(message)) as caught:
+        load_trained(source("w.safetensors"), base=folder)
+    assert "w.safetensors" in str(caught.value)
+
+
+def test_masks_are_no_diverged_weights() -> None:
+    module = torch.nn.Linear(2, 2)
+    module.bias.data[0] = -torch.inf
+    module.register_buffer("mask", torch.full((2, 2), torch.inf))
+    check_numbers(module, "module")
+    module.register_buffer("wrong", torch.full((2, 2), torch.nan))
+    with pytest.raises(RecipeError, match=r"module: wrong holds nan at \[0, 0\]"):
+        check_numbers(module, "module")
+
+
+def test_large_numbers_whose_sum_is_infinite_are_none() -> None:
+    module = torch.nn.Linear(2, 2).half()
+    module.weight.data.fill_(60000.0)
+    check_numbers(module, "module")
