@@ -1,0 +1,74 @@
+"""Latency is taken of what ran and was compared, beside the reference, one row at full length."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocketrec.contract import Contract
+from pocketrec.evaluation import RankingData
+from pocketrec.recipe import Evaluate, Gates, Latency
+from pocketrec.report import RuntimeResult
+from pocketrec.validate.evidence import Reference, examine_reference, examine_target
+from pocketrec.validate.timing import with_latency
+
+PATHS = {"onnx": {"main": Path("main.onnx")}}
+LATENCY = Latency(warmup=1, runs=10, threads=1)
+
+
+@pytest.fixture
+def reference(fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate) -> Reference:
+    return examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data)
+
+
+@pytest.fixture
+def result(fake: Any, reference: Reference) -> RuntimeResult:
+    return examine_target(
+        "onnx", "onnxruntime", PATHS["onnx"], reference=reference, gates=Gates(),
+        open_with=lambda *_, **__: fake(),
+    )  # fmt: skip
+
+
+def test_every_function_of_what_ran_is_timed_with_the_reference(
+    fake: Any, reference: Reference, result: RuntimeResult
+) -> None:
+    runtime, opened, told = fake(), [], []
+
+    def open_with(path: Path, name: str, **options: Any) -> Any:
+        opened.append((path, name, options))
+        return runtime
+
+    first, second = with_latency(
+        (reference.result(), result), reference, PATHS, LATENCY, open_with=open_with,
+        progress=lambda *each: told.append(each),
+    )  # fmt: skip
+    assert opened == [(Path("main.onnx"), "onnxruntime", {"threads": 1, "function": "main"})]
+    assert [len(each.latency["main"].samples_ms) for each in (first, second)] == [10, 10]
+    assert len(runtime.calls) == LATENCY.warmup + LATENCY.runs
+    assert {name: array.shape for name, array in runtime.calls[0].items()} == {
+        "history": (1, 6),
+        "age": (1, 1),
+    }
+    assert second.latency["main"].batch == 1
+    assert told == [("latency: main", 0, 1), ("latency", 1, 1)]
+    assert replace(second, latency={}) == result
+
+
+@pytest.mark.parametrize("why", ["not run", "not compared", "not this function"])
+def test_what_did_not_run_or_was_not_compared_is_left_as_it_is_and_never_opened(
+    reference: Reference, result: RuntimeResult, why: str
+) -> None:
+    changed = {
+        "not run": replace(result, status="not_run", reason="absent"),
+        "not compared": replace(result, parity=tuple(replace(each, elements=0) for each in result.parity)),
+        "not this function": replace(result, parity=()),
+    }[why]
+
+    def open_with(*_: Any, **__: Any) -> Any:
+        raise AssertionError("it was opened")
+
+    (found,) = with_latency((changed,), reference, PATHS, LATENCY, open_with=open_with)
+    assert found == changed
