@@ -62,6 +62,9 @@ def test_a_stage_is_full_and_its_clock_stands_when_the_next_one_begins() -> None
     assert (bars.tasks["load"].completed, bars.running["load"]) == (1, False)
 
 
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
 def test_an_interrupt_that_somebody_swallows_counts_at_the_next_step(
     number: signal.Signals, raised: type[KeyboardInterrupt]
 ) -> None:
