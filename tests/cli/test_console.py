@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pocketrec.cli.console import _lines, _Stages, progress_on_stderr
+from pocketrec.cli.signals import Terminated
 
 
 def test_stages_are_lines_with_their_time_where_stderr_is_no_terminal(
