@@ -37,7 +37,7 @@ from pocketrec.pipeline.rounding import round_prepared
 from pocketrec.pipeline.world import check_model
 from pocketrec.places import exits_told
 from pocketrec.recipe import Recipe, load_recipe
-from pocketrec.report import Evidence, PlanPoint, RoundedInput
+from pocketrec.report import COMPRESSED, Evidence, PlanPoint, RoundedInput
 from pocketrec.source.model import Prepared, prepare, search_data
 from pocketrec.workers import Workers
 
@@ -123,7 +123,7 @@ def build(
             evidence = with_compression(
                 evidence, made.compression, original, reference, made.captures, chosen.compress
             )
-            notes = (*evidence.notes, *made.notes)
+            notes = (*evidence.notes, *made.notes, *_offered(evidence, planned, out))
             evidence = replace(evidence, front=planned.front, activations=made.rounded, notes=notes)
             chosen = _with_plan(chosen, made.compression.plan)
         rmtree(values)
@@ -151,6 +151,14 @@ def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:
     if not names:
         return recipe
     return replace(recipe, targets={name: each for name, each in recipe.targets.items() if name in names})
+
+
+def _offered(evidence: Evidence, planned: _Planned, out: Path) -> tuple[str, ...]:
+    """What to say where a plan that was searched for costs more than it may on the evaluation data."""
+    from pocketrec.pipeline.search import offered
+
+    lost = any(each.target == COMPRESSED and each.status == "failed" for each in evidence.gates)
+    return offered(planned.front, out.with_name(f"{out.name}.search")) if lost and planned.front else ()
 
 
 def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
@@ -249,7 +257,8 @@ def _plan(
     prepared: Prepared, original: Reference, out: Path, base: Path, workers: Workers | None, report: Progress
 ) -> _Planned:
     """The recipe's plan, stated or found; what a search measured stays in `<out>.search`."""
-    from pocketrec.pipeline.evaluator import make_evaluator
+    from pocketrec.pipeline.evaluator import make_evaluator, search_folder
+    from pocketrec.pipeline.overhead import check_room
     from pocketrec.pipeline.search import search_plan, streamed_trials
 
     compress, module, contract = prepared.recipe.compress, prepared.module, prepared.contract
@@ -266,6 +275,9 @@ def _plan(
         return _Planned(plan=plan, stated=False, calibration=calibration)
     folder, data = out.with_name(f"{out.name}.search"), search_data(prepared, base)
     lowered, usage = prepared.lowered, calibration.usage
+    with search_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    besides = check_room(prepared, captures, read, folder, report)
     with streamed_trials(prepared, folder / _VALUES) as trials:
         plan, front = search_plan(
             compress,
@@ -275,5 +287,6 @@ def _plan(
             folder,
             workers=workers or Workers(),
             progress=report,
+            besides=besides,
         )
     return _Planned(plan=plan, stated=False, calibration=calibration, front=front)

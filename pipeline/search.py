@@ -51,6 +51,7 @@ def search_plan(
     *,
     workers: Workers,
     progress: Progress,
+    besides: int = 0,
 ) -> tuple[Plan, tuple[PlanPoint, ...]]:
     """The plan that holds the recipe's budget, and the front; `folder` keeps both, and every measurement.
 
@@ -63,6 +64,7 @@ def search_plan(
         folder: made where it is not there; gets plan.toml, pareto.json and measurements.jsonl.
         workers: where plans are measured.
         progress: told what is being done, how far, and how far there is.
+        besides: bytes of a target's files that are none of the tensors.
 
     Raises:
         BudgetMissed: no measured plan holds the budget; the nearest is in plan.toml.
@@ -89,7 +91,7 @@ def search_plan(
         options,
         lambda plans: _measure(plans, evaluator, store, fingerprint, workers),
         Budget(
-            max_bytes=_max_bytes(compress, total),
+            max_bytes=_max_bytes(compress, total, besides),
             max_losses=limits(compress, metrics),
         ),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
@@ -164,10 +166,28 @@ def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:
     )
 
 
-def _max_bytes(compress: Compress, total: int) -> int | None:
+def offered(front: Sequence[PlanPoint], folder: Path) -> tuple[str, ...]:
+    """What to say where the chosen plan fails on the evaluation data: the next larger one is in `folder`."""
+    from pocketrec.quantize import plan_from_table
+
+    chosen = next((each for each in front if each.chosen), None)
+    larger = [each for each in front if chosen is not None and each.size_bytes > chosen.size_bytes]
+    if not larger:
+        return ("No larger plan was measured: give the search more time, or widen compress.max_ndcg_drop.",)
+    safer = min(larger, key=lambda each: each.size_bytes)
+    with search_folder(folder):
+        text = plan_from_table(safer.tensors, source="pareto.json").to_toml()
+        (folder / "safer.toml").write_text(text, encoding="utf-8")
+    return (
+        f"The plan that held the loss where it was searched does not hold it here; {folder / 'safer.toml'} "
+        f"is the next larger one ({safer.ratio:.1%} of float32): put it in the recipe.",
+    )
+
+
+def _max_bytes(compress: Compress, total: int, besides: int) -> int | None:
     stated = []
     if compress.max_size_mb is not None:
-        stated.append(int(compress.max_size_mb * 1e6))
+        stated.append(int(compress.max_size_mb * 1e6) - besides)
     if compress.max_ratio is not None:
         stated.append(int(compress.max_ratio * total))
     return min(stated, default=None)

@@ -129,9 +129,8 @@ def input_of(column: Any, spec: Column, first: int) -> Array:
         spec: what becomes of it.
         first: the number of its first row, for messages.
     """
-    pa = pyarrow()
     kind = column.type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+    if not _is_list(kind):
         if prod(spec.shape) != 1:
             raise bad_value(spec.name, first, f"is {kind}", f"a list of {prod(spec.shape)} values")
         return numbers_of(column, spec.name, spec.dtype, first).reshape(-1, *spec.shape)
@@ -153,6 +152,8 @@ def lists_of(column: Any, name: str, dtype: str, first: int) -> tuple[Array, Arr
     """The values of all lists, one after the other, and the length of each; DataError for a null."""
     import pyarrow.compute as pc
 
+    if not _is_list(column.type):
+        raise bad_value(name, first, f"is {column.type}", "a list")
     if column.null_count:
         row = int(np.argmax(np.asarray(column.is_null())))
         raise bad_value(name, first + row, "is null", "a list")
@@ -188,7 +189,19 @@ def _as(values: Array, name: str, dtype: str, row: Callable[[int], int]) -> Arra
         if len(outside):
             place = int(outside[0])
             raise bad_value(name, row(place), f"holds {values[place]}", dtype)
-    return values.astype(wanted)
+    with np.errstate(over="ignore"):
+        made = values.astype(wanted)
+    if wanted.kind == "f":
+        lost = np.flatnonzero(~np.isfinite(made))
+        if len(lost):
+            raise bad_value(name, row(int(lost[0])), f"holds {values[lost[0]]}", f"a finite {dtype}")
+    return made
+
+
+def _is_list(kind: Any) -> bool:
+    """Whether a column of that type holds a list in every row."""
+    types = pyarrow().types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def bad_value(name: str, row: int, came: str, expected: str) -> DataError:

@@ -45,8 +45,8 @@ def load_saved(path: Path) -> nn.Module:
     except Exception as error:
         if _is_state_dict(path):
             raise UsageError(
-                f"{path}: holds a state dict, not a module; pass the factory of its module, and this file as "
-                "--weights"
+                f"{path}: no TorchScript file of plain tensors: it holds a state dict; pass the factory of "
+                "its module, and this file as --weights"
             ) from None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         kind = "exported program" if path.suffix == ".pt2" else "TorchScript file"

@@ -239,7 +239,11 @@ def _portable(tensor: Tensor, name: str) -> Tensor:
             "pass int64, as `array.astype(numpy.int64)`"
         )
     if tensor.is_floating_point():
-        return tensor.detach().to(torch.float32).contiguous()
+        made = tensor.detach().to(torch.float32).contiguous()
+        lost = made.isinf() & ~tensor.isinf()
+        if lost.any():
+            raise InputError(f"input {name} holds {float(tensor[lost][0]):g}; float32 cannot, rescale it")
+        return made
     if tensor.dtype != torch.bool and tensor.numel():
         low, high = int(tensor.min()), int(tensor.max())
         if low < _INT32[0] or high > _INT32[1]:

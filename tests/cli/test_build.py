@@ -150,6 +150,17 @@ def test_an_impossible_budget_exits_with_1_and_names_the_nearest_plan(
     assert not (tmp_path / "a").exists()
 
 
+def test_a_budget_that_the_graph_alone_exceeds_is_missed_before_the_search(
+    pocketrec: Run, recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(RECIPE + "\n[compress]\nmax_size_mb = 0.0005\n")
+    built = pocketrec("build", recipe, "--out", tmp_path / "a", "--target", "onnx")
+    assert built.returncode == 1
+    assert "compress.max_size_mb is 0.0005; 0.00" in built.stderr
+    assert "MB of onnx are its graph and constants" in built.stderr
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_good_build_verifies_and_a_second_one_has_the_same_digest(
     pocketrec: Run, recipe: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -193,3 +194,29 @@ def test_output_to_a_file_has_no_colour(
     assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr
     assert "coreml-interpreter" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "code", "words"),
+    [
+        (("build", "absent.toml", "--json"), "RecipeError", 2, "absent.toml: no such file"),
+        (("build", "--json"), "UsageError", 2, "Missing argument 'RECIPE'"),
+        (("inspect", "absent.onnx", "--json"), "UsageError", 2, "absent.onnx"),
+    ],
+)
+def test_an_error_is_json_where_json_was_asked_for(
+    arguments: tuple[str, ...], kind: str, code: int, words: str
+) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == code
+    table = json.loads(done.stdout)
+    assert table["schema"] == 1
+    assert table["error"]["exit_code"] == code
+    assert words in table["error"]["message"]
+    if kind != "UsageError":
+        assert table["error"]["kind"] == kind
+    assert words in " ".join(done.stderr.split())
+
+
+def test_an_error_is_no_json_where_none_was_asked_for() -> None:
+    assert CliRunner().invoke(main, ("build", "absent.toml")).stdout == ""

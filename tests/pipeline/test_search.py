@@ -15,12 +15,13 @@ from pocketrec.contract import Contract, Feature, Output, Signature, VocabularyS
 from pocketrec.errors import BudgetMissed, StorageError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.pipeline.evaluator import Evaluator, MeasurementFile, make_evaluator
-from pocketrec.pipeline.search import search_plan
+from pocketrec.pipeline.search import offered, search_plan
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.planner import Measured
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.recipe import Compress, Evaluate, Target
+from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
 
 ITEMS, USERS = 80, 60
@@ -244,3 +245,50 @@ def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
     coarse = measure({"weight": Palette(bits=1)})
     assert coarse.distortion > 0.05
     assert coarse.losses["auc"] >= 0
+
+
+def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator, tmp_path: Path) -> None:
+    """So that the files hold it, and not their compressed tensors alone."""
+    asked = Compress(max_size_mb=0.014, time_limit_s=60)
+    sizes = []
+    for besides in (0, 6000):
+        _, front = search_plan(
+            asked,
+            evaluator,
+            TARGETS,
+            READ,
+            tmp_path / str(besides),
+            workers=Workers(),
+            progress=lambda *_: None,
+            besides=besides,
+        )
+        sizes.append(next(each.size_bytes for each in front if each.chosen) + besides)
+    assert max(sizes) <= 14_000
+    with pytest.raises(BudgetMissed, match="no plan holds max_size_mb"):
+        search_plan(
+            asked,
+            evaluator,
+            TARGETS,
+            READ,
+            tmp_path / "none",
+            workers=Workers(),
+            progress=lambda *_: None,
+            besides=13_990,
+        )
+
+
+def point(size: int, *, chosen: bool = False, bits: int = 8) -> PlanPoint:
+    tensors = {"item.weight": {"scheme": "linear", "bits": bits}}
+    return PlanPoint(
+        size_bytes=size, ratio=size / 1000, distortion=0.0, losses={}, chosen=chosen, tensors=tensors
+    )
+
+
+def test_where_the_chosen_plan_loses_too_much_the_next_larger_one_is_ready(tmp_path: Path) -> None:
+    front = [point(900), point(200, bits=4), point(300, chosen=True, bits=4), point(400)]
+    (said,) = offered(front, tmp_path)
+    assert "safer.toml is the next larger one (40.0% of float32)" in said
+    table = tomllib.loads((tmp_path / "safer.toml").read_text())["compress"]["tensors"]
+    assert table["item.weight"]["bits"] == 8
+    (said,) = offered([point(300, chosen=True)], tmp_path)
+    assert said.startswith("No larger plan was measured: give the search more time")

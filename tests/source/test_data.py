@@ -134,6 +134,10 @@ def test_labels_come_from_their_own_column(tmp_path: Path) -> None:
             {"tags": [[1]] * 8 + [[1, 2], [3], [-(2**40)]]},
             r"column 'tags', row 10 holds -1099511627776; expected int32",
         ),
+        ({"age": [0.5] * 9 + [1e300] * 2}, r"column 'age', row 9 holds 1e\+300; expected a finite float32"),
+        ({"age": [0.5] * 10 + [float("nan")]}, r"column 'age', row 10 holds nan; expected a finite float32"),
+        ({"seen": [3] * USERS}, r"column 'seen', row 0 is int64; expected a list"),
+        ({"seen": ["a"] * USERS}, r"column 'seen', row 0 is string; expected a list"),
         ({"history": [1] * USERS}, r"column 'history', row 0 is int64; expected a list of 3 values"),
     ],
 )
