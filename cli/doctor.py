@@ -16,7 +16,6 @@ PACKAGES = {
     "coremltools": "",
     "torch": "build",
     "onnxscript": "build",
-    "matplotlib": "build",
 }
 
 

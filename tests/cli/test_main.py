@@ -26,7 +26,7 @@ from pocketrec.errors import (
     RecipeError,
 )
 
-HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich", "matplotlib")
+HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich")
 COMMANDS = ("build", "convert", "diverge", "verify", "inspect", "lint", "run", "doctor", "zoo")
 
 
