@@ -80,7 +80,10 @@ def test_a_job_whose_copy_dies_is_done_here() -> None:
 
 
 def test_what_cannot_be_sent_is_made_here() -> None:
-    made = side_by_side([lambda: lambda: 3] * 3, at_once=3)
+    def make() -> Callable[[], int]:
+        return lambda: 3
+
+    made = side_by_side([make] * 3, at_once=3)
     assert [each() for each in made] == [3, 3, 3]
 
 
