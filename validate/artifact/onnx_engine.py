@@ -73,7 +73,10 @@ class OnnxEngine:
             sparse_initializer=[each for name, each in self._sparse.items() if name in read],
         )
         return onnx.helper.make_model(
-            graph, opset_imports=self._model.opset_import, ir_version=self._model.ir_version
+            graph,
+            opset_imports=self._model.opset_import,
+            ir_version=self._model.ir_version,
+            functions=self._model.functions,  # those of another opset, which are not inlined
         )
 
     def _run(self, model: Any, feeds: Mapping[str, Array], wanted: Sequence[str]) -> list[Any]:

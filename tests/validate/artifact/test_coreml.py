@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in MIL
 from coremltools.converters.mil.mil import types
-from tests.validate.conftest import IOS18, PROGRAM_TABLE, convert
+from coremltools.proto import FeatureTypes_pb2, MIL_pb2, Model_pb2
+from tests.validate.conftest import IOS18, PROGRAM_TABLE, convert, edit_program
 
-from pocketrec.errors import UsageError
+from pocketrec.errors import UnsupportedOp, UsageError
 from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.coreml_program import CoreMLInterpreter
+from pocketrec.validate.lint import lint_artifact
 
 IDS = {"ids": np.array([0, 5, 11], dtype=np.int32)}
 
@@ -65,3 +68,40 @@ def test_a_state_is_read_after_the_updates_before_it(tmp_path: Path) -> None:
 def test_an_unknown_function_names_the_known_ones(packages: Path) -> None:
     with pytest.raises(UsageError, match="no function 'other'; expected one of main"):
         read_core_ml(packages / "float32.mlpackage").only("other")
+
+
+def neural_network(path: Path) -> Path:
+    """A model of the kind from before ML programs."""
+    spec = Model_pb2.Model(specificationVersion=4)
+    spec.neuralNetwork.SetInParent()
+    for features, name in ((spec.description.input, "x"), (spec.description.output, "y")):
+        feature = features.add(name=name)
+        feature.type.multiArrayType.shape.append(3)
+        feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
+    path.write_bytes(spec.SerializeToString())
+    return path
+
+
+def test_a_model_that_is_no_program_has_inputs_and_says_why_it_has_no_ops(tmp_path: Path) -> None:
+    graph = read_core_ml(neural_network(tmp_path / "old.mlmodel"))
+    assert [(each.name, each.dtype, each.shape) for each in graph.inputs] == [("x", "float32", (3,))]
+    assert graph.ops == ()
+    assert "a model of type neuralNetwork; expected an ML program" in graph.unreadable
+    with pytest.raises(UnsupportedOp, match="a model of type neuralNetwork"):
+        lint_artifact(tmp_path / "old.mlmodel")
+
+
+def test_a_type_that_the_interpreter_does_not_know_keeps_its_name_and_its_bytes(
+    damaged: Callable[[Callable[[Path], object]], Path],
+) -> None:
+    def widen(block: Any) -> None:
+        value = {each.outputs[0].name: each for each in block.operations}["rows_x_0"]
+        for kind in (value.outputs[0].type.tensorType, value.attributes["val"].type.tensorType):
+            kind.dataType = MIL_pb2.BFLOAT16
+
+    path = damaged(lambda copy: edit_program(copy, widen))
+    graph = read_core_ml(path)
+    assert graph.tensor("rows_x_0").dtype == "bfloat16"
+    assert graph.tensor("rows_x_0").stored_bytes == 12 * 4 * 2
+    with pytest.raises(UnsupportedOp, match="data type"):
+        CoreMLInterpreter(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +66,13 @@ def graph(
         results=(nodes[-1].outputs[0],),
         metadata=metadata or {},
     )
+
+
+def looped(kind: str) -> Graph:
+    """A loop of a constant number of rounds, with an op in it that reads nothing else."""
+    inner = replace(op(kind, "inner", x="n"), depth=1)
+    made = graph(op("Loop", "y", x="n"), constant("n", np.int64(3)), inner)
+    return replace(made, results=("y",))
 
 
 def severities(rule: str, given: Graph) -> list[str]:
@@ -176,6 +184,7 @@ FIRES: list[tuple[str, str, Graph]] = [
     *(("unnamed-output", "warning", named(name)) for name in
       ("var_38", "linear_5", "output_0", "38", "var_20_cast_fp16", "addmm", "_to_copy", "main/var_3")),
     ("constant-output", "error", graph(constant("a", NUMBERS), op("identity", "y", x="a"))),
+    ("constant-output", "error", looped("Add")),
     ("unused-input", "warning", graph(constant("a", NUMBERS), op("identity", "y", x="a"))),
     ("loop", "warning", graph(op("SequenceEmpty", "s"), op("Loop", "y", x="ids"))),
     ("loop", "note", graph(op("while_loop", "y", x="ids"))),
@@ -212,6 +221,7 @@ SILENT: list[tuple[str, Graph]] = [
     ("duplicate-table", stored(constant("a", NUMBERS), constant("b", NUMBERS))),  # one blob, two names
     ("dynamic-shape", graph(op("linear", "y", x="ids"), bounds=((1, 64),), origin="onnx")),
     *(("unnamed-output", named(name)) for name in ("scores", "top_10", "best_ids", "user_embedding")),
+    ("constant-output", looped("RandomUniform")),
     ("constant-output", named("scores")),
     ("unused-input", named("scores")),
     ("loop", named("scores")),
