@@ -89,6 +89,13 @@ def probes() -> list[dict[str, Tensor]]:
     return probes_for()
 
 
+@pytest.fixture(scope="session")
+def captured() -> Capture:
+    """What `tiny` gives on `probes`, captured once for all tests that lower it and change nothing of it."""
+    torch.manual_seed(0)
+    return capture(TinyRecommender().eval(), contract_for(), "main", probes_for())
+
+
 @pytest.fixture
 def make_contract() -> Callable[[int], Contract]:
     return contract_for

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.capture.capture import capture
+from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.watch.contract_module import ContractModule
 from pocketrec.errors import ContractError, Refused
 
@@ -27,9 +27,8 @@ def dense_probes() -> Probes:
 
 
 def test_a_capture_answers_every_probe_as_the_module_does(
-    tiny: nn.Module, contract: Contract, probes: Probes
+    captured: Capture, tiny: nn.Module, probes: Probes
 ) -> None:
-    captured = capture(tiny, contract, "main", probes)
     for probe in probes:
         expected = tiny(probe["history"], probe["genres"])
         actual = captured.program.module()(probe["history"], probe["genres"])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import pocketrec
 from pocketrec.contract import Contract, Feature, Output, Signature
-from pocketrec.convert.capture.capture import capture
+from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.coreml.lower import program_for, to_coreml
 from pocketrec.convert.coreml.passes import UNSAFE, recommender_pipeline
 from pocketrec.errors import Refused
@@ -42,41 +42,31 @@ def tree(path: Path) -> str:
 
 
 def test_inputs_and_outputs_have_the_contracts_names(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
+    captured: Capture, contract: Contract, tmp_path: Path
 ) -> None:
-    path = to_coreml(capture(tiny, contract, "main", probes), tmp_path / "tiny.mlpackage")
+    path = to_coreml(captured, tmp_path / "tiny.mlpackage")
     spec = MLModel(str(path), skip_model_load=True).get_spec()
     assert [each.name for each in spec.description.input] == ["history", "genres"]
     assert {each.name for each in spec.description.output} == {"scores", "best_scores", "best_ids"}
     assert spec.description.metadata.userDefined["pocketrec.contract_sha256"] == contract.sha256()
 
 
-def test_the_same_capture_gives_the_same_package(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
+def test_the_same_module_gives_the_same_package_whatever_was_lowered_before(
+    captured: Capture, tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
 ) -> None:
-    trees = {
-        tree(to_coreml(capture(tiny, contract, "main", probes), tmp_path / f"{each}.mlpackage"))
-        for each in range(2)
-    }
+    """Targets share a program of the capture; none changes what the next one gets."""
+    to_coreml(captured, tmp_path / "first.mlpackage", precision="float32")
+    captures = (captured, capture(tiny, contract, "main", probes))
+    trees = {tree(to_coreml(each, tmp_path / f"{number}.mlpackage")) for number, each in enumerate(captures)}
     assert len(trees) == 1
-
-
-def test_targets_share_one_program_and_give_what_each_gives_alone(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
-) -> None:
-    shared, alone = (capture(tiny, contract, "main", probes) for _ in range(2))
-    to_coreml(shared, tmp_path / "first.mlpackage", precision="float32")
-    after = to_coreml(shared, tmp_path / "after.mlpackage", precision="float16")
-    assert tree(after) == tree(to_coreml(alone, tmp_path / "alone.mlpackage", precision="float16"))
-    assert program_for(shared, ()) is program_for(shared, ())
-    assert program_for(shared, ("batch",)) is not program_for(shared, ())
-    assert not replace(shared).fixed, "a changed capture makes its own programs"
+    assert program_for(captured, ()) is program_for(captured, ())
+    assert not replace(captured).fixed, "a changed capture makes its own programs"
 
 
 def test_scores_are_float32_from_a_tied_table_that_is_stored_once_as_float16(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
+    captured: Capture, tmp_path: Path
 ) -> None:
-    path = to_coreml(capture(tiny, contract, "main", probes), tmp_path / "tiny.mlpackage")
+    path = to_coreml(captured, tmp_path / "tiny.mlpackage")
     ops = operations(path)
     tables = [op for op in ops if op.op_type == "constexpr_cast"]
     readers = {each.op_type for op in tables for each in op.outputs[0].child_ops}
@@ -88,14 +78,12 @@ def test_scores_are_float32_from_a_tied_table_that_is_stored_once_as_float16(
     assert stored < 2 * 300 * 16 * 2
 
 
-def test_a_range_is_kept_where_the_recipe_asks_for_it(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
-) -> None:
-    captured = capture(tiny, contract, "main", probes)
+def test_a_range_is_kept_where_the_recipe_asks_for_it(captured: Capture, tmp_path: Path) -> None:
     path = to_coreml(captured, tmp_path / "tiny.mlpackage", flexible=["batch"])
     spec = MLModel(str(path), skip_model_load=True).get_spec()
     ranges = spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges
     assert [(each.lowerBound, each.upperBound) for each in ranges] == [(1, 8), (8, 8)]
+    assert program_for(captured, ["batch"]) is not program_for(captured, ())
 
 
 def test_indices_of_a_large_catalogue_stay_int32(

@@ -12,17 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature
-from pocketrec.convert.capture.capture import capture
+from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import Refused
 
 Probes = list[dict[str, Tensor]]
 
 
-def test_names_dims_and_numbers_are_the_contracts(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
-) -> None:
-    captured = capture(tiny, contract, "main", probes)
+def test_names_dims_and_numbers_are_the_contracts(captured: Capture, probes: Probes, tmp_path: Path) -> None:
     path = to_onnx(captured, tmp_path / "tiny.onnx")
     session = onnxruntime.InferenceSession(str(path))
     assert [(each.name, each.shape) for each in session.get_inputs()] == [
@@ -38,20 +35,18 @@ def test_names_dims_and_numbers_are_the_contracts(
 
 
 def test_the_same_capture_gives_the_same_bytes_without_a_path_of_this_machine(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
+    captured: Capture, tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
 ) -> None:
     files = [
-        to_onnx(capture(tiny, contract, "main", probes), tmp_path / f"{each}.onnx").read_bytes()
-        for each in range(2)
+        to_onnx(each, tmp_path / f"{number}.onnx").read_bytes()
+        for number, each in enumerate((captured, capture(tiny, contract, "main", probes)))
     ]
     assert files[0] == files[1]
     assert str(Path(__file__).parent).encode() not in files[0]
 
 
-def test_the_bag_leaves_no_loop_behind(
-    tiny: nn.Module, contract: Contract, probes: Probes, tmp_path: Path
-) -> None:
-    model = onnx.load(to_onnx(capture(tiny, contract, "main", probes), tmp_path / "tiny.onnx"))
+def test_the_bag_leaves_no_loop_behind(captured: Capture, tmp_path: Path) -> None:
+    model = onnx.load(to_onnx(captured, tmp_path / "tiny.onnx"))
     assert not {"Loop", "SequenceEmpty"} & {node.op_type for node in model.graph.node}
 
 
