@@ -26,7 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pocketrec.convert.lower.carry import Carrier
 from pocketrec.convert.onnx.carry import carry_codes
-from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize import LinearTensor
 from pocketrec.quantize.schemes.linear import Linear
 
 WIDTH, BEST = 64, 100
@@ -60,11 +60,8 @@ def best(scores: str) -> Any:
     return helper.make_node("TopK", [scores, "k"], ["values", "y"])
 
 
-def forms(tensor: QuantizedTensor, narrow: QuantizedTensor) -> dict[str, Any]:
+def forms(tensor: LinearTensor, narrow: LinearTensor) -> dict[str, Any]:
     """Name to model, of a table in 8 and in 4 bits."""
-    assert tensor.codes is not None
-    assert tensor.scales is not None
-    assert narrow.codes is not None
     codes, scales = tensor.codes, tensor.scales.astype(np.float32).reshape(1, -1)
     table, turned = tensor.dequantize(), np.ascontiguousarray(tensor.codes.T)
     k = {"k": np.array([BEST])}
@@ -86,7 +83,6 @@ def forms(tensor: QuantizedTensor, narrow: QuantizedTensor) -> dict[str, Any]:
         attributes = {"K": WIDTH, "N": len(codes), "bits": bits, "block_size": WIDTH, "accuracy_level": level}
         product = make("MatMulNBits", ["x", "c", "scales"], ["s"], domain=MICROSOFT, **attributes)
         arithmetic = "int8" if level == 4 else "float32"
-        assert made.scales is not None
         stored = {"c": kept.reshape(len(codes), 1, -1), "scales": made.scales.astype(np.float32).ravel(), **k}
         found[f"MatMulNBits, {bits} bits, {arithmetic} activations, TopK"] = model_of(
             [product, best("s")], stored
@@ -109,7 +105,7 @@ def forms(tensor: QuantizedTensor, narrow: QuantizedTensor) -> dict[str, Any]:
     return found
 
 
-def scan_of(tensor: QuantizedTensor) -> Any:
+def scan_of(tensor: LinearTensor) -> Any:
     """What becomes of MatMul and TopK where the table is carried as codes."""
     nodes = [helper.make_node("MatMul", ["x", "t"], ["s"]), best("s")]
     table = np.ascontiguousarray(tensor.dequantize().T)
@@ -133,7 +129,7 @@ def stream(codes: Any, threads: int) -> Callable[[], object]:
     return lambda: list(pool.map(np.max, parts))
 
 
-def best_of(tensor: QuantizedTensor, x: Any) -> set[int]:
+def best_of(tensor: LinearTensor, x: Any) -> set[int]:
     """The rows of the 100 largest products in float32."""
     return set(np.argsort(-(tensor.dequantize() @ x[0]), kind="stable")[:BEST].tolist())
 

@@ -16,7 +16,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.reference import compressible
-from pocketrec.quantize.tensor import QuantizedTensor
+from pocketrec.quantize.tensor import LinearTensor, QuantizedTensor
 
 _CODES = 255
 _LEAST_SCALE, _MOST_SCALE = 2.0**-14, 65504.0  # the normal numbers of float16
@@ -159,10 +159,15 @@ def check_weight(layer: str, name: str, tensor: QuantizedTensor | None) -> None:
         )
 
 
-def multiplies_in_integers(tensor: QuantizedTensor) -> bool:
+def multiplies_in_integers(tensor: QuantizedTensor) -> TypeGuard[LinearTensor]:
     """Whether a tensor is a matrix of symmetric 8-bit codes, with scales per row or one for all."""
-    linear = tensor.scheme == "linear" and tensor.bits == 8 and tensor.zero_points is None
-    return linear and len(tensor.shape) == 2 and tensor.granularity in ("per_row", "per_tensor")
+    return (
+        isinstance(tensor, LinearTensor)
+        and tensor.bits == 8
+        and tensor.zero_points is None
+        and len(tensor.shape) == 2
+        and tensor.granularity in ("per_row", "per_tensor")
+    )
 
 
 def round_inputs(

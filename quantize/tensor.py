@@ -1,60 +1,38 @@
-"""The compressed form of one tensor: what every target carries, and its one meaning in float32."""
+"""The compressed forms of one tensor: what every target carries, and their one meaning in float32.
+
+A form is a class with the fields that it has; `QuantizedTensor` is any of them.
+"""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
-Granularity = Literal["per_tensor", "per_row", "per_block", "per_group", "per_element"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class QuantizedTensor:
-    """Codes and what turns them back into numbers, on a `[rows, columns]` view of the tensor.
+class _Compressed(ABC):
+    """What every form has: a name, a shape, its size and its meaning, on a `[rows, columns]` view.
 
-        value = (lookup(codes) - zero_points) * scales
-
-    with each step left out where its array is None. Rows are the first axis, columns all others
-    together; a tensor of one axis is a single row. Every array is exact as it stands: scales are
-    float16 numbers, codebooks are float16 or int8 numbers.
+    Rows are the first axis, columns all others together; a tensor of one axis is a single row. Every
+    array is exact as it stands: scales are float16 numbers, codebooks are float16 or int8 numbers.
 
     Attributes:
+        scheme: the registry name of the scheme that makes this form.
         name: the tensor's name in the module.
-        scheme: the registry name of the scheme that made it.
         shape: the tensor's own shape.
-        bits: of one code.
-        granularity: what shares one scale or one codebook.
-        block_size: columns that share a scale; None where there is no scale.
-        codes: `[rows, columns]`; int8 or uint8, whatever `bits`; `[rows, columns / width]` where a
-            codebook holds vectors of `width`; float16 where the scheme only narrows; the values
-            under `mask`, one-dimensional, where there is one.
-        scales: float16 `[rows or 1, blocks]`.
-        zero_points: of the codes' dtype, `[rows or 1, blocks]`.
-        codebooks: `[row groups, column groups, 2**bits, width]`.
-        mask: bool `[rows, columns]`, true where a value is kept; all others are zero.
-        parts: the tensor's rows in pieces, in place of codes; `order` says where each row is.
-        order: int32 `[rows]`, row to its place in the concatenated parts.
     """
 
+    scheme: ClassVar[str]
     name: str
-    scheme: str
     shape: tuple[int, ...]
-    bits: int
-    granularity: Granularity
-    block_size: int | None = None
-    codes: Array | None = None
-    scales: Array | None = None
-    zero_points: Array | None = None
-    codebooks: Array | None = None
-    mask: Array | None = None
-    parts: tuple[QuantizedTensor, ...] = ()
-    order: Array | None = None
 
     @property
     def rows(self) -> int:
@@ -67,17 +45,9 @@ class QuantizedTensor:
         return rows_and_columns(self.shape)[1]
 
     @property
+    @abstractmethod
     def size_bytes(self) -> int:
-        """Bytes of everything that has to be stored, codes and zero points packed to `bits`."""
-        if self.parts:
-            return sum(each.size_bytes for each in self.parts) + index_bytes(self.rows)
-        assert self.codes is not None
-        total = packed_bytes(self.codes.size, self.bits)
-        if self.zero_points is not None:
-            total += packed_bytes(self.zero_points.size, self.bits)
-        for each in (self.scales, self.codebooks):
-            total += 0 if each is None else each.nbytes
-        return total + (0 if self.mask is None else packed_bytes(self.mask.size, 1))
+        """Bytes of everything that has to be stored, codes and zero points packed to their bits."""
 
     @property
     def bits_per_value(self) -> float:
@@ -88,22 +58,9 @@ class QuantizedTensor:
         """The numbers that the codes stand for, float32, in the tensor's own shape."""
         return self.dequantize_rows(0, self.rows).reshape(self.shape)
 
+    @abstractmethod
     def dequantize_rows(self, start: int, stop: int) -> Floats:
         """Rows `start` to `stop` as float32 `[stop - start, columns]`; reads no other codes."""
-        if self.order is not None:
-            return _from_parts(self.parts, self.order[start:stop], self.columns)
-        assert self.codes is not None
-        if self.mask is not None:
-            return _from_mask(self.codes, self.mask, start, stop)
-        values = _looked_up(self, self.codes[start:stop], start)
-        if self.scales is None:
-            return values
-        scales = _rows_of(self.scales, start, stop).astype(np.float32)
-        blocked = values.reshape(len(values), scales.shape[1], -1)
-        if self.zero_points is not None:
-            blocked = blocked - _rows_of(self.zero_points, start, stop).astype(np.float32)[:, :, None]
-        dense: Floats = (blocked * scales[:, :, None]).reshape(values.shape)
-        return dense
 
     def sqnr_db(self, original: Floats) -> float:
         """Signal-to-quantization-noise ratio in dB against `original`; infinite where equal."""
@@ -115,21 +72,224 @@ class QuantizedTensor:
             noise += float(np.square(part - self.dequantize_rows(start, start + len(part))).sum())
         return ratio_db(signal, noise)
 
+    @abstractmethod
     def describe(self) -> str:
         """The method for people, such as `linear 4 bit per_row, scales, zero points`."""
-        if self.parts:
-            return f"{self.scheme}: " + " + ".join(
-                f"{each.rows} rows {each.describe()}" for each in self.parts
-            )
-        present = {
-            "scales": self.scales,
-            "zero points": self.zero_points,
-            "codebooks": self.codebooks,
-            "mask": self.mask,
-        }
-        extras = [name for name, each in present.items() if each is not None]
-        block = f" of {self.block_size}" if self.granularity == "per_block" else ""
-        return ", ".join([f"{self.scheme} {self.bits} bit {self.granularity}{block}", *extras])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LinearTensor(_Compressed):
+    """Evenly spaced levels: `value = (code - zero_point) * scale`.
+
+    Attributes:
+        bits: of one code.
+        granularity: what shares one scale.
+        block_size: columns that share a scale.
+        codes: `[rows, columns]`, whatever `bits`: int8 where symmetric, else uint8.
+        scales: float16 `[rows or 1, blocks]`.
+        zero_points: uint8 `[rows or 1, blocks]`; None where symmetric.
+    """
+
+    scheme = "linear"
+    bits: int
+    granularity: Literal["per_tensor", "per_row", "per_block"]
+    block_size: int
+    codes: Array
+    scales: Array
+    zero_points: Array | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of codes, scales and zero points."""
+        zeros = 0 if self.zero_points is None else self.zero_points.size
+        packed = packed_bytes(self.codes.size, self.bits) + packed_bytes(zeros, self.bits)
+        return packed + self.scales.nbytes
+
+    def dequantize_rows(self, start: int, stop: int) -> Floats:
+        """The rows' levels."""
+        values = self.codes[start:stop].astype(np.float32)
+        zeros = None if self.zero_points is None else _rows_of(self.zero_points, start, stop)
+        return _scaled(values, _rows_of(self.scales, start, stop), zeros)
+
+    def describe(self) -> str:
+        """Bits, what shares a scale, and whether there are zero points."""
+        extras = ("scales",) if self.zero_points is None else ("scales", "zero points")
+        return _described(self, self.granularity, self.block_size, extras)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PaletteTensor(_Compressed):
+    """Numbers of a codebook: `value = codebook[code]`.
+
+    Attributes:
+        bits: of one code.
+        granularity: what shares one codebook.
+        codes: uint8 `[rows, columns / width]`; `width` is 1 save for products.
+        codebooks: float16 `[row groups, column groups, 2**bits, width]`.
+    """
+
+    scheme = "palette"
+    bits: int
+    granularity: Literal["per_tensor", "per_group"]
+    codes: Array
+    codebooks: Array
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of codes and codebooks."""
+        return packed_bytes(self.codes.size, self.bits) + self.codebooks.nbytes
+
+    def dequantize_rows(self, start: int, stop: int) -> Floats:
+        """The entries at the rows' codes."""
+        return _looked_up(self.codebooks, self.codes[start:stop], start, self.rows)
+
+    def describe(self) -> str:
+        """Bits, and what shares a codebook."""
+        return _described(self, self.granularity, None, ("codebooks",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProductTensor(PaletteTensor):
+    """As a palette whose entries are vectors of `width` neighbouring columns."""
+
+    scheme = "product"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScaledPaletteTensor(_Compressed):
+    """One codebook and scales: `value = codebook[code] * scale`.
+
+    Attributes:
+        bits: of one code.
+        granularity: what shares one scale.
+        block_size: columns that share a scale.
+        codes: uint8 `[rows, columns]`.
+        scales: float16 `[rows, blocks]`.
+        codebooks: int8 `[1, 1, 2**bits, 1]`.
+    """
+
+    scheme = "scaled_palette"
+    bits: int
+    granularity: Literal["per_row", "per_block"]
+    block_size: int
+    codes: Array
+    scales: Array
+    codebooks: Array
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of codes, scales and the codebook."""
+        return packed_bytes(self.codes.size, self.bits) + self.scales.nbytes + self.codebooks.nbytes
+
+    def dequantize_rows(self, start: int, stop: int) -> Floats:
+        """The entries at the rows' codes, scaled."""
+        values = _looked_up(self.codebooks, self.codes[start:stop], start, self.rows)
+        return _scaled(values, _rows_of(self.scales, start, stop), None)
+
+    def describe(self) -> str:
+        """Bits, and what shares a scale."""
+        return _described(self, self.granularity, self.block_size, ("scales", "codebooks"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Float16Tensor(_Compressed):
+    """The numbers themselves, narrowed.
+
+    Attributes:
+        codes: float16 `[rows, columns]`.
+    """
+
+    scheme = "float16"
+    bits: ClassVar[int] = 16
+    codes: Array
+
+    @property
+    def size_bytes(self) -> int:
+        """Two bytes a number."""
+        return packed_bytes(self.codes.size, self.bits)
+
+    def dequantize_rows(self, start: int, stop: int) -> Floats:
+        """The rows, widened."""
+        return self.codes[start:stop].astype(np.float32)
+
+    def describe(self) -> str:
+        """Its bits."""
+        return _described(self, "per_element", None, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SparseTensor(_Compressed):
+    """A mask and the kept numbers; all others are zero.
+
+    Attributes:
+        mask: bool `[rows, columns]`, true where a number is kept.
+        kept: float16, one-dimensional, in the order of the mask.
+    """
+
+    scheme = "sparse"
+    bits: ClassVar[int] = 16
+    mask: Array
+    kept: Array
+
+    @property
+    def size_bytes(self) -> int:
+        """Two bytes a kept number, and a bit a number."""
+        return packed_bytes(self.kept.size, self.bits) + packed_bytes(self.mask.size, 1)
+
+    def dequantize_rows(self, start: int, stop: int) -> Floats:
+        """The rows' kept numbers, with zeros between them."""
+        before = int(np.count_nonzero(self.mask[:start]))
+        chosen = self.mask[start:stop]
+        dense = np.zeros(chosen.shape, np.float32)
+        dense[chosen] = self.kept[before : before + int(np.count_nonzero(chosen))]
+        return dense
+
+    def describe(self) -> str:
+        """Its bits, and that there is a mask."""
+        return _described(self, "per_element", None, ("mask",))
+
+
+# The forms with codes row by row: a table of any length can be streamed into them.
+RowTensor = LinearTensor | PaletteTensor | ScaledPaletteTensor | Float16Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PartsTensor(_Compressed):
+    """A table's rows in parts of different forms.
+
+    Attributes:
+        parts: the forms, each of some of the rows.
+        order: int32 `[rows]`, row to its place in the concatenated parts.
+    """
+
+    scheme = "hot_rows"
+    parts: tuple[RowTensor, ...]
+    order: Array
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all parts and of the order."""
+        return sum(each.size_bytes for each in self.parts) + index_bytes(self.rows)
+
+    def dequantize_rows(self, start: int, stop: int) -> Floats:
+        """The rows, each from its part."""
+        places = self.order[start:stop]
+        dense = np.empty((len(places), self.columns), np.float32)
+        first = 0
+        for part in self.parts:
+            inside = (places >= first) & (places < first + part.rows)
+            if inside.any():
+                dense[inside] = part.dequantize_rows(0, part.rows)[places[inside] - first]
+            first += part.rows
+        return dense
+
+    def describe(self) -> str:
+        """The rows and the method of every part."""
+        parts = " + ".join(f"{each.rows} rows {each.describe()}" for each in self.parts)
+        return f"{self.scheme}: {parts}"
+
+
+QuantizedTensor = RowTensor | SparseTensor | PartsTensor
 
 
 _CHUNK_ROWS = 1 << 14
@@ -163,33 +323,25 @@ def _rows_of(array: Array, start: int, stop: int) -> Array:
     return array if len(array) == 1 else array[start:stop]
 
 
-def _looked_up(tensor: QuantizedTensor, codes: Array, start: int) -> Floats:
-    """Rows of numbers for rows of codes that begin at row `start`; not yet shifted and scaled."""
-    books = tensor.codebooks
-    if books is None:
-        return codes.astype(np.float32)
+def _looked_up(books: Array, codes: Array, start: int, total: int) -> Floats:
+    """The entries of `codebooks` at rows of codes that begin at row `start` of `total`."""
     row_groups, column_groups, _, width = books.shape
-    rows = np.arange(start, start + len(codes)) // max(1, tensor.rows // row_groups)
+    rows = np.arange(start, start + len(codes)) // max(1, total // row_groups)
     columns = np.arange(codes.shape[1]) // max(1, codes.shape[1] // column_groups)
     found = books[rows[:, None], columns[None, :], codes]
     dense: Floats = found.astype(np.float32).reshape(len(codes), codes.shape[1] * width)
     return dense
 
 
-def _from_mask(codes: Array, mask: Array, start: int, stop: int) -> Floats:
-    before = int(np.count_nonzero(mask[:start]))
-    chosen = mask[start:stop]
-    dense = np.zeros(chosen.shape, np.float32)
-    dense[chosen] = codes[before : before + int(np.count_nonzero(chosen))]
+def _scaled(values: Floats, scales: Array, zero_points: Array | None) -> Floats:
+    """`(values - zero_points) * scales`, with one scale and zero point for each block of a row."""
+    blocked = values.reshape(len(values), scales.shape[1], -1)
+    if zero_points is not None:
+        blocked = blocked - zero_points.astype(np.float32)[:, :, None]
+    dense: Floats = (blocked * scales.astype(np.float32)[:, :, None]).reshape(values.shape)
     return dense
 
 
-def _from_parts(parts: tuple[QuantizedTensor, ...], places: Array, columns: int) -> Floats:
-    dense = np.empty((len(places), columns), np.float32)
-    first = 0
-    for part in parts:
-        inside = (places >= first) & (places < first + part.rows)
-        if inside.any():
-            dense[inside] = part.dequantize_rows(0, part.rows)[places[inside] - first]
-        first += part.rows
-    return dense
+def _described(tensor: Any, granularity: str, block_size: int | None, extras: tuple[str, ...]) -> str:
+    block = f" of {block_size}" if granularity == "per_block" else ""
+    return ", ".join([f"{tensor.scheme} {tensor.bits} bit {granularity}{block}", *extras])

@@ -52,7 +52,6 @@ class LearnedStep(nn.Module):
     def __init__(self, name: str, scheme: Linear, weight: Tensor) -> None:
         super().__init__()
         made = scheme.quantize(name, to_array(weight))
-        assert made.scales is not None
         steps = torch.from_numpy(made.scales.astype("float32")).clamp(min=_SMALLEST_STEP)
         self.log_step = nn.Parameter(steps.log())
         self._half = 1 << (scheme.bits - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.schemes.base import Codec, Encoded, RowScheme, Scheme, sample_of
 from pocketrec.quantize.schemes.hot_rows import HotRows
 from pocketrec.quantize.schemes.linear import Linear
+from pocketrec.quantize.tensor import PartsTensor, RowTensor
 from pocketrec.quantize.usage import UNKNOWN, Usage
 from pocketrec.source.checkpoint import RowReader, Span
 from pocketrec.source.stubs import Source, Stub
@@ -36,7 +37,7 @@ class Part:
         key: begins the names of its arrays.
     """
 
-    codec: Codec
+    codec: Codec[Any, RowTensor]
     chosen: Array | None = None
     key: str = ""
 
@@ -66,7 +67,7 @@ class Table:
     number: int
     span: Span
     parts: tuple[Part, ...] = ()
-    joined: Callable[[tuple[QuantizedTensor, ...]], QuantizedTensor] | None = None
+    joined: Callable[[tuple[RowTensor, ...]], PartsTensor] | None = None
 
     @property
     def rows(self) -> int:
@@ -78,21 +79,18 @@ class Table:
         parts = tuple(self._tensor(each) for each in self.parts)
         return parts[0] if self.joined is None else self.joined(parts)
 
-    def _tensor(self, part: Part) -> QuantizedTensor:
+    def _tensor(self, part: Part) -> RowTensor:
         rows, columns = part.rows(self.rows), self.span.shape[1]
         probe = part.codec.encode(np.ones((1, columns), np.float32))
-        arrays = {each.name: getattr(probe, each.name) for each in fields(Encoded)}
         stubs: dict[str, Any] = {
-            name: None
-            if array is None
-            else Stub.of(
+            name: Stub.of(
                 np.ones(1, array.dtype)[0],
                 (rows, *array.shape[1:]),
                 Source.of(self.number, part.key + name),
             )
-            for name, array in arrays.items()
+            for name, array in probe.arrays.items()
         }
-        return part.codec.tensor(self.name, (rows, columns), Encoded(**stubs))
+        return part.codec.tensor(self.name, (rows, columns), replace(probe, **stubs))
 
     def values(self, rows: Floats, start: int) -> Floats:
         """What the codes of a chunk that begins at row `start` stand for, float32."""
@@ -130,7 +128,7 @@ def encoded_by(table: Table, scheme: Scheme, *, usage: Usage = UNKNOWN) -> Table
             "model.stream_mb to hold it"
         )
     if isinstance(scheme, Linear) and scheme.granularity == "per_tensor":
-        codec: Codec = scheme.fit(name, _extremes(scheme, name, span))
+        codec: Codec[Any, RowTensor] = scheme.fit(name, _extremes(scheme, name, span))
     else:
         codec = _fitted(scheme, table, sampled_rows(span.shape[0]), usage)
     return replace(table, parts=(Part(codec=codec),))
@@ -156,7 +154,9 @@ def sampled_rows(count: int) -> Array:
     return np.arange(*sample_of(count).indices(count))
 
 
-def _fitted(scheme: RowScheme, table: Table, sampled: Array, usage: Usage) -> Codec:
+def _fitted(
+    scheme: RowScheme[RowTensor], table: Table, sampled: Array, usage: Usage
+) -> Codec[Any, RowTensor]:
     """The codec from the rows that a table in memory would be sampled by."""
     if scheme.scheme in ("linear", "float16"):  # learn nothing
         sampled = sampled[:1]

@@ -16,10 +16,9 @@ coremltools is imported with this module, so import it inside functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,16 @@ from coremltools.converters.mil.mil import Builder, Var
 from coremltools.converters.mil.mil.types import type_mapping
 
 from pocketrec.errors import CannotCarry
-from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.tensor import (
+    Float16Tensor,
+    LinearTensor,
+    PaletteTensor,
+    PartsTensor,
+    ProductTensor,
+    QuantizedTensor,
+    ScaledPaletteTensor,
+    SparseTensor,
+)
 from pocketrec.source.stubs import Stub, contiguous
 
 Array = npt.NDArray[Any]
@@ -36,16 +44,20 @@ _FLAT_BITS = (1, 2, 4, 6, 8)  # what iOS16's packed palettes know
 
 def lowest_target(tensor: QuantizedTensor) -> str:
     """The lowest deployment target that can carry the tensor."""
-    if tensor.parts:
-        return max(lowest_target(each) for each in tensor.parts)
-    flat = tensor.granularity in ("per_row", "per_tensor")
-    old = {
-        "linear": tensor.bits == 8 and flat,
-        "palette": flat and tensor.bits in _FLAT_BITS,
-        "sparse": True,
-        "float16": True,
-    }
-    return "iOS16" if old.get(tensor.scheme, False) else "iOS18"
+    match tensor:
+        case PartsTensor():
+            return max(lowest_target(each) for each in tensor.parts)
+        case LinearTensor():
+            old = tensor.bits == 8 and tensor.granularity != "per_block"
+        case ProductTensor() | ScaledPaletteTensor():
+            old = False
+        case PaletteTensor():
+            old = tensor.granularity == "per_tensor" and tensor.bits in _FLAT_BITS
+        case Float16Tensor() | SparseTensor():
+            old = True
+        case _:
+            assert_never(tensor)
+    return "iOS16" if old else "iOS18"
 
 
 def check_target(tensor: QuantizedTensor, minimum_deployment_target: str) -> None:
@@ -87,9 +99,22 @@ class Place:
 def constexpr(tensor: QuantizedTensor, place: Place) -> Var:
     """The variable that stands for the tensor's values at `place`; raises CannotCarry."""
     check_target(tensor, place.minimum_deployment_target)
-    if tensor.parts:
-        return _hot_rows(tensor, place)
-    return _WRITERS[tensor.scheme](tensor, place)
+    match tensor:
+        case PartsTensor():
+            return _hot_rows(tensor, place)
+        case LinearTensor():
+            codes = _sub_byte(place.turn(_like(tensor.codes, tensor)), tensor.bits)
+            return _scaled(tensor, tensor.zero_points, codes, place)
+        case PaletteTensor():
+            return _table(tensor, place, tensor.codebooks.astype(place.dtype))
+        case ScaledPaletteTensor():
+            return _scaled(tensor, None, _table(tensor, place, tensor.codebooks), place)
+        case Float16Tensor():
+            return _float16(tensor, place)
+        case SparseTensor():
+            return _sparse(tensor, place)
+        case _:
+            assert_never(tensor)
 
 
 def _name(tensor: QuantizedTensor, kind: str) -> str:
@@ -113,16 +138,11 @@ def _like(array: Array, tensor: QuantizedTensor) -> Array:
     return array.reshape(*array.shape, *[1] * (len(tensor.shape) - 2))
 
 
-def _linear(tensor: QuantizedTensor, place: Place) -> Var:
-    assert tensor.codes is not None
-    codes = place.turn(_like(tensor.codes, tensor))
-    return _scaled(tensor, _sub_byte(codes, tensor.bits), place)
-
-
-def _scaled(tensor: QuantizedTensor, data: Any, place: Place) -> Var:
+def _scaled(
+    tensor: LinearTensor | ScaledPaletteTensor, zero_points: Array | None, data: Any, place: Place
+) -> Var:
     """`(data - zero_points) * scales`; `data` is an array, or a variable of iOS18."""
-    assert tensor.scales is not None
-    name, zero_points = _name(tensor, "dequantized"), tensor.zero_points
+    name = _name(tensor, "dequantized")
     if place.grouped:
         scale = place.turn(_like(tensor.scales.astype(place.dtype), tensor))
         offset = None
@@ -143,9 +163,8 @@ def _scaled(tensor: QuantizedTensor, data: Any, place: Place) -> Var:
     )
 
 
-def _table(tensor: QuantizedTensor, place: Place, entries: Array) -> Var:
+def _table(tensor: PaletteTensor | ScaledPaletteTensor, place: Place, entries: Array) -> Var:
     """The entries at the codes; `entries` has the form of `codebooks`."""
-    assert tensor.codes is not None
     name, width = _name(tensor, "palette"), entries.shape[-1]
     if not place.grouped:
         indices = place.turn(_like(tensor.codes, tensor))
@@ -181,18 +200,7 @@ def _packed(codes: Array, bits: int) -> Array:
     return np.packbits(flags.ravel(), bitorder="little")
 
 
-def _palette(tensor: QuantizedTensor, place: Place) -> Var:
-    assert tensor.codebooks is not None
-    return _table(tensor, place, tensor.codebooks.astype(place.dtype))
-
-
-def _scaled_palette(tensor: QuantizedTensor, place: Place) -> Var:
-    assert tensor.codebooks is not None
-    return _scaled(tensor, _table(tensor, place, tensor.codebooks), place)
-
-
-def _sparse(tensor: QuantizedTensor, place: Place) -> Var:
-    assert tensor.mask is not None
+def _sparse(tensor: SparseTensor, place: Place) -> Var:
     dense = place.turn(tensor.dequantize().astype(place.dtype))
     mask = place.turn(_like(tensor.mask, tensor))
     name, kept = _name(tensor, "sparse"), dense[mask]
@@ -210,8 +218,7 @@ def _sparse(tensor: QuantizedTensor, place: Place) -> Var:
     )
 
 
-def _float16(tensor: QuantizedTensor, place: Place) -> Var:
-    assert tensor.codes is not None
+def _float16(tensor: Float16Tensor, place: Place) -> Var:
     values = place.turn(tensor.codes.reshape(tensor.shape))
     name = _name(tensor, "float16")
     if place.dtype == np.float16:
@@ -219,21 +226,10 @@ def _float16(tensor: QuantizedTensor, place: Place) -> Var:
     return Builder.constexpr_cast(source_val=values, output_dtype="fp32", before_op=place.before, name=name)
 
 
-def _hot_rows(tensor: QuantizedTensor, place: Place) -> Var:
-    assert tensor.order is not None
+def _hot_rows(tensor: PartsTensor, place: Place) -> Var:
     axis = 1 if place.transposed else 0
     parts = [constexpr(each, place) for each in tensor.parts]
     joined = Builder.concat(values=parts, axis=axis, before_op=place.before, name=_name(tensor, "parts"))
     return Builder.gather(
         x=joined, indices=tensor.order, axis=axis, before_op=place.before, name=_name(tensor, "rows")
     )
-
-
-_WRITERS: dict[str, Callable[[QuantizedTensor, Place], Var]] = {
-    "linear": _linear,
-    "palette": _palette,
-    "product": _palette,
-    "scaled_palette": _scaled_palette,
-    "sparse": _sparse,
-    "float16": _float16,
-}

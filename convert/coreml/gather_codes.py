@@ -16,28 +16,29 @@ import numpy.typing as npt
 from coremltools.converters.mil.mil import Block, Builder, Operation, Var
 
 from pocketrec.errors import CannotCarry
-from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.tensor import LinearTensor, QuantizedTensor
 
 LOWEST_TARGET = "iOS17"  # gather of 8-bit integers
 _DTYPES = {np.float16: "fp16", np.float32: "fp32"}
 
 
-def check_gathered(tensor: QuantizedTensor, minimum_deployment_target: str) -> None:
-    """Nothing where rows of the tensor can be gathered as codes; else CannotCarry with the reason."""
+def check_gathered(tensor: QuantizedTensor, minimum_deployment_target: str) -> LinearTensor:
+    """The tensor, proved to be one whose rows can be gathered as codes; else CannotCarry with the reason."""
     if minimum_deployment_target < LOWEST_TARGET:
         raise CannotCarry(
             f"{tensor.name}: gather_codes needs minimum_deployment_target {LOWEST_TARGET}, the recipe "
             f"asks for {minimum_deployment_target}; raise it, or leave the tensor out of gather_codes"
         )
-    fits = tensor.scheme == "linear" and tensor.bits == 8 and len(tensor.shape) == 2
-    if not fits or tensor.granularity == "per_block":
+    fits = isinstance(tensor, LinearTensor) and tensor.bits == 8 and tensor.granularity != "per_block"
+    if not isinstance(tensor, LinearTensor) or not fits or len(tensor.shape) != 2:
         raise CannotCarry(
             f"{tensor.name}: gather_codes reads linear tables of 8 bits per row or tensor; this is "
             f"{tensor.describe()}; change its scheme, or leave it out of gather_codes"
         )
+    return tensor
 
 
-def gather_codes(block: Block, table: Var, tensor: QuantizedTensor) -> None:
+def gather_codes(block: Block, table: Var, tensor: LinearTensor) -> None:
     """Rewrites every lookup of the constant `table` in `block`; CannotCarry where something else reads it."""
     lookups = list(table.child_ops)
     others = [each for each in lookups if not _is_lookup(each, table)]
@@ -47,8 +48,6 @@ def gather_codes(block: Block, table: Var, tensor: QuantizedTensor) -> None:
             f"{tensor.name}: gather_codes serves lookups only, and {reader} reads the table too; "
             "leave it out of gather_codes, so that both share one constexpr op"
         )
-    assert tensor.codes is not None
-    assert tensor.scales is not None
     dtype = np.asarray(table.val).dtype.type
     with block:
         codes = _constant(block, tensor.codes, tensor, "codes")
@@ -68,7 +67,7 @@ def _is_lookup(op: Operation, table: Var) -> bool:
     return bool(op.op_type == "gather" and op.x is table and op.axis.val == 0)
 
 
-def _constant(block: Block, values: npt.NDArray[Any], tensor: QuantizedTensor, kind: str) -> Var:
+def _constant(block: Block, values: npt.NDArray[Any], tensor: LinearTensor, kind: str) -> Var:
     name = re.sub(r"\W", "_", f"{tensor.name}_{kind}")
     return Builder.const(val=values, before_op=block.operations[0], name=name)
 

@@ -18,7 +18,7 @@ from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
 from pocketrec.convert.coreml.constexpr import Place, constexpr
-from pocketrec.convert.coreml.gather_codes import gather_codes
+from pocketrec.convert.coreml.gather_codes import check_gathered, gather_codes
 from pocketrec.convert.coreml.lean import INDEX_GUARDS, REPEATED, RESHAPES, WIDENINGS, ZERO_BIASES
 from pocketrec.convert.coreml.least import Least
 from pocketrec.convert.coreml.masks import FLOAT16_MASKS
@@ -118,7 +118,7 @@ class Writer:
         if match is None:
             return None
         if match.tensor.name in self._gathered:
-            gather_codes(block, value, match.tensor)
+            gather_codes(block, value, check_gathered(match.tensor, self._target))
             self._carrier.done(match.tensor)
             return None
         if match.derived and any(each.op_type not in _READ_ANY_VALUE for each in value.child_ops):

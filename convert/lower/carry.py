@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from pocketrec.errors import Derived
-from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.tensor import PartsTensor, QuantizedTensor, SparseTensor
 from pocketrec.source.stubs import Stub, contiguous, number_of
 
 Array = npt.NDArray[Any]
@@ -151,7 +151,8 @@ def tensors_of(program: torch.export.ExportedProgram) -> list[torch.Tensor]:
 
 def _values(tensor: QuantizedTensor) -> Array:
     """The dequantized values; the stub of them where the codes are a streamed table's."""
-    number = number_of(tensor.parts[0].codes if tensor.parts else tensor.codes)
+    streamed = tensor.parts[0] if isinstance(tensor, PartsTensor) else tensor
+    number = None if isinstance(streamed, SparseTensor) else number_of(streamed.codes)
     return tensor.dequantize() if number is None else Stub.table(number, tensor.shape)
 
 

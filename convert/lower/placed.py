@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from threading import local
 from typing import Any
@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from pocketrec.errors import ConversionError, TableError
 from pocketrec.files import write_all
-from pocketrec.quantize.schemes.base import Encoded
 from pocketrec.source.checkpoint import RowReader
 from pocketrec.source.stubs import Stub
 from pocketrec.source.tables import Table, check_finite, rows_in_chunk
@@ -86,7 +85,7 @@ class _Task:
         for part in self.table.parts:
             encoded = part.encode(rows, start)
             if encoded is not None:
-                parts |= {part.key + each.name: getattr(encoded, each.name) for each in fields(Encoded)}
+                parts |= {part.key + name: array for name, array in encoded.arrays.items()}
         for place in self.places:
             source = place.stub.source
             assert source is not None

@@ -8,14 +8,14 @@ Both read one array: uint8, two 4-bit codes a byte, the even column in the lower
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from pocketrec.convert.onnx.codes import unsigned_codes, zero_point
 from pocketrec.convert.onnx.writer import OnnxWriter
-from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.tensor import LinearTensor, QuantizedTensor
 
 Array = npt.NDArray[Any]
 LARGE = 32_768  # rows; between 1,683, where 4-bit products lose, and 100,000, where they win
@@ -24,9 +24,9 @@ _SMALLEST_BLOCK = 16
 _FLOAT32 = 1  # accuracy_level: activations stay float32
 
 
-def fits_blocks(tensor: QuantizedTensor) -> bool:
+def fits_blocks(tensor: QuantizedTensor) -> TypeGuard[LinearTensor]:
     """Whether ONNX Runtime's ops can read the tensor: symmetric, a table, blocks a power of two."""
-    if tensor.scheme != "linear" or tensor.zero_points is not None or len(tensor.shape) != 2:
+    if not isinstance(tensor, LinearTensor) or tensor.zero_points is not None or len(tensor.shape) != 2:
         return False
     if tensor.granularity == "per_tensor" or (tensor.bits == 4 and tensor.columns % 2):
         return False
@@ -34,15 +34,14 @@ def fits_blocks(tensor: QuantizedTensor) -> bool:
     return tensor.granularity == "per_row" or (size >= _SMALLEST_BLOCK and size & (size - 1) == 0)
 
 
-def block_size(tensor: QuantizedTensor) -> int:
+def block_size(tensor: LinearTensor) -> int:
     """The block that the ops are told of; one for a whole row is the next power of two."""
-    assert tensor.block_size is not None
     if tensor.granularity == "per_block":
         return tensor.block_size
     return max(_SMALLEST_BLOCK, 1 << (tensor.columns - 1).bit_length())
 
 
-def multiplies(tensor: QuantizedTensor) -> bool:
+def multiplies(tensor: LinearTensor) -> bool:
     """Whether products with a tensor that `fits_blocks` read the codes themselves."""
     whole = tensor.columns % block_size(tensor) == 0
     return tensor.bits == 4 and tensor.rows >= LARGE and whole
@@ -55,7 +54,7 @@ class OnnxBlocks:
         tensor: the compressed tensor.
     """
 
-    def __init__(self, tensor: QuantizedTensor, writer: OnnxWriter) -> None:
+    def __init__(self, tensor: LinearTensor, writer: OnnxWriter) -> None:
         self.tensor, self._writer = tensor, writer
 
     def rows(self, ids: str) -> str:
@@ -96,7 +95,7 @@ class OnnxBlocks:
             codes = write.reshape(low, (tensor.rows, tensor.columns))
         shifted = write.node("Sub", [write.cast(codes), write.constant(np.float32(zero_point(tensor)))])
         scales = self._scales()
-        count = tensor.columns // (tensor.block_size or tensor.columns)
+        count = tensor.columns // tensor.block_size
         if count > 1:
             index = (np.arange(tensor.columns) // (tensor.columns // count)).astype(np.int64)
             scales = write.node("Gather", [scales, write.constant(index, "columns")], axis=1)

@@ -8,7 +8,7 @@ import onnx
 
 from pocketrec.convert.lower.carry import Carrier, Match
 from pocketrec.convert.onnx.blocks import MANY, OnnxBlocks, fits_blocks, multiplies
-from pocketrec.convert.onnx.codes import OnnxCodes
+from pocketrec.convert.onnx.codes import OnnxCodes, OnnxLinear, OnnxSparse, onnx_codes
 from pocketrec.convert.onnx.external import Array, array_of
 from pocketrec.convert.onnx.integer import (
     check_products,
@@ -20,9 +20,10 @@ from pocketrec.convert.onnx.integer import (
 from pocketrec.convert.onnx.scan import Head, OnnxScan, find_heads
 from pocketrec.convert.onnx.values import replace_nodes, subgraphs
 from pocketrec.convert.onnx.writer import MICROSOFT, OnnxWriter
+from pocketrec.quantize.tensor import QuantizedTensor
 from pocketrec.source.stubs import Stub
 
-Codes = OnnxCodes | OnnxBlocks
+Codes = OnnxCodes | OnnxSparse | OnnxBlocks
 
 
 def carry_codes(
@@ -82,9 +83,9 @@ class _Rewriter:
             name = match.tensor.name
             if name not in self._codes:
                 writer = self._writers[name] = OnnxWriter(name, len(self._writers))
-                blocks = contrib_ops and name not in scanned and fits_blocks(match.tensor)
-                blocks = blocks and (most.get(name, 0) < MANY or multiplies(match.tensor))
-                self._codes[name] = (OnnxBlocks if blocks else OnnxCodes)(match.tensor, writer)
+                blocks = contrib_ops and name not in scanned
+                few = most.get(name, 0) < MANY
+                self._codes[name] = _codes(match.tensor, writer, blocks=blocks, few=few)
 
     @property
     def constants(self) -> list[onnx.TensorProto]:
@@ -122,10 +123,11 @@ class _Rewriter:
         axis = next((each.i for each in node.attribute if each.name == "axis"), 0)
         if match is None or match.transposed or match.derived or axis != 0 or len(match.tensor.shape) != 2:
             return []
-        if match.tensor.mask is not None:
-            return []  # kept numbers have no place of their own to gather from
         name = match.tensor.name
-        output = self._codes[name].rows(node.input[1])
+        codes = self._codes[name]
+        if isinstance(codes, OnnxSparse):
+            return []
+        output = codes.rows(node.input[1])
         return _renamed(self._writers[name].take(), output, node.output[0])
 
     def _integers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -138,10 +140,12 @@ class _Rewriter:
         if name is None:
             return []
         codes, writer = self._codes[name], self._writers[name]
+        if not isinstance(codes, OnnxLinear | OnnxBlocks):
+            return []
         if not takes_integers(node, codes.tensor, match is None or match.transposed):
             return []
         if name not in self._integer_codes:
-            self._integer_codes[name] = turned_codes(codes, codes.tensor, writer)
+            self._integer_codes[name] = turned_codes(codes, writer)
             self.prologue += writer.take()
         stored = self._integer_codes[name]
         output = integer_product(node, self._rounded[node.input[0]], codes.tensor, stored, writer)
@@ -175,7 +179,7 @@ class _Rewriter:
         """The k best of a product with a scanned table; nothing where `node` is none."""
         head = self._heads.get(node.input[0]) if node.op_type == "TopK" else None
         codes = self._codes.get(head.table) if head is not None else None
-        if head is None or not isinstance(codes, OnnxCodes):
+        if head is None or not isinstance(codes, OnnxLinear):
             return []
         writer = self._writers[head.table]
         OnnxScan(head, codes, writer).best()
@@ -208,6 +212,13 @@ class _Rewriter:
                 self._whole[key] = self._codes[name].whole()
             self.prologue += writer.take()
         return self._whole[key]
+
+
+def _codes(tensor: QuantizedTensor, writer: OnnxWriter, *, blocks: bool, few: bool) -> Codes:
+    """What writes a tensor: with ONNX Runtime's own ops where `blocks` allows it and they are faster."""
+    if blocks and fits_blocks(tensor) and (few or multiplies(tensor)):
+        return OnnxBlocks(tensor, writer)
+    return onnx_codes(tensor, writer)
 
 
 def _transposes(graph: onnx.GraphProto, found: dict[str, Match]) -> dict[str, str]:

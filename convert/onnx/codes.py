@@ -10,17 +10,27 @@ product into integer arithmetic with quantized activations, so that op is not us
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
 from pocketrec.convert.onnx.writer import OnnxWriter
-from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.tensor import (
+    Float16Tensor,
+    LinearTensor,
+    PaletteTensor,
+    PartsTensor,
+    QuantizedTensor,
+    RowTensor,
+    ScaledPaletteTensor,
+    SparseTensor,
+)
 from pocketrec.source.stubs import Stub
 
 Array = npt.NDArray[Any]
+_Coded = LinearTensor | PaletteTensor | ScaledPaletteTensor
 _PLANES = {1: ((1, 0),), 2: ((2, 0),), 3: ((2, 0), (1, 2)), 4: ((4, 0),), 6: ((4, 0), (2, 4)), 8: ((8, 0),)}
 
 
@@ -31,86 +41,61 @@ class OnnxCodes:
         tensor: the compressed tensor.
     """
 
-    def __init__(self, tensor: QuantizedTensor, writer: OnnxWriter) -> None:
+    tensor: RowTensor | PartsTensor
+
+    def __init__(self, tensor: RowTensor | PartsTensor, writer: OnnxWriter) -> None:
         self.tensor, self._writer = tensor, writer
-        self._parts = [OnnxCodes(each, writer) for each in tensor.parts]
+        parts = tensor.parts if isinstance(tensor, PartsTensor) else ()
+        self._parts = [OnnxCodes(each, writer) for each in parts]
 
     def rows(self, ids: str) -> str:
-        """The values of the rows `ids`, float32 `[*ids.shape, columns]`; for tensors without a mask."""
+        """The values of the rows `ids`, float32 `[*ids.shape, columns]`."""
         return self._values(ids)
 
     def whole(self) -> str:
         """All values, float32, in the tensor's own shape."""
-        dense = self._dense() if self.tensor.mask is not None else self._values(None)
-        shape = self.tensor.shape
-        if len(shape) == 2:
-            return dense
-        return self._writer.reshape(dense, shape)
-
-    def codes(self) -> str:
-        """The codes as they are stored; for tensors of 8 bits."""
-        return self._codes(None)
-
-    def scales(self) -> str:
-        """The scales, float32 `[rows or 1, blocks]`."""
-        return self._writer.cast(self._picked(self.tensor.scales, None, "scales"))
+        return _shaped(self._values(None), self.tensor.shape, self._writer)
 
     def _values(self, ids: str | None) -> str:
-        tensor, write = self.tensor, self._writer
-        if tensor.parts:
-            return self._joined(ids)
-        if tensor.scheme == "float16":
-            return write.cast(self._picked(tensor.codes, ids, "codes"))
-        codes = self._codes(ids)
-        numbers = write.cast(codes) if tensor.codebooks is None else self._looked_up(codes, ids)
-        return numbers if tensor.scales is None else self._scaled(numbers, ids)
+        match self.tensor:
+            case PartsTensor() as tensor:
+                return self._joined(tensor, ids)
+            case Float16Tensor() as tensor:
+                return self._writer.cast(self._picked(tensor.codes, ids, "codes"))
+            case LinearTensor() as tensor:
+                return self._levels(tensor, ids)
+            case PaletteTensor() as tensor:
+                return self._looked_up(tensor, ids)
+            case ScaledPaletteTensor() as tensor:
+                return self._scaled(self._looked_up(tensor, ids), tensor, ids)
+            case _:
+                assert_never(self.tensor)
 
-    def _picked(self, array: Array | None, ids: str | None, kind: str) -> str:
+    def _picked(self, array: Array, ids: str | None, kind: str) -> str:
         """The array's rows `ids`; all of them where that is None, or where all rows share one."""
-        assert array is not None
         stored = self._writer.constant(array, kind)
         if ids is None or len(array) == 1 != self.tensor.rows:
             return stored
         return self._writer.node("Gather", [stored, ids], axis=0)
 
-    def _codes(self, ids: str | None) -> str:
+    def _codes(self, tensor: _Coded, ids: str | None) -> str:
         """Codes as uint8, or int8 where they are of 8 bits and signed, one a number."""
-        tensor, write = self.tensor, self._writer
-        assert tensor.codes is not None
+        write = self._writer
         if tensor.bits == 8:
             return self._picked(tensor.codes, ids, "codes")
         unsigned = unsigned_codes(tensor)
         total = ""
         for bits, shift in _PLANES[tensor.bits]:
             plane = (unsigned >> shift) & ((1 << bits) - 1)
-            part = self._unpacked(self._picked(pack(plane, bits), ids, "codes"), bits, plane.shape[1])
+            part = _unpacked(self._picked(pack(plane, bits), ids, "codes"), bits, plane.shape[1], write)
             if shift:
                 part = write.node("BitShift", [part, write.constant(np.uint8(shift))], direction="LEFT")
             total = write.node("BitwiseOr", [total, part]) if total else part
         return total
 
-    def _unpacked(self, packed: str, bits: int, count: int) -> str:
-        write, parts = self._writer, []
-        for place in range(0, 8, bits):
-            shifted = packed
-            if place:
-                amount = write.constant(np.uint8(place))
-                shifted = write.node("BitShift", [packed, amount], direction="RIGHT")
-            if place + bits < 8:
-                shifted = write.node("BitwiseAnd", [shifted, write.constant(np.uint8((1 << bits) - 1))])
-            parts.append(shifted)
-        joined = write.node("Concat", parts, axis=-1)
-        if count % len(parts) == 0:
-            return joined
-        ends = [write.constant(np.array([each], np.int64), "shape") for each in (0, count, -1)]
-        return write.node("Slice", [joined, *ends])
-
-    def _looked_up(self, codes: str, ids: str | None) -> str:
+    def _looked_up(self, tensor: PaletteTensor | ScaledPaletteTensor, ids: str | None) -> str:
         """The codebooks' entries at the codes, float32."""
-        tensor, write = self.tensor, self._writer
-        books = tensor.codebooks
-        assert books is not None
-        assert tensor.codes is not None
+        codes, write, books = self._codes(tensor, ids), self._writer, tensor.codebooks
         row_groups, column_groups, entries, width = books.shape
         index = write.cast(codes, TensorProto.INT32)
         if column_groups > 1:
@@ -132,70 +117,128 @@ class OnnxCodes:
         offset = write.node("Mul", [group, write.constant(np.int32(step))])
         return write.node("Unsqueeze", [offset, write.constant(np.array([-1], np.int64), "shape")])
 
-    def _scaled(self, numbers: str, ids: str | None) -> str:
-        tensor, write = self.tensor, self._writer
-        zero = zero_point(tensor)
+    def _levels(self, tensor: LinearTensor, ids: str | None) -> str:
+        """`(codes - zero points) * scales`, float32."""
+        write, zero = self._writer, zero_point(tensor)
+        numbers = write.cast(self._codes(tensor, ids))
         if tensor.zero_points is not None:
-            points = write.cast(self._spread(self._picked(tensor.zero_points, ids, "zero_points")))
-            numbers = write.node("Sub", [numbers, points])
-        elif zero and tensor.codebooks is None and tensor.bits < 8:
+            points = self._spread(self._picked(tensor.zero_points, ids, "zero_points"), tensor)
+            numbers = write.node("Sub", [numbers, write.cast(points)])
+        elif zero and tensor.bits < 8:
             numbers = write.node("Sub", [numbers, write.constant(np.float32(zero))])
-        scales = write.cast(self._spread(self._picked(tensor.scales, ids, "scales")))
-        return write.node("Mul", [numbers, scales])
+        return self._scaled(numbers, tensor, ids)
 
-    def _spread(self, blocks: str) -> str:
+    def _scaled(self, numbers: str, tensor: LinearTensor | ScaledPaletteTensor, ids: str | None) -> str:
+        scales = self._spread(self._picked(tensor.scales, ids, "scales"), tensor)
+        return self._writer.node("Mul", [numbers, self._writer.cast(scales)])
+
+    def _spread(self, blocks: str, tensor: LinearTensor | ScaledPaletteTensor) -> str:
         """One number a block as one a column."""
-        tensor = self.tensor
-        assert tensor.block_size is not None
         count = tensor.columns // tensor.block_size
         if count == 1:
             return blocks
         index = (np.arange(tensor.columns) // tensor.block_size).astype(np.int64)
         return self._writer.node("Gather", [blocks, self._writer.constant(index, "columns")], axis=-1)
 
-    def _joined(self, ids: str | None) -> str:
+    def _joined(self, tensor: PartsTensor, ids: str | None) -> str:
         """Rows of a table in parts: from either part where the order says so."""
-        write, order = self._writer, self.tensor.order
-        assert order is not None
-        stored = write.constant(order, "order")
+        write = self._writer
+        stored = write.constant(tensor.order, "order")
         if ids is None:
             table = write.node("Concat", [each.whole() for each in self._parts], axis=0)
             return write.node("Gather", [table, stored], axis=0)
         place = write.node("Gather", [stored, ids], axis=0)
-        hot = write.constant(np.int32(self.tensor.parts[0].rows))
-        last = write.constant(np.int32(self.tensor.parts[0].rows - 1))
+        hot = write.constant(np.int32(tensor.parts[0].rows))
+        last = write.constant(np.int32(tensor.parts[0].rows - 1))
         first = self._parts[0].rows(write.node("Min", [place, last]))
         cold = write.node("Max", [write.node("Sub", [place, hot]), write.constant(np.int32(0))])
         inside = write.node("Less", [place, hot])
         mask = write.node("Unsqueeze", [inside, write.constant(np.array([-1], np.int64), "shape")])
         return write.node("Where", [mask, first, self._parts[1].rows(cold)])
 
-    def _dense(self) -> str:
-        """The numbers under a mask, zeros elsewhere, `[rows, columns]`."""
+
+class OnnxLinear(OnnxCodes):
+    """One linear tensor, whose codes and scales others may read as they are."""
+
+    tensor: LinearTensor
+
+    def __init__(self, tensor: LinearTensor, writer: OnnxWriter) -> None:
+        super().__init__(tensor, writer)
+
+    def codes(self) -> str:
+        """The codes as they are stored; for tensors of 8 bits."""
+        return self._codes(self.tensor, None)
+
+    def scales(self) -> str:
+        """The scales, float32 `[rows or 1, blocks]`."""
+        return self._writer.cast(self._picked(self.tensor.scales, None, "scales"))
+
+
+class OnnxSparse:
+    """One tensor of kept numbers, which have no place of their own to gather a row from.
+
+    Attributes:
+        tensor: the compressed tensor.
+    """
+
+    def __init__(self, tensor: SparseTensor, writer: OnnxWriter) -> None:
+        self.tensor, self._writer = tensor, writer
+
+    def whole(self) -> str:
+        """All values, float32, in the tensor's own shape: the numbers under the mask, zeros elsewhere."""
         tensor, write = self.tensor, self._writer
-        assert tensor.mask is not None
-        bits = self._unpacked(
-            write.constant(pack(tensor.mask.astype(np.uint8), 1), "mask"), 1, tensor.columns
-        )
+        packed = write.constant(pack(tensor.mask.astype(np.uint8), 1), "mask")
+        bits = _unpacked(packed, 1, tensor.columns, write)
         flat = write.reshape(write.cast(bits, TensorProto.INT64), (-1,))
         count = write.node("CumSum", [flat, write.constant(np.int64(0))])
         place = write.node(
             "Max", [write.node("Sub", [count, write.constant(np.int64(1))]), write.constant(np.int64(0))]
         )
-        found = write.cast(write.node("Gather", [write.constant(tensor.codes, "kept"), place]))
+        found = write.cast(write.node("Gather", [write.constant(tensor.kept, "kept"), place]))
         kept = write.node("Mul", [found, write.cast(flat)])
-        return write.reshape(kept, (tensor.rows, tensor.columns))
+        return _shaped(write.reshape(kept, (tensor.rows, tensor.columns)), tensor.shape, write)
 
 
-def zero_point(tensor: QuantizedTensor) -> int:
+def onnx_codes(tensor: QuantizedTensor, writer: OnnxWriter) -> OnnxCodes | OnnxSparse:
+    """What writes a tensor's form."""
+    match tensor:
+        case SparseTensor():
+            return OnnxSparse(tensor, writer)
+        case LinearTensor():
+            return OnnxLinear(tensor, writer)
+        case _:
+            return OnnxCodes(tensor, writer)
+
+
+def _shaped(dense: str, shape: tuple[int, ...], write: OnnxWriter) -> str:
+    """Values `[rows, columns]` in the tensor's own shape."""
+    return dense if len(shape) == 2 else write.reshape(dense, shape)
+
+
+def _unpacked(packed: str, bits: int, count: int, write: OnnxWriter) -> str:
+    parts = []
+    for place in range(0, 8, bits):
+        shifted = packed
+        if place:
+            amount = write.constant(np.uint8(place))
+            shifted = write.node("BitShift", [packed, amount], direction="RIGHT")
+        if place + bits < 8:
+            shifted = write.node("BitwiseAnd", [shifted, write.constant(np.uint8((1 << bits) - 1))])
+        parts.append(shifted)
+    joined = write.node("Concat", parts, axis=-1)
+    if count % len(parts) == 0:
+        return joined
+    ends = [write.constant(np.array([each], np.int64), "shape") for each in (0, count, -1)]
+    return write.node("Slice", [joined, *ends])
+
+
+def zero_point(tensor: _Coded) -> int:
     """The code that means zero once signed codes are stored unsigned; 0 where they are stored as they are."""
-    assert tensor.codes is not None
     return 1 << (tensor.bits - 1) if tensor.codes.dtype == np.int8 else 0
 
 
-def unsigned_codes(tensor: QuantizedTensor) -> Array:
+def unsigned_codes(tensor: _Coded) -> Array:
     """The codes as uint8, signed ones moved up by `zero_point`."""
-    assert tensor.codes is not None
     moved: Array = tensor.codes.astype(np.uint8) + np.uint8(zero_point(tensor))  # wraps around
     return moved
 

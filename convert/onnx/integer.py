@@ -17,11 +17,12 @@ import onnx
 import torch
 from onnx import TensorProto
 
-from pocketrec.convert.onnx.codes import OnnxCodes, unsigned_codes
+from pocketrec.convert.onnx.blocks import OnnxBlocks
+from pocketrec.convert.onnx.codes import OnnxLinear, unsigned_codes
 from pocketrec.convert.onnx.writer import OnnxWriter
 from pocketrec.errors import CannotCarry
-from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.activations import multiplies_in_integers
+from pocketrec.quantize.tensor import LinearTensor
 
 _MIDDLE = 128
 
@@ -65,7 +66,7 @@ def rounded_inputs(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
 
 
 def integer_product(
-    node: onnx.NodeProto, rounded: onnx.NodeProto, tensor: QuantizedTensor, codes: str, write: OnnxWriter
+    node: onnx.NodeProto, rounded: onnx.NodeProto, tensor: LinearTensor, codes: str, write: OnnxWriter
 ) -> str:
     """The name of the product of a rounded input with a weight's codes, float32.
 
@@ -79,7 +80,6 @@ def integer_product(
     inputs, scale, zero = rounded.input
     middle = write.constant(np.uint8(_MIDDLE))
     total = write.cast(write.node("MatMulInteger", [inputs, codes, zero, middle]))
-    assert tensor.scales is not None
     stored = write.cast(write.constant(tensor.scales, "scales"))
     scales = write.node("Mul", [write.reshape(stored, (-1,)), scale])
     product = write.node("Mul", [total, scales])
@@ -87,21 +87,21 @@ def integer_product(
     return write.node("Add", [product, bias]) if bias else product
 
 
-def turned_codes(codes: object, tensor: QuantizedTensor, write: OnnxWriter) -> str:
+def turned_codes(codes: OnnxLinear | OnnxBlocks, write: OnnxWriter) -> str:
     """Codes as uint8 `[columns, rows]`, 128 for zero, from the array that the tensor's other readers read.
 
     ONNX Runtime folds this when it loads.
     """
-    if isinstance(codes, OnnxCodes):
+    if isinstance(codes, OnnxLinear):
         wide = write.cast(codes.codes(), TensorProto.INT32)
         moved = write.node("Add", [wide, write.constant(np.int32(_MIDDLE))])
         unsigned = write.cast(moved, TensorProto.UINT8)
     else:
-        unsigned = write.constant(unsigned_codes(tensor), "codes")
+        unsigned = write.constant(unsigned_codes(codes.tensor), "codes")
     return write.node("Transpose", [unsigned], perm=[1, 0])
 
 
-def takes_integers(node: onnx.NodeProto, tensor: QuantizedTensor, transposed: bool) -> bool:
+def takes_integers(node: onnx.NodeProto, tensor: LinearTensor, transposed: bool) -> bool:
     """Whether a product with the tensor, or with its transpose, is `x @ tensor.T`."""
     if not multiplies_in_integers(tensor):
         return False

@@ -25,9 +25,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
-from pocketrec.convert.onnx.codes import OnnxCodes
+from pocketrec.convert.onnx.codes import OnnxLinear
 from pocketrec.convert.onnx.writer import OnnxWriter
-from pocketrec.quantize import QuantizedTensor
+from pocketrec.quantize.tensor import LinearTensor, QuantizedTensor
 from pocketrec.source.stubs import Stub
 
 Array = npt.NDArray[Any]
@@ -60,7 +60,7 @@ class Head:
 def fits_scan(tensor: QuantizedTensor) -> bool:
     """Whether the tensor can be scanned: a large table of signed 8-bit codes with one scale a row."""
     return (
-        tensor.scheme == "linear"
+        isinstance(tensor, LinearTensor)
         and tensor.bits == 8
         and tensor.granularity == "per_row"
         and tensor.zero_points is None
@@ -183,7 +183,7 @@ def _length_step(columns: int) -> float:
 class OnnxScan:
     """The nodes of one head."""
 
-    def __init__(self, head: Head, codes: OnnxCodes, writer: OnnxWriter) -> None:
+    def __init__(self, head: Head, codes: OnnxLinear, writer: OnnxWriter) -> None:
         self._head, self._tensor, self._codes, self._writer = head, codes.tensor, codes, writer
         self._bias = None if head.bias is None else writer.constant(head.bias, "bias")
 
@@ -272,7 +272,6 @@ class OnnxScan:
     def _largest_rows(self) -> str:
         """The length of the longest row of every chunk, `[1, chunks]`; folded when the file is loaded."""
         write = self._writer
-        assert self._tensor.codes is not None
         stored = write.cast(write.constant(lengths(self._tensor.codes), "lengths"))
         rows = write.node("Mul", [self._row_scales(), write.reshape(stored, (1, -1))])
         step = self._constant(np.float32(_length_step(self._tensor.columns)))

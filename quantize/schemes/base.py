@@ -9,13 +9,13 @@ table of any length can be streamed through it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from pocketrec.errors import PlanError
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, RowTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
 CHUNK_ROWS = 1 << 14
@@ -29,23 +29,42 @@ class Encoded:
 
     Attributes:
         codes: `[rows, codes of a row]`.
-        scales: float16 `[rows, blocks]`, or None.
-        zero_points: of the codes' dtype, `[rows, blocks]`, or None.
     """
 
     codes: Array
-    scales: Array | None = None
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that there are, by name."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: array for name, array in given.items() if array is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledRows(Encoded):
+    """Rows of codes with scales of their own.
+
+    Attributes:
+        scales: float16 `[rows, blocks]`.
+        zero_points: of the codes' dtype, `[rows, blocks]`; None where zero is code 0.
+    """
+
+    scales: Array
     zero_points: Array | None = None
 
 
-class Codec(Protocol):
+E = TypeVar("E", bound=Encoded)
+T_co = TypeVar("T_co", bound=RowTensor, covariant=True)
+
+
+class Codec(Protocol[E, T_co]):
     """A fitted scheme."""
 
-    def encode(self, rows: Floats) -> Encoded:
+    def encode(self, rows: Floats) -> E:
         """The codes of `rows`, float32 `[n, columns]`, each row for itself alone."""
         ...
 
-    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: E) -> T_co:
         """The tensor of that name and shape, whose rows have all been encoded."""
         ...
 
@@ -72,10 +91,10 @@ class Scheme(Protocol):
 
 
 @runtime_checkable
-class RowScheme(Scheme, Protocol):
+class RowScheme(Scheme, Protocol[T_co]):
     """A scheme whose rows are encoded one by one, so that tables can be streamed through it."""
 
-    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> Codec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> Codec[Any, T_co]:
         """The codec for all rows of a tensor, from a sample of them that holds the padding row.
 
         Args:
@@ -86,7 +105,7 @@ class RowScheme(Scheme, Protocol):
         ...
 
 
-def quantize_rows(scheme: RowScheme, name: str, values: Floats, usage: Usage) -> QuantizedTensor:
+def quantize_rows(scheme: RowScheme[T_co], name: str, values: Floats, usage: Usage) -> T_co:
     """A tensor in memory, through the same two steps that a streamed table takes."""
     scheme.check(name, values.shape)
     rows = values_by_row(scheme, name, values)
@@ -111,15 +130,13 @@ def sample_of(rows: int) -> slice:
     return slice(0, rows, max(1, -(-rows // SAMPLE_ROWS)))
 
 
-def join(parts: Sequence[Encoded]) -> Encoded:
+def join(parts: Sequence[E]) -> E:
     """The rows of all parts, in order."""
     if len(parts) == 1:
         return parts[0]
-    joined: dict[str, Any] = {}
-    for each in fields(Encoded):
-        arrays = [getattr(part, each.name) for part in parts]
-        joined[each.name] = None if arrays[0] is None else np.concatenate(arrays)
-    return Encoded(**joined)
+    every = [part.arrays for part in parts]
+    joined: dict[str, Any] = {name: np.concatenate([each[name] for each in every]) for name in every[0]}
+    return replace(parts[0], **joined)
 
 
 def float16_scales(name: str, scales: Array) -> Array:

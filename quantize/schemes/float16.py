@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pocketrec.quantize.schemes.base import Encoded, float16_numbers, quantize_rows
-from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Float16Tensor, Floats
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
 
@@ -23,7 +23,7 @@ class Float16:
         """A codec without anything learnt."""
         return Float16Codec(name=name)
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> Float16Tensor:
         """The tensor in float16; usage changes nothing."""
         return quantize_rows(self, name, values, usage)
 
@@ -38,8 +38,6 @@ class Float16Codec:
         """The rows as float16."""
         return Encoded(codes=float16_numbers(self.name, rows))
 
-    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> Float16Tensor:
         """The tensor of that name and shape."""
-        return QuantizedTensor(
-            name=name, scheme="float16", shape=shape, bits=16, granularity="per_element", codes=encoded.codes
-        )
+        return Float16Tensor(name=name, shape=shape, codes=encoded.codes)

@@ -16,7 +16,7 @@ from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import values_by_row
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Array, Floats, PartsTensor, RowTensor
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
 Part = Linear | ScaledPalette
@@ -70,23 +70,20 @@ class HotRows:
         return _part(self.hot_bits), _part(self.cold_bits)
 
     def joined(
-        self, name: str, shape: tuple[int, ...], hot: Array, parts: tuple[QuantizedTensor, ...]
-    ) -> QuantizedTensor:
+        self, name: str, shape: tuple[int, ...], hot: Array, parts: tuple[RowTensor, ...]
+    ) -> PartsTensor:
         """The table whose hot and cold rows, each in id order, are two tensors."""
         order = np.empty(len(hot), np.int32)
         order[hot] = np.arange(hot.sum())
         order[~hot] = np.arange(hot.sum(), len(hot))
-        return QuantizedTensor(
+        return PartsTensor(
             name=name,
-            scheme=self.scheme,
             shape=shape,
-            bits=self.hot_bits,
-            granularity="per_row",
             parts=parts,
             order=order,
         )
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> PartsTensor:
         """The table in two parts; PlanError where nobody knows what is hot."""
         self.check(name, values.shape)
         rows = values_by_row(self, name, values)

@@ -14,20 +14,22 @@ whichever end costs less.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
 from pocketrec.quantize.schemes.base import (
+    Codec,
     Encoded,
+    ScaledRows,
     check_block,
     float16_scales,
     quantize_rows,
     values_by_row,
 )
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.tensor import Array, Floats, LinearTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 # Guan et al. take 200 steps over the range and stop after a share of them; 4 bits gain nothing below half.
@@ -68,13 +70,15 @@ class Linear:
             raise PlanError(f"{name}: blocks need one or two axes, it has {len(shape)}; use 'per_row'")
         check_block(name, rows_and_columns(shape)[1], self.block_size)
 
-    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> LinearCodec:
+    def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> Codec[Any, LinearTensor]:
         """A codec without anything learnt, save for the one scale of `per_tensor`."""
-        whole = _ranges(self, sample.reshape(1, 1, -1)) if self.granularity == "per_tensor" else None
         feedback = feedback_of(name, self.rounding, usage)
-        return LinearCodec(scheme=self, name=name, whole=whole, feedback=feedback)
+        if self.granularity != "per_tensor":
+            return LinearCodec(scheme=self, name=name, feedback=feedback)
+        ranges = _ranges(self, sample.reshape(1, 1, -1))
+        return WholeLinearCodec(scheme=self, name=name, ranges=ranges, feedback=feedback)
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> LinearTensor:
         """The tensor with evenly spaced levels; popularity changes nothing."""
         if self.granularity == "per_tensor":  # its range is over all values, not over a sample
             rows = values_by_row(self, name, values)
@@ -88,49 +92,81 @@ Ranges = tuple[Array, Array | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearCodec:
-    """Encodes rows; `whole` is the scale and zero point of the tensor where there is only one."""
+    """Encodes rows, each with scales and zero points of its own."""
 
     scheme: Linear
     name: str
-    whole: Ranges | None
+    feedback: Feedback | None = None
+
+    def encode(self, rows: Floats) -> ScaledRows:
+        """The codes, scales and zero points of `rows`."""
+        blocked = rows.reshape(len(rows), -1, self.scheme.block_size or rows.shape[1])
+        ranges = _ranges(self.scheme, blocked)
+        scales, zero_points = _stored(self.name, ranges)
+        codes = _encoded(self.scheme, rows, scales, ranges[1], self.feedback)
+        return ScaledRows(codes=codes, scales=scales, zero_points=zero_points)
+
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: ScaledRows) -> LinearTensor:
+        """The tensor of that name and shape."""
+        return _tensor(self.scheme, name, shape, encoded.codes, encoded.scales, encoded.zero_points)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeLinearCodec:
+    """Encodes rows with the one scale and zero point of the tensor."""
+
+    scheme: Linear
+    name: str
+    ranges: Ranges
     feedback: Feedback | None = None
 
     def encode(self, rows: Floats) -> Encoded:
-        """The codes, scales and zero points of `rows`."""
-        blocked = rows.reshape(len(rows), -1, self.scheme.block_size or rows.shape[1])
-        scales, zero_points = self.whole or _ranges(self.scheme, blocked)
-        narrow = float16_scales(self.name, scales)
-        wide = narrow.astype(np.float32)
-        if self.feedback is None:
-            codes = _codes(self.scheme, blocked, wide, zero_points)
-        else:
-            codes = self.feedback.encode(rows, _nearest(self.scheme, blocked.shape[2], wide, zero_points))
-        dtype = np.int8 if self.scheme.symmetric else np.uint8
-        if self.whole is not None:
-            return Encoded(codes=codes.astype(dtype).reshape(rows.shape))
-        return Encoded(
-            codes=codes.astype(dtype).reshape(rows.shape),
-            scales=narrow,
-            zero_points=None if zero_points is None else zero_points.astype(dtype),
-        )
+        """The codes of `rows`."""
+        scales, _ = _stored(self.name, self.ranges)
+        return Encoded(codes=_encoded(self.scheme, rows, scales, self.ranges[1], self.feedback))
 
-    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> LinearTensor:
         """The tensor of that name and shape."""
-        scales, zero_points = encoded.scales, encoded.zero_points
-        if self.whole is not None:
-            scales = float16_scales(self.name, self.whole[0])
-            zero_points = None if self.whole[1] is None else self.whole[1].astype(np.uint8)
-        return QuantizedTensor(
-            name=name,
-            scheme=self.scheme.scheme,
-            shape=shape,
-            bits=self.scheme.bits,
-            granularity=self.scheme.granularity,
-            block_size=self.scheme.block_size or rows_and_columns(shape)[1],
-            codes=encoded.codes,
-            scales=scales,
-            zero_points=zero_points,
-        )
+        return _tensor(self.scheme, name, shape, encoded.codes, *_stored(self.name, self.ranges))
+
+
+def _tensor(
+    scheme: Linear,
+    name: str,
+    shape: tuple[int, ...],
+    codes: Array,
+    scales: Array,
+    zero_points: Array | None,
+) -> LinearTensor:
+    return LinearTensor(
+        name=name,
+        shape=shape,
+        bits=scheme.bits,
+        granularity=scheme.granularity,
+        block_size=scheme.block_size or rows_and_columns(shape)[1],
+        codes=codes,
+        scales=scales,
+        zero_points=zero_points,
+    )
+
+
+def _stored(name: str, ranges: Ranges) -> Ranges:
+    """Scales as float16, and zero points as the uint8 codes that they are."""
+    scales, zero_points = ranges
+    return float16_scales(name, scales), None if zero_points is None else zero_points.astype(np.uint8)
+
+
+def _encoded(
+    scheme: Linear, rows: Floats, scales: Array, zero_points: Array | None, feedback: Feedback | None
+) -> Array:
+    """Codes of `rows` as they are stored, for float16 scales and float32 zero points."""
+    blocked = rows.reshape(len(rows), -1, scheme.block_size or rows.shape[1])
+    wide = scales.astype(np.float32)
+    if feedback is None:
+        codes = _codes(scheme, blocked, wide, zero_points)
+    else:
+        codes = feedback.encode(rows, _nearest(scheme, blocked.shape[2], wide, zero_points))
+    return codes.astype(np.int8 if scheme.symmetric else np.uint8).reshape(rows.shape)
 
 
 def _codes(scheme: Linear, blocked: Floats, scales: Floats, zero_points: Array | None) -> Floats:

@@ -23,7 +23,7 @@ from pocketrec.quantize.schemes.base import (
     values_by_row,
 )
 from pocketrec.quantize.schemes.lloyd import centres_of_numbers, nearest_number
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.tensor import Array, Floats, PaletteTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 
@@ -59,7 +59,7 @@ class Palette:
         feedback = feedback_of(name, self.rounding, usage)
         return PaletteCodec(scheme=self, name=name, codebooks=books, feedback=feedback)
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> PaletteTensor:
         """The tensor as codes and codebooks; rows that are read often count for more."""
         if self.axis == "columns" or self.groups == 1:
             return quantize_rows(self, name, values, usage)
@@ -104,11 +104,10 @@ class PaletteCodec:
             )
         return Encoded(codes=codes)
 
-    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> PaletteTensor:
         """The tensor of that name and shape."""
-        return QuantizedTensor(
+        return PaletteTensor(
             name=name,
-            scheme=self.scheme.scheme,
             shape=shape,
             bits=self.scheme.bits,
             granularity="per_tensor" if self.scheme.groups == 1 else "per_group",

@@ -17,7 +17,7 @@ import numpy as np
 from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import Encoded, divisors, float16_numbers, quantize_rows
 from pocketrec.quantize.schemes.lloyd import centres_of_vectors, nearest_vector
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.tensor import Array, Floats, ProductTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
 
@@ -60,7 +60,7 @@ class Product:
             scheme=self, name=name, codebooks=float16_numbers(name, np.stack(books))[None], exact=pin_zero
         )
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> ProductTensor:
         """The tensor as codes and codebooks; rows that are read often count for more."""
         return quantize_rows(self, name, values, usage)
 
@@ -88,11 +88,10 @@ class ProductCodec:
         codes = [nearest_vector(part, books[min(i, len(books) - 1)])[0] for i, part in enumerate(parts)]
         return Encoded(codes=np.stack(codes, axis=1))
 
-    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> ProductTensor:
         """The tensor of that name and shape."""
-        return QuantizedTensor(
+        return ProductTensor(
             name=name,
-            scheme=self.scheme.scheme,
             shape=shape,
             bits=self.scheme.bits,
             granularity="per_tensor" if self.scheme.shared else "per_group",

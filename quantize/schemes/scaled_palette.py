@@ -16,9 +16,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
-from pocketrec.quantize.schemes.base import Encoded, check_block, float16_scales, quantize_rows
+from pocketrec.quantize.schemes.base import ScaledRows, check_block, float16_scales, quantize_rows
 from pocketrec.quantize.schemes.lloyd import centres_of_numbers, nearest_number
-from pocketrec.quantize.tensor import Array, Floats, QuantizedTensor, rows_and_columns
+from pocketrec.quantize.tensor import Array, Floats, ScaledPaletteTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 _TOP = 127  # the largest entry: an int8, so that a codebook of 16 entries is 16 bytes
@@ -63,7 +63,7 @@ class ScaledPalette:
         feedback = feedback_of(name, self.rounding, usage)
         return ScaledPaletteCodec(scheme=self, name=name, codebook=book, feedback=feedback)
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> ScaledPaletteTensor:
         """The tensor as codes, one codebook and scales; rows that are read often count for more."""
         return quantize_rows(self, name, values, usage)
 
@@ -77,7 +77,7 @@ class ScaledPaletteCodec:
     codebook: Array
     feedback: Feedback | None = None
 
-    def encode(self, rows: Floats) -> Encoded:
+    def encode(self, rows: Floats) -> ScaledRows:
         """Codes, and the scales that fit them best; a row of zeros has the scale zero."""
         blocked = _blocked(rows, self.scheme.block_size)
         full = np.abs(blocked).max(axis=1)
@@ -92,13 +92,12 @@ class ScaledPaletteCodec:
         else:
             nearest = _column_nearest(self.codebook, wide.reshape(len(rows), -1), blocked.shape[1])
             codes = self.feedback.encode(rows, nearest)
-        return Encoded(codes=codes.reshape(rows.shape), scales=narrow.reshape(len(rows), -1))
+        return ScaledRows(codes=codes.reshape(rows.shape), scales=narrow.reshape(len(rows), -1))
 
-    def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> QuantizedTensor:
+    def tensor(self, name: str, shape: tuple[int, ...], encoded: ScaledRows) -> ScaledPaletteTensor:
         """The tensor of that name and shape."""
-        return QuantizedTensor(
+        return ScaledPaletteTensor(
             name=name,
-            scheme=self.scheme.scheme,
             shape=shape,
             bits=self.scheme.bits,
             granularity="per_row" if self.scheme.block_size is None else "per_block",

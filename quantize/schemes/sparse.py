@@ -12,7 +12,7 @@ import numpy as np
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import float16_numbers, values_by_row
-from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Floats, SparseTensor
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
 
@@ -34,7 +34,7 @@ class Sparse:
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Nothing: any shape can be pruned."""
 
-    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
+    def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> SparseTensor:
         """The tensor with the smallest magnitudes left out; of equal ones, the first are kept."""
         rows = values_by_row(self, name, values)
         weight = np.ones(len(rows)) if usage.popularity is None else np.sqrt(usage.popularity)
@@ -43,12 +43,9 @@ class Sparse:
         mask = np.zeros(rows.size, bool)
         mask[order] = True
         mask = mask.reshape(rows.shape) & (rows != 0)
-        return QuantizedTensor(
+        return SparseTensor(
             name=name,
-            scheme=self.scheme,
             shape=values.shape,
-            bits=16,
-            granularity="per_element",
-            codes=float16_numbers(name, rows[mask]),
             mask=mask,
+            kept=float16_numbers(name, rows[mask]),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from pocketrec.quantize.usage import UNKNOWN, Usage
 Floats = npt.NDArray[np.float32]
 MakeTable = Callable[..., Floats]
 
-PAIRS: list[tuple[RowScheme, RowScheme]] = [
+PAIRS: list[tuple[RowScheme[Any], RowScheme[Any]]] = [
     (Linear(), Linear(rounding="feedback")),
     (Linear(bits=4, clipping="search"), Linear(bits=4, clipping="search", rounding="feedback")),
     (Linear(bits=4, symmetric=False), Linear(bits=4, symmetric=False, rounding="feedback")),
@@ -51,7 +52,7 @@ def correlated(columns: int) -> Usage:
 
 @pytest.mark.parametrize(("nearest", "feedback"), PAIRS, ids=NAMES)
 def test_outputs_move_less_than_by_rounding_to_nearest(
-    nearest: RowScheme, feedback: RowScheme, make_table: MakeTable
+    nearest: RowScheme[Any], feedback: RowScheme[Any], make_table: MakeTable
 ) -> None:
     table, usage = make_table(300, 64), correlated(64)
     assert usage.moment is not None
@@ -62,7 +63,7 @@ def test_outputs_move_less_than_by_rounding_to_nearest(
 
 @pytest.mark.parametrize(("nearest", "feedback"), PAIRS, ids=NAMES)
 def test_columns_that_act_apart_are_rounded_to_nearest(
-    nearest: RowScheme, feedback: RowScheme, make_table: MakeTable
+    nearest: RowScheme[Any], feedback: RowScheme[Any], make_table: MakeTable
 ) -> None:
     table, usage = make_table(50, 32), Usage(moment=np.diag(np.arange(1.0, 33)))
     one, other = (each.quantize("w", table, usage=usage).dequantize() for each in (nearest, feedback))
@@ -72,7 +73,7 @@ def test_columns_that_act_apart_are_rounded_to_nearest(
 @pytest.mark.parametrize("feedback", [each for _, each in PAIRS], ids=NAMES)
 @pytest.mark.parametrize("columns", [32, 160])
 def test_a_table_in_chunks_gives_the_bytes_of_the_whole(
-    feedback: RowScheme, columns: int, make_table: MakeTable
+    feedback: RowScheme[Any], columns: int, make_table: MakeTable
 ) -> None:
     table, usage = make_table(5000, columns), correlated(columns)
     codec = feedback.fit("w", table, usage=usage)
@@ -82,7 +83,7 @@ def test_a_table_in_chunks_gives_the_bytes_of_the_whole(
 
 
 @pytest.mark.parametrize("feedback", [each for _, each in PAIRS], ids=NAMES)
-def test_padding_stays_zero(feedback: RowScheme, make_table: MakeTable) -> None:
+def test_padding_stays_zero(feedback: RowScheme[Any], make_table: MakeTable) -> None:
     table, usage = make_table(100, 32), correlated(32)
     table[5, 16:] = 0  # a block of zeros beside numbers
     done = feedback.quantize("w", table, usage=usage).dequantize()

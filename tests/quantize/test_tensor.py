@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from pocketrec.quantize.schemes import Scheme
+from pocketrec.quantize.schemes.float16 import Float16
 from pocketrec.quantize.schemes.hot_rows import HotRows
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
-from pocketrec.quantize.tensor import QuantizedTensor
+from pocketrec.quantize.tensor import (
+    Float16Tensor,
+    LinearTensor,
+    PaletteTensor,
+    PartsTensor,
+    ProductTensor,
+    QuantizedTensor,
+    ScaledPaletteTensor,
+    SparseTensor,
+)
 from pocketrec.quantize.usage import Usage
 
 Floats = npt.NDArray[np.float32]
@@ -62,9 +74,8 @@ def test_rows_read_alone_are_the_rows_of_the_whole(scheme: Scheme, make_table: M
 
 
 def test_a_worked_example() -> None:
-    tensor = QuantizedTensor(
+    tensor = LinearTensor(
         name="w",
-        scheme="linear",
         shape=(2, 4),
         bits=4,
         granularity="per_block",
@@ -84,3 +95,30 @@ def test_sqnr_is_that_of_the_definition(make_table: MakeTable) -> None:
     noise = np.square(done.dequantize().astype(float) - table).sum()
     assert done.sqnr_db(table) == pytest.approx(10 * math.log10(np.square(table.astype(float)).sum() / noise))
     assert done.sqnr_db(done.dequantize()) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected", "fields_of_it"),
+    [
+        (Linear(), LinearTensor, {"codes", "scales", "zero_points"}),
+        (Palette(bits=2), PaletteTensor, {"codes", "codebooks"}),
+        (Product(bits=4), ProductTensor, {"codes", "codebooks"}),
+        (ScaledPalette(), ScaledPaletteTensor, {"codes", "scales", "codebooks"}),
+        (Float16(), Float16Tensor, {"codes"}),
+        (Sparse(), SparseTensor, {"mask", "kept"}),
+        (HotRows(), PartsTensor, {"parts", "order"}),
+    ],
+)
+def test_a_form_has_only_the_arrays_that_it_is_read_from_and_can_be_sent_to_a_worker(
+    scheme: Scheme, expected: type, fields_of_it: set[str], make_table: MakeTable
+) -> None:
+    done = scheme.quantize("w", make_table(100, 16), usage=Usage(popularity=np.arange(100.0)))
+    about = {"name", "shape", "bits", "granularity", "block_size"}
+    assert type(done) is expected
+    assert isinstance(done, QuantizedTensor)
+    assert done.scheme == scheme.scheme
+    assert {each.name for each in fields(done)} - about == fields_of_it
+    sent = pickle.loads(pickle.dumps(done))
+    assert type(sent) is expected
+    assert sent.dequantize().tobytes() == done.dequantize().tobytes()
+    assert sent.describe() == done.describe()
