@@ -53,7 +53,7 @@ def warm_up() -> None:
     import pocketrec.convert.onnx.lower
     import pocketrec.pipeline.convert
     import pocketrec.validate.runtimes.onnx_runtime  # noqa: F401
-    from pocketrec.convert.watch.quiet import quiet_converters
+    from pocketrec.convert.watch.patches import quiet_converters
 
     torch.set_num_threads(1)
     tiny, example = torch.nn.Linear(2, 1).eval(), (torch.zeros(1, 2),)

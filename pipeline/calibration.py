@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from pocketrec.contract import Contract, Signature
 from pocketrec.evaluation import EvaluationData, RankingData
+from pocketrec.foreign import torch_threads
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -138,7 +138,7 @@ def _moments(
     moments: dict[str, Tensor] = {}
     numbers = 0
     normal = torch.Generator().manual_seed(_SEED)
-    with _one_thread(), torch.enable_grad():
+    with torch_threads(1), torch.enable_grad():  # sums do not depend on how many the machine has
         for function, given in batches.items():
             behind = ContractModule(copied, contract, contract.functions[function])
             for batch in given:
@@ -221,16 +221,3 @@ def _gradients(outputs: list[Tensor], leaves: Mapping[str, Tensor], normal: Any)
             rows = each.reshape(each.shape[0], -1)
             found[name] = rows[rows.ne(0).any(dim=1)].double()
     return found
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """PyTorch on one thread: sums do not depend on how many the machine has."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

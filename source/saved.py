@@ -6,9 +6,6 @@ which PyTorch runs without Python; its pickles are read by PyTorch's own reader 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import torch
 from torch import nn
 
 from pocketrec.errors import UsageError
+from pocketrec.foreign import environment
 from pocketrec.outside import open_file, require_file
 from pocketrec.source.exported import check_exported
 from pocketrec.source.weight_names import unnested
@@ -32,7 +30,10 @@ def load_saved(path: Path) -> nn.Module:
     remedy = "pass a TorchScript file, a .pt2 file or MODULE:FUNCTION"
     try:
         if path.suffix == ".pt2":
-            with open_file(path, error=UsageError, remedy=remedy) as file, _tensors_only():
+            with (
+                open_file(path, error=UsageError, remedy=remedy) as file,
+                environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"),
+            ):
                 check_exported(file, path)
                 file.seek(0)
                 return as_module(torch.export.load(file))
@@ -72,18 +73,3 @@ def as_module(model: nn.Module | torch.export.ExportedProgram) -> nn.Module:
     for each in module.modules():
         each.training = False
     return module
-
-
-@contextmanager
-def _tensors_only() -> Iterator[None]:
-    """While it lasts, torch.load unpickles tensors only, whatever its caller asks for."""
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

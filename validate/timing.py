@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter_ns
 
+from pocketrec.foreign import torch_threads
 from pocketrec.recipe import Latency
 from pocketrec.report import LatencyResult, RuntimeResult
 from pocketrec.validate.evidence import Open, Progress, Reference
@@ -16,7 +17,6 @@ from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import fit_inputs
 from pocketrec.validate.runtimes.runtime import Runtime
-from pocketrec.validate.runtimes.torch_runtime import torch_threads
 
 
 def with_latency(

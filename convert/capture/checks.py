@@ -15,6 +15,7 @@ from pocketrec.convert.watch.intercept import TRUTHS
 from pocketrec.convert.watch.lines import line_of
 from pocketrec.convert.watch.survey import Event, Survey
 from pocketrec.errors import ContractError, PocketrecError, Refused
+from pocketrec.foreign import LOCK, generators_kept
 
 
 def run(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -59,10 +60,10 @@ def check_deterministic(
     module: ContractModule, arguments: tuple[Tensor, ...], function: str, found: Survey
 ) -> None:
     """Nothing where two calls agree; else Refused with the line that draws random numbers."""
-    torch.manual_seed(1)
-    first = run(module, arguments)
-    torch.manual_seed(2)
-    second = run(module, arguments)
+    with LOCK, generators_kept(seed=1):
+        first = run(module, arguments)
+    with LOCK, generators_kept(seed=2):
+        second = run(module, arguments)
     for one, two, output in zip(first, second, module.signature.outputs, strict=True):
         if not torch.equal(one.nan_to_num(), two.nan_to_num()):
             name, where = found.random[0] if found.random else (module.signature.method, "")

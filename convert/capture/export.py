@@ -33,7 +33,7 @@ from pocketrec.convert.watch.contract_module import ContractModule
 from pocketrec.convert.watch.intercept import listing_as_one_call
 from pocketrec.convert.watch.kept_sizes import kept_sizes
 from pocketrec.convert.watch.lines import is_users, line_of
-from pocketrec.convert.watch.quiet import quiet_converters
+from pocketrec.convert.watch.patches import plain_attention, quiet_converters
 from pocketrec.errors import PocketrecError, Refused
 
 _FIXED = re.compile(r"You marked (\w+) as dynamic but your code specialized it to be a constant \((\d+)\)")
@@ -91,15 +91,10 @@ def dynamic_sizes(signature: Signature, dims: Mapping[str, Dim]) -> tuple[dict[i
 def export_graph(
     module: torch.nn.Module, example: tuple[Tensor, ...], dynamic: Any
 ) -> torch.export.ExportedProgram:
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), quiet_converters(), lines_of(module), listing_as_one_call():
-            program = torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
-            reshape_for_views(program.graph_module)
-            return program
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    with quiet_converters(), plain_attention(), torch.no_grad(), lines_of(module), listing_as_one_call():
+        program = torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
+        reshape_for_views(program.graph_module)
+        return program
 
 
 def export_program(

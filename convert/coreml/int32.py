@@ -21,7 +21,7 @@ from pocketrec.convert.lower.ranges import INT32, STRUCTURAL, Range, find_ranges
 from pocketrec.convert.rewrite import OP_RULES
 from pocketrec.convert.rewrite.ops import lower_ops
 from pocketrec.convert.watch.lines import line_in_trace
-from pocketrec.convert.watch.quiet import quiet_converters
+from pocketrec.convert.watch.patches import quiet_converters
 from pocketrec.errors import Refused
 
 _INT64: Range = (-(2**63), 2**63 - 1)

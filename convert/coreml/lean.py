@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from coremltools.converters.mil.mil import Block, Builder, Function, Program, Var, types
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
-from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
 from pocketrec.convert.coreml.least import Least, least
 from pocketrec.convert.lower.repeated import repeated_axes
@@ -51,8 +50,7 @@ def _replace(block: Block, old: Var, new: Var) -> None:
     )
 
 
-@register_pass(namespace="pocketrec")
-class drop_index_guards(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class drop_index_guards(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """Indices as they are, in place of `select(i >= 0, i, i + size)`, where no index can be negative."""
 
     inputs: Callable[[], Least] = dict  # an option has to be there to be set, and is text or callable
@@ -80,8 +78,7 @@ def _is_guard(op: Any) -> bool:
     )
 
 
-@register_pass(namespace="pocketrec")
-class drop_zero_biases(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class drop_zero_biases(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """A matmul in place of a linear layer that has more outputs than inputs and only zeros as its bias."""
 
     def apply(self, prog: Program) -> None:
@@ -100,8 +97,7 @@ class drop_zero_biases(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 -
             function.remove_ops([op])
 
 
-@register_pass(namespace="pocketrec")
-class drop_reshapes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class drop_reshapes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """The product as it is, where reshapes merge its leading axes before it and split them after it.
 
     `linear` takes up to three axes, `matmul` any number.
@@ -151,7 +147,6 @@ def _before_merge(value: Var, kept: int) -> Var | None:
     return before if before.shape[-kept:] == value.shape[-kept:] else None
 
 
-@register_pass(namespace="pocketrec")
 class join_before_widening(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - as above
     """One cast of a concat in place of a concat of casts, for neighbours that are float16 before it."""
 
@@ -192,7 +187,6 @@ def _joined(function: Function, op: Any, group: list[Var]) -> list[Var]:
         return [Builder.cast(x=together, dtype="fp32", before_op=op)]
 
 
-@register_pass(namespace="pocketrec")
 class shrink_repeated_constants(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - as above
     """A constant once, in place of one that repeats the same numbers along an axis.
 
@@ -236,3 +230,12 @@ def _broadcasts(op: Any, value: Var, axis: int) -> bool:
     shapes = [tuple(each.shape) for each in others]
     same_rank = all(len(shape) == len(whole) == value.rank for shape in shapes)
     return same_rank and any(shape[axis] == whole[axis] for shape in shapes)
+
+
+LEAN: tuple[type, ...] = (
+    drop_index_guards,
+    drop_zero_biases,
+    drop_reshapes,
+    join_before_widening,
+    shrink_repeated_constants,
+)

@@ -21,7 +21,7 @@ from pocketrec.convert.coreml.weights import laid_out, write_weights
 from pocketrec.convert.lower.carry import METADATA, Carrier
 from pocketrec.convert.lower.refusal import refusal
 from pocketrec.convert.watch.lines import line_in_trace
-from pocketrec.convert.watch.quiet import quiet_converters
+from pocketrec.convert.watch.patches import quiet_converters
 from pocketrec.errors import CannotCarry, ContractError, ConversionError, PocketrecError, Refused
 from pocketrec.files import whole_or_nothing
 from pocketrec.origin import ACTIVATIONS, ORIGINS, to_text
@@ -263,14 +263,14 @@ def _convert(
 ) -> Any:
     import coremltools as ct
 
-    from pocketrec.convert.coreml.ops import our_lowerings
-    from pocketrec.convert.coreml.passes import float16_selector, recommender_pipeline
-    from pocketrec.convert.coreml.value_inference import right_inference
+    from pocketrec.convert.coreml.ops import LOWERINGS
+    from pocketrec.convert.coreml.passes import OUR_PASSES, float16_selector, recommender_pipeline
+    from pocketrec.convert.coreml.patches import our_lowerings, our_passes, right_inference
 
     float16 = precision == "float16"
     outputs = [ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in signature.outputs]
     try:
-        with right_inference(), our_lowerings():
+        with right_inference(), our_lowerings(LOWERINGS), our_passes(OUR_PASSES):
             model = ct.convert(
                 program,
                 inputs=inputs,

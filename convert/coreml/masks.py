@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from coremltools.converters.mil.mil import Block, Builder, Operation, Program, Var
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
-from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
 FLOAT16_MASKS = "pocketrec::float16_masks"
 
@@ -37,8 +36,7 @@ _TRAVELS = {
 _ABOUT = frozenset({"sub", "select", "expand_dims", "reshape", "abs", "equal", "greater", "cast"})
 
 
-@register_pass(namespace="pocketrec")
-class float16_masks(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class float16_masks(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """Cut finite mask constants to float16, and raise what is masked to one number before its softmax.
 
     Rows that are masked by a literal -inf are left alone: there PyTorch's answer is NaN as well.

@@ -1,18 +1,18 @@
 """Lowerings to MIL that coremltools lacks or gets wrong: integer division, bits, shifts.
 
+They are in force within `patches.our_lowerings(LOWERINGS)`.
+
 coremltools is imported with this module, so import it inside functions. Core ML's integers have 32
-bits; `convert.int32` makes sure beforehand that nothing in the graph needs more.
+bits; `int32` makes sure beforehand that nothing in the graph needs more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from coremltools.converters.mil.frontend.torch import ops as torch_ops
-from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in the field
 from coremltools.converters.mil.mil import Var, types
 
@@ -20,42 +20,11 @@ from pocketrec.convert.coreml.arguments import known
 from pocketrec.convert.coreml.numbers import NUMBER_LOWERINGS
 from pocketrec.convert.coreml.recurrent import RECURRENT_LOWERINGS
 from pocketrec.convert.coreml.reductions import REDUCTION_LOWERINGS
-from pocketrec.convert.lower.refusal import NotLowered
 from pocketrec.errors import ConversionError
 
 Lowering = Callable[[Any, Any], None]
 
 _BITS = 31  # the sign bit is taken apart from the others
-
-
-@contextmanager
-def our_lowerings() -> Iterator[None]:
-    """Lets coremltools lower these ops as this module says, and name the op that it fails on, for a while."""
-    before = {name: _TORCH_OPS_REGISTRY.get_func(name) for name in LOWERINGS}
-    for name, lowering in LOWERINGS.items():
-        _TORCH_OPS_REGISTRY.set_func_by_name(lowering, name)
-    torch_ops.convert_single_node = _convert_or_name
-    try:
-        yield
-    finally:
-        torch_ops.convert_single_node = _convert_node
-        for name, original in before.items():
-            if original is None:
-                _TORCH_OPS_REGISTRY.name_to_func_mapping.pop(name)
-            else:
-                _TORCH_OPS_REGISTRY.set_func_by_name(original, name)
-
-
-_convert_node = torch_ops.convert_single_node
-
-
-def _convert_or_name(context: Any, node: Any) -> None:
-    try:
-        _convert_node(context, node)
-    except NotLowered:
-        raise
-    except Exception as error:
-        raise NotLowered(str(node.kind), str(node.name)) from error
 
 
 def _operands(context: Any, node: Any) -> tuple[Var, Var]:

@@ -1,4 +1,4 @@
-"""The pass pipeline for recommenders: coremltools' own, less what is unsafe, plus two of our own.
+"""The pass pipeline for recommenders: coremltools' own passes, less what is unsafe, and `OUR_PASSES`.
 
 `float32_scores` runs before the cast to float16, where the tables of the final products are still
 whole; `carry_codes` runs after all folding, where every other constant has its final form.
@@ -15,13 +15,12 @@ import coremltools as ct
 import numpy as np
 from coremltools.converters.mil.mil import Block, Builder, Function, Operation, Program, Var
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
-from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 
 from pocketrec.convert.coreml.constexpr import Place, constexpr
 from pocketrec.convert.coreml.gather_codes import check_gathered, gather_codes
-from pocketrec.convert.coreml.lean import INDEX_GUARDS, REPEATED, RESHAPES, WIDENINGS, ZERO_BIASES
+from pocketrec.convert.coreml.lean import INDEX_GUARDS, LEAN, REPEATED, RESHAPES, WIDENINGS, ZERO_BIASES
 from pocketrec.convert.coreml.least import Least
-from pocketrec.convert.coreml.masks import FLOAT16_MASKS
+from pocketrec.convert.coreml.masks import FLOAT16_MASKS, float16_masks
 from pocketrec.convert.lower.carry import Carrier
 from pocketrec.source.stubs import Stub, number_of
 
@@ -210,8 +209,7 @@ def _inputs(op: Operation) -> Iterator[Var]:
         yield from value if isinstance(value, list | tuple) else (value,)
 
 
-@register_pass(namespace="pocketrec")
-class float32_scores(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class float32_scores(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """Store the tables of the final products as float16, and multiply in float32.
 
     A table that a gather shares with the product (tied embeddings) is stored once: both read the
@@ -227,8 +225,7 @@ class float32_scores(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - t
             _share_tables(function, self.writer)
 
 
-@register_pass(namespace="pocketrec")
-class keep_stubs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class keep_stubs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """Make the stubs of streamed tables known, so that no later pass computes on what they stand for."""
 
     def apply(self, prog: Program) -> None:
@@ -242,8 +239,7 @@ class keep_stubs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the r
                         value._sym_val.val = Stub.table(number, value.val.shape, value.val.dtype)
 
 
-@register_pass(namespace="pocketrec")
-class name_outputs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class name_outputs(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """Give every output a variable of its own, where equal results have become one."""
 
     names = ""  # joined by commas, as an option is text
@@ -270,8 +266,7 @@ def _named(block: Function, value: Var, name: str) -> Var:
     return named
 
 
-@register_pass(namespace="pocketrec")
-class carry_codes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the registry takes this name
+class carry_codes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
     """Write every constant that is a compressed tensor as its codes.
 
     Constants that are too large to have been folded are narrowed to float16 here, where the
@@ -287,6 +282,9 @@ class carry_codes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - the 
             for op in list(function.operations):
                 if op.op_type == "const":
                     _replace(function, op.outputs[0], self.writer(function, op.outputs[0]))
+
+
+OUR_PASSES: tuple[type, ...] = (keep_stubs, float32_scores, carry_codes, name_outputs, float16_masks, *LEAN)
 
 
 def _replace(block: Block, old: Var, new: Var | None) -> None:

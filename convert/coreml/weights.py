@@ -21,24 +21,17 @@ _KINDS = {"float32": "float", "float16": "fp16"}
 @contextmanager
 def laid_out() -> Iterator[list[BlobLayout]]:
     """The layouts of the weight files that coremltools writes meanwhile; it writes none itself."""
-    from coremltools.converters.mil.backend.mil import helper, load
-    from coremltools.converters.mil.mil.ops.defs.iOS15.linear import linear
+    from pocketrec.convert.coreml.patches import blobs_written_by
 
     layouts: list[BlobLayout] = []
-    writer, offset, bias = load.BlobWriter, helper._get_offset_by_writing_data, linear.default_inputs
 
     def make(path: str) -> BlobLayout:
         Path(path).touch()  # coremltools packs the folder as it finds it
         layouts.append(BlobLayout())
         return layouts[-1]
 
-    load.BlobWriter = make
-    helper._get_offset_by_writing_data = lambda var, layout: _offset(var, layout, offset)
-    linear.default_inputs = _no_bias
-    try:
+    with blobs_written_by(make, _offset, _no_bias):
         yield layouts
-    finally:
-        load.BlobWriter, helper._get_offset_by_writing_data, linear.default_inputs = writer, offset, bias
 
 
 def _offset(var: Any, layout: BlobLayout, original: Any) -> int:

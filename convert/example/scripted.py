@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pocketrec.convert.watch.quiet import quiet_converters
+from pocketrec.convert.watch.patches import quiet_converters
 from pocketrec.errors import Refused
 from pocketrec.source.saved import as_module
 

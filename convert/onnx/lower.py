@@ -17,14 +17,13 @@ from pocketrec.convert.capture.origins import node_origins, output_names
 from pocketrec.convert.lower.carry import METADATA, Carrier
 from pocketrec.convert.lower.refusal import refusal
 from pocketrec.convert.onnx.carry import carry_codes
-from pocketrec.convert.onnx.exact import exact_constants, weights_kept
 from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, save
 from pocketrec.convert.onnx.guards import SCOPES, guard_lookups
 from pocketrec.convert.onnx.integer import rounding_table
 from pocketrec.convert.onnx.lean import simplify
-from pocketrec.convert.onnx.registry import registry_kept
+from pocketrec.convert.onnx.patches import exact_constants, registry_kept, weights_kept
 from pocketrec.convert.onnx.values import drop_unread
-from pocketrec.convert.watch.quiet import quiet_converters
+from pocketrec.convert.watch.patches import quiet_converters
 from pocketrec.errors import ConversionError
 from pocketrec.files import files_or_nothing
 from pocketrec.origin import ACTIVATIONS, ORIGINS, Origin, to_text

@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode, _get_current_function_mode, handle_torch_function
 
 from pocketrec.convert.watch.lines import user_line
+from pocketrec.convert.watch.patches import fake_listing, list_fake
 from pocketrec.convert.watch.survey import (
     Event,
     Recorder,
@@ -170,11 +171,8 @@ def _equal(left: Any, right: Any) -> bool:
         return False
 
 
-_tolist_of_fake = FakeTensor.tolist
-
-
 def _numbers(tensor: Tensor) -> Any:
-    return _tolist_of_fake(tensor) if isinstance(tensor, FakeTensor) else tensor.tolist()
+    return list_fake(tensor) if isinstance(tensor, FakeTensor) else tensor.tolist()
 
 
 def _is_listing(name: str, args: Sequence[Any]) -> bool:
@@ -183,7 +181,7 @@ def _is_listing(name: str, args: Sequence[Any]) -> bool:
 
 @contextmanager
 def listing_as_one_call() -> Iterator[None]:
-    """Nothing; while it lasts, `tolist` at capture is the one call that it is otherwise.
+    """Makes `tolist` at capture the one call that it is otherwise.
 
     The tensors of torch.export ask for each number instead, and no rule would see the list.
     """
@@ -192,13 +190,10 @@ def listing_as_one_call() -> Iterator[None]:
         mode: Any = _get_current_function_mode()  # type: ignore[no-untyped-call]
         if isinstance(mode, _Interceptor):
             return handle_torch_function(torch.Tensor.tolist, (self,), self)
-        return _tolist_of_fake(self)
+        return list_fake(self)
 
-    FakeTensor.tolist = tolist  # type: ignore[method-assign]
-    try:
+    with fake_listing(tolist):
         yield
-    finally:
-        FakeTensor.tolist = _tolist_of_fake  # type: ignore[method-assign]
 
 
 class _Interceptor(TorchFunctionMode):

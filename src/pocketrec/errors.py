@@ -8,7 +8,8 @@
     │   │   └── BeyondInt32               2    declares the output that is named as int64
     │   ├── InputError                    2    corrects the tensors handed to a runtime
     │   ├── DataError                     2    makes the data set available
-    │   └── MissingExtra                  2    installs the extra that is named
+    │   ├── MissingExtra                  2    installs the extra that is named
+    │   └── WrongVersion                  2    installs a release of the library that is named
     ├── ConversionError                   3    reads which op, and what to do about it
     │   ├── Refused                       3    the model cannot be lowered; the remedy is named
     │   ├── CannotCarry                   3    raises the target, or changes the tensor's scheme
@@ -87,6 +88,10 @@ class MissingExtra(UsageError):
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
         return MissingExtra, self._given  # workers send their errors home
+
+
+class WrongVersion(UsageError):
+    """A library is installed in a release that was not known when it was patched; names those that are."""
 
 
 class ConversionError(PocketrecError):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pocketrec.errors import InputError, PocketrecError, UnsupportedOp, UsageError
+from pocketrec.validate.coreml_program import patches
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 from pocketrec.validate.coreml_program.values import Array, widen
 from pocketrec.validate.runtimes.runtime import TensorSpec
@@ -24,7 +25,6 @@ from pocketrec.validate.runtimes.runtime import TensorSpec
 # What coremltools' checks shall see: a system new enough for states and every specification version.
 _MACOS_VERSION = (15, 6)
 _SPECIFICATION_VERSION = 10
-_replaced: dict[str, Any] = {}
 
 
 def install(*, replace_framework: bool = False) -> None:
@@ -33,31 +33,22 @@ def install(*, replace_framework: bool = False) -> None:
     Args:
         replace_framework: on macOS, take the framework's place; without it that is a UsageError.
     """
-    from coremltools.models import model
-
     if sys.platform == "darwin" and not replace_framework:
         raise UsageError(
             "the Core ML framework itself predicts on macOS; pass replace_framework=True to compare with it"
         )
-    if _replaced:
-        return
-    stand_ins = {
-        "_MLModelProxy": ModelProxy,
-        "_is_macos": lambda: True,
-        "_macos_version": lambda: _MACOS_VERSION,
-    }
-    for name, stand_in in stand_ins.items():
-        _replaced[name] = getattr(model, name)
-        setattr(model, name, stand_in)
+    patches.replace_framework(
+        {
+            "_MLModelProxy": ModelProxy,
+            "_is_macos": lambda: True,
+            "_macos_version": lambda: _MACOS_VERSION,
+        }
+    )
 
 
 def uninstall() -> None:
     """Puts back what `install` replaced; a second call does nothing."""
-    from coremltools.models import model
-
-    for name, original in _replaced.items():
-        setattr(model, name, original)
-    _replaced.clear()
+    patches.restore_framework()
 
 
 class ModelProxy:

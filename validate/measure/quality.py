@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pocketrec.contract import Contract, Output
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData
+from pocketrec.foreign import torch_threads
 from pocketrec.recipe import Evaluate
 from pocketrec.validate.measure.ranking import (
     Floats,
@@ -32,7 +33,7 @@ from pocketrec.validate.measure.ranking import (
 from pocketrec.validate.measure.rows import KeptRows, kept_columns, most_columns
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array, Runtime
-from pocketrec.validate.runtimes.torch_runtime import current_threads, torch_threads
+from pocketrec.validate.runtimes.torch_runtime import current_threads
 from pocketrec.workers import Workers
 
 Runtimes = Mapping[str, Runtime]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -19,19 +18,6 @@ def current_threads() -> int:
     """How many threads PyTorch computes on; 0 where it is not loaded."""
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch is not None else 0
-
-
-@contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """PyTorch on that many threads while it lasts; nothing where it is not loaded, or for 0 threads."""
-    torch, before = sys.modules.get("torch"), current_threads()
-    if torch is not None and threads and threads != before:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        if torch is not None and threads and threads != before:
-            torch.set_num_threads(before)
 
 
 class TorchRuntime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import coremltools as ct
@@ -14,8 +15,17 @@ from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
 from pocketrec.convert.coreml import lean
 from pocketrec.convert.coreml.least import least
+from pocketrec.convert.coreml.patches import our_passes
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    with our_passes(lean.LEAN):
+        yield
+
+
 TABLE = RNG.standard_normal((9, 4)).astype(np.float32)
 
 

@@ -20,7 +20,8 @@ import pocketrec
 from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.coreml.lower import program_for, to_coreml
-from pocketrec.convert.coreml.passes import UNSAFE, recommender_pipeline
+from pocketrec.convert.coreml.passes import OUR_PASSES, UNSAFE, recommender_pipeline
+from pocketrec.convert.coreml.patches import our_passes
 from pocketrec.errors import Refused
 
 Probes = list[dict[str, Tensor]]
@@ -103,7 +104,8 @@ def test_the_unsafe_passes_exist_in_coremltools_and_are_left_out() -> None:
     import coremltools as ct
 
     assert set(ct.PassPipeline().passes) >= UNSAFE
-    assert not UNSAFE & set(recommender_pipeline(float16=True).passes)
+    with our_passes(OUR_PASSES):
+        assert not UNSAFE & set(recommender_pipeline(float16=True).passes)
 
 
 class Hashed(nn.Module):

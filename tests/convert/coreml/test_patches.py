@@ -14,7 +14,7 @@ from coremltools.converters.mil.mil.ops.defs.iOS15.scatter_gather import scatter
 from torch import Tensor, nn
 
 import pocketrec
-from pocketrec.convert.coreml.value_inference import right_inference
+from pocketrec.convert.coreml.patches import right_inference
 
 
 class Unseen(nn.Module):

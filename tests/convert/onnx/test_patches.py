@@ -9,9 +9,10 @@ import onnx
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 import pocketrec
-from pocketrec.convert.onnx.exact import exact_constants, same_number
+from pocketrec.convert.onnx.patches import exact_constants, registry_kept, same_number
 
 
 class Mean(nn.Module):
@@ -62,3 +63,22 @@ def test_without_it_the_exporter_drops_the_addition() -> None:
 )
 def test_only_the_same_number_matches(one: float, two: float, same: bool) -> None:
     assert same_number(one, two, rel_tol=1e-5, abs_tol=1e-8) is same
+
+
+def test_every_export_has_a_table_of_its_own_with_the_same_lowerings() -> None:
+    before = vars(ONNXRegistry)["from_torchlib"]
+    with registry_kept():
+        first, second = (ONNXRegistry.from_torchlib(opset_version=18) for _ in range(2))
+    assert vars(ONNXRegistry)["from_torchlib"] is before, "the exporter is as it was"
+    op = torch.ops.aten.tanh.default
+    assert first.get_decomps(op) == second.get_decomps(op) != []
+    first.register_op(op, lambda x: x)
+    assert len(first.get_decomps(op)) == len(second.get_decomps(op)) + 1
+
+
+def test_another_opset_has_another_table() -> None:
+    with registry_kept():
+        tables = [ONNXRegistry.from_torchlib(opset_version=each) for each in (18, 23)]
+    assert [each.opset_version for each in tables] == [18, 23]
+    attention = torch.ops.aten.scaled_dot_product_attention.default
+    assert tables[0].get_decomps(attention) != tables[1].get_decomps(attention)

@@ -7,40 +7,64 @@ are then no longer those that were compressed.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
+from pocketrec.convert.watch.patches import TORCH
+from pocketrec.foreign import Releases, replaced
+
+ONNXSCRIPT = Releases(library="onnxscript", first="0.5", below="0.8")
 _FLOAT32 = 2.0**-23  # the same number, rounded to float32
 
 
 @contextmanager
 def exact_constants() -> Iterator[None]:
-    """Nothing; while it lasts, a pattern's constant matches only the same number."""
+    """Lets a pattern's constant match only the same number."""
     matcher: Any = import_module("onnxscript.rewriter._matcher")
-    before = matcher.math
-    matcher.math = SimpleNamespace(isclose=same_number)
-    try:
+    with replaced(matcher, {"math": SimpleNamespace(isclose=same_number)}, releases=ONNXSCRIPT):
         yield
-    finally:
-        matcher.math = before
 
 
 @contextmanager
 def weights_kept(is_kept: Callable[[object], bool]) -> Iterator[None]:
-    """Nothing; while it lasts, nothing is multiplied into constants for whose values `is_kept` is true."""
+    """Keeps constants for whose values `is_kept` is true from being multiplied by others."""
     rules: list[Any] = list(import_module("onnxscript.rewriter.rules.common._fuse_batchnorm").rules)
-    before = [each._condition_function for each in rules]
-    for each in rules:
-        each._condition_function = _unless_kept(each._condition_function, is_kept)
-    try:
+    with ExitStack() as stack:
+        for each in rules:
+            guarded = {"_condition_function": _unless_kept(each._condition_function, is_kept)}
+            stack.enter_context(replaced(each, guarded, releases=ONNXSCRIPT))
         yield
-    finally:
-        for each, check in zip(rules, before, strict=True):
-            each._condition_function = check
+
+
+_MADE: dict[Any, Any] = {}  # by the opset that was asked for
+
+
+@contextmanager
+def registry_kept() -> Iterator[None]:
+    """Lets the exporter start from a copy of its table of lowerings, whose sources take long to parse."""
+    kind: Any = import_module("torch.onnx._internal.exporter._registration").ONNXRegistry
+    make = vars(kind)["from_torchlib"].__func__
+
+    def kept(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        key = (args, tuple(sorted(kwargs.items())))
+        if key not in _MADE:
+            _MADE[key] = make(cls, *args, **kwargs)
+        return _copy(_MADE[key])
+
+    with replaced(kind, {"from_torchlib": classmethod(kept)}, releases=TORCH):
+        yield
+
+
+def _copy(table: Any) -> Any:
+    """A table of its own, to which an export may add lowerings."""
+    copied = copy.copy(table)
+    copied.functions = {op: list(lowerings) for op, lowerings in table.functions.items()}
+    return copied
 
 
 def _unless_kept(check: Callable[..., Any], is_kept: Callable[[object], bool]) -> Callable[..., Any]:

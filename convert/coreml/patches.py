@@ -1,0 +1,119 @@
+"""What is changed in coremltools while it converts: lowerings, passes, inferred values, blobs.
+
+    our_lowerings     ops of PyTorch that it lacks or gets wrong
+    our_passes        passes of our own, by the names that a pipeline calls them by
+    right_inference   values that it infers wrongly, and sizes that it cannot compare
+    blobs_written_by  the weight file, laid out by us
+
+It computes each op whose operands are constant, and folds the result. `scatter_along_axis` ignores its
+mode there, and `layer_norm` misreads missing axes. Without a value such an op simply stays in the
+program, where it is computed as it is defined. It also gives the same free size several names, and
+`scatter_along_axis`, unlike all others, takes two names for two sizes.
+
+coremltools is imported with this module, so import it inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from coremltools.converters.mil.backend.mil import helper, load
+from coremltools.converters.mil.frontend.torch import ops as torch_ops
+from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+from coremltools.converters.mil.mil.ops.defs.iOS15.linear import linear
+from coremltools.converters.mil.mil.ops.defs.iOS15.normalization import layer_norm
+from coremltools.converters.mil.mil.ops.defs.iOS15.scatter_gather import scatter_along_axis
+from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
+from coremltools.converters.mil.mil.types.symbolic import is_symbolic
+
+from pocketrec.convert.lower.refusal import NotLowered
+from pocketrec.foreign import Releases, registered, replaced
+
+COREMLTOOLS = Releases(library="coremltools", first="9.0", below="10")
+OUR_NAMESPACE = "pocketrec"
+
+# Op to the condition under which its value inference is right.
+_RIGHT: dict[Any, Callable[[Any], bool]] = {
+    scatter_along_axis: lambda op: op.mode is not None and op.mode.val == "update",
+    layer_norm: lambda op: op.axes is not None,
+}
+
+
+@contextmanager
+def our_lowerings(lowerings: Mapping[str, Callable[[Any, Any], None]]) -> Iterator[None]:
+    """Lets coremltools lower these ops of PyTorch as the given functions say, and name the op that it fails on."""
+    convert = torch_ops.convert_single_node
+
+    def convert_or_name(context: Any, node: Any) -> None:
+        try:
+            convert(context, node)
+        except NotLowered:
+            raise
+        except Exception as error:
+            raise NotLowered(str(node.kind), str(node.name)) from error
+
+    with (
+        registered(_TORCH_OPS_REGISTRY.name_to_func_mapping, lowerings, releases=COREMLTOOLS),
+        replaced(torch_ops, {"convert_single_node": convert_or_name}, releases=COREMLTOOLS),
+    ):
+        yield
+
+
+@contextmanager
+def our_passes(passes: Iterable[type]) -> Iterator[None]:
+    """Lets pipelines name passes of ours: `pocketrec::` and the name of the class."""
+    named = {f"{OUR_NAMESPACE}::{each.__name__}": each for each in passes}
+    with registered(PASS_REGISTRY.passes, named, releases=COREMLTOOLS):
+        yield
+
+
+@contextmanager
+def right_inference() -> Iterator[None]:
+    """Keeps coremltools from inferring wrong values, and lets it take free sizes for equal."""
+    with ExitStack() as stack:
+        for each, right in _RIGHT.items():
+            inferred = {"value_inference": _only_where(right, each.value_inference)}
+            stack.enter_context(replaced(each, inferred, releases=COREMLTOOLS))
+        free = {"type_inference": _scattered}
+        stack.enter_context(replaced(scatter_along_axis, free, releases=COREMLTOOLS))
+        yield
+
+
+def _only_where(right: Callable[[Any], bool], original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def value_inference(op: Any) -> Any:
+        return original(op) if right(op) else None
+
+    return value_inference
+
+
+def _scattered(op: Any) -> Any:
+    """The type of the data; ValueError where a known size of the indices is another one."""
+    axis = op.axis.val % op.data.rank
+    for number, (size, reached) in enumerate(zip(op.data.shape, op.indices.shape, strict=True)):
+        known = number != axis and not is_symbolic(size) and not is_symbolic(reached)
+        if known and size != reached:
+            raise ValueError(f"scatter: size {reached} of the indices at axis {number}, expected {size}")
+    return op.data.sym_type
+
+
+@contextmanager
+def blobs_written_by(
+    make: Callable[[str], Any], offset: Callable[[Any, Any, Any], int], no_bias: Callable[[Any], Any]
+) -> Iterator[None]:
+    """Gives coremltools another writer of blobs.
+
+    Args:
+        make: the path of a weight file to its writer.
+        offset: a variable, the writer and coremltools' own function to the place of the variable's blob.
+        no_bias: what `linear` takes where it has no bias.
+    """
+    own = helper._get_offset_by_writing_data
+    writes = {"_get_offset_by_writing_data": lambda var, writer: offset(var, writer, own)}
+    with (
+        replaced(load, {"BlobWriter": make}, releases=COREMLTOOLS),
+        replaced(helper, writes, releases=COREMLTOOLS),
+        replaced(linear, {"default_inputs": no_bias}, releases=COREMLTOOLS),
+    ):
+        yield
