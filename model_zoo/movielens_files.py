@@ -118,7 +118,7 @@ def _unpack(wheel: Path, target: Path) -> None:
 
 
 def _move(ready: Path, place: Path) -> None:
-    """Nothing; `place` is whole afterwards, whoever else was downloading at the same time."""
+    """Puts a whole file at `place`, whoever else was downloading at the same time."""
     if _find(place) == place:
         return
     shutil.rmtree(place, ignore_errors=True)

@@ -14,6 +14,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from pocketrec.errors import Derived, RecipeError
+from pocketrec.foreign import generators_kept
 from pocketrec.lowering import capture_functions, lower
 from pocketrec.pipeline.calibration import Calibration, calibrate
 from pocketrec.pipeline.carried import check_carried
@@ -70,6 +71,7 @@ class BuildResult:
 
 
 @exits_told()
+@generators_kept()
 def build(
     recipe: str | Path | Recipe,
     *,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pocketrec.quantize.usage import Usages
     from pocketrec.source.model import Prepared
 
+_LARGE_CONSTANT = 2048  # numbers; of fewer nobody asks why they were not compressed
 # Half a per cent of NDCG is below what evaluation resolves; AUC has the same meaning at 0.0005.
-_LARGE_CONSTANT = 2048  # numbers
 NEUTRAL_NDCG_LOSS, NEUTRAL_AUC_LOSS = 0.005, 0.0005
 
 

@@ -15,6 +15,7 @@ from pocketrec.contract import Contract
 from pocketrec.convert.example.attempts import Job, prepare
 from pocketrec.errors import Derived, Refused, UsageError
 from pocketrec.example_compression import compress_example, loss_of
+from pocketrec.foreign import generators_kept
 from pocketrec.pipeline.compression import (
     Compression,
     audit,
@@ -86,6 +87,7 @@ class Conversion:
 
 
 @exits_told()
+@generators_kept()
 def convert_module(
     module: nn.Module | ExportedProgram,
     example_inputs: object,

@@ -16,6 +16,7 @@ import numpy as np
 
 from pocketrec.contract import Contract
 from pocketrec.errors import RecipeError, UsageError
+from pocketrec.foreign import generators_kept
 from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.golden import Vector, read_golden
 from pocketrec.package.manifest import read_json
@@ -68,6 +69,7 @@ class Examined:
 
 
 @exits_told()
+@generators_kept()
 def diverge_bundle(
     path: Path,
     recipe: Path,

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, PocketrecError
+from pocketrec.foreign import generators_kept
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
 from pocketrec.package.manifest import read_json
@@ -69,6 +70,7 @@ class VerifyResult:
         return not self.problems and "passed" in statuses and "failed" not in statuses
 
 
+@generators_kept()
 def verify(path: str | Path, *, progress: Progress | None = None) -> VerifyResult:
     """What became of the bundle at `path`; damage is in the result, not raised.
 

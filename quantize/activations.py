@@ -121,7 +121,7 @@ class Observer:
         return see
 
     def close(self) -> None:
-        """Nothing; the module is as it was."""
+        """Takes the hooks off: the module is as it was."""
         for each in self._handles:
             each.remove()
 
@@ -150,7 +150,7 @@ def dense_layers(
 
 
 def check_weight(layer: str, name: str, tensor: QuantizedTensor | None) -> None:
-    """Nothing where the weight can be multiplied in integers; else PlanError."""
+    """Checks that the weight can be multiplied in integers; else PlanError."""
     if tensor is None or not multiplies_in_integers(tensor):
         done = "float32" if tensor is None else tensor.describe()
         raise PlanError(

@@ -159,7 +159,7 @@ def _from_safetensors(path: Path) -> dict[str, Span]:
 
 
 def _check_covered(spans: Mapping[str, Span], start: int, size: int) -> None:
-    """Nothing where every byte of the file belongs to one tensor; a file cut short is told by its tensor."""
+    """Checks that every byte of the file belongs to one tensor; a file cut short is told by its tensor."""
     for each in sorted(spans.values(), key=lambda span: (span.offset, span.size_bytes)):
         if each.offset != start:
             raise ValueError(f"{each.name} begins at byte {each.offset}, expected {start}")

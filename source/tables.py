@@ -213,7 +213,7 @@ def rows_in_chunk(span: Span) -> int:
 
 
 def check_finite(name: str, rows: Floats, numbers: Array | range) -> None:
-    """Nothing where all of the rows are finite; `numbers` are theirs in the table."""
+    """Checks that all of the rows are finite; `numbers` are theirs in the table."""
     with np.errstate(all="ignore"):
         if np.isfinite(rows.sum()):  # a sum over what is not finite is not finite
             return

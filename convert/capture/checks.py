@@ -25,7 +25,7 @@ def run(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def check_outputs(module: ContractModule, arguments: tuple[Tensor, ...], function: str) -> None:
-    """Nothing where the module gives what the contract says; else ContractError names the difference."""
+    """Checks that the module gives what the contract says; ContractError names the difference."""
     signature = module.signature
     with torch.no_grad():
         try:
@@ -59,7 +59,7 @@ def _first_line(error: BaseException) -> str:
 def check_deterministic(
     module: ContractModule, arguments: tuple[Tensor, ...], function: str, found: Survey
 ) -> None:
-    """Nothing where two calls agree; else Refused with the line that draws random numbers."""
+    """Checks that two calls agree; Refused names the line that draws random numbers."""
     with LOCK, generators_kept(seed=1):
         first = run(module, arguments)
     with LOCK, generators_kept(seed=2):
@@ -79,7 +79,7 @@ def check_deterministic(
 def check_stateless(
     module: ContractModule, fresh: ContractModule, arguments: tuple[Tensor, ...], function: str
 ) -> None:
-    """Nothing where a module that has run answers like a fresh copy; else Refused."""
+    """Checks that a module that has run answers like a fresh copy; else Refused."""
     pairs = zip(run(fresh, arguments), run(module, arguments), module.signature.outputs, strict=True)
     for expected, actual, output in pairs:
         if not _agree(expected, actual):
@@ -101,7 +101,7 @@ def _agree(expected: Tensor, actual: Tensor) -> bool:
 def check_dependence(
     module: ContractModule, arguments: Sequence[tuple[Tensor, ...]], surveys: Sequence[Survey], function: str
 ) -> None:
-    """Nothing where the outputs depend on the inputs; else Refused with the line where they were lost.
+    """Checks that the outputs depend on the inputs; Refused names the line where they were lost.
 
     What a survey cannot look into, such as a scripted function, shows in answers that differ.
     """
@@ -166,7 +166,7 @@ def check_program(
     arguments: Sequence[tuple[Tensor, ...]],
     function: str,
 ) -> None:
-    """Nothing where the captured program agrees on every probe: a value baked in at capture shows here."""
+    """Checks that the captured program agrees on every probe: a value baked in at capture shows here."""
     captured = _runnable(program)
     for number, each in enumerate(arguments):
         outputs = zip(module.signature.outputs, run(module, each), run(captured, each), strict=True)

@@ -19,7 +19,7 @@ _ALIASES = frozenset(
 
 
 def fill_empty(program: torch.export.ExportedProgram) -> None:
-    """Nothing; fresh memory holds zeros, where a target would give it a dtype of its own."""
+    """Fills fresh memory with zeros, where a target would give it a dtype of its own."""
     for node in program.graph.nodes:
         if node.target in _EMPTY:
             node.target = _EMPTY[node.target]
@@ -28,7 +28,7 @@ def fill_empty(program: torch.export.ExportedProgram) -> None:
 
 
 def reshape_for_views(module: fx.GraphModule) -> None:
-    """Nothing; a view, which only some layouts in memory allow, is a reshape.
+    """Makes a reshape of every view, which only some layouts in memory allow.
 
     Lowered, an op may give the same numbers in another layout: attention as products does.
     """
@@ -38,7 +38,7 @@ def reshape_for_views(module: fx.GraphModule) -> None:
 
 
 def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:
-    """Nothing; every squeeze of all axes names those whose size is 1 by shape, not by chance.
+    """Names in every squeeze of all axes those whose size is 1 by shape, not by chance.
 
     `x.squeeze()` was captured for a free batch, which it keeps; run as it stands it would remove the
     batch axis of a batch of one.
@@ -57,7 +57,7 @@ def squeeze_known_axes(program: torch.export.ExportedProgram) -> None:
 
 
 def keep_expanded_axes(program: torch.export.ExportedProgram) -> None:
-    """Nothing; an expand names the sizes of the axes that it repeats, and leaves the others as they are.
+    """Names in every expand the sizes of the axes that it repeats, and leaves the others as they are.
 
     A target that does not know a free size could not tell which of them it has to repeat.
     """
@@ -78,7 +78,7 @@ def keep_expanded_axes(program: torch.export.ExportedProgram) -> None:
 
 
 def drop_aliases(program: torch.export.ExportedProgram) -> None:
-    """Nothing; an op that only gives its argument another name is gone."""
+    """Takes out ops that only give their argument another name."""
     for node in list(program.graph.nodes):
         if node.target in _ALIASES:
             _drop(program, node)
@@ -86,7 +86,7 @@ def drop_aliases(program: torch.export.ExportedProgram) -> None:
 
 
 def drop_parameter_writes(program: torch.export.ExportedProgram) -> None:
-    """Nothing; the program gives what the user's code gives, without new values of parameters.
+    """Lets the program give what the user's code gives, without new values of parameters.
 
     A forward that normalizes its table in every call writes the same numbers again; one whose answers
     depend on what it wrote has been refused before.
@@ -109,7 +109,7 @@ def drop_parameter_writes(program: torch.export.ExportedProgram) -> None:
 
 
 def _drop(program: torch.export.ExportedProgram, node: fx.Node) -> None:
-    """Nothing; the node's argument stands in its place, also where the program names its outputs."""
+    """Puts the node's argument in its place, also where the program names its outputs."""
     source = node.args[0]
     assert isinstance(source, fx.Node)
     node.replace_all_uses_with(source)

@@ -64,7 +64,7 @@ def _text(place: str) -> str:
 
 @contextmanager
 def lines_of(module: torch.nn.Module) -> Iterator[None]:
-    """Nothing; while it lasts, captures keep the lines of all methods of the module, not of `forward` alone.
+    """Lets captures keep the lines of all methods of the module, not of `forward` alone.
 
     Through a name that torch does not promise to keep: without it lines are those of `forward`.
     """

@@ -153,7 +153,7 @@ def _cut_probe(contract: Contract, probe: Inputs, sizes: Mapping[int, int]) -> I
 
 
 def _check_values_free(proved: Capture, function: str) -> None:
-    """Nothing where the capture rests on no value of a table; else Refused."""
+    """Checks that the capture rests on no value of a table; else Refused."""
     plan = proved.module.interception
     if plan is not None and (plan.replayed or plan.choices):
         raise Refused(
@@ -166,7 +166,7 @@ def _check_values_free(proved: Capture, function: str) -> None:
 
 
 def _check_constants(program: torch.export.ExportedProgram, tables: Sequence[Table], function: str) -> None:
-    """Nothing where no constant is computed from a table; else Refused with the op."""
+    """Checks that no constant is computed from a table; Refused names the op that does."""
     signature = program.graph_signature
     places = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     held = {place: program.state_dict.get(name) for place, name in places.items()}

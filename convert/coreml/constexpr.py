@@ -61,7 +61,7 @@ def lowest_target(tensor: QuantizedTensor) -> str:
 
 
 def check_target(tensor: QuantizedTensor, minimum_deployment_target: str) -> None:
-    """Nothing where the target can carry the tensor; else CannotCarry with the lowest that can."""
+    """Checks that the target can carry the tensor; CannotCarry names the lowest that can."""
     lowest = lowest_target(tensor)
     if minimum_deployment_target < lowest:
         raise CannotCarry(

@@ -177,7 +177,7 @@ def multiply_modulo(x: Any, y: Any, modulus: int) -> Any:
 def check_int32(
     program: torch.export.ExportedProgram, contract: Contract, signature: Signature, function: str
 ) -> None:
-    """Nothing where every integer fits in 32 bits for every input that the contract allows.
+    """Checks that every integer fits in 32 bits for every input that the contract allows.
 
     Raises:
         Refused: with the line of the user that makes a larger one.

@@ -122,7 +122,7 @@ def _check_stateful(minimum_deployment_target: str, frontend: str) -> None:
 
 
 def _check_rounding(rounding: str | None, minimum_deployment_target: str) -> None:
-    """Nothing where the target has the ops that inputs of dense layers are rounded with; else CannotCarry."""
+    """Checks that the target has the ops that round inputs of dense layers; else CannotCarry."""
     if rounding == "dynamic":
         raise CannotCarry(
             "activations 'dynamic': Core ML has no op that takes a range from its input; use 'static'"

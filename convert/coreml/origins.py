@@ -17,7 +17,7 @@ _PRECISION = re.compile(r"(_cast_fp16|_to_fp16|_to_fp32)+\Z")
 
 
 def number_nodes(program: torch.export.ExportedProgram) -> None:
-    """Nothing; every node of the graph carries its place as its debug handle, as coremltools takes it."""
+    """Gives every node of the graph its place as its debug handle, as coremltools takes it."""
     for place, node in enumerate(program.graph.nodes):
         node.meta["debug_handle"] = place
 

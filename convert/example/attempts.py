@@ -95,7 +95,7 @@ def prepare(
 
 
 def _check_readable(module: nn.Module) -> None:
-    """Nothing for a module whose weights an exporter can read; else Refused."""
+    """Checks that an exporter can read the weights of a module; Refused where it cannot."""
     for path, each in module.named_modules():
         if type(each).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
             raise Refused(
@@ -276,7 +276,7 @@ def _probed(job: Job, contract: Contract, note: str) -> Attempt:
 
 
 def _check_history(job: Job, contract: Contract, probe: ExampleProbe, expected: Mapping[str, Any]) -> None:
-    """Nothing where copies that have never run answer like the one that has; else Refused.
+    """Checks that copies that have never run answer like the one that has; else Refused.
 
     Copies that differ from each other draw random numbers, which capture refuses with their line.
     """

@@ -105,7 +105,7 @@ class Carrier:
         return Match(tensor=self._tensors[names[0]], axes=axes, shape=values.shape)
 
     def done(self, tensor: QuantizedTensor) -> None:
-        """Nothing; remembers that the target holds the tensor, and with it every other of its values."""
+        """Remembers that the target holds the tensor, and with it every other of its values."""
         self.carried.update(self._index.find(_values(tensor))[0])
 
     def summary(self) -> str:
@@ -124,7 +124,7 @@ class Carrier:
         return self._index.read_by(program)
 
     def check(self, needed: Iterable[str], target: str) -> None:
-        """Nothing where all of `needed` were carried; else Derived naming the first that was not."""
+        """Checks that all of `needed` were carried; Derived names the first that was not."""
         missing = sorted(set(needed) - self.carried)
         if missing:
             name = missing[0]

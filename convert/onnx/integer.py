@@ -114,7 +114,7 @@ def takes_integers(node: onnx.NodeProto, tensor: LinearTensor, transposed: bool)
 
 
 def check_products(nodes: Iterable[onnx.NodeProto]) -> None:
-    """Nothing where every rounded input is multiplied in integers; else CannotCarry naming what reads it."""
+    """Checks that every rounded input is multiplied in integers; CannotCarry names what reads another."""
     nodes = list(nodes)
     rounded = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
     for node in nodes:

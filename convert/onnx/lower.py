@@ -31,15 +31,15 @@ from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.activations import rounding_of
 from pocketrec.source.tables import Table
 
-# The exporter's own default; higher opsets are reached by the version converter.
-_IR_VERSION = 10
+_OPSET = 20  # the exporter's own default; higher ones are reached by its version converter
+_IR_VERSION = 10  # the least that a file says: what goes with that opset
 
 
 def to_onnx(
     capture: Capture,
     path: Path,
     *,
-    opset_version: int = 20,
+    opset_version: int = _OPSET,
     tensors: Mapping[str, QuantizedTensor] | None = None,
     contrib_ops: bool = True,
     tables: Sequence[Table] = (),

@@ -59,7 +59,7 @@ class GraphValues:
         return name in self._outputs
 
     def rename(self, name: str, other: str) -> None:
-        """Nothing; whoever reads the value `name` will read `other`, which takes its shape."""
+        """Lets whoever reads the value `name` read `other`, which takes its shape."""
         self.renamed[name] = other
         if name in self._infos and other in self._infos:
             self._infos[other].type.CopyFrom(self._infos[name].type)
@@ -98,7 +98,7 @@ def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
 
 
 def drop_unread(graph: onnx.GraphProto) -> None:
-    """Nothing; the graph is without stored values that nobody reads, of which ONNX Runtime warns."""
+    """Takes out stored values that nobody reads, of which ONNX Runtime warns."""
     read = {name for node in graph.node for name in all_inputs(node)} | {each.name for each in graph.output}
     kept = [each for each in graph.initializer if each.name in read]
     del graph.initializer[:]
@@ -106,7 +106,7 @@ def drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def rename_inputs(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
-    """Nothing; the node, and its inner graphs with it, reads values by their new names."""
+    """Lets the node, and its inner graphs with it, read values by their new names."""
     for place, name in enumerate(node.input):
         node.input[place] = names.get(name, name)
     for graph in subgraphs(node):

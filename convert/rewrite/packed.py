@@ -30,7 +30,7 @@ class Lengths:
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Nothing: it only lets PyTorch's functions take this in place of a tensor, for the rule to see."""
+        """Lets PyTorch's functions take this in place of a tensor, for the rule to see; computes nothing itself."""
         return NotImplemented
 
     def __getitem__(self, index: int) -> int:

@@ -24,7 +24,7 @@ _SYMBOLS = (SymInt, SymFloat)
 
 @contextmanager
 def kept_sizes(module: Callable[..., Any], example: tuple[Tensor, ...]) -> Iterator[None]:
-    """Nothing; while it lasts, code that `module(*example)` runs keeps sizes symbolic.
+    """Lets code that `module(*example)` runs keep sizes symbolic.
 
     A file that has a name of its own for one of these functions keeps it.
     """

@@ -76,7 +76,7 @@ class Scheme(Protocol):
     scheme: ClassVar[str]
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing where a tensor of that shape can be compressed so; else PlanError, with a way out."""
+        """Checks that a tensor of that shape can be compressed so; PlanError names a way out."""
         ...
 
     def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> QuantizedTensor:
@@ -162,7 +162,7 @@ def float16_numbers(name: str, values: Array) -> Array:
 
 
 def check_block(name: str, columns: int, block_size: int) -> None:
-    """Nothing where blocks of that size fill a row; else PlanError with the sizes that do."""
+    """Checks that blocks of that size fill a row; PlanError names the sizes that do."""
     if block_size < 1 or columns % block_size:
         fitting = [str(each) for each in divisors(columns) if 8 <= each < columns]
         advice = f"block_size={' or '.join(fitting[-2:])} or " if fitting else ""
@@ -173,7 +173,7 @@ def check_block(name: str, columns: int, block_size: int) -> None:
 
 
 def check_group(name: str, count: int, groups: int, what: str) -> None:
-    """Nothing where `count` rows or columns divide into `groups`; else PlanError with what would do."""
+    """Checks that `count` rows or columns divide into `groups`; PlanError names what would do."""
     if groups < 1 or count % groups:
         near = sorted(divisors(count), key=lambda each: (abs(each - groups), each))[:3]
         raise PlanError(

@@ -17,7 +17,7 @@ class Float16:
     scheme: ClassVar[str] = "float16"
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing: any shape can be narrowed."""
+        """Accepts any shape: all can be narrowed."""
 
     def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> Float16Codec:
         """A codec without anything learnt."""

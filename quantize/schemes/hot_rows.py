@@ -46,7 +46,7 @@ class HotRows:
             )
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing where the shape is that of a table with a row in each part; else PlanError."""
+        """Checks that the shape is that of a table with a row in each part; else PlanError."""
         if len(shape) != 2 or not 0 < round(shape[0] * self.share) < shape[0]:
             raise PlanError(
                 f"{name}: hot_rows needs a table with rows in both parts; {list(shape)} with share "

@@ -63,7 +63,7 @@ class Linear:
             raise PlanError("linear: block_size goes with granularity='per_block', and only with it")
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing where blocks fill the rows of a tensor of that shape; else PlanError."""
+        """Checks that blocks fill the rows of a tensor of that shape; else PlanError."""
         if self.block_size is None:
             return
         if len(shape) > 2:

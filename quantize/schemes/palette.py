@@ -45,7 +45,7 @@ class Palette:
     rounding: Rounding = "nearest"
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing where the rows or columns of that shape divide into the groups; else PlanError."""
+        """Checks that the rows or columns of that shape divide into the groups; else PlanError."""
         rows, columns = rows_and_columns(shape)
         if self.groups > 1 and len(shape) > 2:
             raise PlanError(f"{name}: groups need one or two axes, it has {len(shape)}; use groups=1")

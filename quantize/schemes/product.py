@@ -37,7 +37,7 @@ class Product:
     shared: bool = False
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing where vectors fill the rows of that shape; else PlanError."""
+        """Checks that vectors fill the rows of that shape; else PlanError."""
         columns = rows_and_columns(shape)[1]
         if len(shape) > 2:
             raise PlanError(f"{name}: product needs one or two axes, it has {len(shape)}; use 'palette'")

@@ -42,7 +42,7 @@ class ScaledPalette:
     rounding: Rounding = "nearest"
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing where blocks fill the rows of that shape; else PlanError."""
+        """Checks that blocks fill the rows of that shape; else PlanError."""
         columns = rows_and_columns(shape)[1]
         check_block(name, columns, self.block_size or columns)
 

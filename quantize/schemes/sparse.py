@@ -32,7 +32,7 @@ class Sparse:
             raise PlanError(f"sparse: sparsity is {self.sparsity}; expected above 0 and below 1")
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Nothing: any shape can be pruned."""
+        """Accepts any shape: all can be pruned."""
 
     def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> SparseTensor:
         """The tensor with the smallest magnitudes left out; of equal ones, the first are kept."""
