@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Kind, Output, Signature, VocabularySpec
-from pocketrec.convert.watch.survey import Table
+from pocketrec.convert.watch.survey import Lookup
 from pocketrec.errors import InputError, PocketrecError
 
 BATCH = "batch"
@@ -171,7 +171,7 @@ def infer_contract(
     output_names: Sequence[str],
     outputs: Sequence[Tensor],
     shapes: Shapes,
-    tables: Sequence[Table],
+    tables: Sequence[Lookup],
     *,
     wide: bool = False,
 ) -> Contract:
@@ -224,7 +224,7 @@ def _input_shape(number: int, tensor: Tensor, shapes: Shapes) -> tuple[int | str
     return tuple(sizes)
 
 
-def _vocabulary(reads: Sequence[Table], tensor: Tensor) -> VocabularySpec | None:
+def _vocabulary(reads: Sequence[Lookup], tensor: Tensor) -> VocabularySpec | None:
     """The id space of the one table that the input reads; None where it reads parts of several."""
     sizes = {each.rows for each in reads}
     size = min(sizes, default=0)

@@ -30,7 +30,7 @@ class Lengths:
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Lets PyTorch's functions take this in place of a tensor, for the rule to see; computes nothing itself."""
+        """Lets PyTorch's functions take this in place of a tensor, for the rule to see."""
         return NotImplemented
 
     def __getitem__(self, index: int) -> int:

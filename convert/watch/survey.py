@@ -148,7 +148,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Lookup:
     """A table that an input reads by id; `storage` is the same for the same table."""
 
     source: int
@@ -170,7 +170,7 @@ class Survey:
     """
 
     events: list[Event] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    tables: list[Lookup] = field(default_factory=list)
     random: list[tuple[str, str]] = field(default_factory=list)
     outputs: tuple[frozenset[int], ...] = ()
 
@@ -200,7 +200,7 @@ def survey(module: Recording, inputs: Sequence[Tensor]) -> Survey:
     return found
 
 
-def tables_read(module: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> list[Table]:
+def tables_read(module: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> list[Lookup]:
     """Which inputs read which tables by id, in one call of `module`."""
     found = Survey()
     _watched(module, inputs, _Watcher(found))
@@ -339,7 +339,7 @@ class _Watcher(TorchFunctionMode):
     def _note_ids(self, ids: Tensor, *, rows: int, padding_id: int | None, storage: int) -> None:
         unchanged = self._unchanged(ids)
         self._found.tables.extend(
-            Table(source=source, rows=rows, padding_id=padding_id, exact=source in unchanged, storage=storage)
+            Lookup(source=source, rows=rows, padding_id=padding_id, exact=source in unchanged, storage=storage)
             for source in sorted(self.sources(ids))
         )
 
