@@ -43,7 +43,7 @@ _RIGHT: dict[Any, Callable[[Any], bool]] = {
 
 @contextmanager
 def our_lowerings(lowerings: Mapping[str, Callable[[Any, Any], None]]) -> Iterator[None]:
-    """Lets coremltools lower these ops of PyTorch as the given functions say, and name the op that it fails on."""
+    """Lets coremltools lower these ops of PyTorch as the functions say, and name the op that it fails on."""
     convert = torch_ops.convert_single_node
 
     def convert_or_name(context: Any, node: Any) -> None:
