@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
+from pocketrec.foreign import LOCK
+
 T = TypeVar("T")
 
 _NUMBER = 2  # bytes of a job's number in the queue
@@ -114,7 +116,8 @@ def _copied(jobs: Sequence[Callable[[], T]], queue: int) -> _Copy:
     sys.stdout.flush()
     sys.stderr.flush()
     read, write = os.pipe()
-    process = os.fork()
+    with LOCK:  # no other thread's change is copied, nor a lock that nobody would give back
+        process = os.fork()
     if process == 0:
         _work_and_end(jobs, queue, write)
     os.close(write)

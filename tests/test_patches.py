@@ -28,6 +28,8 @@ ALLOWED = {
     "quantize/activations.py: register_fake": "as above",
     "convert/example/flatten.py: register_pytree_node": "a class of our own",
     "pipeline/calibration.py: manual_seed": "a generator of our own",
+    "convert/watch/conditioning.py: manual_seed": "a generator of our own",
+    "pipeline/beside.py: set_num_threads": "in a copy of the process, which ends with its jobs",
     "src/pocketrec/workers.py: register_parallel_backend": "how joblib is told of Spark, asked for by name",
     "src/pocketrec/workers.py: register_ray": "how joblib is told of Ray, asked for by name",
     "src/pocketrec/workers.py: register_pickle_by_value": "undone where it is done",

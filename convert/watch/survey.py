@@ -339,8 +339,8 @@ class _Watcher(TorchFunctionMode):
     def _note_ids(self, ids: Tensor, *, rows: int, padding_id: int | None, storage: int) -> None:
         unchanged = self._unchanged(ids)
         self._found.tables.extend(
-            Lookup(source=source, rows=rows, padding_id=padding_id, exact=source in unchanged, storage=storage)
-            for source in sorted(self.sources(ids))
+            Lookup(source=each, rows=rows, padding_id=padding_id, exact=each in unchanged, storage=storage)
+            for each in sorted(self.sources(ids))
         )
 
 
