@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types tests large cluster conformance coverage clean
+.PHONY: demo zoo test lint types tests large cluster conformance coverage fuzz clean
 
 demo: $(STAMP)
 	$(BIN)/pocketrec zoo data
@@ -39,6 +39,11 @@ large: $(STAMP)
 cluster: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[build,dev,ray,spark]'
 	$(BIN)/pytest -q -m cluster
+
+# Every reader of files from outside under a coverage-guided fuzzer; the corpus in build/fuzz is gone on from.
+fuzz: $(STAMP)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),1800) $(TARGETS)
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py

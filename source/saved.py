@@ -6,6 +6,9 @@ which PyTorch runs without Python; its pickles are read by PyTorch's own reader 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ def load_saved(path: Path) -> nn.Module:
             with (
                 open_file(path, error=UsageError, remedy=remedy) as file,
                 environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"),
+                _unlogged(),
             ):
                 check_exported(file, path)
                 file.seek(0)
@@ -54,6 +58,18 @@ def load_saved(path: Path) -> nn.Module:
         raise UsageError(
             f"{path}: no {kind} of plain tensors ({reason}); a state dict needs the factory of its module"
         ) from error
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """While it lasts, PyTorch does not log what it raises, too."""
+    log = logging.getLogger("torch.export")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _is_state_dict(path: Path) -> bool:

@@ -234,3 +234,9 @@ def test_reading_writes_nothing(kept: Path, tmp_path: Path, name: str) -> None:
     for command, done in read_with_all(kept / name, tmp_path).items():
         assert done.exit_code == 0, (command, done.output)
     assert state(kept) == before
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = make_onnx(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b"product", b"prod\xffct"))
+    assert_refused(read_with_all(path, tmp_path), "a name in it is no UTF-8 text")

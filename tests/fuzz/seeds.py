@@ -54,3 +54,78 @@ def make_package(path: Path) -> Path:
     )
     model.save(str(path))
     return path
+
+
+def make_bundle(path: Path) -> Path:
+    """A bundle of an ONNX file that doubles its input, with one golden vector."""
+    import json
+
+    import onnx
+    from onnx import TensorProto, helper
+
+    from pocketrec.contract import Contract, Dim, Feature, Output, Signature
+    from pocketrec.package.bundle import seal
+    from pocketrec.package.golden import Vector, write_golden
+
+    x = Feature(name="x", kind="dense", dtype="float32", shape=("batch", 2))
+    y = Output(name="scores", meaning="score", shape=("batch", 2))
+    contract = Contract(functions={"main": Signature(inputs=(x,), outputs=(y,))}, dims={"batch": Dim(max=4)})
+    values = [helper.make_tensor_value_info(each.name, TensorProto.FLOAT, ["batch", 2]) for each in (x, y)]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["scores"])], "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    (path / "artifacts/onnx").mkdir(parents=True)
+    onnx.save(model, str(path / "artifacts/onnx/main.onnx"))
+    (path / "contract.json").write_text(json.dumps(contract.to_dict()))
+    given = np.array([[1.0, 2.0]], np.float32)
+    vector = Vector(name="one", inputs={"x": given}, outputs={"scores": 2 * given})
+    write_golden(path, {"main": (vector,)}, {"onnx": {"main": {"scores": 1e-6}}})
+    seal(path, name="double", version="1", artifacts={"onnx": {"main": "artifacts/onnx/main.onnx"}})
+    return path
+
+
+def make_exported(path: Path) -> Path:
+    """A .pt2 file of a lookup and a product, with free sizes."""
+    import torch
+
+    class Scores(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.items = torch.nn.Embedding(7, 4)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            rows: torch.Tensor = self.items(ids)
+            return rows.reshape(ids.shape[0] * 2, 2).sum(1)
+
+    shapes = ({0: torch.export.Dim("batch", max=8)},)
+    program = torch.export.export(Scores().eval(), (torch.ones(3, dtype=torch.long),), dynamic_shapes=shapes)
+    torch.export.save(program, path)
+    return path
+
+
+RECIPE = """schema = 1
+name = "double"
+version = "1"
+[model]
+factory = "model.py:make"
+arguments = { size = 2 }
+[contract.dims.batch]
+max = 4
+[[contract.functions.main.inputs]]
+name = "x"
+kind = "dense"
+dtype = "float32"
+shape = ["batch", 2]
+[[contract.functions.main.outputs]]
+name = "scores"
+meaning = "score"
+shape = ["batch", 2]
+[targets.onnx]
+[evaluate]
+data = "model.py:data"
+kind = "ranking"
+function = "main"
+output = "scores"
+k = 1
+[gates]
+max_abs_error = 1e-4
+"""

@@ -112,6 +112,15 @@ def _initializers(graph: Any) -> Iterator[Any]:
         yield from (each.values, each.indices)
 
 
+def _texts(message: Any) -> Iterator[Any]:
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            yield from [value] if isinstance(value, str | bytes) else value
+        elif field.type == field.TYPE_MESSAGE:
+            for each in [value] if hasattr(value, "ListFields") else value:
+                yield from _texts(each)
+
+
 class _Checker:
     """What every reader of an ONNX file takes for granted, asked of the file at `path`."""
 
@@ -119,7 +128,9 @@ class _Checker:
         self._path = path
 
     def check(self, model: Any) -> None:
-        """Checks that data types are known, constants have values, and no function calls itself."""
+        """Checks that names are text, types known, constants whole, and that no function calls itself."""
+        if not all(isinstance(each, str) for each in _texts(model)):  # protobuf gives bytes then
+            raise self._wrong("a name in it is no UTF-8 text")
         for tensor in all_tensors(model):
             self._tensor(tensor)
         for each in (*model.graph.input, *model.graph.output, *model.graph.value_info):
