@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 import pocketrec
 from pocketrec.errors import PocketrecError
+from pocketrec.pipeline.verify import verify
 
 IDS = torch.tensor([[1, 2, 0], [3, 4, 5]])
 _LOGS = (None, "torch", "torch.onnx", "torch.export", "onnxscript", "onnx_ir", "coremltools", "pocketrec")
@@ -120,3 +121,65 @@ def test_two_threads_convert_what_one_does(tmp_path: Path) -> None:
     assert any(name.endswith(".onnx") for name in alone["a"])
     assert any("mlpackage" in name for name in alone["a"])
     assert together == alone
+
+
+MODEL = """
+import numpy as np
+import torch
+from torch import nn
+from pocketrec.evaluation import RankingData
+
+class Mean(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.item = nn.Embedding(40, 8, padding_idx=0)
+
+    def forward(self, history):
+        return self.item(history).mean(1) @ self.item.weight.T
+
+def data():
+    np.random.seed(0)
+    return RankingData(
+        inputs={"history": np.random.randint(1, 40, (24, 5)).astype(np.int32)},
+        positives=np.random.randint(1, 40, 24),
+        seen_ids=np.zeros(0, np.int64), seen_offsets=np.zeros(25, np.int64), catalogue={},
+    )
+"""
+RECIPE = """
+schema = 1
+name = "mean"
+version = "1.0"
+model = {factory = "model.py:Mean"}
+targets = {onnx = {}}
+evaluate = {data = "model.py:data", kind = "ranking", output = "scores"}
+latency = {warmup = 1, runs = 10, threads = 1}
+[contract]
+dims = {batch = {max = 8}}
+vocabularies = {item = {tokens = "items.txt", padding_id = 0}}
+[[contract.functions.main.inputs]]
+name = "history"
+kind = "id_sequence"
+shape = ["batch", 5]
+vocabulary = "item"
+padding_side = "left"
+out_of_vocabulary = "padding"
+[[contract.functions.main.outputs]]
+name = "scores"
+meaning = "score"
+shape = ["batch", 40]
+vocabulary = "item"
+"""
+
+
+def test_a_build_and_a_verification_leave_the_process_as_it_was(
+    tmp_path: Path, unchanged: Callable[[], None]
+) -> None:
+    """Even where the recipe's own functions seed the generators."""
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(40)))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    pocketrec.build(tmp_path / "recipe.toml", out=tmp_path / "bundle")
+    unchanged()
+    assert verify(tmp_path / "bundle").passed
+    unchanged()
