@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pocketrec.validate.open
 from pocketrec.errors import UsageError
 from pocketrec.validate.artifact.graph import Graph, Op, Tensor
 from pocketrec.validate.artifact.sizes import artifact_bytes, describe_artifact, tensor_sizes
@@ -112,3 +114,26 @@ def test_a_format_that_is_not_handed_in_is_not_opened(onnx_file: Path) -> None:
 def test_every_place_in_the_table_is_there(suffix: str) -> None:
     for place in (FORMATS[suffix].reader, *FORMATS[suffix].runtimes.values()):
         assert callable(attribute_at(place))
+
+
+FORMAT_NAMES = {"onnx", "coreml", ".onnx", ".mlpackage", ".mlmodel"}
+
+
+def compared(tree: ast.AST) -> list[str]:
+    """The names of formats that a module compares something with, or branches on."""
+    compares = [each for each in ast.walk(tree) if isinstance(each, ast.Compare | ast.match_case)]
+    words = [each for found in compares for each in ast.walk(found) if isinstance(each, ast.Constant)]
+    return sorted({str(each.value) for each in words} & FORMAT_NAMES)
+
+
+def test_no_module_of_validate_compares_a_formats_name() -> None:
+    """What a rule or a figure has to know of a format comes with its graph or its row."""
+    root = Path(pocketrec.validate.open.__file__).parent
+    modules = sorted(root.rglob("*.py"))
+    assert len(modules) > 40
+    found = {each.name: compared(ast.parse(each.read_text(encoding="utf-8"))) for each in modules}
+    assert {name: words for name, words in found.items() if words} == {}
+    assert compared(ast.parse("if path.suffix in ('.onnx', '.pt') or form == 'coreml': pass")) == [
+        ".onnx",
+        "coreml",
+    ]
