@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,8 +78,11 @@ class PaddingSeen:
         varied = (lists != lists[:, :1]).any(axis=1)
         for one, two in ((0, 1), (-1, -2)):
             twice = varied & (lists[:, one] == lists[:, two])
-            for each in Counter(lists[twice, one].tolist()):
-                self.runs.setdefault(each, _Rows()).add(twice & (lists[:, one] == each), numbers)
+            ids, first, counts = np.unique(lists[twice, one], return_index=True, return_counts=True)
+            places = numbers[twice][first]
+            for each, place, count in zip(ids.tolist(), places.tolist(), counts.tolist(), strict=True):
+                known = self.runs.setdefault(each, _Rows(first=place))
+                known.count += count
 
     def verdict(self) -> Iterator[str]:
         """What is to be said; DataError naming row and key where the rows contradict the contract."""

@@ -126,11 +126,10 @@ def _check_rivals(
     part: RankingData, owners: npt.NDArray[np.int64], ignored: npt.NDArray[np.int64], items: int, first: int
 ) -> None:
     """Checks that every row has an item to rank besides its held-out one, which would always come first."""
-    pairs = np.stack([owners, part.seen_ids])
-    rows = np.unique(pairs[:, ~np.isin(part.seen_ids, ignored)], axis=1)
-    left_out = np.bincount(rows[0], minlength=len(part)) + len(np.unique(ignored))
-    own = rows[1] == part.positives[rows[0]]
-    left_out -= np.bincount(rows[0][own], minlength=len(part))
+    kept = ~np.isin(part.seen_ids, ignored)
+    rows, ids = np.divmod(np.unique(owners[kept] * items + part.seen_ids[kept]), items)
+    left_out = np.bincount(rows, minlength=len(part)) + len(np.unique(ignored))
+    left_out -= np.bincount(rows[ids == part.positives[rows]], minlength=len(part))
     alone = np.flatnonzero(left_out >= items - 1)
     if len(alone):
         raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -21,29 +21,30 @@ def check_tokens(name: str, tokens: Tokens, source: VocabularySource) -> None:
         ContractError: names the vocabulary, both lines, and the token.
     """
     aside = {source.padding_id, source.unknown_id}
-    digests = np.fromiter((hash(each) for each in _lines(tokens)), np.int64)
-    for place, token in _suspects(tokens, digests):
+    digests = np.zeros(tokens.size, np.int64)
+    for place, token in enumerate(_lines(tokens)):
+        digests[place] = hash(token)
         if not token.strip() and place not in aside:
             raise ContractError(
                 f"contract.vocabularies.{name}: token {place} (line {place + 1}) is blank; name it"
             )
+    values, counts = np.unique(digests, return_counts=True)
+    if len(values) < tokens.size:
+        _check_equal(name, tokens, digests, set(values[counts > 1].tolist()))
+
+
+def _check_equal(name: str, tokens: Tokens, digests: npt.NDArray[np.int64], shared: Container[int]) -> None:
+    """Checks that tokens whose digests are shared are different after all, or blank."""
     first: dict[bytes, int] = {}
-    for place, token in _suspects(tokens, digests):
-        if token in first and token.strip():
+    for place, token in enumerate(_lines(tokens)):
+        if int(digests[place]) not in shared or not token.strip():
+            continue
+        if token in first:
             raise ContractError(
                 f"contract.vocabularies.{name}: tokens {first[token]} and {place} are both "
                 f"{token.decode()!r}; a token is the key of one id, titles stand beside it"
             )
-        first.setdefault(token, place)
-
-
-def _suspects(tokens: Tokens, digests: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
-    """Tokens that share a digest with another, and blank ones, with their places."""
-    values, counts = np.unique(digests, return_counts=True)
-    shared = set(values[counts > 1].tolist())
-    for place, (token, digest) in enumerate(zip(_lines(tokens), digests.tolist(), strict=True)):
-        if digest in shared or not token.strip():
-            yield place, token
+        first[token] = place
 
 
 def _lines(tokens: Tokens) -> Iterator[bytes]:

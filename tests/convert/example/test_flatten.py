@@ -104,3 +104,11 @@ def test_whole_numbers_are_int64_only_where_int32_does_not_hold_them(value: int,
 def test_what_no_target_takes_is_refused_by_name(tensor: Tensor, reason: str) -> None:
     with pytest.raises(Refused, match=reason):
         flatten_example(Takes(), (tensor,))
+
+
+def test_a_number_beyond_float32_is_named_and_infinity_is_none() -> None:
+    module = nn.Identity()
+    with pytest.raises(InputError, match=r"input input holds 1e\+300; float32 cannot, rescale it"):
+        flatten_example(module, torch.tensor([1.0, 1e300], dtype=torch.float64))
+    flat = flatten_example(module, torch.tensor([1.0, float("inf")], dtype=torch.float64))
+    assert flat.tensors[0].tolist() == [1.0, float("inf")]
