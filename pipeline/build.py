@@ -17,7 +17,7 @@ from pocketrec.errors import Derived, RecipeError
 from pocketrec.foreign import generators_kept
 from pocketrec.lowering import capture_functions, lower
 from pocketrec.pipeline.calibration import Calibration, calibrate
-from pocketrec.pipeline.carried import check_carried
+from pocketrec.pipeline.carried import check_carried, tensor_shapes
 from pocketrec.pipeline.compression import (
     Compression,
     compress_prepared,
@@ -102,7 +102,8 @@ def build(
 
     base = Path.cwd() if isinstance(recipe, Recipe) else Path(recipe).parent
     chosen = _choose(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), targets)
-    check_carried(chosen.compress, chosen.targets, "recipe" if isinstance(recipe, Recipe) else str(recipe))
+    named = "recipe" if isinstance(recipe, Recipe) else str(recipe)
+    check_carried(chosen.compress, chosen.targets, named)
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
     failed = out.parent / f"{out.name}.failed"
@@ -111,6 +112,7 @@ def build(
         values = folder / _VALUES
         values.mkdir()
         prepared = prepare(chosen, base, values)
+        check_carried(chosen.compress, chosen.targets, named, tensor_shapes(prepared.lowered))
         original = examine_module(prepared, report, workers)
         said = check_model(prepared.module, original)
         prepared = replace(prepared, notes=(*prepared.notes, *said))

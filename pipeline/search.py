@@ -158,7 +158,7 @@ def _safe(found: Sequence[Candidate]) -> Sequence[Candidate]:
 
 
 def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:
-    from pocketrec.convert.coreml.constexpr import lowest_target
+    from pocketrec.convert.coreml.lowest import lowest_target
 
     lowest = lowest_target(tensor)
     return all(
