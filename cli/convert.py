@@ -204,6 +204,10 @@ def _print(result: Conversion) -> None:
         for each in parities
     ]
     print_table("", ("target", "output", "probes", "max |Δ|", "artifact"), rows)
+    for target, far in result.far.items():
+        kept = "; ".join(f"{name}: {reason}" for name, reason in far["left_out"].items())
+        left_out = f", {len(far['left_out'])} left out ({kept})" if kept else ""
+        click.echo(f"{target}: equal on {far['compared']} probes far from the example{left_out}")
     if result.compression:
         audited = [
             (each.name, each.done, f"{each.bytes_before:,}", f"{each.bytes_after:,}", f"{each.sqnr_db:.1f}")

@@ -50,7 +50,8 @@ class Conversion:
         artifacts: target to the path of its artifact; every one of them equals the module on the probes.
         inputs: names in the artifacts, in the order of the flattened example inputs.
         outputs: names in the artifacts, in the order of the module's flattened outputs.
-        parity: target to one result per output, over all probes.
+        parity: target to one result per output, over all probes near the example.
+        far: target to how many probes far from the example were `compared`, and why others were `left_out`.
         rewrites: what was replaced, each with its proof.
         refused: target to the reason why there is no artifact.
         contract: as given or inferred; it is written beside the artifacts.
@@ -64,6 +65,7 @@ class Conversion:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     parity: Mapping[str, tuple[TensorParity, ...]]
+    far: Mapping[str, Mapping[str, Any]]
     rewrites: tuple[Rewrite, ...]
     refused: Mapping[str, str]
     contract: Contract
@@ -79,6 +81,7 @@ class Conversion:
             "outputs": list(self.outputs),
             "parity": {name: [asdict(each) for each in results] for name, results in self.parity.items()},
             "rewrites": [asdict(each) for each in self.rewrites],
+            "far": {name: dict(each) for name, each in self.far.items()},
             "refused": dict(self.refused),
             "notes": list(self.notes),
             "compression": [asdict(each) for each in self.compression],
@@ -215,6 +218,7 @@ def _result(job: Job, draft: Draft, out: Path, targets: Sequence[str]) -> Conver
         inputs=tuple(each.name for each in signature.inputs),
         outputs=tuple(each.name for each in signature.outputs),
         parity=draft.parity,
+        far=draft.far,
         rewrites=tuple(draft.rewrites.values()),
         refused={name: str(error) for name, error in draft.refused.items()},
         contract=contract,

@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pocketrec.convert.example.attempts import Attempt, Job
 from pocketrec.errors import ConversionError, Derived, Refused, UsageError
 from pocketrec.example_compression import capture_attempt
 from pocketrec.pipeline.remedies import without_circles
-from pocketrec.proof import prove
+from pocketrec.proof import Proof, prove
 from pocketrec.report import TensorParity
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Draft:
 
     artifacts: dict[str, Path] = field(default_factory=dict)
     parity: dict[str, tuple[TensorParity, ...]] = field(default_factory=dict)
+    far: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, ConversionError] = field(default_factory=dict)
     rewrites: dict[tuple[str, str], Rewrite] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -85,26 +86,27 @@ def _attempt(
     for count, target in enumerate(targets):
         report(f"convert to {target}", count + 1, len(targets) + 1)
         try:
-            path, note, parity = _lower(captured, target, folder, attempt, options)
+            path, note, proof = _lower(captured, target, folder, attempt, options)
         except ConversionError as error:
             if isinstance(error, Derived):
                 draft.refused[target] = error  # this attempt would do with fewer tensors compressed
             else:
                 draft.refused.setdefault(target, error)
             continue
-        draft.artifacts[target], draft.parity[target] = path, parity
+        draft.artifacts[target], draft.parity[target] = path, proof.parity
+        draft.far[target] = proof.far_summary()
         before = draft.refused.pop(target, None)
         draft.attempt = draft.attempt or attempt
         draft.captured = draft.captured or captured
         draft.rewrites.update({(each.name, each.where): each for each in captured.rewrites})
         said = f"{attempt.note}: {before}" if attempt.note and before else attempt.note
-        extra = [f"{target}: {text}" for text in (note, said) if text]
+        extra = [f"{target}: {text}" for text in (note, said, proof.note) if text]
         draft.notes += [*extra, *(f"assumed: {each}" for each in captured.assumptions)]
 
 
 def _lower(
     captured: Capture, target: str, folder: Path, attempt: Attempt, options: Options
-) -> tuple[Path, str, tuple[TensorParity, ...]]:
+) -> tuple[Path, str, Proof]:
     """The path of a proved artifact, how it was made, and the proof; raises what went wrong first.
 
     The artifact stands in a folder of its own with every file that it refers to.
@@ -116,7 +118,7 @@ def _lower(
         path.parent.mkdir()
         try:
             write(path)
-            return path, note, prove(path, attempt, target, options.precision)
+            return path, note, prove(path, attempt, target, options.precision, captured.assumptions)
         except ConversionError as error:
             errors.append(error)
         except Exception as error:

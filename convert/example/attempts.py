@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pocketrec.contract import Contract
+from pocketrec.convert.example.far import FarProbes, far_probes
 from pocketrec.convert.example.probes import ExampleProbe, Inputs, probes_from_example
 from pocketrec.errors import BeyondInt32, ContractError, Refused, UsageError
 
@@ -26,12 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One contract to try: the batch free, or fixed as in the example."""
+    """One contract to try: the batch free, or fixed as in the example.
+
+    Attributes:
+        flat: the module.
+        contract: of its function `main`.
+        probes: near the example; the module is captured on them.
+        expected: what the module gives for them.
+        far: probes that leave the example, on which artifacts are compared only.
+        note: why it is tried.
+    """
 
     flat: FlatModule
     contract: Contract
     probes: tuple[ExampleProbe, ...]
     expected: tuple[Mapping[str, Any], ...]
+    far: FarProbes
     note: str = ""
 
 
@@ -272,7 +283,8 @@ def _probed(job: Job, contract: Contract, note: str) -> Attempt:
     expected = tuple(outputs.get(id(each.inputs), {}) for each in probes)
     for probe, given in ((probes[0], expected[0]), (probes[-1], expected[-1])):
         _check_history(job, contract, probe, given)
-    return Attempt(flat=job.flat, contract=contract, probes=probes, expected=expected, note=note)
+    far = far_probes(probes[0].inputs, contract, reference.answers, within=not job.drafted)
+    return Attempt(flat=job.flat, contract=contract, probes=probes, expected=expected, far=far, note=note)
 
 
 def _check_history(job: Job, contract: Contract, probe: ExampleProbe, expected: Mapping[str, Any]) -> None:

@@ -97,7 +97,7 @@ class _Maker:
         changed = dict(inputs)
         for name in self._batched:
             array = inputs[name]
-            if array.ndim > 1 and (array == 0).any() and _whole_columns(array).all():
+            if array.ndim > 1 and (array == 0).any() and whole_columns(array).all():
                 changed[name] = array.copy()
                 changed[name][0] = 0
         return changed
@@ -139,7 +139,7 @@ class _Maker:
                 array.dtype
             )
         if array.dtype == np.float32 and not np.array_equal(array, np.round(array.astype(np.float64))):
-            whole = _whole_columns(array)
+            whole = whole_columns(array)
             noise = self.rng.normal(0.0, 0.1, array.shape).astype(np.float32)
             moved = array.astype(np.float32) * (1 + noise)
             return np.where(whole, array, moved).astype(np.float32)
@@ -150,7 +150,7 @@ class _Maker:
         return known.size if known else None
 
 
-def _whole_columns(array: Array) -> npt.NDArray[np.bool_]:
+def whole_columns(array: Array) -> npt.NDArray[np.bool_]:
     """True where the last axis' column holds whole numbers only: it may be an id."""
     values = array.astype(np.float64)
     whole = values == np.round(values)

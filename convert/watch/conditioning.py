@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 _ULP = 2.0**-23  # of float32
-_SEED = 0
+_SEEDS = range(4)
 
 
 def moved_by_rounding(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[float, ...]:
@@ -19,22 +19,24 @@ def moved_by_rounding(module: nn.Module, inputs: Sequence[Tensor]) -> tuple[floa
     """
     with torch.no_grad():
         before = module(*(each.clone() for each in inputs))
-        after = _rounded(module)(*(_nudged(each.clone()) for each in inputs))
-    return tuple(_largest(one, two) for one, two in zip(before, after, strict=True))
+        after = [_rounded(module, seed)(*(_nudged(each.clone(), seed) for each in inputs)) for seed in _SEEDS]
+    return tuple(
+        max(map(_largest, [one] * len(after), others)) for one, *others in zip(before, *after, strict=True)
+    )
 
 
-def _rounded(module: nn.Module) -> nn.Module:
+def _rounded(module: nn.Module, seed: int) -> nn.Module:
     other = copy.deepcopy(module)
     for tensor in (*other.parameters(), *other.buffers()):
-        tensor.data = _nudged(tensor.data)
+        tensor.data = _nudged(tensor.data, seed)
     return other
 
 
-def _nudged(tensor: Tensor) -> Tensor:
+def _nudged(tensor: Tensor, seed: int) -> Tensor:
     """The tensor with every float one unit up or down, by chance that is the same in every run."""
     if not tensor.is_floating_point():
         return tensor
-    generator = torch.Generator().manual_seed(_SEED)
+    generator = torch.Generator().manual_seed(seed)
     signs = torch.randint(0, 2, tensor.shape, generator=generator, dtype=tensor.dtype) * 2 - 1
     return tensor * (1 + signs * _ULP)
 

@@ -20,6 +20,8 @@ from pocketrec.errors import ContractError
 Kind = Literal["id", "id_sequence", "id_bag", "dense", "mask", "length", "state"]
 DType = Literal["int32", "int64", "float32", "bool"]
 WHOLE = ("int32", "int64")
+# Where int32 ends, where float64 no longer holds every whole number, and where int64 ends.
+WIDE_ENDS = (2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63))
 PaddingSide = Literal["left", "right"]
 OutOfVocabulary = Literal["padding", "unknown", "forbid"]
 Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "top_k_scores", "state"]

@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.contract import WHOLE, Contract, Feature, Signature
+from pocketrec.contract import WHOLE, WIDE_ENDS, Contract, Feature, Signature
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.validate.runtimes.fit import batch_dim, padded
 from pocketrec.validate.runtimes.runtime import Array, contract_spec
 
-# Where int32 ends, where float64 no longer holds every whole number, and where int64 ends.
-WIDE_ENDS = (2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63))
 _SEVERAL = 8  # rows of a batch probe, where the contract allows as many
 _REAL_SINGLES = 3
 
