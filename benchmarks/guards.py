@@ -1,6 +1,6 @@
 """What the check of ids costs: each model with and without it, in turns, in one process.
 
-    python benchmarks/guards.py [--runs N] [--threads N] [--json]
+    python benchmarks/guards.py [--models NAME ...] [--runs N] [--threads N] [--json]
 
 Figures are the medians of interleaved calls in microseconds, batch 1, and the ratio of the two; sizes
 are those of the model file. `sasrec` is two blocks of attention over 50 of 3,417 items, the others are
@@ -49,13 +49,13 @@ class Sasrec(nn.Module):
         return x[:, -1] @ self.item.weight.T
 
 
-def models() -> Iterator[tuple[str, nn.Module, dict[str, Any]]]:
-    """Name, module, and a call of it."""
-    rng = np.random.default_rng(0)
-    yield "sasrec", Sasrec().eval(), {"history": rng.integers(1, ITEMS, (1, LENGTH))}
-    for name in ("retrieval-1m", "ranking-200"):
-        case = CASES[name]
-        yield name, make(case.kind, case.rows), queries(case.kind, case.rows)[0]
+def model(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    """The module of that name, and a call of it."""
+    if name == "sasrec":
+        history = np.random.default_rng(0).integers(1, ITEMS, (1, LENGTH))
+        return Sasrec().eval(), {"history": history}
+    case = CASES[name]
+    return make(case.kind, case.rows), queries(case.kind, case.rows)[0]
 
 
 @contextmanager
@@ -85,9 +85,10 @@ def measured(sessions: dict[str, Any], call: dict[str, Any], runs: int) -> dict[
     return {name: statistics.median(each) for name, each in times.items()}
 
 
-def figures(runs: int, threads: int) -> Iterator[dict[str, Any]]:
+def figures(names: list[str], runs: int, threads: int) -> Iterator[dict[str, Any]]:
     """A row per model and preset."""
-    for name, module, query in models():
+    for name in names:
+        module, query = model(name)
         example = {
             key: torch.from_numpy(each).repeat(2, *[1] * (each.ndim - 1)) for key, each in query.items()
         }
@@ -113,16 +114,14 @@ def figures(runs: int, threads: int) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["sasrec", *CASES])
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    rows = list(figures(asked.runs, asked.threads))
-    if asked.json:
-        print(json.dumps(rows, indent=1))
-        return
-    for row in rows:
-        print("  ".join(f"{key} {value}" for key, value in row.items()))
+    for row in figures(asked.models, asked.runs, asked.threads):
+        plain = "  ".join(f"{key} {value}" for key, value in row.items())
+        print(json.dumps(row) if asked.json else plain, flush=True)
 
 
 if __name__ == "__main__":

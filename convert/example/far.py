@@ -121,7 +121,7 @@ def _made(example: Inputs, contract: Contract, within: bool) -> Iterator[tuple[s
 
 
 def _times(array: Array, factor: float, feature: Feature, within: bool) -> Array:
-    times = np.where(whole_columns(array), array, array.astype(np.float64) * factor)
+    times = np.where(whole_columns(array), array, array.astype(np.float64) * factor) + 0.0  # no -0
     low, high = feature.minimum, feature.maximum
     if within and (low, high) != _UNSTATED:
         times = times.clip(low, high)

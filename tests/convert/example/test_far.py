@@ -32,7 +32,7 @@ CONTRACT = Contract(
         )
     },
     dims={"batch": Dim(max=8)},
-    vocabularies={"item": VocabularySpec(size=9, padding_id=8)},
+    vocabularies={"item": VocabularySpec(size=9, padding_id=4)},
 )
 
 
@@ -61,14 +61,14 @@ def test_ids_reach_both_ends_of_their_table_and_padding_that_the_example_has_not
     probes = made()
     assert (probes["first ids"]["history"] == 0).all()
     assert (probes["last ids"]["history"] == 8).all()
-    assert "nothing but padding" in probes
+    assert (probes["nothing but padding"]["history"] == 4).all()
     left, right = probes["padding on the left"]["history"], probes["padding on the right"]["history"]
-    assert [(row == 8).tolist() for row in left] == [
+    assert [(row == 4).tolist() for row in left] == [
         [True, False, False, False],
         [True, True, False, False],
         [True, True, True, False],
     ]
-    assert [(row == 8).tolist() for row in right] == [row[::-1] for row in (left == 8).tolist()]
+    assert [(row == 4).tolist() for row in right] == [row[::-1] for row in (left == 4).tolist()]
 
 
 def test_int64_reaches_its_ends() -> None:
