@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
@@ -36,6 +37,10 @@ CONTRACT = Contract(
 )
 
 
+def _floats(array: Any) -> npt.NDArray[np.float32]:
+    return np.asarray(array, np.float32)
+
+
 def ones(inputs: Inputs) -> Mapping[str, Any]:
     return {"y": np.ones((len(inputs["when"]), 4), np.float32)}
 
@@ -52,7 +57,7 @@ def test_real_numbers_leave_the_example_and_what_may_be_an_id_stays() -> None:
     probes = made()
     factors = {"zeros": 0.0, "the other sign": -1.0, "a millionth": 1e-6, "a hundred times": 100.0}
     for name, factor in factors.items():
-        np.testing.assert_allclose(probes[name]["price"][:, 0], PRICES[:, 0] * factor, rtol=1e-6)
+        np.testing.assert_allclose(_floats(probes[name]["price"])[:, 0], PRICES[:, 0] * factor, rtol=1e-6)
         np.testing.assert_array_equal(probes[name]["price"][:, 1], PRICES[:, 1])
         np.testing.assert_array_equal(probes[name]["history"], HISTORY)
 
@@ -84,10 +89,10 @@ def test_a_range_that_was_declared_is_kept() -> None:
 
 def test_what_the_module_does_not_answer_is_left_out_with_the_reason() -> None:
     def picky(inputs: Inputs) -> Mapping[str, Any]:
-        if (inputs["price"] < 0).any():
+        if (_floats(inputs["price"]) < 0).any():
             raise ValueError("prices are positive")
         with np.errstate(divide="ignore"):
-            return {"y": 1 / inputs["price"]}
+            return {"y": 1 / _floats(inputs["price"])}
 
     left_out = found(picky).left_out
     assert left_out["the other sign"] == "the module raises ValueError"
