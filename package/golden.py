@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +48,17 @@ class GoldenIndex:
     functions: tuple[str, ...]
     tolerances: Mapping[str, Mapping[str, Mapping[str, float]]]
     tie_tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        bounds = [
+            (f"tolerances.{target}.{function}.{output}", bound)
+            for target, functions in self.tolerances.items()
+            for function, outputs in functions.items()
+            for output, bound in outputs.items()
+        ]
+        for key, bound in (*bounds, ("tie_tolerance", self.tie_tolerance)):
+            if not (isfinite(bound) and bound >= 0):
+                raise ArtifactError(f"{key} is {bound}; expected a finite number that is not negative")
 
 
 def write_golden(

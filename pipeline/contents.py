@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from pocketrec.contract import Tokens
 from pocketrec.errors import StorageError
-from pocketrec.recipe import Recipe, Target
+from pocketrec.recipe import RUNTIMES, Recipe, Target
 from pocketrec.report import Evidence
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def write_contents(
         for name, vocabulary in vocabularies.items():
             with (folder / "vocabularies" / f"{name}.txt").open("wb") as file:
                 file.writelines(vocabulary.chunks())
-        tolerances = _tolerances(recipe, reference)
+        tolerances = _tolerances(recipe, reference, evidence)
         write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
         place = folder / "evidence"
         place.mkdir()
@@ -73,12 +74,20 @@ def _golden(reference: Reference) -> dict[str, tuple[Vector, ...]]:
     }
 
 
-def _tolerances(recipe: Recipe, reference: Reference) -> dict[str, dict[str, dict[str, float]]]:
+def _tolerances(
+    recipe: Recipe, reference: Reference, evidence: Evidence
+) -> dict[str, dict[str, dict[str, float]]]:
     """Target to function to output to the largest difference that `verify` accepts."""
+    noise = _measured(evidence)
     return {
         target: {
             function: {
-                each.name: _tolerance(recipe, spec, [outputs[each.name] for outputs in vectors])
+                each.name: _tolerance(
+                    recipe,
+                    spec,
+                    [outputs[each.name] for outputs in vectors],
+                    noise.get((target, function, each.name), math.inf),
+                )
                 for each in reference.contract.functions[function].outputs
             }
             for function, vectors in reference.outputs.items()
@@ -87,13 +96,33 @@ def _tolerances(recipe: Recipe, reference: Reference) -> dict[str, dict[str, dic
     }
 
 
-def _tolerance(recipe: Recipe, target: Target, expected: Sequence[npt.NDArray[Any]]) -> float:
-    """The gate as a distance: for float16, eight standard deviations of the noise that it allows."""
+def _measured(evidence: Evidence) -> dict[tuple[str, str, str], float]:
+    """Target, function and output to the largest difference on the engine that every machine has."""
+    engines = {runtimes[0] for runtimes in RUNTIMES.values()}
+    return {
+        (result.target, each.function, each.output): each.max_abs_error
+        for result in evidence.results
+        for each in result.parity
+        if result.runtime in engines and not each.failure and math.isfinite(each.max_abs_error)
+    }
+
+
+def _tolerance(
+    recipe: Recipe, target: Target, expected: Sequence[npt.NDArray[Any]], measured: float
+) -> float:
+    """The largest difference; for float16 what was measured with a margin, within what the gate allows.
+
+    The gate allows eight standard deviations of its noise. The margin is a factor of eight, rounded up to a
+    power of two so that machines agree on it: another engine accumulates in float16, too.
+    """
     if target.precision == "float32":
         return recipe.gates.max_abs_error or 1e-4
     level = max(float(np.sqrt(np.mean(np.square(each.astype(np.float64))))) for each in expected)
     sqnr_db = 40.0 if recipe.gates.min_sqnr_db is None else recipe.gates.min_sqnr_db
-    return float(f"{8 * level * 10 ** (-sqnr_db / 20):.2g}")
+    allowed = float(f"{8 * level * 10 ** (-sqnr_db / 20):.2g}")
+    if not level or math.isinf(measured):
+        return allowed
+    return min(allowed, 2.0 ** math.ceil(math.log2(8 * max(measured, level * 2.0**-11))))
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -16,10 +16,10 @@ from pocketrec.foreign import generators_kept
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
 from pocketrec.package.manifest import read_json
+from pocketrec.pipeline.agreement import FORMATS, contract_sha256, disagreements
 from pocketrec.recipe import RUNTIMES
 
 Progress = Callable[[str, int, int], None]
-_FORMATS = {".onnx": "onnx", ".mlpackage": "coreml"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,19 +107,21 @@ def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...],
         contract = read_json(bundle.path, "contract.json", Contract)
         index = read_golden_index(bundle)
         vectors = {name: _checked_vectors(bundle, contract, name) for name in _functions(bundle)}
+        said = disagreements(bundle, contract)
+        digest = contract_sha256(bundle)
     except ArtifactError as error:
         return (str(error),), ()
     artifacts = [(t, f) for t, each in sorted(bundle.manifest.artifacts.items()) for f in sorted(each)]
     foreign = [
-        bundle.artifact(*each).name for each in artifacts if bundle.artifact(*each).suffix not in _FORMATS
+        bundle.artifact(*each).name for each in artifacts if bundle.artifact(*each).suffix not in FORMATS
     ]
     if foreign:
         return tuple(f"{name}: expected .onnx or .mlpackage" for name in foreign), ()
     replays: list[Replayed] = []
-    problems = [] if artifacts else ["manifest.json: no artifacts, so nothing was compared"]
+    problems = [*said, *([] if artifacts else ["manifest.json: no artifacts, so nothing was compared"])]
     for count, (target, function) in enumerate(artifacts):
         progress(f"replay {target}/{function}", count, len(artifacts))
-        ran = _replay_artifact(bundle, contract, index, (target, function), vectors[function])
+        ran = _replay_artifact(bundle, contract, index, (target, function), vectors[function], digest)
         replays += ran
         if all(each.status == "not_run" for each in ran):
             problems.append(f"{target}/{function}: no runtime for it on this machine, nothing was compared")
@@ -155,6 +157,7 @@ def _replay_artifact(
     index: GoldenIndex,
     place: tuple[str, str],
     vectors: tuple[Vector, ...],
+    digest: str,
 ) -> list[Replayed]:
     """One entry per runtime that the artifact's format has."""
     from pocketrec.validate.open import available_runtimes
@@ -163,7 +166,7 @@ def _replay_artifact(
     artifact = bundle.artifact(target, function)
     there = {each.name: each for each in available_runtimes()}
     ran: list[Replayed] = []
-    for runtime in RUNTIMES[_FORMATS[artifact.suffix]]:
+    for runtime in RUNTIMES[FORMATS[artifact.suffix]]:
         found = Replayed(
             target=target,
             function=function,
@@ -172,7 +175,7 @@ def _replay_artifact(
             message=there[runtime].reason,
         )
         if there[runtime].available:
-            message = _compare(artifact, runtime, contract, index, place, vectors)
+            message = _compare(artifact, runtime, contract, index, place, vectors, digest)
             status: Literal["passed", "failed"] = "failed" if message else "passed"
             found = replace(found, status=status, vectors=len(vectors), message=message)
         ran.append(found)
@@ -186,6 +189,7 @@ def _compare(
     index: GoldenIndex,
     place: tuple[str, str],
     vectors: tuple[Vector, ...],
+    digest: str,
 ) -> str:
     """Which output of which vector differs and how far; empty where all vectors hold."""
     from pocketrec.validate.open import open_artifact
@@ -198,6 +202,9 @@ def _compare(
     ]
     try:
         with open_artifact(artifact, runtime, function=function) as loaded:
+            carried = loaded.describe().metadata.get("pocketrec.contract_sha256", digest)
+            if carried != digest:
+                return f"{artifact.name} carries the digest of another contract than contract.json"
             results = replay(
                 golden,
                 loaded,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, InputError, UsageError
@@ -11,6 +13,8 @@ from pocketrec.report import TensorParity
 from pocketrec.validate.measure.parity import check_parity, failed_parity
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array, Runtime
+
+_BEST, _LEAST_KEPT, _TIE = 10, 0.9, 2.0**-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,26 +69,30 @@ def replay(
     if not golden:
         return (_result(failed_parity(function, "", "no golden vector to replay"), "", None),)
     found: list[ReplayResult] = []
+    overlaps: dict[str, list[float]] = {}
     for vector in golden:
         if vector.function != function:
             raise UsageError(
                 f"golden vector {vector.name!r} is of function {vector.function!r}; expected {function!r}"
             )
-        for parity in _compare(vector, runtime, contract, tie_tolerance):
-            found.append(_result(parity, vector.name, tolerances.get(parity.output)))
-    return tuple(found)
+        parities, kept = _compare(vector, runtime, contract, tie_tolerance)
+        found += [_result(each, vector.name, tolerances.get(each.output)) for each in parities]
+        for name, shares in kept.items():
+            overlaps.setdefault(name, []).extend(shares)
+    return (*found, *_orders(function, overlaps))
 
 
 def _compare(
     vector: GoldenVector, runtime: Runtime, contract: Contract, tie_tolerance: float
-) -> tuple[TensorParity, ...]:
+) -> tuple[tuple[TensorParity, ...], dict[str, list[float]]]:
+    """The differences per output, and per output of scores which share of each row's best stayed."""
     signature = contract.functions[vector.function]
     try:
         actual = run_fitted(runtime, contract, signature, vector.inputs)
     except (CheckFailed, InputError) as error:
         outputs = signature.outputs
-        return tuple(failed_parity(vector.function, out.name, str(error), probes=1) for out in outputs)
-    return check_parity(
+        return tuple(failed_parity(vector.function, out.name, str(error), probes=1) for out in outputs), {}
+    parities = check_parity(
         [vector.outputs],
         [actual],
         [vector.name],
@@ -92,6 +100,37 @@ def _compare(
         function=vector.function,
         tie_tolerance=tie_tolerance,
     )
+    scores = [each.name for each in signature.outputs if each.meaning == "score"]
+    whole = {each.output for each in parities if not each.failure}
+    return parities, {name: kept_best(vector.outputs[name], actual[name]) for name in scores if name in whole}
+
+
+def kept_best(expected: Array, actual: Array) -> list[float]:
+    """The share of each row's ten best scores that are among its ten best in `actual`; ties count as kept.
+
+    Rows of fewer than twenty scores are left out: their order is a matter of the tolerance. Scores are a
+    tie where float16 could take them for one: within 2^-9 of the row's largest.
+    """
+    if expected.ndim == 0 or expected.shape != actual.shape or expected.shape[-1] < 2 * _BEST:
+        return []
+    left, right = (
+        np.asarray(each, np.float64).reshape(-1, expected.shape[-1]) for each in (expected, actual)
+    )
+    best = np.argsort(-right, axis=1, kind="stable")[:, :_BEST]
+    least = np.sort(left, axis=1)[:, -_BEST]
+    finite = np.where(np.isfinite(left), np.abs(left), 0)
+    slack = _TIE * finite.max(axis=1)
+    good = np.take_along_axis(left, best, axis=1) >= (least - slack)[:, None]
+    return [float(each) for each in good.mean(axis=1)]
+
+
+def _orders(function: str, overlaps: Mapping[str, Sequence[float]]) -> Iterator[ReplayResult]:
+    """A failed result for each output of scores whose best did not stay, over all vectors."""
+    for name, shares in overlaps.items():
+        mean = sum(shares) / len(shares) if shares else 1.0
+        if mean < _LEAST_KEPT:
+            message = f"only {mean:.2f} of the ten best stay, at least {_LEAST_KEPT} have to"
+            yield _result(failed_parity(function, name, message, probes=len(shares)), "", None)
 
 
 def _result(parity: TensorParity, vector: str, tolerance: float | None) -> ReplayResult:

@@ -79,6 +79,12 @@ def make_bundle(path: Path) -> Path:
     given = np.array([[1.0, 2.0]], np.float32)
     vector = Vector(name="one", inputs={"x": given}, outputs={"scores": 2 * given})
     write_golden(path, {"main": (vector,)}, {"onnx": {"main": {"scores": 1e-6}}})
+    recipe = {"name": "double", "version": "1", "targets": {"onnx": {"format": "onnx"}}}
+    (path / "recipe.json").write_text(json.dumps(recipe))
+    gate = {"gate": "a", "target": "onnx", "runtime": "onnxruntime", "status": "passed", "message": ""}
+    said = {"recipe": "double", "contract_sha256": contract.sha256(), "gates": [gate]}
+    (path / "evidence").mkdir()
+    (path / "evidence/evidence.json").write_text(json.dumps(said))
     seal(path, name="double", version="1", artifacts={"onnx": {"main": "artifacts/onnx/main.onnx"}})
     return path
 

@@ -94,7 +94,7 @@ def seal_again(bundle: Path, name: str) -> None:
 
 
 _MANIFESTS = ("evidence/manifest.json", "manifest.json")
-_BUNDLE = ("contract.json", "golden/golden.json", "golden/main.safetensors", "artifacts/onnx/main.onnx")
+_BUNDLE = ("contract.json", "golden/golden.json", "golden/main.safetensors", "recipe.json")
 
 
 def _verify(folder: Path) -> None:
@@ -275,7 +275,7 @@ def _bundle_target(*names: str) -> Target:
 
 TARGETS: dict[str, Target] = {
     "manifest": _bundle_target("manifest.json", "evidence/manifest.json", "manifest.sha256"),
-    "bundle": _bundle_target(*_BUNDLE[:3]),
+    "bundle": _bundle_target(*_BUNDLE, "evidence/evidence.json"),
     "contract": Target(make=_make_contract, files=("contract.json",), read=_contract),
     "recipe": Target(
         make=lambda folder: (folder / "recipe.toml").write_text(seeds.RECIPE),

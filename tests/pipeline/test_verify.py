@@ -41,6 +41,23 @@ def write_onnx(path: Path) -> None:
     onnx.save(model, str(path))
 
 
+GATE = {
+    "gate": "max_abs_error",
+    "target": "onnx",
+    "runtime": "onnxruntime",
+    "status": "passed",
+    "message": "",
+}
+
+
+def write_statements(place: Path, **evidence: object) -> None:
+    recipe = {"name": "double", "version": "1", "targets": {"onnx": {"format": "onnx"}}}
+    (place / "recipe.json").write_text(json.dumps(recipe))
+    said = {"recipe": "double", "contract_sha256": CONTRACT.sha256(), "gates": [GATE], **evidence}
+    (place / "evidence").mkdir(exist_ok=True)
+    (place / "evidence/evidence.json").write_text(json.dumps(said))
+
+
 def make(
     folder: Path,
     *,
@@ -55,6 +72,7 @@ def make(
         write_onnx(place / artifact)
         (place / "contract.json").write_text(json.dumps(CONTRACT.to_dict()))
         write_golden(place, {"main": golden}, {"onnx": {"main": {"scores": tolerance}}})
+        write_statements(place)
         seal(place, name="double", version="1", artifacts={"onnx": {"main": artifact}})
         return publish(place, folder)
 
@@ -154,3 +172,71 @@ def test_a_build_without_torch_names_the_extra(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("schema = 1")
     done = run_without_torch("build", tmp_path / "recipe.toml")
     assert done.returncode == 2
+
+
+def resealed(bundle: Path, name: str, text: str) -> Path:
+    """The bundle with a file of other content, and digests that fit it."""
+    (bundle / name).write_text(text)
+    seal(bundle, name="double", version="1", artifacts={"onnx": {"main": "artifacts/onnx/main.onnx"}})
+    return bundle
+
+
+FAILED = {**GATE, "status": "failed", "message": "scores: differs by 0.5"}
+RECIPE = {"name": "double", "version": "1", "targets": {"onnx": {"format": "onnx"}}}
+SAID = {"recipe": "double", "contract_sha256": CONTRACT.sha256(), "gates": [GATE]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "evidence/evidence.json",
+            {**SAID, "gates": [GATE, FAILED]},
+            "gate max_abs_error of onnx on onnxruntime f",
+        ),
+        ("evidence/evidence.json", {**SAID, "gates": []}, "no gate passed, so nothing was proved"),
+        ("evidence/evidence.json", {**SAID, "gates": "all"}, "holds no list of gates"),
+        ("evidence/evidence.json", {**SAID, "contract_sha256": "0" * 64}, "is of another contract"),
+        ("evidence/evidence.json", {**SAID, "recipe": "triple"}, "is of 'triple'"),
+        ("evidence/evidence.json", [], "evidence/evidence.json: is no table"),
+        ("recipe.json", {**RECIPE, "version": "2"}, "recipe.json: version is '2'; manifest.json has '1'"),
+        ("recipe.json", {**RECIPE, "targets": {"onnx": {"format": "coreml"}}}, "has target onnx as 'coreml'"),
+        ("recipe.json", {**RECIPE, "targets": {}}, "has target onnx as None"),
+    ],
+)
+def test_files_that_contradict_each_other_do_not_pass(
+    tmp_path: Path, name: str, content: object, message: str
+) -> None:
+    result = verify(resealed(make(tmp_path / "b"), name, json.dumps(content)))
+    assert not result.passed
+    assert any(message in each for each in result.problems), result.problems
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "evidence/evidence.json"])
+def test_statements_that_do_not_parse_or_are_missing_do_not_pass(tmp_path: Path, name: str) -> None:
+    bundle = resealed(make(tmp_path / "b"), name, "{")
+    assert any(f"{name}: not valid JSON" in each for each in verify(bundle).problems)
+    (bundle / name).unlink()
+    seal(bundle, name="double", version="1", artifacts={"onnx": {"main": "artifacts/onnx/main.onnx"}})
+    assert any(each.startswith(f"{name}: not in manifest.json") for each in verify(bundle).problems)
+
+
+@pytest.mark.parametrize("bound", ["Infinity", "1e999", "-1", "1" + "0" * 400])
+def test_a_tolerance_that_is_no_bound_does_not_pass(tmp_path: Path, bound: str) -> None:
+    index = (
+        f'{{"schema": 1, "functions": ["main"], "tolerances": {{"onnx": {{"main": {{"scores": {bound}}}}}}}}}'
+    )
+    result = verify(resealed(make(tmp_path / "b"), "golden/golden.json", index))
+    assert not result.passed
+    assert "golden/golden.json: tolerances.onnx.main.scores" in result.problems[0]
+
+
+def test_an_artifact_of_another_contract_does_not_pass(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "b")
+    path = bundle / "artifacts/onnx/main.onnx"
+    model = onnx.load(str(path))
+    model.metadata_props.add(key="pocketrec.contract_sha256", value="0" * 64)
+    onnx.save(model, str(path))
+    seal(bundle, name="double", version="1", artifacts={"onnx": {"main": "artifacts/onnx/main.onnx"}})
+    result = verify(bundle)
+    assert "carries the digest of another contract" in result.replays[0].message

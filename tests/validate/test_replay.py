@@ -11,7 +11,7 @@ import pytest
 from pocketrec.contract import Contract
 from pocketrec.errors import ExecutionError, UsageError
 from pocketrec.evaluation import RankingData
-from pocketrec.validate.replay import GoldenVector, ReplayResult, replay
+from pocketrec.validate.replay import GoldenVector, ReplayResult, kept_best, replay
 
 
 @pytest.fixture
@@ -65,3 +65,14 @@ def test_a_vector_of_another_function_is_an_error(
 ) -> None:
     with pytest.raises(UsageError, match="of function 'other'; expected 'main'"):
         run([replace(golden, function="other")], fake(), contract)
+
+
+def test_the_ten_best_stay_within_a_tie_or_are_counted() -> None:
+    scores = np.linspace(0, 8, 40, dtype=np.float32)[None].repeat(2, 0)
+    assert kept_best(scores, scores + 0.01) == [1.0, 1.0]
+    swapped = scores.copy()
+    swapped[1, :4], swapped[1, -4:] = scores[1, -4:], scores[1, :4]
+    assert kept_best(scores, swapped) == [1.0, 0.6]
+    tied = np.zeros((1, 40), np.float32)
+    assert kept_best(tied, tied[:, ::-1] + np.arange(40, dtype=np.float32) * 1e-9) == [1.0]
+    assert kept_best(scores[:, :19], scores[:, :19]) == []

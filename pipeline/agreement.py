@@ -1,0 +1,107 @@
+"""What the files of a bundle say of each other: recipe, contract, evidence, vocabularies and artifacts agree.
+
+Digests prove that a bundle is what was sealed; this asks whether what was sealed belongs together, and
+whether its own evidence says that it passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pocketrec.contract import Contract
+from pocketrec.errors import ArtifactError
+from pocketrec.outside import parse_json, read_file
+from pocketrec.package.bundle import Bundle
+from pocketrec.package.manifest import file_sha256
+
+RECIPE, EVIDENCE, CONTRACT = "recipe.json", "evidence/evidence.json", "contract.json"
+FORMATS = {".onnx": "onnx", ".mlpackage": "coreml"}
+_LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
+
+
+def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
+    """One sentence for each thing that contradicts another, and for each gate that failed."""
+    try:
+        recipe, evidence = _table(bundle, RECIPE), _table(bundle, EVIDENCE)
+    except ArtifactError as error:
+        return (str(error),)
+    return (
+        *_names(bundle, recipe, evidence),
+        *_gates(evidence),
+        *_vocabularies(bundle, contract),
+        *_formats(bundle, recipe),
+    )
+
+
+def contract_sha256(bundle: Bundle) -> str:
+    """The digest of the contract as it stands in the bundle, which its artifacts carry in their metadata."""
+    table = parse_json(read_file(bundle.file(CONTRACT)), name=CONTRACT)
+    text = json.dumps(table, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _table(bundle: Bundle, name: str) -> Mapping[str, Any]:
+    value = parse_json(read_file(bundle.file(name), largest=_LARGEST), name=name)
+    if not isinstance(value, Mapping):
+        raise ArtifactError(f"{name}: is no table; pull the bundle again")
+    return value
+
+
+def _names(bundle: Bundle, recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> Iterator[str]:
+    manifest, digest = bundle.manifest, contract_sha256(bundle)
+    for key, expected in (("name", manifest.name), ("version", manifest.version)):
+        if recipe.get(key) != expected:
+            yield f"{RECIPE}: {key} is {_shown(recipe.get(key))}; manifest.json has {expected!r}"
+    if evidence.get("recipe") != manifest.name:
+        yield f"{EVIDENCE}: is of {_shown(evidence.get('recipe'))}; manifest.json has {manifest.name!r}"
+    if evidence.get("contract_sha256") != digest:
+        yield f"{EVIDENCE}: is of another contract than {CONTRACT}; build the bundle again"
+
+
+def _gates(evidence: Mapping[str, Any]) -> Iterator[str]:
+    gates = evidence.get("gates")
+    if not isinstance(gates, list) or not all(isinstance(each, Mapping) for each in gates):
+        yield f"{EVIDENCE}: holds no list of gates; build the bundle again"
+        return
+    statuses = [each.get("status") for each in gates]
+    for gate, status in zip(gates, statuses, strict=True):
+        if status not in ("passed", "skipped"):
+            place = f"{_word(gate, 'target')} on {_word(gate, 'runtime')}"
+            yield f"{EVIDENCE}: gate {_word(gate, 'gate')} of {place} {status}: {_word(gate, 'message')}"
+    if "passed" not in statuses:
+        yield f"{EVIDENCE}: no gate passed, so nothing was proved"
+
+
+def _vocabularies(bundle: Bundle, contract: Contract) -> Iterator[str]:
+    for name, spec in contract.vocabularies.items():
+        file = f"vocabularies/{name}.txt"
+        if not spec.sha256:
+            continue
+        if file not in bundle.manifest.files:
+            yield f"{file}: missing; {CONTRACT} has its digest"
+        elif (found := file_sha256(bundle.file(file))) != spec.sha256:
+            yield f"{file}: sha256 is {found[:12]}…; {CONTRACT} has {spec.sha256[:12]}…"
+
+
+def _formats(bundle: Bundle, recipe: Mapping[str, Any]) -> Iterator[str]:
+    targets = recipe.get("targets")
+    for name, artifacts in sorted(bundle.manifest.artifacts.items()):
+        target = targets.get(name) if isinstance(targets, Mapping) else None
+        stated = (target.get("format") or name) if isinstance(target, Mapping) else None
+        for path in artifacts.values():
+            found = FORMATS.get(f".{path.rpartition('.')[2]}")
+            if stated != found:
+                what = found or "of no known format"
+                yield f"{path}: is {what}; {RECIPE} has target {name} as {_shown(stated)}"
+
+
+def _word(table: Mapping[str, Any], key: str) -> str:
+    return str(table.get(key, "unknown"))[:200]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:76]}..."
