@@ -17,7 +17,7 @@ from pocketrec.validate.lint import RULES
 
 
 def artifact(path: Path, dtype: int) -> Path:
-    """A lookup of ids that are cast to `dtype` in a table of 300 rows."""
+    """A lookup of ids, unchecked and cast to `dtype`, in a table of 300 rows; its output has a drawn name."""
     nodes = [
         helper.make_node("Cast", ["ids"], ["cast"], to=dtype),
         helper.make_node("Cast", ["cast"], ["wide"], to=TensorProto.INT64),
@@ -51,12 +51,12 @@ def test_an_error_is_shown_with_consequence_and_remedy_and_exits_with_1(tmp_path
         "           so: ids beyond the dtype's end read other rows of the table",
         f"           do: {RULES['narrow-gather-indices'].remedy}",
     ]
-    assert text.splitlines()[-1] == "1 error, 1 warning, 0 notes"
+    assert text.splitlines()[-1] == "1 error, 2 warnings, 0 notes"
 
 
 def test_warnings_exit_with_0(tmp_path: Path) -> None:
     code, text = run(artifact(tmp_path / "m.onnx", TensorProto.INT32))
-    assert (code, text.splitlines()[-1]) == (0, "0 errors, 1 warning, 0 notes")
+    assert (code, text.splitlines()[-1]) == (0, "0 errors, 2 warnings, 0 notes")
 
 
 @pytest.mark.parametrize("severity", ["error", "warning"])
@@ -65,14 +65,14 @@ def test_severity_hides_what_is_milder_and_keeps_the_exit_code(tmp_path: Path, s
     code, text = run(path, "--severity", severity)
     assert code == 1
     assert ("unnamed-output" in text) == (severity == "warning")
-    assert text.splitlines()[-1] == "1 error, 1 warning, 0 notes"
+    assert text.splitlines()[-1] == "1 error, 2 warnings, 0 notes"
 
 
 def test_json_holds_every_field(tmp_path: Path) -> None:
     path = artifact(tmp_path / "m.onnx", TensorProto.INT8)
     code, text = run(path, "--json", "--severity", "error")
     given = json.loads(text)
-    assert (code, given["passed"], given["counts"]) == (1, False, {"error": 1, "warning": 1, "note": 0})
+    assert (code, given["passed"], given["counts"]) == (1, False, {"error": 1, "warning": 2, "note": 0})
     (finding,) = given["artifacts"][str(path)]
     assert set(finding) == {"rule", "severity", "place", "message", "consequence", "remedy"}
 
