@@ -167,7 +167,10 @@ def _compress(asked: str | None) -> str | Plan | None:
 
     if asked is None or not asked.endswith(".toml"):
         return asked
-    table = read_toml(Path(asked), error=UsageError)
+    try:
+        table = read_toml(Path(asked), error=UsageError)
+    except UsageError as error:
+        raise UsageError(f"--compress {asked}: no readable TOML file ({error})") from None
     compress = table.get("compress")
     tensors = compress.get("tensors") if isinstance(compress, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(each, dict) for each in tensors.values()):
