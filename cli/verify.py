@@ -18,7 +18,8 @@ def verify(ctx: click.Context, bundle: Path, as_json: bool) -> None:
     """Check every digest of BUNDLE, then replay its golden vectors on the runtimes that are there.
 
     Works without PyTorch. Exits with 1 where a file is damaged, files contradict each other, a gate of the
-    bundle's evidence failed, a vector differs, or nothing could be compared; a runtime that is not there is shown as not run.
+    bundle's evidence failed, a vector differs, or nothing could be compared; a runtime that is not there
+    is shown as not run.
     """
     from pocketrec.pipeline.verify import verify as run
 
