@@ -16,6 +16,7 @@ from pocketrec.convert.capture.export import export_program
 from pocketrec.convert.coreml.canonical import canonicalize
 from pocketrec.convert.coreml.int32 import check_int32, narrow_program
 from pocketrec.convert.coreml.origins import number_nodes, program_origins
+from pocketrec.convert.coreml.scalars import OneAxis, with_one_axis
 from pocketrec.convert.coreml.stateful import with_states, without_states
 from pocketrec.convert.coreml.weights import laid_out, write_weights
 from pocketrec.convert.lower.carry import METADATA, Carrier
@@ -91,6 +92,7 @@ def to_coreml(
     blobs = laid_out() if tables else nullcontext()
     with quiet_converters(), whole_or_nothing(path) as package, blobs as layouts:
         number_nodes(program)
+        program = with_one_axis(program)
         source = program if frontend == "export" else _trace(capture, sizes)
         inputs = _input_types(capture.contract, signature, program)
         model = _convert(
@@ -195,7 +197,9 @@ def _trace(capture: Capture, sizes: Mapping[str, int]) -> torch.jit.ScriptModule
     try:
         with torch.no_grad():
             trace: Any = torch.jit.trace
-            traced: torch.jit.ScriptModule = trace(capture.module, example, check_trace=False)
+            boxed = tuple(each.reshape(1) if each.ndim == 0 else each for each in example)
+            module = OneAxis(capture.module, example) if boxed != example else capture.module
+            traced: torch.jit.ScriptModule = trace(module, boxed, check_trace=False)
             return traced
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -32,6 +32,7 @@ from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingR
 from pocketrec.convert.rewrite.jagged import JaggedSplitRule
 from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
+from pocketrec.convert.rewrite.projections import ProjectedLSTMRewrite
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
 from pocketrec.convert.rewrite.scalar_index import ScalarIndexRule
 from pocketrec.convert.rewrite.splits import SymbolicSplitRule
@@ -67,7 +68,7 @@ class Rewrite:
     probes: int
 
 
-MODULE_RULES: tuple[ModuleRule, ...] = (PaddedRecurrentRewrite(),)
+MODULE_RULES: tuple[ModuleRule, ...] = (PaddedRecurrentRewrite(), ProjectedLSTMRewrite())
 FUNCTION_RULES: tuple[FunctionRule, ...] = (
     DataRule(),
     PackRule(),

@@ -62,13 +62,14 @@ def prove(
     from pocketrec.errors import PocketrecError
     from pocketrec.validate.measure.parity import check_parity
     from pocketrec.validate.open import open_artifact
+    from pocketrec.validate.runtimes.runtime import as_promised
 
     signature = attempt.contract.functions["main"]
     interpreter = "coreml-interpreter" if target == "coreml" else None
     try:
         with open_artifact(path, interpreter) as runtime:
-            actual = [runtime.run(each.inputs) for each in attempt.probes]
-            far = [runtime.run(each.probe.inputs) for each in attempt.far.probes]
+            actual = [as_promised(runtime.run(each.inputs), signature) for each in attempt.probes]
+            far = [as_promised(runtime.run(each.probe.inputs), signature) for each in attempt.far.probes]
     except PocketrecError as error:
         raise Refused(
             op=target,

@@ -16,7 +16,7 @@ from pocketrec.validate.coreml_program.package import open_package
 from pocketrec.validate.coreml_program.plan import Schedule, Step, plan_function
 from pocketrec.validate.coreml_program.program import Function
 from pocketrec.validate.coreml_program.values import Array, numpy_dtype, widen
-from pocketrec.validate.runtimes.runtime import Description, TensorSpec, check_inputs, with_rounding
+from pocketrec.validate.runtimes.runtime import Description, TensorSpec, as_taken, check_inputs, with_rounding
 
 NAME = "coreml-interpreter"
 Accumulation = Literal["float32", "float16"]
@@ -159,6 +159,7 @@ class CoreMLInterpreter:
     ) -> tuple[str, Execution]:
         name = self._function if function is None else self._package.resolve(function)
         loaded = self._load(name)
+        inputs = as_taken(self._package.functions[name].inputs, inputs)
         check_inputs(self._package.functions[name].inputs, inputs, where=self._package.path.name)
         values: dict[str, Any] = {each: widen(np.asarray(array)) for each, array in inputs.items()}
         states = [each for each, kind in loaded.function.inputs if kind.form == "state"]
@@ -197,8 +198,11 @@ class CoreMLInterpreter:
 
 
 def _as_declared(value: Any, spec: TensorSpec | None, given: set[int]) -> Array:
-    """The output in its declared dtype, in memory of its own: no view of an input, a state or a weight."""
-    array = np.asarray(value)
+    """The output in its declared dtype, in memory of its own: no view of an input, a state or a weight.
+
+    A scalar is an array of one number, as the framework gives it.
+    """
+    array = np.atleast_1d(np.asarray(value))
     if spec is not None and array.dtype != spec.dtype:
         return array.astype(spec.dtype)
     shared = array.base is not None or not array.flags.writeable or id(value) in given

@@ -12,7 +12,7 @@ import numpy as np
 from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
 from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.artifact.graph import Graph
-from pocketrec.validate.runtimes.runtime import Array, Description, check_inputs, with_rounding
+from pocketrec.validate.runtimes.runtime import Array, Description, as_taken, check_inputs, with_rounding
 
 _UNITS = {
     "all": "ALL",
@@ -78,6 +78,7 @@ class CoreMLFramework:
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name; ExecutionError where the framework fails."""
+        inputs = as_taken(self._inputs, inputs)
         check_inputs(self._inputs, inputs, where=self._path.name)
         if self._model is None:
             raise UsageError(f"{self._path.name}: the runtime is closed; open the artifact again")

@@ -12,7 +12,7 @@ import numpy as np
 
 from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.errors import ExecutionError, InputError
-from pocketrec.validate.runtimes.runtime import Array, Runtime, TensorSpec
+from pocketrec.validate.runtimes.runtime import Array, Runtime, TensorSpec, as_promised
 
 _CHUNK = 256  # rows per call where neither the artifact nor the contract sets a limit
 
@@ -44,7 +44,7 @@ def run_fitted(
         ExecutionError: an output has another number of rows than its inputs.
     """
     parts = [
-        _cut(runtime.run(chunk), rows, signature, inputs)
+        _cut(as_promised(runtime.run(chunk), signature), rows, signature, inputs)
         for chunk, rows in fit_inputs(runtime, contract, signature, inputs)
     ]
     return {name: _join(name, [part[name] for part in parts], signature) for name in parts[0]}

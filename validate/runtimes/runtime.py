@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Contract, Feature, Output
+from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.errors import InputError
 from pocketrec.origin import ACTIVATIONS
 
@@ -113,6 +113,24 @@ class Runtime(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+def as_taken(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The inputs, a scalar with one axis where the artifact takes an array of one number, as Core ML does."""
+    ones = {spec.name for spec in specs if spec.shape == (1,)}
+    return {
+        name: array.reshape(1) if name in ones and getattr(array, "ndim", 1) == 0 else array
+        for name, array in inputs.items()
+    }
+
+
+def as_promised(outputs: Mapping[str, Array], signature: Signature) -> dict[str, Array]:
+    """The outputs, without axes where the contract says so; Core ML gives a scalar as one number in a row."""
+    scalars = {each.name for each in signature.outputs if not each.shape}
+    return {
+        name: array.reshape(()) if name in scalars and array.shape == (1,) else array
+        for name, array in outputs.items()
+    }
 
 
 def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array], *, where: str) -> None:
