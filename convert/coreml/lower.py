@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pocketrec.contract import Contract, Dim, Feature, Signature
+from pocketrec.contract import CORE_ML_WORDS, Contract, Dim, Feature, Signature
 from pocketrec.convert.capture.capture import Capture
 from pocketrec.convert.capture.export import export_program
 from pocketrec.convert.coreml.canonical import canonicalize
@@ -347,6 +347,16 @@ def _dtype(name: str) -> Any:
     if name == "bool":
         raise ContractError("Core ML has no bool inputs or outputs; declare the mask as int32 or float32")
     return {"int32": np.int32, "float32": np.float32}[name]
+
+
+def _check_words(signature: Signature) -> None:
+    """Checks that Core ML takes every name of the contract; ConversionError where one is a word of its own."""
+    taken = next((name for name in signature.names if name in CORE_ML_WORDS), None)
+    if taken is not None:
+        raise ConversionError(
+            f"{taken!r} is a word of Core ML's own and cannot name an input or output; "
+            f"rename it in the contract, such as {taken}_value"
+        )
 
 
 def _check_names(spec: Any, signature: Signature, path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from pocketrec.contract import RESERVED_NAMES
+from pocketrec.contract import CORE_ML_WORDS, RESERVED_NAMES
 from pocketrec.errors import InputError, Refused
 
 _INT32 = (-(2**31), 2**31 - 1)
@@ -139,7 +139,7 @@ def unique_names(wanted: Sequence[str], taken: Sequence[str] = ()) -> tuple[str,
     for each in wanted:
         name = _SYMBOLS.sub("_", each).strip("_") or "x"
         name = name if name[0].isalpha() else f"x_{name}"
-        base = f"{name}_value" if name in RESERVED_NAMES else name
+        base = f"{name}_value" if name in RESERVED_NAMES | CORE_ML_WORDS else name
         name, count = base, 1
         while name.lower() in used:
             name, count = f"{base}_{count}", count + 1

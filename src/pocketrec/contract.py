@@ -30,6 +30,35 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _ID_KINDS = ("id", "id_sequence", "id_bag")
 # Core ML and Swift both give these words a meaning of their own.
 RESERVED_NAMES = frozenset({"description", "self", "init", "class", "default", "state"})
+# Words of the language that Core ML programs are written in: no input or output of one can be called so.
+CORE_ML_WORDS = frozenset(
+    [
+        "any",
+        "bool",
+        "program",
+        "func",
+        "tensor",
+        "list",
+        "dict",
+        "tuple",
+        "true",
+        "false",
+        "string",
+        "bf16",
+        "fp16",
+        "fp32",
+        "fp64",
+        "state",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+    ]
+)
 
 
 def _check_name(what: str, name: str) -> None:

@@ -13,6 +13,7 @@ import pocketrec
 from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.convert.capture.capture import capture
 from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.errors import ConversionError
 from pocketrec.validate.measure.parity import check_parity
 from pocketrec.validate.runtimes.fit import run_fitted
 
@@ -55,6 +56,16 @@ def test_a_scalar_goes_in_and_comes_out_as_in_the_framework(tmp_path: Path, fron
     for result in check_parity([promised], [fitted], ["p"], signature, function="main", tie_tolerance=0):
         assert not result.failure
         assert result.max_abs_error < 1e-5
+
+
+def test_a_word_of_core_ml_names_no_input_of_a_contract(tmp_path: Path) -> None:
+    scores = Feature(name="list", kind="dense", dtype="float32", shape=(4,))
+    signature = Signature(inputs=(scores,), outputs=(Output(name="y", meaning="score", shape=(4,)),))
+    captured = capture(
+        nn.Softmax(-1), Contract(functions={"main": signature}), "main", [{"list": torch.ones(4)}]
+    )
+    with pytest.raises(ConversionError, match="'list' is a word of Core ML's own.*list_value"):
+        to_coreml(captured, tmp_path / "y.mlpackage")
 
 
 def test_a_module_of_scalars_converts_from_its_example(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_outputs_are_flattened_and_a_lost_row_axis_is_put_back() -> None:
 def test_names_fit_every_target_and_stand_once() -> None:
     assert unique_names(["a b", "a_b", "0", "class", "Ünit"]) == ("a_b", "a_b_1", "x_0", "class_value", "nit")
     assert unique_names(["ids"], taken=["IDS"]) == ("ids_1",)
+    assert unique_names(["tensor", "any", "tensors"]) == ("tensor_value", "any_value", "tensors")
 
 
 def test_an_example_without_a_tensor_is_an_error() -> None:
