@@ -350,7 +350,7 @@ def _dtype(name: str) -> Any:
 
 
 def _check_words(signature: Signature) -> None:
-    """Checks that Core ML takes every name of the contract; ConversionError where one is a word of its own."""
+    """Checks that Core ML takes every name of the contract; ConversionError where one is its own word."""
     taken = next((name for name in signature.names if name in CORE_ML_WORDS), None)
     if taken is not None:
         raise ConversionError(

@@ -32,32 +32,11 @@ _ID_KINDS = ("id", "id_sequence", "id_bag")
 RESERVED_NAMES = frozenset({"description", "self", "init", "class", "default", "state"})
 # Words of the language that Core ML programs are written in: no input or output of one can be called so.
 CORE_ML_WORDS = frozenset(
-    [
-        "any",
-        "bool",
-        "program",
-        "func",
-        "tensor",
-        "list",
-        "dict",
-        "tuple",
-        "true",
-        "false",
-        "string",
-        "bf16",
-        "fp16",
-        "fp32",
-        "fp64",
-        "state",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-    ]
+    {
+        *("any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string"),
+        *("bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"),
+        *("uint64", "state"),
+    }
 )
 
 
