@@ -64,7 +64,7 @@ def test_a_word_of_core_ml_names_no_input_of_a_contract(tmp_path: Path) -> None:
     captured = capture(
         nn.Softmax(-1), Contract(functions={"main": signature}), "main", [{"list": torch.ones(4)}]
     )
-    with pytest.raises(ConversionError, match="'list' is a word of Core ML's own.*list_value"):
+    with pytest.raises(ConversionError, match=r"'list' is a word of Core ML's own.*list_value"):
         to_coreml(captured, tmp_path / "y.mlpackage")
 
 
