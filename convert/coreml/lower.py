@@ -75,6 +75,7 @@ def to_coreml(
     """
     signature = capture.signature
     _check_whole(signature, capture.name)
+    _check_words(signature)
     sizes = _sizes(capture.contract, signature, flexible)
     program = program_for(capture, flexible)
     _check_constants(program, capture.name)

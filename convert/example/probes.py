@@ -108,7 +108,7 @@ class _Maker:
 
     def _rows(self, index: npt.NDArray[np.int64]) -> Inputs:
         return {
-            name: np.ascontiguousarray(array[index]) if name in self._batched else array
+            name: np.asarray(array[index], order="C") if name in self._batched else array
             for name, array in self.example.items()
         }
 
@@ -116,7 +116,8 @@ class _Maker:
         return ExampleProbe(name=name, inputs=self._each(change, self.example))
 
     def _each(self, change: Callable[[str, Array], Array], inputs: Inputs) -> Inputs:
-        return {name: np.ascontiguousarray(change(name, array)) for name, array in inputs.items()}
+        # Not ascontiguousarray, which gives a scalar an axis.
+        return {name: np.asarray(change(name, array), order="C") for name, array in inputs.items()}
 
     def _shuffled(self, name: str, array: Array) -> Array:
         """Every column in an order of its own; a single row's values in another order."""

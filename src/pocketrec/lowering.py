@@ -37,7 +37,7 @@ def capture_functions(
     for count, name in enumerate(prepared.contract.functions):
         report(f"capture {name}", count, len(prepared.contract.functions))
         tensors = [
-            {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in each.inputs.items()}
+            {key: torch.from_numpy(np.asarray(array, order="C")) for key, array in each.inputs.items()}
             for each in reference.probes[name]
         ]
         if streamed is None:

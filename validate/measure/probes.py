@@ -74,7 +74,7 @@ class _Maker:
         inputs = {}
         for feature in self.signature.inputs:
             shape = self.shape(feature, rows, shortest)
-            inputs[feature.name] = np.ascontiguousarray((fill or self.random)(feature, shape))
+            inputs[feature.name] = np.asarray((fill or self.random)(feature, shape), order="C")
         return Probe(name=name, inputs=inputs)
 
     def shape(self, feature: Feature, rows: int, shortest: bool) -> tuple[int, ...]:
