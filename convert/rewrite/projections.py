@@ -69,7 +69,7 @@ class _Projected(nn.Module):
 
     def _starts(self, hx: tuple[Tensor, Tensor], single: bool) -> list[tuple[Tensor, Tensor]]:
         hidden, cell = (each.unsqueeze(1) for each in hx) if single else hx
-        pairs = zip(hidden.split(self.directions), cell.split(self.directions), strict=True)
+        pairs = zip(torch.split(hidden, self.directions), torch.split(cell, self.directions), strict=True)
         return list(pairs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,12 +43,15 @@ def test_a_scalar_goes_in_and_comes_out_as_in_the_framework(tmp_path: Path, fron
     probe = {"scores": torch.tensor([1.0, 2.0, 0.5, -1.0]), "temperature": torch.tensor(0.7)}
     captured = capture(module, contract, "main", [probe])
     path = to_coreml(captured, tmp_path / "sharpened.mlpackage", precision="float32", frontend=frontend)
-    inputs = {"scores": np.float32([3, 1, 2, 0]), "temperature": np.asarray(2.0, np.float32)}
+    inputs: dict[str, Any] = {
+        "scores": np.array([3, 1, 2, 0], np.float32),
+        "temperature": np.asarray(2.0, np.float32),
+    }
     expected = module(*(torch.from_numpy(each) for each in inputs.values()))
     signature = contract.functions["main"]
     with pocketrec.open(path) as artifact:
         assert [each.shape for each in artifact.describe().inputs] == [(4,), (1,)]
-        given = artifact.run(inputs)
+        given: dict[str, Any] = dict(artifact.run(inputs))
         assert given["entropy"].shape == (1,)
         np.testing.assert_allclose(given["entropy"], [expected[1]], rtol=1e-5)
         np.testing.assert_allclose(given["shares"], expected[0], rtol=1e-5)

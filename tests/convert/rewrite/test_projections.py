@@ -24,7 +24,7 @@ FORMS = (
 @pytest.mark.parametrize("started", [False, True])
 def test_the_plain_layers_give_outputs_and_both_states(form: dict[str, bool], started: bool) -> None:
     torch.manual_seed(1)
-    layer = nn.LSTM(5, 7, proj_size=3, **form).eval()  # type: ignore[arg-type]
+    layer = nn.LSTM(5, 7, proj_size=3, **form).eval()
     plain = ProjectedLSTMRewrite().replace(layer)
     rows, states = torch.randn(4, 6, 5), layer.num_layers * (2 if layer.bidirectional else 1)
     batch = 4 if layer.batch_first else 6
