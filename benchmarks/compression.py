@@ -32,21 +32,23 @@ from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
-from pocketrec.lowering import capture_functions
 from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.pipeline.attempts import Attempt, Tried
+from pocketrec.pipeline.audit import tensors_read
 from pocketrec.pipeline.calibration import calibrate
 from pocketrec.pipeline.compression import (
     NEUTRAL_AUC_LOSS,
     NEUTRAL_NDCG_LOSS,
-    compress_module,
     explicit_plan,
-    tensors_read,
 )
 from pocketrec.pipeline.evaluator import make_evaluator
-from pocketrec.pipeline.examine import examine_module, torch_runtimes
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.pipeline.search import search_plan
-from pocketrec.recipe import Compress, load_recipe
-from pocketrec.source.model import Prepared, prepare, search_data
+from pocketrec.recipe import Compress
+from pocketrec.source.compressed import compress_trials
+from pocketrec.source.loaded import Loaded, prepare, search_data
+from pocketrec.source.streamed import Stubbed
 from pocketrec.validate.artifact.sizes import artifact_bytes, tensor_sizes
 from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.measure.quality import quality_of
@@ -109,7 +111,7 @@ class Model:
     """A model of the zoo, made ready to be compressed in several ways."""
 
     name: str
-    prepared: Prepared
+    loaded: Loaded
     reference: Any
     read: Mapping[str, Any]
     usage: Mapping[str, Any]
@@ -132,13 +134,14 @@ class Model:
                 progress=tell,
             )
         else:
-            plan = explicit_plan(asked, self.prepared.module, self.read, self.usage)
-        return compress_module(plan, self.prepared.module, self.usage)
+            plan = explicit_plan(asked, self.loaded.model.module, self.read, self.usage)
+        return compress_trials(self.loaded.trials, plan, self.usage, Path())[1]
 
     def lowered(self, compression: Any, folder: Path) -> dict[str, Paths]:
         """Target to function to artifact of a compressed module."""
-        compressed = replace(self.prepared, module=compression.module)
-        return lower(capture_functions(compressed, self.reference), folder, compression.codes)
+        made = self.loaded.trials.of(Stubbed(lowered=compression.module), {})
+        attempt = Attempt(trial=next(iter(made)), reference=self.reference)
+        return lower(attempt.capture(), folder, compression.codes)
 
 
 def model_of(name: str, asked: Any) -> tuple[Model, Any]:
@@ -146,19 +149,17 @@ def model_of(name: str, asked: Any) -> tuple[Model, Any]:
     path = FAMILIES[name].recipe
     recipe = load_recipe(path)
     search = Compress(data=recipe.evaluate.data, arguments={"split": "valid"})
-    prepared = prepare(replace(recipe, compress=search), path.parent)
-    reference = examine_module(prepared)
-    captures = capture_functions(prepared, reference)
-    read = {each: by for each, by in tensors_read(prepared.module, captures).items() if by}
-    usage = calibrate(prepared.module, prepared.contract, prepared.data).usage
-    evaluator = make_evaluator(
-        prepared.module, prepared.contract, recipe.evaluate, search_data(prepared, path.parent), usage
-    )
+    loaded = prepare(replace(recipe, compress=search), path.parent)
+    first, known = Tried(loaded.trials).first, loaded.model
+    captures = first.capture()
+    read = {each: by for each, by in tensors_read(known.module, captures).items() if by}
+    usage = calibrate(known.module, known.contract, loaded.data).usage
+    evaluator = make_evaluator(known.module, known.contract, recipe.evaluate, search_data(loaded), usage)
     targets = {key: replace(each, minimum_deployment_target=TARGET) for key, each in recipe.targets.items()}
     model = Model(
         name=name,
-        prepared=prepared,
-        reference=reference,
+        loaded=loaded,
+        reference=first.reference,
         read=read,
         usage=usage,
         evaluator=evaluator,
@@ -249,10 +250,10 @@ def ct_save(compress: Any, config: Any, source: Path, goal: Path) -> None:
     compress(MLModel(str(source), skip_model_load=True), config).save(str(goal))
 
 
-def quality(prepared: Prepared, runtimes: Mapping[str, Any]) -> Quality:
+def quality(loaded: Loaded, runtimes: Mapping[str, Any]) -> Quality:
     """The recipe's metric with its interval."""
-    evaluate, data = prepared.recipe.evaluate, prepared.data
-    run = quality_of(evaluate, prepared.contract, runtimes, data)
+    evaluate, data = loaded.recipe.evaluate, loaded.data
+    run = quality_of(evaluate, loaded.model.contract, runtimes, data)
     if isinstance(data, ClassificationData):
         scores = run.scores
         return Quality(
@@ -318,8 +319,8 @@ def rows_of(name: str, asked: Any) -> list[Row]:
             }
             for target, _, paths, _ in ways
         ]
-        found = [quality(model.prepared, runtimes) for runtimes in opened]
-        times = latencies(model.prepared, model.reference, opened)
+        found = [quality(model.loaded, runtimes) for runtimes in opened]
+        times = latencies(model.loaded, model.reference, opened)
         errors = [
             None if module is None else codes_error(model, module, runtimes)
             for (_, _, _, module), runtimes in zip(ways, opened, strict=True)
@@ -356,7 +357,7 @@ def peer_name(peer: Paths) -> str:
 
 def codes_error(model: Model, module: Any, runtimes: Mapping[str, Any]) -> float:
     """The largest distance of an artifact's numbers from the compressed reference, on all its probes."""
-    contract, worst = model.prepared.contract, 0.0
+    contract, worst = model.loaded.model.contract, 0.0
     expected = torch_runtimes(module, contract)
     for function, signature in contract.functions.items():
         numbers = [each.name for each in signature.outputs if each.dtype == "float32"]
@@ -372,14 +373,14 @@ def engine(target: str) -> str:
     return "onnxruntime" if target == "onnx" else "coreml-interpreter"
 
 
-def latencies(prepared: Prepared, reference: Any, opened: list[dict[str, Any]]) -> list[float]:
+def latencies(loaded: Loaded, reference: Any, opened: list[dict[str, Any]]) -> list[float]:
     """p50 of the evaluated function on its widest probe, all ways in turns."""
-    function = prepared.recipe.evaluate.function
-    signature = prepared.contract.functions[function]
+    function = loaded.recipe.evaluate.function
+    signature = loaded.model.contract.functions[function]
     probe = reference.probes[function][0].inputs
     calls = {}
     for place, runtimes in enumerate(opened):
-        inputs, _ = fit_inputs(runtimes[function], prepared.contract, signature, probe)[0]
+        inputs, _ = fit_inputs(runtimes[function], loaded.model.contract, signature, probe)[0]
         calls[str(place)] = lambda run=runtimes[function].run, given=inputs: run(given)
     measured = measure_latency(
         calls, warmup=5, runs=30, threads=1, batch=1, load_ms=dict.fromkeys(calls, 0.0)

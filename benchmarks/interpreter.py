@@ -31,8 +31,8 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabu
 from pocketrec.convert.capture.capture import Capture, ContractModule, capture  # noqa: E402
 from pocketrec.convert.coreml.lower import to_coreml  # noqa: E402
 from pocketrec.model_zoo.registry import FAMILIES  # noqa: E402
-from pocketrec.recipe import load_recipe  # noqa: E402
-from pocketrec.source.model import prepare  # noqa: E402
+from pocketrec.pipeline.recipes import load_recipe  # noqa: E402
+from pocketrec.source.loaded import prepare  # noqa: E402
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter  # noqa: E402
 from pocketrec.validate.measure.latency import measure_latency  # noqa: E402
 from pocketrec.validate.measure.probes import make_probes  # noqa: E402
@@ -117,13 +117,14 @@ def zoo_rows(folder: Path, runs: int) -> list[Row]:
     rows = []
     for name, family in FAMILIES.items():
         recipe = load_recipe(family.recipe)
-        prepared = prepare(recipe, Path(family.recipe).parent)
-        for function in prepared.contract.functions:
-            probes = make_probes(prepared.contract, function, prepared.data)
+        loaded = prepare(recipe, Path(family.recipe).parent)
+        model = loaded.model
+        for function in model.contract.functions:
+            probes = make_probes(model.contract, function, loaded.data)
             tensors = [
                 {key: torch.from_numpy(array) for key, array in each.inputs.items()} for each in probes
             ]
-            captured = capture(prepared.module, prepared.contract, function, tensors)
+            captured = capture(model.lowered, model.contract, function, tensors)
             for precision in ("float32", "float16"):
                 label = f"{name}.{function}"
                 rows.append(measure(label, captured, folder, precision=precision, limit=ZOO_LIMIT, runs=runs))

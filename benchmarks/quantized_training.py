@@ -24,9 +24,9 @@ import torch
 from pocketrec.model_zoo import movielens, sasrec
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.model_zoo.training import hit_rate_and_ndcg, score_all, shuffled
+from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.quantize import Plan, compress, finish, prepare_training
 from pocketrec.quantize.schemes.linear import Linear
-from pocketrec.recipe import load_recipe
 from pocketrec.source.weights import load_module
 
 INT4 = Linear(bits=4, clipping="search")

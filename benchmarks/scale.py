@@ -140,7 +140,7 @@ def convert(target: str, checkpoint: Path, rows: int, untied: bool, path: Path) 
     from pocketrec.quantize import Plan
     from pocketrec.quantize.schemes.linear import Linear
     from pocketrec.recipe import ModelSource
-    from pocketrec.source.compressed import compress_streamed
+    from pocketrec.source.compressed import compress_core
     from pocketrec.source.streamed import load_streamed
 
     here = Path(__file__)
@@ -152,7 +152,7 @@ def convert(target: str, checkpoint: Path, rows: int, untied: bool, path: Path) 
     )
     streamed = load_streamed(source, base=here.parent)
     names = [each.name for each in streamed.tables]
-    streamed, codes = compress_streamed(streamed, Plan(tensors=dict.fromkeys(names, Linear())))
+    streamed, codes = compress_core(streamed, Plan(tensors=dict.fromkeys(names, Linear())))
     rng = np.random.default_rng(1)
     probes = [
         {"history": torch.from_numpy(rng.integers(0, rows, (batch, LENGTH)).astype(np.int32))}

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pocketrec.errors import PocketrecError, UsageError
-from pocketrec.recipe import Recipe, load_recipe
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.recipe import Recipe
 
 _ABOVE = 3  # folders above a bundle that are looked into
 

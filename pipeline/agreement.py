@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pocketrec.contract import Contract
+from pocketrec.convert.targets import TARGETS
 from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.manifest import file_sha256
 
 RECIPE, EVIDENCE, CONTRACT = "recipe.json", "evidence/evidence.json", "contract.json"
-FORMATS = {".onnx": "onnx", ".mlpackage": "coreml"}
 _LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
 
 
@@ -92,7 +92,8 @@ def _formats(bundle: Bundle, recipe: Mapping[str, Any]) -> Iterator[str]:
         target = targets.get(name) if isinstance(targets, Mapping) else None
         stated = (target.get("format") or name) if isinstance(target, Mapping) else None
         for path in artifacts.values():
-            found = FORMATS.get(f".{path.rpartition('.')[2]}")
+            suffix = f".{path.rpartition('.')[2]}"
+            found = next((form for form, row in TARGETS.items() if row.suffix == suffix), None)
             if stated != found:
                 what = found or "of no known format"
                 yield f"{path}: is {what}; {RECIPE} has target {name} as {_shown(stated)}"

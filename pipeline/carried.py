@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketrec.convert.targets import carries, row_of
 from pocketrec.errors import PlanError
 from pocketrec.recipe import Compress, Target
 
@@ -37,19 +38,14 @@ def check_carried(
     Raises:
         PlanError: a Core ML target has no form for a scheme; names both keys and the lowest that has.
     """
-    schemes = _schemes(compress, source, shapes or {})
-    if not schemes or all(each.format != "coreml" for each in targets.values()):
-        return
-    from pocketrec.convert.coreml.lowest import lowest_target
-
-    for key, scheme in schemes.items():
+    for key, scheme in _schemes(compress, source, shapes or {}).items():
         try:
-            lowest = lowest_target(scheme.quantize("table", _table()))
+            made = scheme.quantize("table", _table())
         except PlanError:
             continue  # it needs the tensor's own shape, and is checked with it
         for name, target in targets.items():
-            carries = target.format != "coreml" or target.gather_codes
-            if not carries and target.minimum_deployment_target < lowest:
+            if not target.gather_codes and not carries(made, target):
+                lowest = row_of(name, target).lowest(made)
                 raise PlanError(
                     f"{source}: {key} needs targets.{name}.minimum_deployment_target = {lowest!r}; it is "
                     f"{target.minimum_deployment_target!r}; raise it, or change the scheme"

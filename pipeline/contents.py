@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Tokens
+from pocketrec.convert.targets import TARGETS
 from pocketrec.errors import StorageError
-from pocketrec.recipe import RUNTIMES, Recipe, Target
+from pocketrec.recipe import Recipe, Target
 from pocketrec.report import Evidence
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _tolerances(
 
 def _measured(evidence: Evidence) -> dict[tuple[str, str, str], float]:
     """Target, function and output to the largest difference on the engine that every machine has."""
-    engines = {runtimes[0] for runtimes in RUNTIMES.values()}
+    engines = {next(iter(row.runtimes)) for row in TARGETS.values()}
     return {
         (result.target, each.function, each.output): each.max_abs_error
         for result in evidence.results
@@ -115,8 +116,11 @@ def _tolerance(
     The gate allows eight standard deviations of its noise. The margin is a factor of eight, rounded up to a
     power of two so that machines agree on it: another engine accumulates in float16, too.
     """
+    from pocketrec.validate.measure.tolerances import same_within
+
     if target.precision == "float32":
-        return recipe.gates.max_abs_error or 1e-4
+        stated = recipe.gates.max_abs_error
+        return max(map(same_within, expected)) if stated is None else stated
     level = max(float(np.sqrt(np.mean(np.square(each.astype(np.float64))))) for each in expected)
     sqnr_db = 40.0 if recipe.gates.min_sqnr_db is None else recipe.gates.min_sqnr_db
     allowed = float(f"{8 * level * 10 ** (-sqnr_db / 20):.2g}")

@@ -1,37 +1,30 @@
-"""The quick way in: any module with example inputs, converted and proved, or refused with the reason.
+"""The quick way in: any module with example inputs, on the same road as a recipe, to a folder.
 
-flatten ─▶ shapes, survey ─▶ contract ─▶ capture ─▶ lower ─▶ parity on probes made from the example
+module, example ─▶ trials: contract and probes ─▶ the road ─▶ artifacts, each equal to the module
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketrec.contract import Contract
-from pocketrec.convert.example.attempts import Job, prepare
-from pocketrec.errors import Derived, Refused, UsageError
-from pocketrec.example_compression import compress_example, loss_of
+from pocketrec.convert.example.attempts import example_trials
+from pocketrec.convert.targets import TARGETS, resolve_target
+from pocketrec.errors import ConversionError, Derived, Refused, UsageError
 from pocketrec.foreign import generators_kept
-from pocketrec.pipeline.compression import (
-    Compression,
-    audit,
-    constant_notes,
-    left_out_notes,
-)
-from pocketrec.pipeline.road import (
-    FILES,
-    Draft,
-    Options,
-    Progress,
-    convert_targets,
-    remove,
-)
+from pocketrec.pipeline.audit import audit
+from pocketrec.pipeline.plans import example_planner
+from pocketrec.pipeline.publish import place_of, publish_conversion
+from pocketrec.pipeline.refusal import differs
+from pocketrec.pipeline.remedies import without_circles
+from pocketrec.pipeline.road import Built, Journey, road
+from pocketrec.pipeline.ways import Delivered
 from pocketrec.places import exits_told
-from pocketrec.proof import prove_example
+from pocketrec.progress import Progress, silent
+from pocketrec.recipe import STREAM_MB, Compress, Gates, Target
 from pocketrec.report import CompressedTensor, TensorParity
 
 if TYPE_CHECKING:
@@ -40,6 +33,10 @@ if TYPE_CHECKING:
 
     from pocketrec.convert.rewrite import Rewrite
     from pocketrec.quantize import Plan
+    from pocketrec.validate.evidence import Reference
+
+# An example has no evaluation data, so quality is not gated; whether the numbers are the same always is.
+_GATES = Gates(max_ndcg_drop=None, min_top_k_overlap=None, max_auc_drop=None, max_log_loss_rise=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,162 +92,193 @@ def convert_module(
     module: nn.Module | ExportedProgram,
     example_inputs: object,
     out: str | Path,
-    targets: Sequence[str] = ("coreml", "onnx"),
+    targets: Sequence[str] | Mapping[str, Target] = ("coreml", "onnx"),
     contract: Contract | None = None,
     *,
     precision: str = "float32",
     minimum_deployment_target: str = "iOS17",
-    compress: str | Plan | None = None,
+    compress: str | Plan | Compress | None = None,
+    stream_mb: float = STREAM_MB,
     progress: Progress | None = None,
 ) -> Conversion:
     """The artifacts of a module, each proved equal to it on probes made from the example.
 
     Args:
         module: in eval mode, on the CPU, and not changed; also a TorchScript module or an exported program.
-        example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments.
+        example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments; for a
+            contract of several functions a dict of one for each.
         out: a folder; artifacts and contract.json are put there when they are proved.
-        targets: `coreml` and `onnx`.
-        contract: replaces the inferred one; its function is `main`.
-        precision: of the Core ML program: `float32` or `float16`. ONNX is float32.
-        minimum_deployment_target: `iOS15` to `iOS18`.
-        compress: `int8`, `int4`, or which tensors are compressed how. The artifacts equal the module with
-            the compressed values; `loss` says how far that is from the module itself.
+        targets: `coreml` and `onnx`, or targets with all options that a recipe has for them, by name.
+        contract: replaces the inferred one.
+        precision: of the Core ML program where `targets` are names: `float32` or `float16`.
+        minimum_deployment_target: likewise, `iOS15` to `iOS18`.
+        compress: `int8`, `int4`, which tensors are compressed how, or what a recipe has under [compress].
+            The artifacts equal the module with the compressed values; `loss` says how far that is from
+            the module itself.
+        stream_mb: float32 tables of so many 10^6 bytes go through files and are not held twice; 0 keeps all.
         progress: called with what is being done, how many steps are done, and of how many.
 
     Raises:
         UsageError: the call makes no sense, or the example does not run.
         Refused: no target is left; op, source line, reason and remedy of the first one.
     """
-    unknown = [each for each in targets if each not in FILES]
-    if unknown or not targets:
-        raise UsageError(f"targets {list(targets)}: expected some of {', '.join(FILES)}")
-    module = _module(module)
+    from pocketrec.package.publish import workspace
+    from pocketrec.source.saved import as_module
+    from pocketrec.source.weights import check_numbers
+
+    chosen = _targets(targets, precision, minimum_deployment_target)
+    module = as_module(module)
     if module.training:
         raise UsageError(f"{type(module).__name__} is in training mode; call module.eval() first")
-    _check_numbers(module)
-    report = progress or _silent
+    check_numbers(module, type(module).__name__)
+    report = progress or silent
     destination = Path(out)
-    _check_destination(destination)
-    report("look at the module", 0, len(targets) + 1)
-    from pocketrec.package.publish import workspace
-
-    job = prepare(module, example_inputs, contract, in_float32=compress is not None)
-    options = Options(precision=precision, minimum_deployment_target=minimum_deployment_target, codes={})
+    if destination.exists() and not destination.is_dir():
+        raise UsageError(f"{destination}: a file is there; pass a folder")
     with workspace(destination) as folder:
-        if compress is None:
-            draft = convert_targets(job, targets, folder, options, report)
-            result = _result(job, draft, destination, targets)
-        else:
-
-            def converted(compression: Compression) -> Draft:
-                compressed = prepare(compression.module, example_inputs, contract)
-                coded = replace(options, codes=compression.codes)
-                return convert_targets(compressed, targets, folder, coded, report)
-
-            compression, draft = _compress(job, compress, converted)
-            result = _result(job, draft, destination, targets)
-            result = _with_loss(result, job, compression, draft)
-        _publish(result, draft, precision)
+        report("look at the module", 0, len(chosen) + 1)
+        trials = example_trials(
+            module,
+            example_inputs,
+            contract,
+            in_float32=compress is not None,
+            folder=folder,
+            stream_bytes=int(stream_mb * 1e6),
+        )
+        asked = compress if isinstance(compress, Compress) else Compress()
+        journey = Journey(
+            targets=chosen,
+            gates=_GATES,
+            folder=folder,
+            compress=asked,
+            report=report,
+            names={"main": "model"},
+        )
+        built = road(trials, journey, None if compress is None else example_planner(compress))
+        delivered, refused = _proved(built)
+        if not delivered:
+            raise _first(refused, list(chosen))
+        places = {
+            target: {
+                name: place_of(destination, target, chosen[target].format or target, path)
+                for name, path in each.artifacts.items()
+            }
+            for target, each in delivered.items()
+        }
+        result = _result(built, delivered, refused, places)
+        publish_conversion(result.to_dict(), result.contract, delivered, places, destination)
         return result
 
 
-def _compress(
-    job: Job, asked: str | Plan, converted: Callable[[Compression], Draft]
-) -> tuple[Compression, Draft]:
-    """What was compressed and its artifacts; a preset leaves out what a graph holds only folded."""
-    left_out: list[str] = []
-    while True:
-        compression, notes = compress_example(job, asked, left_out)
-        draft = converted(compression)
-        derived = [each for each in draft.refused.values() if isinstance(each, Derived)]
-        names = {name for each in derived for name in each.names}
-        if derived and (not isinstance(asked, str) or not names - set(left_out)):
-            if draft.artifacts:
-                break
-            raise derived[0]
-        if not derived:
-            break
-        left_out += sorted(names)
-    said = [*notes, *left_out_notes(left_out)]
-    if draft.captured is not None:
-        said += constant_notes(compression.module, {"main": draft.captured})
-    draft.notes = [*said, *draft.notes]
-    return compression, draft
+def _targets(
+    targets: Sequence[str] | Mapping[str, Target], precision: str, minimum_deployment_target: str
+) -> dict[str, Target]:
+    if isinstance(targets, Mapping):
+        asked = dict(targets)
+    else:
+        unknown = [each for each in targets if each not in TARGETS]
+        if unknown or not targets:
+            raise UsageError(f"targets {list(targets)}: expected some of {', '.join(TARGETS)}")
+        asked = {name: _named(name, precision, minimum_deployment_target) for name in targets}
+    return {name: resolve_target(name, each) for name, each in asked.items()}
 
 
-def _with_loss(result: Conversion, original: Job, compression: Compression, draft: Draft) -> Conversion:
-    assert draft.attempt is not None
-    assert draft.captured is not None
-    return replace(
-        result,
-        compression=audit(compression, {"main": draft.captured}),
-        loss=loss_of(original, draft.attempt),
-    )
+def _named(name: str, precision: str, minimum_deployment_target: str) -> Target:
+    """A target by its name alone: a batch that is free stays free."""
+    from pocketrec.schema import from_table
+
+    options = {
+        key: value
+        for key, value in (
+            ("precision", precision),
+            ("minimum_deployment_target", minimum_deployment_target),
+        )
+        if key in TARGETS[name].options
+    }
+    return from_table(Target, {"flexible": ["*"], **options}, source=f"convert to {name}")
 
 
-def _module(model: nn.Module | ExportedProgram) -> nn.Module:
-    from pocketrec.source.saved import as_module
-
-    return as_module(model)
-
-
-def _check_numbers(module: nn.Module) -> None:
-    from pocketrec.source.weights import check_numbers
-
-    check_numbers(module, type(module).__name__)
+def _proved(built: Built) -> tuple[dict[str, Delivered], dict[str, ConversionError]]:
+    """What equals the module, and why the rest does not."""
+    refused = dict(built.refused)
+    for name, each in built.delivered.items():
+        if not each.holds:
+            refused[name] = differs(name, each)
+    held = {name: each for name, each in built.delivered.items() if each.holds}
+    return held, without_circles(refused, held, TARGETS)
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
+def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> ConversionError:
+    derived = [each for each in refused.values() if isinstance(each, Derived)]
+    error = derived[0] if derived else refused[targets[0]]
+    if isinstance(error, Refused | Derived):
+        return error
+    return Refused(op="convert", where="", reason=str(error), remedy="")
 
 
-def _check_destination(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: a file is there; pass a folder")
-
-
-def _result(job: Job, draft: Draft, out: Path, targets: Sequence[str]) -> Conversion:
-    """The conversion, as if its files were in `out` already."""
-    contract = draft.attempt.contract if draft.attempt is not None else job.free
-    signature = contract.functions["main"]
+def _result(
+    built: Built,
+    delivered: Mapping[str, Delivered],
+    refused: Mapping[str, ConversionError],
+    places: Mapping[str, Mapping[str, Path]],
+) -> Conversion:
+    """The conversion, as if its files were in their places already."""
+    attempt = next(iter(delivered.values())).attempt
+    contract = attempt.trial.model.contract
+    signatures = contract.functions.values()
+    rewrites = {
+        (each.name, each.where): each
+        for one in delivered.values()
+        for captured in one.attempt.captures.values()
+        for each in captured.rewrites
+    }
+    notes = [*built.notes]
+    for name, each in delivered.items():
+        notes += [f"{name}: {text}" for text in each.notes]
+        for captured in each.attempt.captures.values():
+            notes += [f"assumed: {text}" for text in captured.assumptions]
     return Conversion(
-        artifacts={target: out / FILES[target] for target in targets if target in draft.artifacts},
-        inputs=tuple(each.name for each in signature.inputs),
-        outputs=tuple(each.name for each in signature.outputs),
-        parity=draft.parity,
-        far=draft.far,
-        rewrites=tuple(draft.rewrites.values()),
-        refused={name: str(error) for name, error in draft.refused.items()},
+        artifacts=_by_key(places, contract),
+        inputs=tuple(each.name for signature in signatures for each in signature.inputs),
+        outputs=tuple(each.name for signature in signatures for each in signature.outputs),
+        parity={name: each.results[0].parity for name, each in delivered.items()},
+        far={
+            name: {"compared": each.far.compared, "left_out": dict(each.far.left_out)}
+            for name, each in delivered.items()
+        },
+        rewrites=tuple(rewrites.values()),
+        refused={name: str(error) for name, error in refused.items()},
         contract=contract,
-        notes=tuple(dict.fromkeys(draft.notes)),
+        notes=tuple(dict.fromkeys(notes)),
+        compression=(
+            () if built.compressed is None else audit(built.compressed.compression, attempt.captures)
+        ),
+        loss=() if built.compressed is None else _loss(built, attempt.reference),
     )
 
 
-def _publish(result: Conversion, draft: Draft, precision: str) -> None:
-    """Puts the artifacts in their places, proves them once more there, and writes what is to be known."""
-    assert draft.attempt is not None
-    for target, place in result.artifacts.items():
-        _move(draft.artifacts[target], place)
-        try:
-            prove_example(place, draft.attempt, target, precision)
-        except Refused:
-            remove(place)
-            raise
-    out = next(iter(result.artifacts.values())).parent
-    _write(out / "contract.json", result.contract.to_dict())
-    _write(out / "conversion.json", result.to_dict())
+def _by_key(places: Mapping[str, Mapping[str, Path]], contract: Contract) -> dict[str, Path]:
+    """Target to artifact; `target/function` where there are several functions."""
+    several = len(contract.functions) > 1
+    return {
+        f"{name}/{function}" if several else name: path
+        for name, each in places.items()
+        for function, path in each.items()
+    }
 
 
-def _move(path: Path, place: Path) -> None:
-    """Moves the artifact to its place, with all files beside it, which it refers to by their names."""
-    place.parent.mkdir(exist_ok=True)
-    remove(place)
-    remove(place.with_name(f"{place.name}.data"))  # of an older artifact, which this one may not need
-    for each in path.parent.iterdir():
-        each.rename(place.with_name(each.name))
+def _loss(built: Built, reference: Reference) -> tuple[TensorParity, ...]:
+    """What compression costs: the compressed model's outputs against the original's, per output."""
+    from pocketrec.validate.measure.parity import check_parity
 
-
-def _write(path: Path, value: Mapping[str, Any]) -> None:
-    from pocketrec.report import plain
-
-    path.write_text(json.dumps(plain(value), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    found: list[TensorParity] = []
+    for name, probes in reference.probes.items():
+        found += check_parity(
+            [built.original.runtimes[name].run(each.inputs) for each in probes],
+            reference.outputs[name],
+            [each.name for each in probes],
+            reference.contract.functions[name],
+            function=name,
+            tie_tolerance=_GATES.tie_tolerance,
+        )
+    return tuple(found)

@@ -6,7 +6,7 @@ the reference, `validate` runs parts of the artifact, `package` gives the bundle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,17 +15,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pocketrec.contract import Contract
+from pocketrec.convert.targets import row_of
 from pocketrec.errors import RecipeError, UsageError
 from pocketrec.foreign import generators_kept
 from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.golden import Vector, read_golden
 from pocketrec.package.manifest import read_json
-from pocketrec.pipeline.calibration import calibrate
-from pocketrec.pipeline.compression import compress_prepared
-from pocketrec.pipeline.rounding import round_prepared
+from pocketrec.pipeline.attempts import Tried, capture_function
+from pocketrec.pipeline.plans import recipe_planner
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.pipeline.references import torch_runtimes
+from pocketrec.pipeline.road import Journey, compressed_trials
 from pocketrec.places import exits_told
-from pocketrec.recipe import Compress, Recipe, Target, load_recipe
-from pocketrec.source.model import Model, load_model, prepare, search_data
+from pocketrec.progress import Progress, silent
+from pocketrec.recipe import Compress, Recipe, Target
+from pocketrec.source.loaded import load_model, prepare
+from pocketrec.source.model import Model, Trial
+from pocketrec.source.streamed import Stubbed
 from pocketrec.validate.artifact.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.open import open_artifact, open_graph
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
 
     from pocketrec.convert.capture.capture import Capture
 
-Progress = Callable[[str, int, int], None]
 Inputs = Mapping[str, Array]
 # PyTorch on another machine adds in another order.
 _SAME_MODEL = 1e-3
@@ -98,16 +103,16 @@ def diverge_bundle(
     contract = read_json(path, "contract.json", Contract)
     built = read_json(path, "recipe.json", Recipe)
     places = _places(bundle, target, function)
-    report, found = progress or _silent, list[Examined]()
+    report, found = progress or silent, list[Examined]()
     captures: dict[str, Capture] = {}
     programs: dict[object, torch.export.ExportedProgram] = {}
     with TemporaryDirectory(prefix="pocketrec-") as values:
-        model = _load(recipe, contract, built.compress, Path(values))
+        trial = _load(recipe, contract, built.compress, Path(values))
         for count, (each, name) in enumerate(places):
             report(f"compare {each}/{name} with PyTorch", count, len(places))
             vectors, aim = read_golden(bundle, name), built.targets[each]
             if name not in captures:
-                captures[name] = _capture(model, name, vectors)
+                captures[name] = _capture(trial, name, vectors)
             kind = name, aim.format, aim.flexible
             if kind not in programs:
                 programs[kind] = _program(captures[name], aim)
@@ -155,10 +160,6 @@ def diverge_artifacts(
     )
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 def _places(bundle: Bundle, target: str | None, function: str | None) -> list[tuple[str, str]]:
     artifacts = bundle.manifest.artifacts
     places = [
@@ -174,51 +175,35 @@ def _places(bundle: Bundle, target: str | None, function: str | None) -> list[tu
     return places
 
 
-def _load(path: Path, contract: Contract, built: Compress, values: Path) -> Model:
+def _load(path: Path, contract: Contract, built: Compress, folder: Path) -> Trial:
     """The recipe's model as the bundle's plan leaves it; UsageError where contracts differ.
 
-    What a large compressed table stands for is written to `values`, and mapped.
+    What a large compressed table stands for is written to `folder`, and mapped.
     """
-    from pocketrec.quantize import plan_from_table
-
     recipe = replace(load_recipe(path), compress=built)
     if not built.active:
-        model = load_model(recipe, path.parent, values)
+        model = load_model(recipe, path.parent, folder)
+        trial = Trial(model=model, captured=model.contract)
     else:
-        prepared = prepare(recipe, path.parent, values)
-        plan = plan_from_table(built.tensors)
-        known = calibrate(prepared.module, prepared.contract, prepared.data, gradients=plan.needs_gradients)
-        folder = values / "compressed"
-        folder.mkdir()
-        compressed, compression = compress_prepared(plan, prepared, known.usage, folder)
-        model = compressed
-        if built.activations is not None:
-            model, _, _ = round_prepared(compressed, compression, search_data(prepared, path.parent))
-    if model.contract.sha256() != contract.sha256():
+        loaded = prepare(recipe, path.parent, folder)
+        planned = recipe_planner(loaded, recipe.targets, path, None, silent)(Tried(loaded.trials))
+        journey = Journey(targets=recipe.targets, gates=recipe.gates, folder=folder, compress=built)
+        trial = next(iter(compressed_trials(loaded.trials, planned, journey).trials))
+    if trial.model.contract.sha256() != contract.sha256():
         raise UsageError(f"{path}: its contract is not the bundle's; pass the recipe that built the bundle")
-    return model
+    return trial
 
 
-def _capture(model: Model, function: str, vectors: tuple[Vector, ...]) -> Capture:
-    """The function captured on the golden vectors."""
-    import torch
-
-    from pocketrec.convert.capture.capture import capture
-
-    _check_model(model, function, vectors)
-    names = [each.name for each in model.contract.functions[function].inputs]
-    probes = [{name: torch.from_numpy(np.array(vector.inputs[name])) for name in names} for vector in vectors]
-    return capture(model.module, model.contract, function, probes)
+def _capture(trial: Trial, function: str, vectors: tuple[Vector, ...]) -> Capture:
+    """The function captured on the golden vectors, whose values are those of large tables, too."""
+    _check_model(trial.model, function, vectors)
+    held = replace(trial, model=replace(trial.model, core=Stubbed(lowered=trial.model.module)))
+    return capture_function(held, function, [each.inputs for each in vectors])
 
 
 def _check_model(model: Model, function: str, vectors: tuple[Vector, ...]) -> None:
-    """Nothing where the module still gives the golden vectors' outputs; else RecipeError."""
-    from pocketrec.convert.watch.contract_module import ContractModule
-    from pocketrec.validate.runtimes.torch_runtime import TorchRuntime
-
-    signature = model.contract.functions[function]
-    module = ContractModule(model.module, model.contract, signature)
-    runtime = TorchRuntime(module, signature, function=function, contract=model.contract)
+    """Checks that the module still gives the golden vectors' outputs."""
+    runtime = torch_runtimes(model.module, model.contract)[function]
     for vector in vectors:
         for name, value in runtime.run(vector.inputs).items():
             if difference(value, vector.outputs[name])[1] > _SAME_MODEL:
@@ -261,11 +246,7 @@ def _against_torch(
 
 def _program(captured: Capture, target: Target) -> torch.export.ExportedProgram:
     """The program that was lowered to the target."""
-    if target.format == "onnx":
-        return captured.program
-    from pocketrec.convert.coreml.lower import program_for
-
-    return program_for(captured, target.flexible)
+    return row_of("", target).lowered(captured, target)
 
 
 def _calls(

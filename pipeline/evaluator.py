@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Contract
-from pocketrec.errors import PocketrecError, StorageError
 from pocketrec.evaluation import EvaluationData, RankingData
+from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.recipe import Evaluate
-from pocketrec.schema import from_table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,16 +103,9 @@ class Evaluator:
         return with_values(self.module, values)
 
     def _run(self, module: nn.Module) -> list[Run]:
-        from pocketrec.convert.watch.contract_module import ContractModule
         from pocketrec.validate.measure.quality import quality_of
-        from pocketrec.validate.runtimes.torch_runtime import TorchRuntime
 
-        runtimes = {
-            name: TorchRuntime(
-                ContractModule(module, self.contract, each), each, function=name, contract=self.contract
-            )
-            for name, each in self.contract.functions.items()
-        }
+        runtimes = torch_runtimes(module, self.contract)
         found = []
         for each in self.evaluations:
             quality = quality_of(each, self.contract, runtimes, self.data)
@@ -184,68 +174,3 @@ def make_evaluator(
         usage=usage,
         trials=trials,
     )
-
-
-@contextmanager
-def search_folder(folder: Path) -> Iterator[None]:
-    """Nothing; what the system says of a file in it becomes a StorageError."""
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or folder
-        raise StorageError(
-            f"{place}: {error.strerror}; a search keeps its plan and measurements in {folder}: move what is "
-            "in the way, or free space"
-        ) from error
-
-
-class MeasurementFile:
-    """Measurements by content, one JSON line each; a line that is none is measured again.
-
-    Args:
-        path: of the file, which need not be there.
-        metrics: what every measurement has a loss of.
-
-    Raises:
-        StorageError: the file cannot be read.
-    """
-
-    def __init__(self, path: Path, metrics: Collection[str]) -> None:
-        self._path, self._metrics = path, set(metrics)
-        self._known: dict[str, Measured] = {}
-        with search_folder(path.parent):
-            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        self._before = "\n" if text and not text.endswith("\n") else ""  # a line that was cut off ends here
-        for line in text.splitlines():
-            self._take(line)
-
-    def _take(self, line: str) -> None:
-        try:
-            entry = from_table(_Entry, json.loads(line), source=self._path.name)
-        except (ValueError, RecursionError, PocketrecError):
-            return
-        from pocketrec.quantize.planner import Measured
-
-        if set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1:
-            self._known[entry.key] = Measured(losses=entry.losses, distortion=entry.distortion)
-
-    def get(self, key: str) -> Measured | None:
-        """The measurement of that key, where it is known."""
-        return self._known.get(key)
-
-    def put(self, key: str, measured: Measured) -> None:
-        """Nothing; the measurement is on disk when this returns, unless it has no meaning."""
-        self._known[key] = measured
-        if math.isfinite(measured.distortion) and all(map(math.isfinite, measured.losses.values())):
-            with search_folder(self._path.parent), self._path.open("a", encoding="utf-8") as file:
-                file.write(self._before + json.dumps({"key": key, **asdict(measured)}) + "\n")
-            self._before = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """One line of the file."""
-
-    key: str
-    losses: Mapping[str, float]
-    distortion: float

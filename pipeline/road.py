@@ -1,181 +1,218 @@
-"""One job to all targets: each attempt's contract captured, lowered in each target's ways, and proved."""
+"""The one road from a source to proved artifacts.
+
+    Trials ─▶ reference ─▶ [plan ─▶ compress] ─▶ capture ─▶ each target's ways ─▶ examine ─▶ Built
+
+`build` is this road and a bundle, `convert_module` this road and a folder, `diverge` this road as far
+as capture.
+"""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shutil import rmtree
+from typing import TYPE_CHECKING
 
-from pocketrec.convert.example.attempts import Attempt, Job
-from pocketrec.errors import ConversionError, Derived, Refused, UsageError
-from pocketrec.example_compression import capture_attempt
-from pocketrec.pipeline.remedies import without_circles
-from pocketrec.proof import Proof, prove
-from pocketrec.report import TensorParity
+from pocketrec.errors import ConversionError, Derived, UsageError
+from pocketrec.pipeline.attempts import Attempt, Tried
+from pocketrec.pipeline.audit import constant_notes, left_out_notes
+from pocketrec.pipeline.compression import check_gathered_names
+from pocketrec.pipeline.plans import Planned
+from pocketrec.pipeline.rounding import round_trials
+from pocketrec.pipeline.ways import Delivered, Order, defect, deliver
+from pocketrec.progress import Progress, silent
+from pocketrec.recipe import Compress, Gates, Target
+from pocketrec.report import RoundedInput
+from pocketrec.source.model import Trials
+from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
-    from pocketrec.convert.capture.capture import Capture
-    from pocketrec.convert.rewrite import Rewrite
     from pocketrec.quantize import QuantizedTensor
+    from pocketrec.source.compressed import Compression
+    from pocketrec.validate.evidence import Reference
 
-Progress = Callable[[str, int, int], None]
-FILES = {"onnx": "model.onnx", "coreml": "model.mlpackage"}
-
-
-@dataclass(slots=True, kw_only=True)
-class Draft:
-    """What is gathered while targets are tried."""
-
-    artifacts: dict[str, Path] = field(default_factory=dict)
-    parity: dict[str, tuple[TensorParity, ...]] = field(default_factory=dict)
-    far: dict[str, dict[str, Any]] = field(default_factory=dict)
-    refused: dict[str, ConversionError] = field(default_factory=dict)
-    rewrites: dict[tuple[str, str], Rewrite] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    attempt: Attempt | None = None
-    captured: Capture | None = None
+Planner = Callable[[Tried], Planned]
+_SCRATCH = ".attempts"  # in the folder, while targets are tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to lower."""
+class Built:
+    """What the road leaves behind.
 
-    precision: str
-    minimum_deployment_target: str
-    codes: Mapping[str, QuantizedTensor]
+    Attributes:
+        original: the reference of the model as it was.
+        delivered: target to its artifacts with what was found out of them; a target whose artifacts were
+            written and differ is among them.
+        refused: target to the reason why there is no artifact.
+        compressed: what compression did; None where none was asked for.
+        notes: what must be said.
+    """
+
+    original: Reference
+    delivered: Mapping[str, Delivered]
+    refused: Mapping[str, ConversionError]
+    compressed: Compressed | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> Reference:
+        """What the artifacts were compared with."""
+        found = next((each.attempt.reference for each in self.delivered.values()), None)
+        return self.original if found is None else found
 
 
-def convert_targets(
-    job: Job, targets: Sequence[str], folder: Path, options: Options, report: Progress
-) -> Draft:
-    """All targets that some attempt gave; raises the refusal of the first where there is none."""
-    draft = Draft()
-    for attempt in job.attempts():
-        waiting = [each for each in targets if each not in draft.artifacts]
-        _attempt(attempt, waiting, folder, draft, options, report)
-        if len(draft.artifacts) == len(targets):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """A plan carried out: the compressed model's trials, and what was done."""
+
+    planned: Planned
+    trials: Trials
+    compression: Compression
+    rounded: tuple[RoundedInput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """What the road is asked for, besides the source.
+
+    Attributes:
+        targets: by name, resolved.
+        gates: what an artifact must hold to be the one that is taken.
+        folder: gets `artifacts/<target>/`; also for what is only needed on the way.
+        compress: how a plan is carried out, besides the plan itself.
+        workers: who examines the evaluation data.
+        report: told what is being done.
+        names: of an artifact's file, without suffix, by function; the function's own by default.
+    """
+
+    targets: Mapping[str, Target]
+    gates: Gates
+    folder: Path
+    compress: Compress = field(default_factory=Compress)
+    workers: Workers | None = None
+    report: Progress = silent
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def road(trials: Trials, journey: Journey, planner: Planner | None = None) -> Built:
+    """Every target's artifacts, each compared with the model on every probe and all evaluation data.
+
+    Args:
+        trials: the source.
+        journey: what is wanted.
+        planner: decides which tensor is compressed how; None compresses nothing.
+
+    Raises:
+        UsageError: the source or the plan does not fit.
+        ConversionError: a plan that was stated word for word cannot be carried by any target.
+    """
+    tried = Tried(trials, journey.report, journey.workers)
+    original = tried.first.reference
+    if planner is None:
+        found, refused = _delivered(tried, journey, {})
+        return Built(original=original, delivered=found, refused=refused)
+    planned = planner(tried)
+    left_out: list[str] = []
+    while True:
+        compressed = compressed_trials(trials, planned.without(left_out), journey, number=len(left_out))
+        again = Tried(compressed.trials, journey.report, journey.workers)
+        found, refused = _delivered(again, journey, compressed.compression.codes)
+        names = _folded(refused) - set(left_out)
+        if not names:
             break
-    draft.refused = without_circles(draft.refused, draft.artifacts, FILES)
-    if not draft.artifacts and not any(isinstance(each, Derived) for each in draft.refused.values()):
-        raise _first(draft.refused, targets)
-    return draft
+        if planned.stated:
+            raise next(each for each in refused.values() if isinstance(each, Derived))
+        left_out += sorted(names)
+    notes = (*planned.notes, *left_out_notes(left_out))
+    if found:
+        captures = next(iter(found.values())).attempt.captures
+        notes = (*notes, *constant_notes(compressed.compression.module, captures))
+    return Built(original=original, delivered=found, refused=refused, compressed=compressed, notes=notes)
 
 
-def _attempt(
+def _folded(refused: Mapping[str, ConversionError]) -> set[str]:
+    """The tensors that some target's graph holds only folded into others."""
+    return {name for each in refused.values() if isinstance(each, Derived) for name in each.names}
+
+
+def compressed_trials(trials: Trials, planned: Planned, journey: Journey, *, number: int = 0) -> Compressed:
+    """The trials of the model as a plan leaves it, its dense layers' inputs rounded where that is asked for.
+
+    Raises:
+        PlanError: a scheme does not fit its tensor.
+        TableError: a table on disk holds a number that is not finite.
+        StorageError: there is no room for what compressed tables stand for.
+    """
+    from pocketrec.source.compressed import compress_trials
+
+    journey.report("compress", 0, 1)
+    values = journey.folder / ".values" / f"compressed-{number}"
+    values.mkdir(parents=True)
+    made, compression = compress_trials(trials, planned.plan, planned.usage, values)
+    rounded: tuple[RoundedInput, ...] = ()
+    if journey.compress.activations is not None:
+        journey.report("calibrate inputs", 0, 1)
+        made, compression, rounded = round_trials(made, compression, journey.compress, planned.data)
+    return Compressed(planned=planned, trials=made, compression=compression, rounded=rounded)
+
+
+def _delivered(
+    tried: Tried, journey: Journey, codes: Mapping[str, QuantizedTensor]
+) -> tuple[dict[str, Delivered], dict[str, ConversionError]]:
+    """Every target by the first trial and way that holds, else by the first that was written at all."""
+    check_gathered_names(journey.targets, codes)
+    found: dict[str, Delivered] = {}
+    refused: dict[str, ConversionError] = {}
+    scratch, place = journey.folder / _SCRATCH, journey.folder / "artifacts"
+    for number, attempt in enumerate(tried):
+        waiting = [name for name in journey.targets if name not in found or not found[name].holds]
+        if not waiting:
+            break
+        _try(attempt, waiting, journey, codes, scratch / str(number), found, refused)
+    rmtree(place, ignore_errors=True)
+    moved = {name: found[name].moved(place / name) for name in journey.targets if name in found}
+    rmtree(scratch, ignore_errors=True)
+    return moved, {name: error for name, error in refused.items() if name not in found}
+
+
+def _try(
     attempt: Attempt,
-    targets: Sequence[str],
-    folder: Path,
-    draft: Draft,
-    options: Options,
-    report: Progress,
+    waiting: Sequence[str],
+    journey: Journey,
+    codes: Mapping[str, QuantizedTensor],
+    scratch: Path,
+    found: dict[str, Delivered],
+    refused: dict[str, ConversionError],
 ) -> None:
-    """Every target that this contract can be lowered to and proved on, added to the draft."""
+    """Adds what one attempt gives for the targets that wait."""
     try:
-        captured = capture_attempt(attempt)
-    except ConversionError as error:
-        draft.refused.update({name: draft.refused.get(name, error) for name in targets})
-        return
+        attempt.capture(journey.report)
     except UsageError:
         raise
     except Exception as error:
-        defect = _defect(error)
-        draft.refused.update({name: draft.refused.get(name, defect) for name in targets})
+        told = error if isinstance(error, ConversionError) else defect(error)
+        refused.update({name: refused.get(name, told) for name in waiting})
         return
-    for count, target in enumerate(targets):
-        report(f"convert to {target}", count + 1, len(targets) + 1)
-        try:
-            path, note, proof = _lower(captured, target, folder, attempt, options)
-        except ConversionError as error:
-            if isinstance(error, Derived):
-                draft.refused[target] = error  # this attempt would do with fewer tensors compressed
-            else:
-                draft.refused.setdefault(target, error)
-            continue
-        draft.artifacts[target], draft.parity[target] = path, proof.parity
-        draft.far[target] = proof.far_summary()
-        before = draft.refused.pop(target, None)
-        draft.attempt = draft.attempt or attempt
-        draft.captured = draft.captured or captured
-        draft.rewrites.update({(each.name, each.where): each for each in captured.rewrites})
-        said = f"{attempt.note}: {before}" if attempt.note and before else attempt.note
-        extra = [f"{target}: {text}" for text in (note, said, proof.note) if text]
-        draft.notes += [*extra, *(f"assumed: {each}" for each in captured.assumptions)]
-
-
-def _lower(
-    captured: Capture, target: str, folder: Path, attempt: Attempt, options: Options
-) -> tuple[Path, str, Proof]:
-    """The path of a proved artifact, how it was made, and the proof; raises what went wrong first.
-
-    The artifact stands in a folder of its own with every file that it refers to.
-    """
-    errors: list[ConversionError] = []
-    for note, write in _ways(captured, target, options).items():
-        path = folder / f"{target}-{len(errors)}" / FILES[target]
-        remove(path.parent)
-        path.parent.mkdir()
-        try:
-            write(path)
-            return path, note, prove(path, attempt, target, options.precision, captured.assumptions)
-        except ConversionError as error:
-            errors.append(error)
-        except Exception as error:
-            errors.append(_defect(error))
-    raise errors[0]
-
-
-def _defect(error: Exception) -> Refused:
-    """A refusal for what should not have happened; its cause is kept for `--debug`."""
-    line = (str(error).strip().splitlines() or [""])[0]
-    refused = Refused(
-        op="pocketrec",
-        where="",
-        reason=f"{type(error).__name__}: {line}",
-        remedy="a defect in pocketrec: report it with this module",
-    )
-    refused.__cause__ = error
-    return refused
-
-
-def _ways(captured: Capture, target: str, options: Options) -> dict[str, Callable[[Path], object]]:
-    """The ways to lower to a target, best first, by what to say of them."""
-    from pocketrec.convert.capture.export import asks_numbers
-    from pocketrec.convert.coreml.lower import to_coreml
-    from pocketrec.convert.onnx.lower import to_onnx
-
-    if target == "onnx":
-        return {"": lambda path: to_onnx(captured, path, tensors=options.codes)}
-    flexible = tuple(name for name, dim in captured.contract.dims.items() if dim.min < dim.max)
-
-    def by(frontend: str) -> Callable[[Path], object]:
-        return lambda path: to_coreml(
-            captured,
-            path,
-            precision=options.precision,
-            minimum_deployment_target=options.minimum_deployment_target,
-            flexible=flexible,
-            tensors=options.codes,
-            frontend=frontend,
+    for count, name in enumerate(waiting):
+        journey.report(f"convert to {name}", count, len(waiting))
+        order = Order(
+            name=name,
+            target=journey.targets[name],
+            codes=codes,
+            gates=journey.gates,
+            folder=scratch / name,
+            names=journey.names,
+            report=journey.report,
+            workers=journey.workers,
         )
-
-    ways = {"": by("export"), "lowered from a trace": by("trace")}
-    if asks_numbers(captured.program):
-        ways.pop("lowered from a trace")  # it would hold the example's numbers for every input
-    return ways
-
-
-def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> ConversionError:
-    error = refused[targets[0]]
-    return (
-        error if isinstance(error, Refused) else Refused(op="convert", where="", reason=str(error), remedy="")
-    )
-
-
-def remove(path: Path) -> None:
-    """Nothing; no file and no folder is at `path`."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        try:
+            made = deliver(attempt, order)
+        except Derived as error:
+            refused[name] = error  # this attempt would do with fewer tensors compressed
+        except ConversionError as error:
+            refused.setdefault(name, error)
+        else:
+            before = refused.get(name) or (found[name].failure if name in found else None)
+            if name not in found or made.holds:
+                found[name] = replace(made, before=None if before is None else str(before))

@@ -1,4 +1,4 @@
-"""The inputs of dense layers in 8 bits, within the pipeline: calibrated on data, then rounded.
+"""The inputs of dense layers in 8 bits: calibrated on data or on probes, then rounded.
 
 The rounding is part of the compressed reference, so conversion and compression stay two figures.
 """
@@ -11,42 +11,42 @@ from typing import TYPE_CHECKING
 
 from pocketrec.errors import PlanError
 from pocketrec.evaluation import EvaluationData
-from pocketrec.pipeline.compression import Compression
-from pocketrec.pipeline.examine import torch_runtimes
+from pocketrec.pipeline.references import torch_runtimes
+from pocketrec.recipe import Compress
 from pocketrec.report import RoundedInput
-from pocketrec.source.model import Prepared
+from pocketrec.source.model import Trials
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from pocketrec.quantize.activations import InputRange
+    from pocketrec.source.compressed import Compression
 
 
-def round_prepared(
-    prepared: Prepared, compression: Compression, data: EvaluationData
-) -> tuple[Prepared, Compression, tuple[RoundedInput, ...]]:
-    """The compressed model with its dense layers' inputs rounded as the recipe says, and what was done.
+def round_trials(
+    trials: Trials, compression: Compression, compress: Compress, data: EvaluationData | None
+) -> tuple[Trials, Compression, tuple[RoundedInput, ...]]:
+    """The trials with the dense layers' inputs rounded as asked, and what was done.
 
     Args:
-        prepared: with the compressed module.
+        trials: of the compressed module.
         compression: what was done so far.
-        data: what the ranges are taken from.
+        compress: which layers, and how.
+        data: what the ranges are taken from; None for the probes.
 
     Raises:
-        PlanError: a layer that was asked for cannot be done, or tables are streamed.
+        PlanError: a layer that was asked for cannot be done, or tables are on disk.
     """
     from pocketrec.quantize.activations import dense_layers, round_inputs
 
-    compress = prepared.recipe.compress
-    if prepared.streamed is not None:
+    core = trials.core
+    if core.tables:
         raise PlanError(
-            f"compress.activations: calibration holds the model, and {prepared.streamed.tables[0].name} is "
-            "streamed; raise model.stream_mb to hold it, or leave activations out"
+            f"compress.activations: calibration holds the model, and {core.tables[0].name} is streamed; "
+            "raise model.stream_mb to hold it, or leave activations out"
         )
-    layers = dense_layers(prepared.module, compression.codes, compress.float_layers)
-    ranges = _observed(prepared, layers, data)
+    layers = dense_layers(core.lowered, compression.codes, compress.float_layers)
+    ranges = _observed(trials, layers, data)
     dynamic = compress.activations == "dynamic"
-    module: nn.Module = round_inputs(prepared.module, layers, ranges, dynamic=dynamic)
+    module = round_inputs(core.lowered, layers, ranges, dynamic=dynamic)
     rows = tuple(
         RoundedInput(
             layer=name,
@@ -58,18 +58,24 @@ def round_prepared(
         )
         for name in layers
     )
-    return replace(prepared, module=module), replace(compression, module=module), rows
+    rounded = trials.of(replace(core, lowered=module), trials.spans)
+    return rounded, replace(compression, module=module), rows
 
 
-def _observed(prepared: Prepared, layers: list[str], data: EvaluationData) -> Mapping[str, InputRange]:
-    """The ranges of the layers' inputs over all data, the catalogue included."""
+def _observed(trials: Trials, layers: list[str], data: EvaluationData | None) -> Mapping[str, InputRange]:
+    """The ranges of the layers' inputs over all data, the catalogue included, or over the probes."""
     from pocketrec.quantize.activations import Observer
     from pocketrec.validate.measure.quality import quality_of
 
-    observer = Observer(prepared.module, layers)
+    observer = Observer(trials.core.lowered, layers)
     try:
-        runtimes = torch_runtimes(prepared.module, prepared.contract)
-        quality_of(prepared.recipe.evaluate, prepared.contract, runtimes, data)
+        trial = next(iter(trials))
+        runtimes = torch_runtimes(trial.model.module, trial.model.contract)
+        if data is not None and trials.evaluate is not None:
+            quality_of(trials.evaluate, trial.model.contract, runtimes, data)
+        for name, probes in trial.probes.items():
+            for probe in probes:
+                runtimes[name].run(probe.inputs)
     finally:
         observer.close()
     return observer.ranges

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.convert.targets import carries
 from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.pipeline.compression import limits
-from pocketrec.pipeline.evaluator import Arrays, Evaluator, MeasurementFile, search_folder
+from pocketrec.pipeline.evaluator import Arrays, Evaluator
+from pocketrec.pipeline.measurements import MeasurementFile, search_folder
+from pocketrec.progress import Progress
 from pocketrec.recipe import Compress, Target
 from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
@@ -34,11 +37,10 @@ if TYPE_CHECKING:
     from pocketrec.quantize.candidates import Candidate
     from pocketrec.quantize.planner import Measured, Outcome, Point
     from pocketrec.quantize.schemes import Scheme
-    from pocketrec.source.model import Prepared
+    from pocketrec.source.model import Model
     from pocketrec.source.tables import Table
     from pocketrec.source.trials import StreamedTrials
 
-Progress = Callable[[str, int, int], None]
 _PART_ROWS = 1 << 16
 
 
@@ -107,14 +109,14 @@ def search_plan(
 
 
 @contextmanager
-def streamed_trials(prepared: Prepared, folder: Path) -> Iterator[StreamedTrials | None]:
+def streamed_trials(model: Model, folder: Path) -> Iterator[StreamedTrials | None]:
     """How plans of a model with streamed tables are run; None where all are held.
 
     Args:
-        prepared: the model.
+        model: the original.
         folder: for what compressed tables stand for; it is there as long as this is open.
     """
-    if prepared.streamed is None:
+    if not model.core.tables:
         yield None
         return
     from pocketrec.source.trials import StreamedTrials
@@ -123,9 +125,9 @@ def streamed_trials(prepared: Prepared, folder: Path) -> Iterator[StreamedTrials
         if folder.is_dir() and not folder.is_symlink():  # of a search that was cut short
             rmtree(folder)
         folder.mkdir(parents=True)
-    spans = {name: replace(each, path=each.path.resolve()) for name, each in prepared.spans.items()}
+    spans = {name: replace(each, path=each.path.resolve()) for name, each in model.spans.items()}
     try:
-        yield StreamedTrials(streamed=prepared.streamed, spans=spans, folder=folder.resolve())
+        yield StreamedTrials(streamed=model.core, spans=spans, folder=folder.resolve())
     finally:
         rmtree(folder, ignore_errors=True)
 
@@ -158,12 +160,7 @@ def _safe(found: Sequence[Candidate]) -> Sequence[Candidate]:
 
 
 def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:
-    from pocketrec.convert.coreml.lowest import lowest_target
-
-    lowest = lowest_target(tensor)
-    return all(
-        each.minimum_deployment_target >= lowest for each in targets.values() if each.format == "coreml"
-    )
+    return all(carries(tensor, each) for each in targets.values())
 
 
 def offered(front: Sequence[PlanPoint], folder: Path) -> tuple[str, ...]:

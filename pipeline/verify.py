@@ -5,21 +5,19 @@ Knows `package` and `validate`, as the pipeline does; never PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pocketrec.contract import Contract
+from pocketrec.convert.targets import TARGETS, row_of_suffix
 from pocketrec.errors import ArtifactError, PocketrecError
 from pocketrec.foreign import generators_kept
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
 from pocketrec.package.manifest import read_json
-from pocketrec.pipeline.agreement import FORMATS, contract_sha256, disagreements
-from pocketrec.recipe import RUNTIMES
-
-Progress = Callable[[str, int, int], None]
+from pocketrec.pipeline.agreement import contract_sha256, disagreements
+from pocketrec.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +83,7 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> VerifyResul
     problems = verify_files(bundle)
     replays: tuple[Replayed, ...] = ()
     if not problems:
-        problems, replays = _replay_bundle(bundle, progress or _silent)
+        problems, replays = _replay_bundle(bundle, progress or silent)
     manifest = bundle.manifest
     return VerifyResult(
         path=path,
@@ -95,10 +93,6 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> VerifyResul
         problems=problems,
         replays=replays,
     )
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...], tuple[Replayed, ...]]:
@@ -113,10 +107,13 @@ def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...],
         return (str(error),), ()
     artifacts = [(t, f) for t, each in sorted(bundle.manifest.artifacts.items()) for f in sorted(each)]
     foreign = [
-        bundle.artifact(*each).name for each in artifacts if bundle.artifact(*each).suffix not in FORMATS
+        bundle.artifact(*each).name
+        for each in artifacts
+        if row_of_suffix(bundle.artifact(*each).suffix) is None
     ]
     if foreign:
-        return tuple(f"{name}: expected .onnx or .mlpackage" for name in foreign), ()
+        known = " or ".join(each.suffix for each in TARGETS.values())
+        return tuple(f"{name}: expected {known}" for name in foreign), ()
     replays: list[Replayed] = []
     problems = [*said, *([] if artifacts else ["manifest.json: no artifacts, so nothing was compared"])]
     for count, (target, function) in enumerate(artifacts):
@@ -164,17 +161,18 @@ def _replay_artifact(
 
     target, function = place
     artifact = bundle.artifact(target, function)
-    there = {each.name: each for each in available_runtimes()}
+    missing = {each.name: each.reason for each in available_runtimes() if not each.available}
     ran: list[Replayed] = []
-    for runtime in RUNTIMES[FORMATS[artifact.suffix]]:
+    row = row_of_suffix(artifact.suffix)
+    for runtime in () if row is None else row.runtimes:
         found = Replayed(
             target=target,
             function=function,
             runtime=runtime,
             status="not_run",
-            message=there[runtime].reason,
+            message=missing.get(runtime, ""),
         )
-        if there[runtime].available:
+        if runtime not in missing:
             message = _compare(artifact, runtime, contract, index, place, vectors, digest)
             status: Literal["passed", "failed"] = "failed" if message else "passed"
             found = replace(found, status=status, vectors=len(vectors), message=message)
@@ -192,7 +190,7 @@ def _compare(
     digest: str,
 ) -> str:
     """Which output of which vector differs and how far; empty where all vectors hold."""
-    from pocketrec.validate.open import open_artifact
+    from pocketrec.pipeline.opening import open_artifact
     from pocketrec.validate.replay import GoldenVector, replay
 
     target, function = place

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pocketrec.errors import RecipeError
+from pocketrec.files import write_all, written_file
 from pocketrec.recipe import ModelSource
 from pocketrec.source.checkpoint import Span, open_checkpoint
 from pocketrec.source.factory import call_factory
@@ -35,18 +36,19 @@ _SIZED = frozenset(["empty", "zeros", "ones", "full", "rand", "randn"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamedModule:
-    """A module whose large tables are stubs.
+class Stubbed:
+    """A module as it is captured and lowered, and the tables that are not held in it.
 
     Attributes:
-        module: in eval mode.
+        lowered: in eval mode, with stubs in place of its large tables.
         tables: what the stubs stand for, numbered from 0; a tied table once, under its first name.
-        notes: what a user must know.
+            Empty where everything is held.
+        notes: what a user must know of how it was loaded.
     """
 
-    module: nn.Module
-    tables: tuple[Table, ...]
-    notes: tuple[str, ...]
+    lowered: nn.Module
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def reaches(source: ModelSource, *, base: Path) -> bool:
@@ -66,7 +68,7 @@ def reaches(source: ModelSource, *, base: Path) -> bool:
     return any(_is_large(span, source.stream_bytes) for span in open_checkpoint(path).values())
 
 
-def load_streamed(source: ModelSource, *, base: Path) -> StreamedModule:
+def load_streamed(source: ModelSource, *, base: Path) -> Stubbed:
     """The module with a stub for every float matrix of `source.stream_bytes` or more that is not square.
 
     Raises:
@@ -89,9 +91,41 @@ def load_streamed(source: ModelSource, *, base: Path) -> StreamedModule:
         else:
             new = read_tensor(span).to(tensor.dtype)
         _replace(module, (first, *others), new)
-    return StreamedModule(
-        module=module.eval().requires_grad_(False), tables=tuple(tables), notes=tuple(notes)
-    )
+    return Stubbed(lowered=module.eval().requires_grad_(False), tables=tuple(tables), notes=tuple(notes))
+
+
+def spilled(module: nn.Module, folder: Path, stream_bytes: int) -> tuple[Stubbed, dict[str, Span]]:
+    """A copy of a module in memory with stubs for its large tables, whose values go to files in `folder`.
+
+    Args:
+        module: in eval mode; it is not changed.
+        folder: of the files, one a table, float32.
+        stream_bytes: matrices of so many bytes that are not square are large.
+
+    Raises:
+        StorageError: there is no room in `folder`.
+    """
+    tables: list[Table] = []
+    spans: dict[str, Span] = {}
+    stubs: dict[str, Tensor] = {}
+    for tensor, (first, *_) in named_tensors(module):
+        span = Span(
+            name=first,
+            path=folder / f"held-{len(tables)}.float32",
+            offset=0,
+            dtype="F32",
+            shape=tuple(tensor.shape),
+        )
+        if tensor.is_meta or not _is_table(tensor, span, stream_bytes):
+            continue
+        with written_file(span.path, span.size_bytes) as file:
+            write_all(file, tensor.detach().contiguous().numpy(), 0)
+        stubs[first] = stub_tensor(len(tables), span.shape)
+        tables.append(Table(name=first, number=len(tables), span=span))
+        spans[first] = span
+    if not tables:
+        return Stubbed(lowered=module), {}
+    return Stubbed(lowered=with_tensors(module, stubs), tables=tuple(tables)), spans
 
 
 def _build(

@@ -21,9 +21,9 @@ from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.base import RowScheme
 from pocketrec.quantize.usage import UNKNOWN, Usage, Usages
 from pocketrec.source.checkpoint import Span
-from pocketrec.source.compressed import compress_streamed
+from pocketrec.source.compressed import compress_core
 from pocketrec.source.mapped import mapped_module, value_spans
-from pocketrec.source.streamed import StreamedModule
+from pocketrec.source.streamed import Stubbed
 from pocketrec.source.tables import Part, Table, chunks, read_rows, sampled_rows
 
 
@@ -37,22 +37,22 @@ class StreamedTrials:
         folder: where plans get folders of their own.
     """
 
-    streamed: StreamedModule
+    streamed: Stubbed
     spans: Mapping[str, Span]
     folder: Path
 
     def original(self) -> nn.Module:
         """The module with its tables mapped."""
-        return mapped_module(self.streamed.module, self.spans)
+        return mapped_module(self.streamed.lowered, self.spans)
 
     @contextmanager
     def compressed(self, schemes: Mapping[str, Scheme], usage: Usages) -> Iterator[nn.Module]:
         """The module as a plan leaves it, its tables mapped; their files are gone afterwards."""
         with TemporaryDirectory(dir=self.folder, prefix="plan-") as folder:
-            made, _ = compress_streamed(self.streamed, Plan(tensors=schemes), usage=usage)
+            made, _ = compress_core(self.streamed, Plan(tensors=schemes), usage=usage)
             written = value_spans([each for each in made.tables if each.parts], Path(folder))
             spans = {**self.spans, **{name: each.span for name, each in written.items()}}
-            yield mapped_module(made.module, spans)
+            yield mapped_module(made.lowered, spans)
 
 
 def table_candidates(

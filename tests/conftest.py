@@ -17,7 +17,7 @@ from pocketrec.convert.capture.streamed import capture_streamed
 from pocketrec.recipe import ModelSource
 from pocketrec.source import tables
 from pocketrec.source.factory import call_factory
-from pocketrec.source.streamed import StreamedModule, load_streamed
+from pocketrec.source.streamed import Stubbed, load_streamed
 
 ROWS, WIDTH = 2500, 16  # more rows than a stand-in has, and no whole number of chunks
 STREAM_BYTES = 4 * ROWS * WIDTH
@@ -52,7 +52,7 @@ class Case:
     contract: Contract
     probes: list[dict[str, Tensor]]
 
-    def load(self) -> StreamedModule:
+    def load(self) -> Stubbed:
         """The module with a stub for its table."""
         return load_streamed(self.source, base=self.folder)
 

@@ -29,12 +29,12 @@ ALLOWED = {
     "convert/example/flatten.py: register_pytree_node": "a class of our own",
     "pipeline/calibration.py: manual_seed": "a generator of our own",
     "convert/watch/conditioning.py: manual_seed": "a generator of our own",
-    "pipeline/beside.py: set_num_threads": "in a copy of the process, which ends with its jobs",
     "src/pocketrec/workers.py: register_parallel_backend": "how joblib is told of Spark, asked for by name",
     "src/pocketrec/workers.py: register_ray": "how joblib is told of Ray, asked for by name",
     "src/pocketrec/workers.py: register_pickle_by_value": "undone where it is done",
     "src/pocketrec/workers.py: unregister_pickle_by_value": "undoes the above",
     "validate/runtimes/coreml_proto.py: sys.modules": "a package under a name of our own",
+    "source/saved.py: setLevel": "what PyTorch raises is told once; undone where it is done",
     "source/factory.py: sys.path": "a recipe's folder, while its factory runs",
     "source/factory.py: sys.modules": "the modules of a recipe, which pickling looks up by name",
 }

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pocketrec.errors import RecipeError
-from pocketrec.recipe import Gates, load_recipe
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.recipe import Gates
 
 GOOD = """
 schema = 1

@@ -13,27 +13,34 @@ from pathlib import Path
 
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
-from pocketrec.evaluation import EvaluationData
+from pocketrec.evaluation import EvaluationData, Probe
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, TensorParity
 from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.parity import check_parity, failed_parity
-from pocketrec.validate.measure.probes import Probe, make_probes
+from pocketrec.validate.measure.probes import make_probes
 from pocketrec.validate.measure.quality import Runtimes, quality_of
 from pocketrec.validate.measure.ranking import QualityRun, compare_quality
 from pocketrec.validate.measure.rows import check_rows
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
+from pocketrec.validate.measure.tolerances import FLOAT16_TIE, tie_tolerance
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.coreml_framework import RuntimeUnavailable
 from pocketrec.validate.runtimes.fit import run_fitted
-from pocketrec.validate.runtimes.runtime import Array, Runtime, is_coarse
+from pocketrec.validate.runtimes.runtime import Array, Runtime
 from pocketrec.workers import Workers
 
 Progress = Callable[[str, int, int], None]
 Open = Callable[..., Runtime]
 
-# Eight steps of float16's 10-bit fraction: what a few layers of float16 may move a score by.
-FLOAT16_TIE_TOLERANCE = 2.0**-7
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Evaluation data, on what quality is compared, and what the reference reached."""
+
+    evaluate: Evaluate
+    data: EvaluationData
+    quality: QualityRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +49,22 @@ class Reference:
 
     Attributes:
         contract: the model's contract.
-        evaluate: on what quality is compared.
-        data: the evaluation data.
         runtimes: the reference's runtime per function; they stay open.
         probes: per function.
         outputs: the reference's outputs per function, in the probes' order.
-        quality: what the reference reached on the evaluation data.
+        evaluation: the evaluation data and what the reference reached on them; None without data.
     """
 
     contract: Contract
-    evaluate: Evaluate
-    data: EvaluationData
     runtimes: Mapping[str, Runtime]
     probes: Mapping[str, tuple[Probe, ...]]
     outputs: Mapping[str, tuple[Mapping[str, Array], ...]]
-    quality: QualityRun
+    evaluation: Evaluation | None = None
+
+    @property
+    def quality(self) -> QualityRun | None:
+        """What the reference reached on the evaluation data; None where there are none."""
+        return None if self.evaluation is None else self.evaluation.quality
 
     def result(self) -> RuntimeResult:
         """The reference's own line in the evidence; its latency comes from `timing.with_latency`."""
@@ -68,7 +76,7 @@ class Reference:
             runtime_version=description.version,
             precision=description.precision,
             compute_units=description.compute_units,
-            ranking=compare_quality(self.quality, self.quality),
+            ranking=None if self.quality is None else compare_quality(self.quality, self.quality),
         )
 
 
@@ -111,12 +119,10 @@ def examine_reference(
     tell("reference", len(probes) + 1, len(probes) + 1)
     return Reference(
         contract=contract,
-        evaluate=evaluate,
-        data=data,
         runtimes=runtimes,
         probes=probes,
         outputs=outputs,
-        quality=quality,
+        evaluation=Evaluation(evaluate=evaluate, data=data, quality=quality),
     )
 
 
@@ -164,7 +170,7 @@ def examine_target(
         runtime: the engine's name.
         paths: function to artifact.
         reference: from `examine_reference`.
-        gates: for the tie tolerance; float16 artifacts get `FLOAT16_TIE_TOLERANCE` where it is wider.
+        gates: for the tie tolerance; float16 artifacts get `FLOAT16_TIE` where it is wider.
         progress: told what is being done, how far, and how far there is.
         open_with: loads an artifact; takes a path, a runtime's name and `function`.
         workers: who examines the evaluation data; this process alone by default.
@@ -190,9 +196,10 @@ def examine_target(
             places = {name: path.resolve() for name, path in paths.items()}
             reopen = partial(_open_all, places, runtime, open_with)
             artifact = _quality(opened, reference, workers, reopen)
-            ranking = None if artifact is None else compare_quality(reference.quality, artifact)
+            before = reference.quality
+            ranking = None if artifact is None or before is None else compare_quality(before, artifact)
             rows = () if artifact is None else _rows(artifact, opened, reference, gates)
-            accumulation = _accumulation(opened, parity, reference)
+            accumulation = _accumulation(opened, parity, reference) if reference.evaluation else ()
         except UnsupportedOp as error:
             return _not_run(target, runtime, str(error))
         tell(f"{target} on {runtime}", total, total)
@@ -263,7 +270,7 @@ def _parity(
         [probe.name for probe in probes],
         signature,
         function=function,
-        tie_tolerance=_tie_tolerance(runtime, gates),
+        tie_tolerance=tie_tolerance(gates, runtime.describe().precision),
     )
 
 
@@ -279,7 +286,7 @@ def _accumulation(
                 reference.contract,
                 function,
                 reference.probes[function],
-                tie_tolerance=FLOAT16_TIE_TOLERANCE,
+                tie_tolerance=FLOAT16_TIE,
             )
     return tuple(found)
 
@@ -287,13 +294,16 @@ def _accumulation(
 def _quality(
     opened: Runtimes, reference: Reference, workers: Workers | None, reopen: Callable[[], Runtimes]
 ) -> QualityRun | None:
-    """The artifact's; None where it failed on the way, which no quality gate passes."""
+    """The artifact's; None where it failed on the way, which no quality gate passes, or without data."""
+    known = reference.evaluation
+    if known is None:
+        return None
     try:
         return quality_of(
-            reference.evaluate,
+            known.evaluate,
             reference.contract,
             opened,
-            reference.data,
+            known.data,
             workers=workers,
             reopen=reopen,
             keep=True,
@@ -309,7 +319,8 @@ def _rows(
 ) -> tuple[TensorParity, ...]:
     """Parity on every row of the evaluation data, of the functions that it ran."""
     found: list[TensorParity] = []
-    for function, expected in reference.quality.kept.items():
+    kept = {} if reference.quality is None else reference.quality.kept
+    for function, expected in kept.items():
         if function not in artifact.kept:
             continue  # its quality failed, which a gate says
         found += check_rows(
@@ -317,11 +328,6 @@ def _rows(
             artifact.kept[function],
             reference.contract.functions[function],
             function=function,
-            tie_tolerance=_tie_tolerance(opened[function], gates),
+            tie_tolerance=tie_tolerance(gates, opened[function].describe().precision),
         )
     return tuple(found)
-
-
-def _tie_tolerance(runtime: Runtime, gates: Gates) -> float:
-    narrow = is_coarse(runtime.describe().precision)
-    return max(gates.tie_tolerance, FLOAT16_TIE_TOLERANCE) if narrow else gates.tie_tolerance

@@ -43,6 +43,20 @@ def check_gates(
     return tuple(found)
 
 
+def check_parity_gates(gates: Gates, results: Sequence[RuntimeResult]) -> tuple[GateResult, ...]:
+    """One target's gates on its numbers alone: whether they are the reference's on every runtime."""
+    found: list[GateResult] = []
+    for result in results:
+        if result.status == "not_run":
+            found.extend(_check_result(gates, result))
+            continue
+        for gate, passed, message in _parity(gates, result):
+            found.append(
+                _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
+            )
+    return tuple(found)
+
+
 def _gate(gate: str, target: str, runtime: str, status: Status, message: str) -> GateResult:
     return GateResult(gate=gate, target=target, runtime=runtime, status=status, message=message)
 
@@ -106,7 +120,9 @@ def _numbers(gates: Gates, result: RuntimeResult, numbers: Sequence[TensorParity
             yield _worst(
                 "min_sqnr_db", numbers, [-each.sqnr_db for each in numbers], -limit, "sqnr_db", limit
             )
-    elif gates.max_abs_error is not None:
+    elif gates.max_abs_error is None:
+        yield _same_numbers(numbers)
+    else:
         limit = gates.max_abs_error
         values = [each.max_abs_error for each in numbers]
         yield _worst("max_abs_error", numbers, values, limit, "max_abs_error", limit)
@@ -130,6 +146,17 @@ def _worst(
         for each in shown
     ]
     return gate, not failing, "; ".join(lines)
+
+
+def _same_numbers(numbers: Sequence[TensorParity]) -> Verdict:
+    """Whether every output is within what float32 sums in another order come to; see `tolerances`."""
+    failing = [each for each in numbers if not each.excess <= 1]
+    lines = [
+        f"{_where(each)}: off by {each.max_abs_error:.4g}, {each.excess:.3g} times what counts as the same "
+        f"numbers{_on(each)}"
+        for each in failing or [max(numbers, key=lambda each: each.excess)]
+    ]
+    return "same_numbers", not failing, "; ".join(lines)
 
 
 def _where(each: TensorParity) -> str:

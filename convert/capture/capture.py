@@ -65,6 +65,7 @@ class Capture:
         example: the example inputs, in the signature's order.
         rewrites: what was replaced, each with its proof.
         assumptions: truth values of inputs that were the same on all probes and are now constants.
+        shipped: the contract of the whole model, where `contract` has dims of one size instead.
         fixed: programs that were made of it with fewer free dims, which targets share, by those dims.
     """
 
@@ -75,9 +76,15 @@ class Capture:
     example: tuple[Tensor, ...]
     rewrites: tuple[Rewrite, ...]
     assumptions: tuple[str, ...] = ()
+    shipped: Contract | None = None
     fixed: dict[frozenset[str], torch.export.ExportedProgram] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+
+    @property
+    def contract_sha256(self) -> str:
+        """The digest of the contract that an artifact names."""
+        return (self.shipped or self.contract).sha256()
 
     @property
     def signature(self) -> Signature:

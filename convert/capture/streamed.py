@@ -21,7 +21,7 @@ from pocketrec.convert.rewrite import FUNCTION_RULES, replace_modules
 from pocketrec.convert.watch.contract_module import ContractModule
 from pocketrec.convert.watch.intercept import Interception, rules_by_function
 from pocketrec.errors import ConversionError, PocketrecError, Refused
-from pocketrec.source.streamed import StreamedModule, mapped_tensor, with_tensors
+from pocketrec.source.streamed import Stubbed, mapped_tensor, with_tensors
 from pocketrec.source.stubs import number_of
 from pocketrec.source.tables import Table, first_rows
 
@@ -43,7 +43,7 @@ class _StandIn:
 
 
 def capture_streamed(
-    streamed: StreamedModule, contract: Contract, function: str, probes: Sequence[Inputs]
+    streamed: Stubbed, contract: Contract, function: str, probes: Sequence[Inputs]
 ) -> Capture:
     """The function captured around stubs; to be lowered with the tables that the stubs stand for.
 
@@ -55,8 +55,9 @@ def capture_streamed(
         stand_in = _cut(streamed, contract, probes)
         proved = capture(stand_in.module, stand_in.contract, function, stand_in.probes)
     except (PocketrecError, RuntimeError, IndexError):
+        places = _places(streamed)
         mapped = with_tensors(
-            streamed.module, {each.name: mapped_tensor(each.span) for each in streamed.tables}
+            streamed.lowered, {places[each.number]: mapped_tensor(each.span) for each in streamed.tables}
         )
         proved = capture(mapped, contract, function, probes)
     _check_values_free(proved, function)
@@ -64,9 +65,9 @@ def capture_streamed(
         _like(each, size)
         for each, size in zip(_example(contract, function, probes), proved.example, strict=True)
     )
-    rewritten, _ = replace_modules(streamed.module)
+    rewritten, _ = replace_modules(streamed.lowered)
     signature = contract.functions[function]
-    module = ContractModule(streamed.module, contract, signature).eval()
+    module = ContractModule(streamed.lowered, contract, signature).eval()
     module = module.using(rewritten, Interception(rules=rules_by_function(FUNCTION_RULES)))
     exported = export_module(module, example, contract.dims, function)
     _check_constants(exported, streamed.tables, function)
@@ -94,16 +95,27 @@ def _like(value: Tensor, sized: Tensor) -> Tensor:
     return value
 
 
-def _cut(streamed: StreamedModule, contract: Contract, probes: Sequence[Inputs]) -> _StandIn:
+def _places(streamed: Stubbed) -> dict[int, str]:
+    """Where the stub of each number stands: a module that is wrapped has longer names than its tables."""
+    everything = (*streamed.lowered.named_parameters(), *streamed.lowered.named_buffers())
+    numbered = ((number_of(tensor), name) for name, tensor in everything)
+    return {number: name for number, name in numbered if number is not None}
+
+
+def _cut(streamed: Stubbed, contract: Contract, probes: Sequence[Inputs]) -> _StandIn:
     """The module with at most `ROWS` rows of every table, and contract and probes to match."""
     sizes = {each.rows: min(each.rows, ROWS) for each in streamed.tables}
-    new = {each.name: torch.from_numpy(first_rows(each.span, sizes[each.rows])) for each in streamed.tables}
-    everything = (*streamed.module.named_parameters(), *streamed.module.named_buffers())
+    places = _places(streamed)
+    new = {
+        places[each.number]: torch.from_numpy(first_rows(each.span, sizes[each.rows]))
+        for each in streamed.tables
+    }
+    everything = (*streamed.lowered.named_parameters(), *streamed.lowered.named_buffers())
     for name, tensor in everything:  # what has one number per row, such as a bias over the catalogue
         if tensor.ndim and tensor.shape[0] in sizes and name not in new and number_of(tensor) is None:
             new[name] = tensor[: sizes[tensor.shape[0]]].detach()
     return _StandIn(
-        module=with_tensors(streamed.module, new),
+        module=with_tensors(streamed.lowered, new),
         contract=_cut_contract(contract, sizes),
         probes=[_cut_probe(contract, each, sizes) for each in probes],
     )

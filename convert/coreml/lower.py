@@ -308,7 +308,7 @@ def _convert(
             remedy="compute it from other operations in the module, or convert for ONNX only",
         ) from error
     assert model is not None
-    model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract.sha256()
+    model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract_sha256
     model.user_defined_metadata["pocketrec.function"] = capture.name
     return model
 

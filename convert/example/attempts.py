@@ -1,53 +1,39 @@
-"""What is tried to convert a module: a contract with a free batch, then one with the example's.
+"""The trials of a module and its example: a contract with a free batch, then one with the example's.
 
-An attempt has the module behind positional tensors, a contract, and probes with what the user's own
-module gives for them.
+A trial has the module behind positional tensors, a contract, and probes with what the user's own
+module gives for them. With a contract that was stated, and an example that is as it says, the module
+is tried as a recipe's is (see `stated`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pocketrec.contract import Contract
-from pocketrec.convert.example.far import FarProbes, far_probes
-from pocketrec.convert.example.probes import ExampleProbe, Inputs, probes_from_example
+from pocketrec.convert.example.far import far_probes
+from pocketrec.convert.example.probes import Inputs, probes_from_example
 from pocketrec.errors import BeyondInt32, ContractError, Refused, UsageError
+from pocketrec.source.model import Model, Trial, Trials
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from torch import nn
 
     from pocketrec.convert.example.flatten import FlatExample, FlatModule
     from pocketrec.convert.example.infer import Shapes
+    from pocketrec.source.checkpoint import Span
+    from pocketrec.source.streamed import Stubbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One contract to try: the batch free, or fixed as in the example.
-
-    Attributes:
-        flat: the module.
-        contract: of its function `main`.
-        probes: near the example; the module is captured on them.
-        expected: what the module gives for them.
-        far: probes that leave the example, on which artifacts are compared only.
-        note: why it is tried.
-    """
-
-    flat: FlatModule
-    contract: Contract
-    probes: tuple[ExampleProbe, ...]
-    expected: tuple[Mapping[str, Any], ...]
-    far: FarProbes
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class _Job:
     """A module and its example, ready to be tried: `flat` is captured, `reference` is what it must equal.
 
     Attributes:
@@ -63,29 +49,60 @@ class Job:
     note: str
     drafted: bool = False
 
-    def attempts(self) -> Iterator[Attempt]:
-        """The attempts in order; the second only matters for what the first did not give."""
-        yield _with_probes(self, self.free, self.note)
-        if self.fixed is not None:
-            yield _with_probes(self, self.fixed, "the batch is fixed")
 
-
-def prepare(
-    module: nn.Module, example_inputs: object, contract: Contract | None, *, in_float32: bool = False
-) -> Job:
-    """The job of converting `module`; ContractError where a given contract does not fit the example.
+def example_trials(
+    module: nn.Module,
+    example_inputs: object,
+    contract: Contract | None,
+    *,
+    in_float32: bool = False,
+    folder: Path | None = None,
+    stream_bytes: int = 0,
+) -> Trials:
+    """The trials of `module`; ContractError where a given contract does not fit the example.
 
     Args:
         module: in eval mode.
-        example_inputs: as the module takes them.
+        example_inputs: as the module takes them; by function where the contract has several.
         contract: replaces the inferred one.
         in_float32: whether a module in float64 is converted as one in float32, too.
+        folder: for tables that are not to be held.
+        stream_bytes: float32 matrices of so many bytes are put there; 0 keeps all.
     """
-    from pocketrec.convert.example.flatten import FlatModule, flatten_example
+    from pocketrec.convert.example.stated import stated_trials
+    from pocketrec.source.streamed import Stubbed, spilled
 
     _check_readable(module)
+    if contract is not None:
+        found = stated_trials(module, example_inputs, contract, folder, stream_bytes)
+        if found is not None:
+            return found
+    first = _prepare(module, example_inputs, contract, in_float32=in_float32)
+    core, spans = Stubbed(lowered=first.reference.module), dict[str, "Span"]()
+    if folder is not None and stream_bytes:
+        core, spans = spilled(core.lowered, folder, stream_bytes)
+    remake = partial(_prepare, example_inputs=example_inputs, contract=contract)
+
+    def make(given: Stubbed, where: Mapping[str, Span]) -> Iterator[Trial]:
+        from pocketrec.source.mapped import mapped_module
+
+        job = first
+        if given is not core:
+            job = remake(mapped_module(given.lowered, where) if given.tables else given.lowered)
+        yield _trial(job, given, where, job.free, job.note)
+        if job.fixed is not None:
+            yield _trial(job, given, where, job.fixed, "the batch is fixed")
+
+    return Trials(core=core, spans=spans, make=make)
+
+
+def _prepare(
+    module: nn.Module, example_inputs: object, contract: Contract | None, *, in_float32: bool = False
+) -> _Job:
+    from pocketrec.convert.example.flatten import FlatModule, flatten_example
+
     example = flatten_example(module, example_inputs)
-    own, widened = _widened(_own(module), in_float32)
+    own, widened = widened_copy(_own(module), in_float32)
     if widened:
         module = own
         example = replace(example, dtypes=tuple(_wide(each, in_float32) for each in example.dtypes))
@@ -93,7 +110,7 @@ def prepare(
     flat = _visible(reference, example)
     if contract is not None:
         _check_contract(contract, example)
-        return Job(
+        return _Job(
             module=module,
             flat=flat,
             reference=reference,
@@ -106,7 +123,7 @@ def prepare(
 
 
 def _check_readable(module: nn.Module) -> None:
-    """Checks that an exporter can read the weights of a module; Refused where it cannot."""
+    """Checks that an exporter can read the module's weights."""
     for path, each in module.named_modules():
         if type(each).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
             raise Refused(
@@ -118,7 +135,7 @@ def _check_readable(module: nn.Module) -> None:
             )
 
 
-def _widened(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
+def widened_copy(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
     """A float32 copy of a module of 16 bits, which PyTorch and every target round elsewhere; else itself."""
     import copy
 
@@ -188,7 +205,7 @@ def _check_whole(contract: Contract, example: FlatExample) -> None:
             )
 
 
-def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, example: FlatExample) -> Job:
+def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, example: FlatExample) -> _Job:
     from pocketrec.convert.capture.checks import run
     from pocketrec.convert.example.infer import find_shapes
     from pocketrec.convert.rewrite import copy_sharing
@@ -210,7 +227,7 @@ def _inferred(module: nn.Module, flat: FlatModule, reference: FlatModule, exampl
 
     still = shapes.fixed([tuple(each.shape) for each in given], "")
     fixed = contract(still) if shapes.batched else None
-    return Job(
+    return _Job(
         module=module,
         flat=flat,
         reference=reference,
@@ -240,11 +257,11 @@ def _output_names(flat: FlatModule, example: FlatExample) -> tuple[str, ...]:
         return output_names(flat.raw(*(each.clone() for each in example.tensors)), example.names)
 
 
-def _with_probes(job: Job, contract: Contract, note: str) -> Attempt:
-    """The attempt; an output of a draft is int64 where a probe shows a number beyond int32."""
+def _trial(job: _Job, core: Stubbed, spans: Mapping[str, Span], contract: Contract, note: str) -> Trial:
+    """The trial; an output of a draft is int64 where a probe shows a number beyond int32."""
     while True:
         try:
-            return _probed(job, contract, note)
+            return _probed(job, core, spans, contract, note)
         except BeyondInt32 as error:
             if not job.drafted:
                 raise
@@ -257,11 +274,12 @@ def _with_wide(contract: Contract, name: str) -> Contract:
     return replace(contract, functions={"main": replace(signature, outputs=outputs)})
 
 
-def _probed(job: Job, contract: Contract, note: str) -> Attempt:
+def _probed(job: _Job, core: Stubbed, spans: Mapping[str, Span], contract: Contract, note: str) -> Trial:
+    """The module behind a contract, with probes made from the example and what it gives for them."""
+    from pocketrec.convert.example.flatten import FlatModule
     from pocketrec.convert.watch.contract_module import ContractModule
 
-    signature = contract.functions["main"]
-    reference = ContractModule(job.reference, contract, signature)
+    reference = ContractModule(job.reference, contract, contract.functions["main"])
     outputs: dict[int, Mapping[str, Any]] = {}
 
     def runs(inputs: Inputs) -> bool:
@@ -276,48 +294,32 @@ def _probed(job: Job, contract: Contract, note: str) -> Attempt:
 
     arrays = [
         each.numpy().astype(feature.dtype) if feature.dtype == "int64" else each.numpy()
-        for each, feature in zip(job.example.tensors, signature.inputs, strict=True)
+        for each, feature in zip(job.example.tensors, contract.functions["main"].inputs, strict=True)
     ]
     probes = probes_from_example(arrays, contract, runs=runs)
     runs(probes[0].inputs)
     expected = tuple(outputs.get(id(each.inputs), {}) for each in probes)
-    for probe, given in ((probes[0], expected[0]), (probes[-1], expected[-1])):
-        _check_history(job, contract, probe, given)
     far = far_probes(probes[0].inputs, contract, reference.answers, within=not job.drafted)
-    return Attempt(flat=job.flat, contract=contract, probes=probes, expected=expected, far=far, note=note)
+    flat = job.flat
+    if core.tables:
+        flat = FlatModule(core.lowered, job.example)
+        flat.outlines = job.flat.outlines
+    model = Model(contract=contract, core=replace(core, lowered=flat), module=job.reference, spans=spans)
+    return Trial(
+        model=model,
+        captured=contract,
+        probes={"main": probes},
+        expected={"main": expected},
+        far={"main": far},
+        fresh=partial(_fresh, job),
+        note=note,
+    )
 
 
-def _check_history(job: Job, contract: Contract, probe: ExampleProbe, expected: Mapping[str, Any]) -> None:
-    """Checks that copies that have never run answer like the one that has; else Refused.
-
-    Copies that differ from each other draw random numbers, which capture refuses with their line.
-    """
-    one, other = (_fresh_answer(job, contract, probe.inputs) for _ in range(2))
-    if _same(one, other) and not _same(one, expected):
-        raise Refused(
-            op=type(job.module).__name__,
-            where="",
-            reason=f"the answer depends on earlier calls: on probe {probe.name!r} a fresh copy gives another",
-            remedy="clear what the forward keeps between calls, or compute it from the inputs",
-        )
-
-
-def _fresh_answer(job: Job, contract: Contract, inputs: Inputs) -> Mapping[str, Any]:
-    """What a copy of the user's module gives that has never run; empty where it fails."""
+def _fresh(job: _Job) -> nn.Module:
+    """A copy of the user's module that has never run."""
     from pocketrec.convert.example.flatten import FlatModule
-    from pocketrec.convert.watch.contract_module import ContractModule
 
     flat = FlatModule(_own(job.module), job.example)
     flat.outlines = job.reference.outlines
-    try:
-        return ContractModule(flat, contract, contract.functions["main"]).answers(inputs)
-    except Exception:
-        return {}  # the module that has run did not fail: an answer all the same
-
-
-def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
-    return left.keys() == right.keys() and all(
-        left[name].shape == right[name].shape
-        and np.allclose(left[name], right[name], rtol=1e-4, atol=1e-5, equal_nan=True)
-        for name in left
-    )
+    return flat

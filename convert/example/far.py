@@ -11,40 +11,17 @@ declares is kept: there no probe leaves a feature's range.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pocketrec.contract import WIDE_ENDS, Contract, Feature
-from pocketrec.convert.example.probes import Array, ExampleProbe, Inputs, whole_columns
+from pocketrec.convert.example.probes import Array, Inputs, whole_columns
 from pocketrec.errors import BeyondInt32
+from pocketrec.evaluation import FarProbe, FarProbes, Probe
 
 _MOST_ROWS = 64
 _UNSTATED = (0.0, 1.0)  # the range of a feature whose contract gives none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FarProbe:
-    """A probe far from the example, and what the module gives for it.
-
-    Attributes:
-        probe: its name and inputs.
-        expected: the module's outputs.
-        scaled: whether real numbers are of another magnitude than the example's.
-    """
-
-    probe: ExampleProbe
-    expected: Mapping[str, Any]
-    scaled: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FarProbes:
-    """The probes that can be compared, and why the others cannot, by name."""
-
-    probes: tuple[FarProbe, ...]
-    left_out: Mapping[str, str]
 
 
 def far_probes(
@@ -53,19 +30,21 @@ def far_probes(
     answers: Callable[[Inputs], Mapping[str, Any]],
     *,
     within: bool = False,
+    function: str = "main",
 ) -> FarProbes:
     """The probes far from the example on which the module gives finite numbers.
 
     Args:
-        example: arrays by the names of the inputs of `main`.
+        example: arrays by the names of the inputs of the function.
         contract: says which inputs are ids of a table, and what pads them.
         answers: the module's outputs; raises where it does not run.
         within: whether features keep to the range that the contract declares.
+        function: of the contract.
     """
     found: list[FarProbe] = []
     left_out: dict[str, str] = {}
-    seen = [example, _rows(example, contract)]
-    for name, inputs in _made(example, contract, within):
+    seen = [example, _rows(example, contract, function)]
+    for name, inputs in _made(example, contract, within, function):
         if any(_same(inputs, each) for each in seen):
             continue  # nothing of this kind among the inputs
         seen.append(inputs)
@@ -73,7 +52,7 @@ def far_probes(
         if reason:
             left_out[name] = reason
             continue
-        probe = ExampleProbe(name=name, inputs=inputs)
+        probe = Probe(name=name, inputs=inputs)
         found.append(FarProbe(probe=probe, expected=expected, scaled=name in _FACTORS))
     return FarProbes(probes=tuple(found), left_out=left_out)
 
@@ -102,8 +81,8 @@ _FACTORS = {"a millionth": 1e-6, "a hundred times": 100.0}
 _SIGNS = {"zeros": 0.0, "the other sign": -1.0}
 
 
-def _made(example: Inputs, contract: Contract, within: bool) -> Iterator[tuple[str, Inputs]]:
-    features = contract.functions["main"].inputs
+def _made(example: Inputs, contract: Contract, within: bool, function: str) -> Iterator[tuple[str, Inputs]]:
+    features = contract.functions[function].inputs
     real = [each for each in features if each.dtype == "float32"]
     ids = [each for each in features if each.vocabulary is not None]
     wide = [each for each in features if each.dtype == "int64"]
@@ -114,7 +93,7 @@ def _made(example: Inputs, contract: Contract, within: bool) -> Iterator[tuple[s
     for name, fill in _FILLS.items():
         filled = {each.name: fill(example[each.name], *_space(each, contract)) for each in ids}
         yield name, {**example, **filled}
-    rows = _rows(example, contract)
+    rows = _rows(example, contract, function)
     for name, left in (("padding on the left", True), ("padding on the right", False)):
         sides = {each.name: _lengths(rows[each.name], *_space(each, contract), left=left) for each in ids}
         yield name, {**rows, **sides}
@@ -141,9 +120,9 @@ def _space(feature: Feature, contract: Contract) -> tuple[int, int | None]:
     return known.size, known.padding_id
 
 
-def _rows(example: Inputs, contract: Contract) -> Inputs:
+def _rows(example: Inputs, contract: Contract, function: str) -> Inputs:
     """The example's rows again and again, until there is one for every length of its ids."""
-    features = contract.functions["main"].inputs
+    features = contract.functions[function].inputs
     batched = {each.name: each.shape[0] for each in features if each.shape and isinstance(each.shape[0], str)}
     ids = [example[each.name] for each in features if each.vocabulary is not None]
     lengths = [each.shape[-1] for each in ids if each.ndim > 1]

@@ -6,26 +6,20 @@ rows of one column. Ids are drawn anew only where the table that they read is kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.evaluation import Probe
+
 if TYPE_CHECKING:
     from pocketrec.contract import Contract
 
 Array = npt.NDArray[np.generic]
-Inputs = dict[str, Array]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleProbe:
-    """One set of inputs, and how it was made."""
-
-    name: str
-    inputs: Inputs
+Inputs = Mapping[str, Array]
 
 
 def probes_from_example(
@@ -33,22 +27,27 @@ def probes_from_example(
     contract: Contract,
     *,
     runs: Callable[[Inputs], bool],
+    function: str = "main",
     seed: int = 0,
-) -> tuple[ExampleProbe, ...]:
+) -> tuple[Probe, ...]:
     """The example and what can be made of it; probes on which the module fails are left out.
 
     Args:
-        example: one array per input of the contract's function `main`.
+        example: one array per input of the function.
         contract: says which axis is the batch and which inputs are ids of a table.
         runs: True where the module runs on these inputs.
+        function: of the contract.
         seed: the same seed gives the same probes.
     """
-    signature = contract.functions["main"]
+    signature = contract.functions[function]
     names = [each.name for each in signature.inputs]
     maker = _Maker(
-        example=dict(zip(names, example, strict=True)), contract=contract, rng=np.random.default_rng(seed)
+        example=dict(zip(names, example, strict=True)),
+        contract=contract,
+        function=function,
+        rng=np.random.default_rng(seed),
     )
-    first = ExampleProbe(name="example", inputs=maker.example)
+    first = Probe(name="example", inputs=maker.example)
     return (first, *(each for each in maker.made() if runs(each.inputs)))
 
 
@@ -56,14 +55,15 @@ def probes_from_example(
 class _Maker:
     example: Inputs
     contract: Contract
+    function: str
     rng: np.random.Generator
 
     @property
     def _batched(self) -> frozenset[str]:
-        inputs = self.contract.functions["main"].inputs
+        inputs = self.contract.functions[self.function].inputs
         return frozenset(each.name for each in inputs if each.shape and isinstance(each.shape[0], str))
 
-    def made(self) -> Iterator[ExampleProbe]:
+    def made(self) -> Iterator[Probe]:
         if self._batched:
             yield from self._by_rows()
         for number in range(2):
@@ -72,25 +72,19 @@ class _Maker:
         if self._batched:
             rows = self._count + 3
             inputs = self._rows(self.rng.integers(0, self._count, rows))
-            yield ExampleProbe(
-                name=f"values redrawn, batch of {rows}", inputs=self._each(self._redrawn, inputs)
-            )
+            yield Probe(name=f"values redrawn, batch of {rows}", inputs=self._each(self._redrawn, inputs))
 
-    def _by_rows(self) -> Iterator[ExampleProbe]:
+    def _by_rows(self) -> Iterator[Probe]:
         count = self._count
         smallest = self.contract.dims["batch"].min
         if count > 1:
-            yield ExampleProbe(name="rows permuted", inputs=self._rows(self.rng.permutation(count)))
-            yield ExampleProbe(name="rows resampled", inputs=self._rows(self.rng.integers(0, count, count)))
-        yield ExampleProbe(name="an empty row", inputs=self._emptied(self.example))
+            yield Probe(name="rows permuted", inputs=self._rows(self.rng.permutation(count)))
+            yield Probe(name="rows resampled", inputs=self._rows(self.rng.integers(0, count, count)))
+        yield Probe(name="an empty row", inputs=self._emptied(self.example))
         for row in sorted({0, count - 1}):
-            yield ExampleProbe(
-                name=f"batch of {smallest}, row {row}", inputs=self._rows(np.full(smallest, row))
-            )
+            yield Probe(name=f"batch of {smallest}, row {row}", inputs=self._rows(np.full(smallest, row)))
         several = count + 3
-        yield ExampleProbe(
-            name=f"batch of {several}", inputs=self._rows(self.rng.integers(0, count, several))
-        )
+        yield Probe(name=f"batch of {several}", inputs=self._rows(self.rng.integers(0, count, several)))
 
     def _emptied(self, inputs: Inputs) -> Inputs:
         """The first row with zeros wherever the example has zeros among whole numbers: nothing in it."""
@@ -112,8 +106,8 @@ class _Maker:
             for name, array in self.example.items()
         }
 
-    def _probe(self, name: str, change: Callable[[str, Array], Array]) -> ExampleProbe:
-        return ExampleProbe(name=name, inputs=self._each(change, self.example))
+    def _probe(self, name: str, change: Callable[[str, Array], Array]) -> Probe:
+        return Probe(name=name, inputs=self._each(change, self.example))
 
     def _each(self, change: Callable[[str, Array], Array], inputs: Inputs) -> Inputs:
         # Not ascontiguousarray, which gives a scalar an axis.

@@ -162,7 +162,7 @@ def _metadata(
     model: onnx.ModelProto, capture: Capture, program: torch.export.ExportedProgram
 ) -> dict[str, str]:
     return {
-        "pocketrec.contract_sha256": capture.contract.sha256(),
+        "pocketrec.contract_sha256": capture.contract_sha256,
         "pocketrec.function": capture.name,
         ORIGINS: to_text(_origins(model, capture, program)),
     }

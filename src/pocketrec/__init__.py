@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pocketrec.pipeline.build import BuildResult
     from pocketrec.pipeline.convert import Conversion
     from pocketrec.quantize import Plan
-    from pocketrec.recipe import Recipe
+    from pocketrec.recipe import Compress, Recipe, Target
     from pocketrec.validate.runtimes.runtime import Runtime
 
 __version__ = "0.1.0"
@@ -40,25 +40,29 @@ def convert_module(
     module: nn.Module | ExportedProgram,
     example_inputs: object,
     out: str | Path,
-    targets: Sequence[str] = ("coreml", "onnx"),
+    targets: Sequence[str] | Mapping[str, Target] = ("coreml", "onnx"),
     contract: Contract | None = None,
     *,
     precision: str = "float32",
     minimum_deployment_target: str = "iOS17",
-    compress: str | Plan | None = None,
+    compress: str | Plan | Compress | None = None,
+    stream_mb: float = 1000.0,
 ) -> Conversion:
     """The artifacts of any eval-mode module, each proved equal to it; Refused where there is none.
 
     Args:
         module: in eval mode; it is not changed. Also a TorchScript module or an exported program.
-        example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments.
+        example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments; for a
+            contract of several functions a dict of one for each.
         out: a folder for the artifacts and the inferred contract.
-        targets: `coreml` and `onnx`.
-        contract: replaces the inferred one; its one function is `main`.
-        precision: of the Core ML program, `float32` or `float16`.
-        minimum_deployment_target: of the Core ML program, `iOS15` to `iOS18`.
-        compress: `int8`, `int4`, or a `pocketrec.quantize.Plan`; the artifacts then equal the module with
-            the compressed values, and `loss` says how far that is from the module itself.
+        targets: `coreml` and `onnx`, or `pocketrec.recipe.Target`s by name, with all options of a recipe's.
+        contract: replaces the inferred one.
+        precision: of the Core ML program where `targets` are names, `float32` or `float16`.
+        minimum_deployment_target: likewise, `iOS15` to `iOS18`.
+        compress: `int8`, `int4`, a `pocketrec.quantize.Plan`, or a `pocketrec.recipe.Compress`; the artifacts
+            then equal the module with the compressed values, and `loss` says how far that is from the
+            module itself.
+        stream_mb: float32 tables of so many 10^6 bytes are not held twice; 0 keeps all.
     """
     from pocketrec.pipeline.convert import convert_module as run
 
@@ -71,6 +75,7 @@ def convert_module(
         precision=precision,
         minimum_deployment_target=minimum_deployment_target,
         compress=compress,
+        stream_mb=stream_mb,
     )
 
 
@@ -82,6 +87,6 @@ def open(path: str | Path, runtime: str | None = None, *, function: str | None =
         runtime: the engine's name; by default the first that can load the artifact.
         function: of an artifact that holds several; by default the first.
     """
-    from pocketrec.validate.open import open_artifact
+    from pocketrec.pipeline.opening import open_artifact
 
     return open_artifact(Path(path), runtime, function=function)

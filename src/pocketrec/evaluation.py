@@ -24,6 +24,37 @@ def _no_ids() -> Ids:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One set of inputs of a function, with a name that a report can show."""
+
+    name: str
+    inputs: Arrays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarProbe:
+    """A probe far from the example, and what the module gives for it.
+
+    Attributes:
+        probe: its name and inputs.
+        expected: the module's outputs.
+        scaled: whether real numbers are of another magnitude than the example's.
+    """
+
+    probe: Probe
+    expected: Arrays
+    scaled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarProbes:
+    """The probes that can be compared, and why the others cannot, by name."""
+
+    probes: tuple[FarProbe, ...]
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankingData:
     """Users with one held-out positive each, ranked against the full catalogue.
 

@@ -1,6 +1,6 @@
 """The recipe: everything that a build depends on, read from recipe.toml by one strict loader.
 
-    recipe.toml ── load_recipe ──▶ Recipe (frozen) ── resolved into the bundle, with its hash
+    recipe.toml ── parse_recipe ──▶ Recipe (frozen) ── resolved into the bundle, with its hash
 
 Files that a recipe names are relative to the recipe's folder.
 """
@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,19 +20,13 @@ from pocketrec.errors import ContractError, RecipeError
 from pocketrec.outside import read_toml
 from pocketrec.schema import from_table
 
-Format = Literal["onnx", "coreml"]
 Precision = Literal["float32", "float16"]
 Limit = float | Mapping[str, float]  # one for all targets, or a target's by its name
 DeploymentTarget = Literal["iOS15", "iOS16", "iOS17", "iOS18"]
 ComputeUnits = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_neural_engine"]
 
 _FLOAT_KINDS = ("dense", "state")
-RUNTIMES = {
-    "onnx": ("onnxruntime",),
-    "coreml": ("coreml-interpreter", "coreml-framework"),
-}
-
-
+STREAM_MB = 1000.0  # a table of so many 10^6 bytes is not held where nothing else is stated
 _MOST_THREADS = 256
 _MOST_RUNS = 1_000_000
 
@@ -107,7 +101,7 @@ class ModelSource:
     factory: str
     weights: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    stream_mb: float = 1000.0
+    stream_mb: float = STREAM_MB
 
     def __post_init__(self) -> None:
         if not 0 <= self.stream_mb <= _MOST_STREAM_MB:
@@ -189,21 +183,21 @@ class Target:
         format: `onnx` or `coreml`; where it is left out, the target's name must be one of these.
         precision: of weights and activations; scores and top-k stay float32.
         opset_version: ONNX only.
-        minimum_deployment_target: Core ML only.
+        minimum_deployment_target: Core ML only; by default `iOS17`, or what the preset needs.
         compute_units: Core ML only; what the application should ask for.
         contrib_ops: ONNX only; whether compressed tensors may be read by ops of ONNX Runtime's own
             domain where those are faster; otherwise the standard opset is enough.
         gather_codes: Core ML only; names, or patterns with `*`, of compressed tables that are stored as a
             plain constant of 8-bit codes, of which rows are gathered and then dequantized.
-        flexible: Core ML only; the contract's dims that stay ranges. Others are fixed: the batch
-            (any dim that leads every input) at its smallest, lengths at their largest.
+        flexible: Core ML only; the contract's dims that stay ranges, or `*` for all. Others are fixed:
+            the batch (any dim that leads every input) at its smallest, lengths at their largest.
         multifunction: Core ML for iOS18 only; all functions in one package, every weight stored once.
     """
 
-    format: Format | None = None
+    format: str | None = None
     precision: Precision | None = None
     opset_version: int = 20
-    minimum_deployment_target: DeploymentTarget = "iOS17"
+    minimum_deployment_target: DeploymentTarget | None = None
     compute_units: ComputeUnits = "all"
     contrib_ops: bool = True
     gather_codes: tuple[str, ...] = ()
@@ -222,7 +216,8 @@ class Gates:
     A limit on size or time is one number, or a table of targets to numbers.
 
     Attributes:
-        max_abs_error: largest difference of a float32 artifact's outputs from the reference.
+        max_abs_error: largest difference of a float32 artifact's outputs from the reference; in place of
+            the bound that follows each output's scale.
         min_sqnr_db: lowest signal-to-noise ratio of a float16 artifact's outputs, in dB.
         max_ndcg_drop: largest absolute change of NDCG@k, in either direction.
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
@@ -237,7 +232,7 @@ class Gates:
         may_skip: runtimes that may be absent; every other runtime of a target must have run.
     """
 
-    max_abs_error: float | None = 1e-4
+    max_abs_error: float | None = None
     min_sqnr_db: float | None = 40.0
     max_ndcg_drop: float | None = 0.002
     min_top_k_overlap: float | None = 0.97
@@ -405,16 +400,20 @@ def _check_evaluate(recipe: Recipe) -> None:
             )
 
 
-def load_recipe(path: str | Path) -> Recipe:
-    """The recipe in the TOML file at `path`, checked; raises RecipeError naming file and key."""
+def parse_recipe(path: str | Path) -> Recipe:
+    """The recipe in the TOML file at `path`, its targets as they are stated.
+
+    Raises:
+        RecipeError: naming file and key.
+    """
     path = Path(path)
     table = read_toml(path, error=RecipeError, remedy="pass the path of a recipe.toml")
     recipe = from_table(Recipe, _with_dtypes(table), source=str(path))
     try:
         _check_limits(recipe)
-        return replace(recipe, targets=_resolve_targets(recipe, table))
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from None
+    return recipe
 
 
 def _with_dtypes(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -438,53 +437,6 @@ def _check_limits(recipe: Recipe) -> None:
             if name not in recipe.targets:
                 known = ", ".join(recipe.targets)
                 raise RecipeError(f"gates.{key}.{name}: no such target; known: {known}")
-
-
-def _resolve_targets(recipe: Recipe, table: Mapping[str, Any]) -> dict[str, Target]:
-    """The targets with every default spelled out; one that `table` leaves open is what the preset needs."""
-    found = {}
-    for name, target in recipe.targets.items():
-        if "minimum_deployment_target" not in table["targets"][name] and recipe.compress.preset == "int4":
-            target = replace(target, minimum_deployment_target="iOS18")
-        found[name] = _resolve_target(name, target, recipe)
-    return found
-
-
-def _resolve_target(name: str, target: Target, recipe: Recipe) -> Target:
-    form = target.format or name
-    if form not in RUNTIMES:
-        raise RecipeError(f"targets.{name}: not a format; add format = 'onnx' or format = 'coreml'")
-    if form == "onnx" and target.precision == "float16":
-        raise RecipeError(f"targets.{name}.precision is 'float16'; an ONNX target is float32")
-    if target.precision == "float16" and target.minimum_deployment_target == "iOS15":
-        raise RecipeError(f"targets.{name}: float16 with float32 scores needs iOS16; use float32 or iOS16")
-    if target.multifunction and (form != "coreml" or target.minimum_deployment_target != "iOS18"):
-        raise RecipeError(
-            f"targets.{name}.multifunction: several functions in one package need format 'coreml' and "
-            f"minimum_deployment_target 'iOS18'; this is {form!r}, {target.minimum_deployment_target!r}"
-        )
-    if form == "coreml":
-        _check_activations(name, target, recipe.compress)
-    for dim in target.flexible:
-        if dim not in recipe.contract.dims:
-            known = ", ".join(recipe.contract.dims) or "none"
-            raise RecipeError(f"targets.{name}.flexible: {dim!r} is no dim of the contract; known: {known}")
-    narrow = form == "coreml" and target.minimum_deployment_target != "iOS15"
-    default: Precision = "float16" if narrow else "float32"
-    return replace(target, format=form, precision=target.precision or default)  # type: ignore[arg-type]
-
-
-def _check_activations(name: str, target: Target, compress: Compress) -> None:
-    if compress.activations == "dynamic":
-        raise RecipeError(
-            f"targets.{name}: compress.activations is 'dynamic', for which Core ML has no op; use 'static', "
-            "or a recipe of its own for this target"
-        )
-    if compress.activations is not None and target.minimum_deployment_target in ("iOS15", "iOS16"):
-        raise RecipeError(
-            f"targets.{name}.minimum_deployment_target is {target.minimum_deployment_target!r}; "
-            f"compress.activations = {compress.activations!r} needs 'iOS17'"
-        )
 
 
 def resolve_contract(source: ContractSource, vocabularies: Mapping[str, Tokens]) -> Contract:

@@ -29,8 +29,10 @@ class TensorParity:
         cosine: cosine similarity of the flattened tensors; 1.0 where equal.
         mismatches: for ids: positions that differ and are no tie.
         failure: why the comparison failed before any metric (NaN, missing, shape); else empty.
-        worst_probe: name of the probe with the largest error.
+        worst_probe: name of the probe with the largest error, relative to what counts as the same.
         histogram: counts of log10(|difference|) in the bins of `HISTOGRAM_EDGES`.
+        excess: the largest difference as a multiple of what counts as the same numbers in float32, of the
+            worst probe; above 1 they are others.
     """
 
     function: str
@@ -45,6 +47,7 @@ class TensorParity:
     failure: str = ""
     worst_probe: str = ""
     histogram: tuple[int, ...] = ()
+    excess: float = 0.0
 
 
 HISTOGRAM_EDGES = tuple(range(-12, 4))  # decades of |difference|; below and above fall into the ends

@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 from pocketrec.errors import PlanError
 from pocketrec.pipeline.build import build
 from pocketrec.pipeline.diverge import diverge_bundle
-from pocketrec.pipeline.examine import examine_module
-from pocketrec.recipe import load_recipe
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.pipeline.references import reference_of
 from pocketrec.source.factory import load_factory
-from pocketrec.source.model import prepare
+from pocketrec.source.loaded import prepare
 from pocketrec.validate.evidence import examine_target
 from pocketrec.validate.measure import quality
 from pocketrec.workers import Workers
@@ -343,16 +343,17 @@ def write_users(recipe: Path) -> None:
 
 def found(recipe: Path, artifact: Path, workers: Workers) -> str:
     """What the evidence says of reference and artifact, every digit of it."""
-    prepared = prepare(load_recipe(recipe), recipe.parent)
-    reference = examine_module(prepared, workers=workers)
+    loaded = prepare(load_recipe(recipe), recipe.parent)
+    reference = reference_of(next(iter(loaded.trials)), loaded.trials, workers=workers)
     result = examine_target(
         "onnx",
         "onnxruntime",
         {"main": artifact},
         reference=reference,
-        gates=prepared.recipe.gates,
+        gates=loaded.recipe.gates,
         workers=workers,
     )
+    assert reference.quality is not None
     assert reference.quality.top_k is not None
     return repr([reference.result(), reference.quality.top_k.tolist(), result])
 

@@ -8,7 +8,7 @@ import pytest
 
 from pocketrec.cli.recipes import find_recipe
 from pocketrec.errors import UsageError
-from pocketrec.recipe import load_recipe
+from pocketrec.pipeline.recipes import load_recipe
 
 RECIPE = """
 schema = 1

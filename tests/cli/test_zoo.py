@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pocketrec.cli.main import main
-from pocketrec.recipe import load_recipe
+from pocketrec.pipeline.recipes import load_recipe
 
 
 def test_every_listed_model_has_a_recipe_that_loads() -> None:

@@ -151,7 +151,7 @@ def _contract(folder: Path) -> None:
 
 
 def _recipe(folder: Path) -> None:
-    from pocketrec.recipe import load_recipe
+    from pocketrec.pipeline.recipes import load_recipe
 
     load_recipe(folder / "recipe.toml")
 
@@ -196,7 +196,7 @@ def _tables(folder: Path) -> None:
 
 
 def _measurements(folder: Path) -> None:
-    from pocketrec.pipeline.evaluator import MeasurementFile
+    from pocketrec.pipeline.measurements import MeasurementFile
 
     MeasurementFile(folder / "measurements.jsonl", {"ndcg@10"}).get("a")
 

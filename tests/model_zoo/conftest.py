@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pocketrec.model_zoo.registry import FAMILIES
-from pocketrec.recipe import load_recipe
+from pocketrec.pipeline.recipes import load_recipe
 
 Trained = Callable[[str], nn.Module]
 

@@ -15,7 +15,8 @@ from pocketrec.errors import DataError, MissingExtra, UsageError
 from pocketrec.model_zoo import registry
 from pocketrec.model_zoo.registry import FAMILIES, Family
 from pocketrec.model_zoo.training import Schedule, fit
-from pocketrec.recipe import load_recipe, resolve_contract
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.recipe import resolve_contract
 
 Told = Callable[[int, int, float], None]
 

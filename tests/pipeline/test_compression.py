@@ -15,21 +15,17 @@ from pocketrec.contract import Contract, Feature, Output, Signature, VocabularyS
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.errors import PlanError, RecipeError
 from pocketrec.evaluation import RankingData
+from pocketrec.pipeline.audit import audit, tensors_read
 from pocketrec.pipeline.calibration import row_popularity
-from pocketrec.pipeline.compression import (
-    audit,
-    check_gathered_names,
-    check_loss,
-    compress_module,
-    explicit_plan,
-    limits,
-    tensors_read,
-)
-from pocketrec.quantize import plan_from_table
+from pocketrec.pipeline.compression import check_gathered_names, check_loss, explicit_plan, limits
+from pocketrec.quantize import Plan, plan_from_table
 from pocketrec.quantize.schemes import SCHEMES
 from pocketrec.recipe import Compress, Target
 from pocketrec.report import RankingParity
 from pocketrec.schema import from_table
+from pocketrec.source.compressed import Compression, compress_trials
+from pocketrec.source.model import Trials
+from pocketrec.source.streamed import Stubbed
 
 IDS = Feature(name="ids", kind="id_sequence", shape=(2, 3), vocabulary="item")
 SCORES = Output(name="scores", meaning="score", shape=(2, 40), vocabulary="item")
@@ -64,6 +60,11 @@ def model() -> nn.Module:
     return Model().eval().requires_grad_(False)
 
 
+def compressed(plan: Plan, module: nn.Module) -> Compression:
+    trials = Trials(core=Stubbed(lowered=module), spans={}, make=lambda core, spans: iter(()))
+    return compress_trials(trials, plan, {}, Path())[1]
+
+
 def captured(module: nn.Module) -> dict[str, Capture]:
     probe = {"ids": torch.from_numpy(DATA.inputs["ids"].copy())}
     return {"main": capture(module, CONTRACT, "main", [probe, {"ids": probe["ids"] + 0}])}
@@ -71,7 +72,7 @@ def captured(module: nn.Module) -> dict[str, Capture]:
 
 def test_every_tensor_stands_in_the_audit_as_asked_and_as_done(model: nn.Module) -> None:
     asked = Compress(tensors={"item.weight": {"scheme": "linear", "bits": 4}})
-    made = compress_module(explicit_plan(asked, model, ()), model, {})
+    made = compressed(explicit_plan(asked, model, ()), model)
     rows = {each.name: each for each in audit(made, captured(made.module))}
     assert set(rows) == {"item.weight", "mix.weight", "mix.bias", "unused.weight"}
     item = rows["item.weight"]
@@ -90,7 +91,7 @@ def test_every_tensor_stands_in_the_audit_as_asked_and_as_done(model: nn.Module)
 
 def test_a_planned_tensor_that_no_function_reads_is_an_error(model: nn.Module) -> None:
     everything = {"item.weight", "mix.weight", "unused.weight"}
-    made = compress_module(explicit_plan(Compress(preset="int8"), model, everything), model, {})
+    made = compressed(explicit_plan(Compress(preset="int8"), model, everything), model)
     with pytest.raises(PlanError, match=r"unused\.weight: no function reads it"):
         audit(made, captured(made.module))
 

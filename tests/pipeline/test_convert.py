@@ -186,7 +186,9 @@ def test_an_artifact_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytes
     to_onnx = onnx.to_onnx
     monkeypatch.setattr(onnx, "to_onnx", lying)
     out = tmp_path / "out"
-    with pytest.raises(Refused, match=r"onnx: the converted model differs from the module: output output"):
+    with pytest.raises(
+        Refused, match=r"onnx: the converted model differs from the module: main.output: off by"
+    ):
         pocketrec.convert_module(nn.Linear(3, 2).eval(), (torch.rand(4, 3),), out, targets=("onnx",))
     assert not out.exists()
 
@@ -225,7 +227,7 @@ def test_a_saved_file_that_is_no_module_is_one_line(tmp_path: Path) -> None:
 
     for name in ("state.pt", "state.pt2"):
         torch.save({"weight": torch.ones(2)}, tmp_path / name)
-        with pytest.raises(UsageError, match=r"holds a state dict, not a module|no part of an exported"):
+        with pytest.raises(UsageError, match=r"holds a state dict|no part of an exported"):
             load_saved(tmp_path / name)
     with pytest.raises(UsageError, match=r"none.pt: no such file"):
         load_saved(tmp_path / "none.pt")
@@ -375,8 +377,8 @@ def test_a_weight_file_of_an_older_artifact_does_not_stay_beside_a_newer_one(
 def test_nothing_is_published_that_does_not_run_where_it_was_put(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketrec.pipeline.convert._move", lambda path, place: path.rename(place))
+    monkeypatch.setattr("pocketrec.pipeline.publish._move", lambda path, place: path.rename(place))
     (tmp_path / "out").mkdir()
-    with pytest.raises(Refused, match=r"does not run: .*model\.onnx\.data: no such file"):
+    with pytest.raises(Refused, match=r"does not run from .*model\.onnx\.data: no such file"):
         _catalogue(tmp_path / "out")
     assert not (tmp_path / "out/model.onnx").exists()

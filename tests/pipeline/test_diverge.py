@@ -22,8 +22,8 @@ from pocketrec.model_zoo import sasrec
 from pocketrec.package.bundle import publish, seal, staging
 from pocketrec.package.golden import Vector, write_golden
 from pocketrec.pipeline.diverge import Examined, diverge_artifacts, diverge_bundle
-from pocketrec.recipe import load_recipe
-from pocketrec.source.model import load_model
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.source.loaded import load_model
 from pocketrec.validate.artifact.divergence import Divergence
 
 MODEL = """

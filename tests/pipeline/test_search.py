@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
 from pocketrec.errors import BudgetMissed, StorageError
 from pocketrec.evaluation import ClassificationData, RankingData
-from pocketrec.pipeline.evaluator import Evaluator, MeasurementFile, make_evaluator
+from pocketrec.pipeline.evaluator import Evaluator, make_evaluator
+from pocketrec.pipeline.measurements import MeasurementFile
 from pocketrec.pipeline.search import offered, search_plan
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.planner import Measured

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.errors import ContractError
 from pocketrec.evaluation import RankingData
-from pocketrec.pipeline.examine import torch_runtimes
+from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.pipeline.world import check_model
 from pocketrec.recipe import Evaluate
 from pocketrec.validate.evidence import Reference, examine_reference

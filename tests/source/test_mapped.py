@@ -18,7 +18,7 @@ from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.usage import Usage
-from pocketrec.source.compressed import compress_streamed
+from pocketrec.source.compressed import compress_core
 from pocketrec.source.mapped import mapped_module, value_spans
 from pocketrec.source.streamed import load_streamed, mapped_tensor, reaches
 from pocketrec.source.weights import load_state_dict
@@ -34,10 +34,10 @@ def test_codes_stand_for_the_values_of_the_compressed_module(
 ) -> None:
     plan = Plan(tensors={NAME: scheme})
     reads = {NAME: Usage(popularity=np.arange(ROWS) % 7 + 1.0)}
-    streamed, _ = compress_streamed(case.load(), plan, usage=reads)
+    streamed, _ = compress_core(case.load(), plan, usage=reads)
     held, codes = compress(case.module, plan, usage=reads)
     values = value_spans(streamed.tables, tmp_path)
-    made = mapped_module(streamed.module, {NAME: values[NAME].span})
+    made = mapped_module(streamed.lowered, {NAME: values[NAME].span})
     assert torch.equal(made.get_parameter(NAME), held.get_parameter(NAME))
     original = case.module.get_parameter(NAME).numpy()
     assert values[NAME].sqnr_db == pytest.approx(codes[NAME].sqnr_db(original))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pocketrec.errors import RecipeError
 from pocketrec.recipe import ModelSource
-from pocketrec.source.streamed import StreamedModule, load_streamed, reaches
+from pocketrec.source.streamed import Stubbed, load_streamed, reaches
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
 
@@ -48,7 +48,7 @@ def source(folder: Path, given: dict[str, Tensor]) -> ModelSource:
     return ModelSource(factory="model.py:make", weights="w.safetensors", stream_mb=0.0002)
 
 
-def loaded(folder: Path, given: dict[str, Tensor]) -> StreamedModule:
+def loaded(folder: Path, given: dict[str, Tensor]) -> Stubbed:
     return load_streamed(source(folder, given), base=folder)
 
 
@@ -56,7 +56,7 @@ def test_a_square_matrix_is_loaded_since_nobody_can_tell_how_it_is_read(tmp_path
     given = tensors()
     found = loaded(tmp_path, given)
     assert [each.name for each in found.tables] == ["item.weight"]
-    assert torch.equal(found.module.get_parameter("square.weight"), given["square.weight"])
+    assert torch.equal(found.lowered.get_parameter("square.weight"), given["square.weight"])
     del given["item.weight"], given["head.weight"]
     assert not reaches(source(tmp_path, given), base=tmp_path)
 

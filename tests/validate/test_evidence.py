@@ -59,8 +59,8 @@ def test_an_artifact_with_an_input_baked_in_is_caught(fake: Any, reference: Refe
 
     result = examine(reference, fake(spoil=spoil))
     failed = {each.gate: each for each in check_gates(Gates(), [result]) if each.status == "failed"}
-    assert {"max_abs_error", "top_k_ids"} <= set(failed)
-    assert "main.scores: max_abs_error" in failed["max_abs_error"].message
+    assert {"same_numbers", "top_k_ids"} <= set(failed)
+    assert "main.scores: off by" in failed["same_numbers"].message
 
 
 @pytest.mark.parametrize(

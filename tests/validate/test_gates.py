@@ -47,7 +47,7 @@ def failed(result: RuntimeResult, gates: Gates | None = None) -> dict[str, GateR
 
 
 def test_a_good_result_passes_every_gate_that_applies() -> None:
-    for result, gate in ((GOOD, "max_abs_error"), (HALF, "min_sqnr_db"), (ROUNDED, "min_sqnr_db")):
+    for result, gate in ((GOOD, "same_numbers"), (HALF, "min_sqnr_db"), (ROUNDED, "min_sqnr_db")):
         found = check_gates(Gates(), [result])
         assert {each.status for each in found} == {"passed"}
         assert {each.gate for each in found} == {
@@ -63,11 +63,11 @@ def test_a_good_result_passes_every_gate_that_applies() -> None:
     ("result", "gate", "words"),
     [
         (
-            replace(GOOD, parity=(replace(SCORES, max_abs_error=0.5),)),
-            "max_abs_error",
-            "main.scores: max_abs_error 0.5, limit at most 0.0001 (worst on probe 'all padding')",
+            replace(GOOD, parity=(replace(SCORES, max_abs_error=0.5, excess=50.0),)),
+            "same_numbers",
+            "main.scores: off by 0.5, 50 times what counts as the same numbers (worst on probe 'all ",
         ),
-        (replace(GOOD, parity=(replace(SCORES, max_abs_error=math.nan),)), "max_abs_error", "nan"),
+        (replace(GOOD, parity=(replace(SCORES, excess=math.nan),)), "same_numbers", "nan"),
         (replace(HALF, parity=(replace(SCORES, sqnr_db=12.0),)), "min_sqnr_db", "sqnr_db 12, limit at least"),
         (replace(GOOD, parity=(SCORES, replace(IDS, mismatches=2))), "top_k_ids", "2 of 9 ids differ"),
         (replace(GOOD, parity=(replace(SCORES, failure="3 NaN"),)), "comparison", "main.scores: 3 NaN"),
@@ -97,15 +97,24 @@ def test_each_gate_fails_on_its_own_flaw(result: RuntimeResult, gate: str, words
     assert words in found[gate].message
 
 
+def test_a_stated_largest_error_takes_the_place_of_the_bound_that_follows_the_scale() -> None:
+    near = replace(GOOD, parity=(replace(SCORES, max_abs_error=0.5, excess=0.5),))
+    assert not failed(near)
+    stated = failed(near, Gates(max_abs_error=1e-4))
+    assert list(stated) == ["max_abs_error"]
+    assert "max_abs_error 0.5, limit at most 0.0001" in stated["max_abs_error"].message
+    assert not failed(replace(near, parity=(replace(SCORES, excess=3.0),)), Gates(max_abs_error=1e-4))
+
+
 def test_none_switches_a_limit_off_but_not_the_comparison() -> None:
     off: dict[str, Any] = {
-        "max_abs_error": None,
+        "min_sqnr_db": None,
         "max_ndcg_drop": None,
         "min_top_k_overlap": None,
         "max_auc_drop": None,
         "max_log_loss_rise": None,
     }
-    far = replace(GOOD, parity=(replace(SCORES, max_abs_error=9.0),), ranking=None)
+    far = replace(HALF, parity=(replace(SCORES, sqnr_db=1.0),), ranking=None)
     assert not failed(far, Gates(**off))
     assert list(failed(replace(far, parity=()), Gates(**off))) == ["comparison"]
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from pocketrec.contract import Output, Signature
 from pocketrec.report import HISTOGRAM_EDGES, TensorParity
+from pocketrec.validate.measure.tolerances import same_within
 from pocketrec.validate.runtimes.runtime import Array
 
 Outputs = Mapping[str, Array]
@@ -129,7 +130,7 @@ def _floats(
     finite = [np.isfinite(each) for each in left]
     left = [each[keep] for each, keep in zip(left, finite, strict=True)]
     right = [each[keep] for each, keep in zip(right, finite, strict=True)]
-    worst = [np.abs(a - b).max(initial=0.0) for a, b in zip(left, right, strict=True)]
+    worst = [np.abs(a - b).max(initial=0.0) / same_within(a) for a, b in zip(left, right, strict=True)]
     a, b = np.concatenate(left), np.concatenate(right)
     if not a.size:
         return failed_parity(function, out.name, "nothing was compared: every value is infinite")
@@ -145,6 +146,7 @@ def _floats(
         cosine=_cosine(a, b),
         worst_probe=probes[int(np.argmax(worst))],
         histogram=_histogram(error),
+        excess=float(max(worst)),
     )
 
 

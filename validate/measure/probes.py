@@ -12,20 +12,12 @@ from typing import Any
 import numpy as np
 
 from pocketrec.contract import WHOLE, WIDE_ENDS, Contract, Feature, Signature
-from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.evaluation import ClassificationData, Probe, RankingData
 from pocketrec.validate.runtimes.fit import batch_dim, padded
 from pocketrec.validate.runtimes.runtime import Array, contract_spec
 
 _SEVERAL = 8  # rows of a batch probe, where the contract allows as many
 _REAL_SINGLES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """One set of inputs of a function, with a name that a report can show."""
-
-    name: str
-    inputs: Mapping[str, Array]
 
 
 Rows = RankingData | ClassificationData

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pocketrec.contract import Output, Signature
 from pocketrec.report import TensorParity
 from pocketrec.validate.measure.parity import check_parity, failed_parity
+from pocketrec.validate.measure.tolerances import rows_same_within
 from pocketrec.validate.runtimes.runtime import Array
 
 Doubles = npt.NDArray[np.float64]
@@ -90,11 +91,12 @@ def check_rows(
 def _numbers(
     out: Output, one: Array, two: Array, signature: Signature, what: str, function: str
 ) -> TensorParity:
-    noise, signal, largest = _distances(one, two)
+    noise, signal, largest, sizes = _distances(one, two)
+    excess = largest / rows_same_within(sizes)
     scale = np.maximum(signal, signal.mean())
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(noise == 0, np.inf, 10 * np.log10(scale / noise))
-    worst = list(dict.fromkeys([*np.argsort(ratios)[:_WORST], *np.argsort(-largest)[:_WORST]]))
+    worst = list(dict.fromkeys([*np.argsort(ratios)[:_WORST], *np.argsort(-excess)[:_WORST]]))
     (result,) = check_parity(
         [{out.name: one[row]} for row in worst],
         [{out.name: two[row]} for row in worst],
@@ -103,12 +105,14 @@ def _numbers(
         function=function,
         tie_tolerance=0.0,
     )
-    return result if result.failure else replace(result, sqnr_db=float(ratios.min()))
+    if result.failure:
+        return result
+    return replace(result, sqnr_db=float(ratios.min()), excess=float(excess.max()))
 
 
-def _distances(one: Array, two: Array) -> tuple[Doubles, Doubles, Doubles]:
-    """Of every row the energy of the difference and of the reference, and the largest difference."""
-    noise, signal, largest = (np.zeros(len(one)) for _ in range(3))
+def _distances(one: Array, two: Array) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Of every row the energy of the difference and of the reference, and the largest of each."""
+    noise, signal, largest, sizes = (np.zeros(len(one)) for _ in range(4))
     for start in range(0, len(one), _CHUNK):
         part = slice(start, start + _CHUNK)
         a, b = one[part].astype(np.float64), two[part].astype(np.float64)
@@ -116,9 +120,10 @@ def _distances(one: Array, two: Array) -> tuple[Doubles, Doubles, Doubles]:
             error = np.abs(np.where(a == b, 0.0, a - b))
         error[~np.isfinite(error)] = np.inf
         noise[part] = np.square(error).sum(1)
-        signal[part] = np.square(np.where(np.isfinite(a), a, 0.0)).sum(1)
+        finite = np.where(np.isfinite(a), a, 0.0)
+        signal[part], sizes[part] = np.square(finite).sum(1), np.abs(finite).max(axis=1, initial=0.0)
         largest[part] = error.max(axis=1, initial=0.0)
-    return noise, signal, largest
+    return noise, signal, largest, sizes
 
 
 def _ids(

@@ -12,9 +12,9 @@ import numpy as np
 
 from pocketrec.contract import Contract, Output
 from pocketrec.errors import CheckFailed, UnsupportedOp
+from pocketrec.evaluation import Probe
 from pocketrec.report import AccumulationSensitivity
 from pocketrec.validate.measure.parity import check_parity, failed_parity
-from pocketrec.validate.measure.probes import Probe
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Accumulating, Array, Runtime
 

@@ -35,7 +35,7 @@ from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.schemes.sparse import Sparse
 from pocketrec.quantize.usage import Usage
 from pocketrec.source.checkpoint import open_checkpoint
-from pocketrec.source.compressed import compress_streamed
+from pocketrec.source.compressed import compress_core
 from pocketrec.source.streamed import load_streamed
 from pocketrec.source.tables import Table, encoded_by
 
@@ -154,7 +154,7 @@ def test_both_artifacts_answer_like_the_compressed_module(
 ) -> None:
     from pocketrec.validate.open import open_artifact
 
-    streamed, codes = compress_streamed(case.load(), Plan(tensors={NAME: Linear()}))
+    streamed, codes = compress_core(case.load(), Plan(tensors={NAME: Linear()}))
     package = to_coreml(
         streamed_capture,
         tmp_path / "m.mlpackage",
@@ -179,9 +179,11 @@ def test_both_artifacts_answer_like_the_compressed_module(
 def test_the_factory_is_not_asked_for_the_table_and_buffers_keep_their_values(case: Case) -> None:
     streamed = case.load()
     assert [(each.name, each.span.shape) for each in streamed.tables] == [(NAME, (ROWS, WIDTH))]
-    assert streamed.module.get_parameter(NAME).untyped_storage().nbytes() == 4
-    assert torch.equal(streamed.module.get_buffer("shift"), case.module.get_buffer("shift"))
-    assert torch.equal(streamed.module.get_parameter("user.weight"), case.module.get_parameter("user.weight"))
+    assert streamed.lowered.get_parameter(NAME).untyped_storage().nbytes() == 4
+    assert torch.equal(streamed.lowered.get_buffer("shift"), case.module.get_buffer("shift"))
+    assert torch.equal(
+        streamed.lowered.get_parameter("user.weight"), case.module.get_parameter("user.weight")
+    )
     assert streamed.notes == ()
 
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pytest
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
-from pocketrec.convert.example.far import FarProbes, far_probes
+from pocketrec.convert.example.far import far_probes
 from pocketrec.convert.example.probes import Inputs
 from pocketrec.errors import BeyondInt32
+from pocketrec.evaluation import FarProbes
 
 HISTORY = np.array([[5, 2, 7, 1], [3, 6, 5, 2]], np.int32)  # no padding in sight
 PRICES = np.array([[0.5, 3.0], [1.5, 4.0]], np.float32)  # the second column may be an id
@@ -45,12 +46,12 @@ def ones(inputs: Inputs) -> Mapping[str, Any]:
     return {"y": np.ones((len(inputs["when"]), 4), np.float32)}
 
 
-def made(answers: Callable[[Inputs], Mapping[str, Any]] = ones, **options: bool) -> dict[str, Inputs]:
-    return {each.probe.name: each.probe.inputs for each in found(answers, **options).probes}
+def made(answers: Callable[[Inputs], Mapping[str, Any]] = ones, within: bool = False) -> dict[str, Inputs]:
+    return {each.probe.name: each.probe.inputs for each in found(answers, within=within).probes}
 
 
-def found(answers: Callable[[Inputs], Mapping[str, Any]] = ones, **options: bool) -> FarProbes:
-    return far_probes(EXAMPLE, CONTRACT, answers, **options)
+def found(answers: Callable[[Inputs], Mapping[str, Any]] = ones, within: bool = False) -> FarProbes:
+    return far_probes(EXAMPLE, CONTRACT, answers, within=within)
 
 
 def test_real_numbers_leave_the_example_and_what_may_be_an_id_stays() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
-from pocketrec.convert.example.probes import ExampleProbe, Inputs, probes_from_example
+from pocketrec.convert.example.probes import Inputs, probes_from_example
+from pocketrec.evaluation import Probe
 
 HISTORY = np.array([[1, 2, 0], [3, 0, 0], [4, 5, 6]], np.int32)
 PRICES = np.array([[0.5, 0.0], [1.5, 2.5], [3.5, 0.25]], np.float32)
 
 
-def probes(*, runs: bool = True) -> dict[str, ExampleProbe]:
+def probes(*, runs: bool = True) -> dict[str, Probe]:
     inputs = (
         Feature(name="history", kind="dense", shape=("batch", 3)),
         Feature(name="price", kind="dense", dtype="float32", shape=("batch", 2)),

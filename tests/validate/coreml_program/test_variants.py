@@ -30,8 +30,8 @@ from torch import nn
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.model_zoo.registry import FAMILIES
-from pocketrec.recipe import load_recipe
-from pocketrec.source.model import prepare
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.source.loaded import load_model
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 from pocketrec.validate.coreml_program.package import open_package
 from pocketrec.validate.coreml_program.plan import MOVES, plan_function
@@ -66,12 +66,12 @@ COMPRESSIONS: dict[str, tuple[Callable[..., Any], Any]] = {
 
 def captured_function(family: str, function: str) -> Capture:
     recipe = load_recipe(FAMILIES[family].recipe)
-    prepared = prepare(recipe, FAMILIES[family].recipe.parent)
+    model = load_model(recipe, FAMILIES[family].recipe.parent)
     probes = [
         {name: torch.from_numpy(array) for name, array in each.inputs.items()}
-        for each in make_probes(prepared.contract, function, None)
+        for each in make_probes(model.contract, function, None)
     ]
-    return capture(prepared.module, prepared.contract, function, probes)
+    return capture(model.lowered, model.contract, function, probes)
 
 
 def compress(model: Any, compression: str) -> Any:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from pocketrec.contract import Contract, Feature
-from pocketrec.evaluation import RankingData
-from pocketrec.validate.measure.probes import Probe, make_probes
+from pocketrec.evaluation import Probe, RankingData
+from pocketrec.validate.measure.probes import make_probes
 
 
 def _by_name(probes: tuple[Probe, ...]) -> dict[str, Probe]:

@@ -142,7 +142,7 @@ def test_the_command_takes_a_preset_and_a_plan(tmp_path: Path, monkeypatch: pyte
     assert "compression loss: output: " in made.output
     for asked, message in (
         ("bad.toml", "--compress bad.toml: expected a table [compress.tensors]"),
-        ("none.toml", "--compress none.toml: no readable TOML file"),
+        ("none.toml", "none.toml: no such file"),
         ("int3", "compress 'int3': expected int8, int4, or a plan"),
     ):
         failed = run(main, [*base, asked])

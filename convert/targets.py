@@ -1,0 +1,244 @@
+"""The table of targets: what a format is called, what runs it, how it is lowered, what it can carry.
+
+A row names what other stages do as `module:attribute`; `pipeline` and `cli` resolve it, so that no
+stage has to know another. Nothing else compares a format's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pocketrec.errors import RecipeError
+from pocketrec.recipe import Compress, DeploymentTarget, Precision, Recipe, Target
+
+if TYPE_CHECKING:
+    import torch
+
+    from pocketrec.convert.capture.capture import Capture
+    from pocketrec.quantize import QuantizedTensor
+    from pocketrec.source.tables import Table
+
+Codes = Mapping[str, "QuantizedTensor"]
+Write = Callable[[Path], object]
+ALL_DIMS = "*"  # in a target's `flexible`: every dim that the contract leaves free
+_LOWEST: DeploymentTarget = "iOS17"  # where nothing asks for a later one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One format.
+
+    Attributes:
+        suffix: of an artifact.
+        runtimes: engines that may run it, the portable one first, to `module:function` that opens an
+            artifact there: path, threads, function.
+        graph: `module:function` that reads an artifact's graph.
+        resolve: a target with its defaults, given its name and what is compressed; RecipeError where
+            options do not fit.
+        options: the keys of a target that mean something to it.
+        ways: how one captured function is written, best first, by what is to be said of it.
+        lowered: the program that `ways` begins with.
+        lowest: the lowest minimum_deployment_target that carries a tensor; empty where every one does.
+        joined: puts artifacts of several functions into one, for targets that ask for it.
+    """
+
+    suffix: str
+    runtimes: Mapping[str, str]
+    graph: str
+    resolve: Callable[[str, Target, Compress], Target]
+    options: frozenset[str]
+    ways: Callable[[Capture, Target, Codes, Sequence[Table]], Mapping[str, Write]]
+    lowered: Callable[[Capture, Target], torch.export.ExportedProgram]
+    lowest: Callable[[QuantizedTensor], str]
+    joined: Callable[[Mapping[str, Path], Path], Path] | None = None
+
+
+def row_of(name: str, target: Target) -> Row:
+    """The row of a target of that name; RecipeError where it names no format."""
+    form = target.format or name
+    if form not in TARGETS:
+        known = " or ".join(f"format = {each!r}" for each in TARGETS)
+        raise RecipeError(f"targets.{name}: not a format; add {known}")
+    return TARGETS[form]
+
+
+def row_of_suffix(suffix: str) -> Row | None:
+    """The row whose artifacts end so; None for a file of another kind."""
+    return next((each for each in TARGETS.values() if each.suffix == suffix), None)
+
+
+def resolve_targets(recipe: Recipe) -> Recipe:
+    """The recipe with every target's format and precision; RecipeError where options contradict it."""
+    for name, target in recipe.targets.items():
+        row_of(name, target)
+        for dim in target.flexible:
+            if dim != ALL_DIMS and dim not in recipe.contract.dims:
+                known = ", ".join(recipe.contract.dims) or "none"
+                raise RecipeError(
+                    f"targets.{name}.flexible: {dim!r} is no dim of the contract; known: {known}"
+                )
+    targets = {name: resolve_target(name, each, recipe.compress) for name, each in recipe.targets.items()}
+    return replace(recipe, targets=targets)
+
+
+def resolve_target(name: str, target: Target, compress: Compress | None = None) -> Target:
+    """The target with its format and every default; RecipeError where options do not fit."""
+    resolved = row_of(name, target).resolve(name, target, compress or Compress())
+    return replace(resolved, format=target.format or name)
+
+
+def carries(tensor: QuantizedTensor, target: Target) -> bool:
+    """Whether an artifact of the (resolved) target has a form for a compressed tensor."""
+    lowest = row_of("", target).lowest(tensor)
+    return not lowest or (target.minimum_deployment_target or _LOWEST) >= lowest
+
+
+def _onnx_target(name: str, target: Target, compress: Compress) -> Target:
+    if target.precision == "float16":
+        raise RecipeError(f"targets.{name}.precision is 'float16'; an ONNX target is float32")
+    _check_one_function(name, target)
+    return replace(
+        target, precision="float32", minimum_deployment_target=target.minimum_deployment_target or _LOWEST
+    )
+
+
+def _check_one_function(name: str, target: Target) -> None:
+    if target.multifunction:
+        raise RecipeError(
+            f"targets.{name}.multifunction: several functions in one package need format 'coreml' and "
+            f"minimum_deployment_target 'iOS18'; this is {target.format or name!r}, "
+            f"{target.minimum_deployment_target!r}"
+        )
+
+
+def _onnx_ways(
+    capture: Capture, target: Target, codes: Codes, tables: Sequence[Table]
+) -> Mapping[str, Write]:
+    from pocketrec.convert.onnx.lower import to_onnx
+
+    def write(path: Path) -> object:
+        return to_onnx(
+            capture,
+            path,
+            opset_version=target.opset_version,
+            tensors=codes,
+            contrib_ops=target.contrib_ops,
+            tables=tables,
+        )
+
+    return {"": write}
+
+
+def _coreml_target(name: str, target: Target, compress: Compress) -> Target:
+    default_target: DeploymentTarget = "iOS18" if compress.preset == "int4" else _LOWEST
+    target = replace(target, minimum_deployment_target=target.minimum_deployment_target or default_target)
+    if target.precision == "float16" and target.minimum_deployment_target == "iOS15":
+        raise RecipeError(f"targets.{name}: float16 with float32 scores needs iOS16; use float32 or iOS16")
+    if target.minimum_deployment_target != "iOS18":
+        _check_one_function(name, target)
+    _check_activations(name, target, compress)
+    default: Precision = "float32" if target.minimum_deployment_target == "iOS15" else "float16"
+    return replace(target, precision=target.precision or default)
+
+
+def _check_activations(name: str, target: Target, compress: Compress) -> None:
+    if compress.activations == "dynamic":
+        raise RecipeError(
+            f"targets.{name}: compress.activations is 'dynamic', for which Core ML has no op; use 'static', "
+            "or a recipe of its own for this target"
+        )
+    if compress.activations is not None and target.minimum_deployment_target in ("iOS15", "iOS16"):
+        raise RecipeError(
+            f"targets.{name}.minimum_deployment_target is {target.minimum_deployment_target!r}; "
+            f"compress.activations = {compress.activations!r} needs 'iOS17'"
+        )
+
+
+def _coreml_ways(
+    capture: Capture, target: Target, codes: Codes, tables: Sequence[Table]
+) -> Mapping[str, Write]:
+    """The exported program, and where its lowering or its proof fails a trace, which knows other ops."""
+    from pocketrec.convert.capture.export import asks_numbers
+    from pocketrec.convert.coreml.lower import to_coreml
+
+    def by(frontend: str) -> Write:
+        return lambda path: to_coreml(
+            capture,
+            path,
+            precision=target.precision or "float16",
+            minimum_deployment_target=target.minimum_deployment_target or _LOWEST,
+            flexible=_flexible(capture, target),
+            tensors=codes,
+            gathered=target.gather_codes,
+            tables=tables,
+            frontend=frontend,
+        )
+
+    if asks_numbers(capture.program) or tables:
+        return {"": by("export")}  # a trace would hold the example's numbers for every input, or whole tables
+    return {"": by("export"), "lowered from a trace": by("trace")}
+
+
+def _flexible(capture: Capture, target: Target) -> tuple[str, ...]:
+    """The names of the dims that stay ranges."""
+    if ALL_DIMS not in target.flexible:
+        return target.flexible
+    return tuple(name for name, dim in capture.contract.dims.items() if dim.min < dim.max)
+
+
+def _coreml_program(capture: Capture, target: Target) -> torch.export.ExportedProgram:
+    from pocketrec.convert.coreml.lower import program_for
+
+    return program_for(capture, _flexible(capture, target))
+
+
+def _coreml_lowest(tensor: QuantizedTensor) -> str:
+    from pocketrec.convert.coreml.lowest import lowest_target
+
+    return lowest_target(tensor)
+
+
+def _coreml_joined(packages: Mapping[str, Path], path: Path) -> Path:
+    from pocketrec.convert.coreml.multifunction import to_multifunction
+
+    return to_multifunction(packages, path)
+
+
+TARGETS: dict[str, Row] = {
+    "onnx": Row(
+        suffix=".onnx",
+        runtimes={"onnxruntime": "pocketrec.validate.open:open_onnx"},
+        graph="pocketrec.validate.artifact.onnx:read_onnx",
+        resolve=_onnx_target,
+        options=frozenset({"opset_version", "contrib_ops"}),
+        ways=_onnx_ways,
+        lowered=lambda capture, target: capture.program,
+        lowest=lambda tensor: "",
+    ),
+    "coreml": Row(
+        suffix=".mlpackage",
+        runtimes={
+            "coreml-interpreter": "pocketrec.validate.open:open_interpreter",
+            "coreml-framework": "pocketrec.validate.open:open_framework",
+        },
+        graph="pocketrec.validate.artifact.coreml:read_core_ml",
+        resolve=_coreml_target,
+        options=frozenset(
+            {
+                "precision",
+                "minimum_deployment_target",
+                "compute_units",
+                "gather_codes",
+                "flexible",
+                "multifunction",
+            }
+        ),
+        ways=_coreml_ways,
+        lowered=_coreml_program,
+        lowest=_coreml_lowest,
+        joined=_coreml_joined,
+    ),
+}

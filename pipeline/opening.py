@@ -1,0 +1,38 @@
+"""Artifacts opened by the table of targets: each suffix with the reader and engines that its row names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pocketrec.convert.targets import TARGETS
+from pocketrec.validate.open import FORMATS, Format
+from pocketrec.validate.open import open_artifact as _open_artifact
+from pocketrec.validate.open import open_graph as _open_graph
+
+if TYPE_CHECKING:
+    from pocketrec.validate.artifact.graph import Graph
+    from pocketrec.validate.runtimes.runtime import Runtime
+
+
+def formats() -> Mapping[str, Format]:
+    """How artifacts are opened, by suffix: what `validate` knows, and every target's row."""
+    rows = {
+        row.suffix: Format(reader=row.graph, runtimes=row.runtimes)
+        for row in TARGETS.values()
+        if row.suffix not in FORMATS
+    }
+    return {**FORMATS, **rows}
+
+
+def open_artifact(
+    path: str | Path, runtime: str | None = None, *, threads: int = 1, function: str | None = None
+) -> Runtime:
+    """The artifact at `path`, loaded; see `validate.open.open_artifact`."""
+    return _open_artifact(path, runtime, threads=threads, function=function, formats=formats())
+
+
+def open_graph(path: Path) -> Graph:
+    """The graph of the artifact at `path`; see `validate.open.open_graph`."""
+    return _open_graph(path, formats=formats())

@@ -1,0 +1,200 @@
+"""Which tensor is compressed how: as a recipe states it, by a preset, or by a search within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pocketrec.errors import UsageError
+from pocketrec.evaluation import EvaluationData
+from pocketrec.pipeline.attempts import Attempt, Tried
+from pocketrec.pipeline.audit import tensors_read
+from pocketrec.pipeline.calibration import calibrate, output_moments
+from pocketrec.pipeline.compression import explicit_plan
+from pocketrec.quantize import Plan
+from pocketrec.recipe import Compress
+from pocketrec.report import PlanPoint
+from pocketrec.source.loaded import Loaded, search_data
+from pocketrec.workers import Workers
+
+if TYPE_CHECKING:
+    from pocketrec.convert.capture.capture import Capture
+    from pocketrec.progress import Progress
+    from pocketrec.quantize.usage import Usage, Usages
+    from pocketrec.recipe import Target
+
+PRESETS = ("int8", "int4")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan and what it rests on.
+
+    Attributes:
+        plan: which tensor is compressed how.
+        stated: whether it was spelled out, so that nothing may be left out of it.
+        usage: what is known of the tensors.
+        notes: what must be said of that.
+        front: of a search.
+        data: what inputs of dense layers are calibrated on; None for the probes.
+    """
+
+    plan: Plan
+    stated: bool
+    usage: Usages
+    notes: tuple[str, ...] = ()
+    front: tuple[PlanPoint, ...] = ()
+    data: EvaluationData | None = None
+
+    def without(self, names: list[str]) -> Planned:
+        """The same without these tensors."""
+        return replace(self, plan=self.plan.without(names)) if names else self
+
+
+def recipe_planner(
+    loaded: Loaded, targets: Mapping[str, Target], out: Path, workers: Workers | None, report: Progress
+) -> Callable[[Tried], Planned]:
+    """Finds a recipe's plan; what a search measured stays in `<out>.search`."""
+
+    def plan(tried: Tried) -> Planned:
+        compress, model = loaded.recipe.compress, loaded.model
+        data = search_data(loaded) if compress.activations or compress.searches else None
+        if compress.tensors:
+            stated = explicit_plan(compress, model.lowered, ())
+            known = calibrate(model.module, model.contract, loaded.data, gradients=stated.needs_gradients)
+            return Planned(plan=stated, stated=True, usage=known.usage, notes=known.notes, data=data)
+        captures = tried.first.capture(report)
+        read = {name: by for name, by in tensors_read(model.lowered, captures).items() if by}
+        report("calibrate", 0, 1)
+        known = calibrate(model.module, model.contract, loaded.data)
+        found = Planned(plan=Plan(), stated=False, usage=known.usage, notes=known.notes, data=data)
+        if not compress.searches:
+            return replace(found, plan=explicit_plan(compress, model.lowered, read, known.usage))
+        assert data is not None
+        return _searched(loaded, tried.first, found, data, read, targets, out, workers, report)
+
+    return plan
+
+
+def _searched(
+    loaded: Loaded,
+    attempt: Attempt,
+    planned: Planned,
+    data: EvaluationData,
+    read: Mapping[str, tuple[str, ...]],
+    targets: Mapping[str, Target],
+    out: Path,
+    workers: Workers | None,
+    report: Progress,
+) -> Planned:
+    from pocketrec.pipeline.evaluator import make_evaluator
+    from pocketrec.pipeline.measurements import search_folder
+    from pocketrec.pipeline.overhead import check_room
+    from pocketrec.pipeline.search import search_plan, streamed_trials
+
+    folder, model, recipe = out.with_name(f"{out.name}.search"), loaded.model, loaded.recipe
+    with search_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    besides = check_room(attempt, recipe.compress.max_size_mb, targets, read, folder, report)
+    with streamed_trials(model, folder / ".values") as trials:
+        evaluator = make_evaluator(
+            model.lowered, model.contract, recipe.evaluate, data, planned.usage, trials
+        )
+        plan, front = search_plan(
+            recipe.compress,
+            evaluator,
+            targets,
+            read,
+            folder,
+            workers=workers or Workers(),
+            progress=report,
+            besides=besides,
+        )
+    return replace(planned, plan=plan, front=front)
+
+
+def example_planner(asked: str | Plan | Compress) -> Callable[[Tried], Planned]:
+    """Plans by what gradients on the probes say: a preset for what the module reads, or a plan as it stands.
+
+    Raises:
+        UsageError: the module is TorchScript, the preset has another name, or a search is asked for.
+    """
+
+    def plan(tried: Tried) -> Planned:
+        import torch
+
+        if isinstance(tried.trials.core.lowered, torch.jit.ScriptModule):
+            raise UsageError(
+                "compress: TorchScript hides where its weights are read; pass the nn.Module, or drop compress"
+            )
+        if isinstance(asked, Plan):
+            usage, notes = _usage(tried)
+            return Planned(plan=asked, stated=True, usage=usage, notes=notes)
+        compress = _compress(asked)
+        usage, notes = _usage(tried)
+        module = tried.trials.core.lowered
+        read = _read(tried)
+        found = Plan() if read is None else explicit_plan(compress, module, read, usage)
+        return Planned(plan=found, stated=bool(compress.tensors), usage=usage, notes=notes)
+
+    return plan
+
+
+def _compress(asked: str | Compress) -> Compress:
+    if isinstance(asked, Compress):
+        if asked.searches:
+            raise UsageError(
+                "compress: a search measures plans on evaluation data, which an example has none of; state "
+                "a plan or a preset, or write a recipe"
+            )
+        return asked
+    if asked not in PRESETS:
+        raise UsageError(f"compress {asked!r}: expected {', '.join(PRESETS)}, or a plan")
+    return Compress(preset="int8" if asked == "int8" else "int4")
+
+
+def _read(tried: Tried) -> list[str] | None:
+    """Names of the tensors that the first graph reads; None where none can be captured."""
+    captures = next((found for found in map(_captures, tried) if found is not None), None)
+    if captures is None:
+        return None
+    return [name for name, by in tensors_read(tried.trials.core.lowered, captures).items() if by]
+
+
+def _captures(attempt: Attempt) -> Mapping[str, Capture] | None:
+    try:
+        return attempt.capture()
+    except Exception:
+        return None  # whatever it is, converting says so
+
+
+def _usage(tried: Tried) -> tuple[dict[str, Usage], tuple[str, ...]]:
+    """What gradients on the probes say of the module's tensors, by their names in the user's module."""
+    from pocketrec.quantize.usage import Usage
+
+    attempt: Attempt = tried.first
+    contract = attempt.trial.model.contract
+    batches = {
+        name: [
+            [np.array(each.inputs[one.name]) for one in contract.functions[name].inputs] for each in probes
+        ]
+        for name, probes in attempt.reference.probes.items()
+    }
+    moments, notes = output_moments(attempt.trial.model.module, contract, batches)
+    names = _own_names(attempt)
+    return {names.get(name, name): Usage(moment=moment) for name, moment in moments.items()}, notes
+
+
+def _own_names(attempt: Attempt) -> dict[str, str]:
+    """Names in a module that was wrapped to those in the user's own."""
+    from pocketrec.convert.example.flatten import FlatModule
+
+    module = attempt.trial.model.module
+    if not isinstance(module, FlatModule):
+        return {}
+    everything = (*module.named_parameters(), *module.named_buffers())
+    return {name: name.removeprefix("module.") for name, _ in everything}

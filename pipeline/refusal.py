@@ -1,0 +1,62 @@
+"""Why an artifact that was written is not delivered: what differs, and the reason that the module gives."""
+
+from __future__ import annotations
+
+from pocketrec.errors import Refused
+from pocketrec.evaluation import Probe
+from pocketrec.pipeline.far import GATE
+from pocketrec.pipeline.reasons import is_unsteady, tied_at
+from pocketrec.pipeline.remedies import ANOTHER_TARGET
+from pocketrec.pipeline.ways import Delivered
+from pocketrec.report import TensorParity
+
+
+def differs(target: str, delivered: Delivered) -> Refused:
+    """The refusal; where the module chooses among equal scores, that is the reason it gives."""
+    results = [each for result in delivered.results for each in result.parity]
+    broken = next((each for each in results if each.failure and not each.elements), None)
+    if broken is not None and all(each.failure == broken.failure for each in results):
+        return Refused(
+            op=target,
+            where="",
+            reason=f"the converted model does not run: {broken.failure}",
+            remedy=ANOTHER_TARGET,
+        )
+    reason = f"the converted model differs from the module: {delivered.failure}"
+    if any(each.gate == GATE and each.status == "failed" for each in delivered.gates):
+        return Refused(
+            op=target, where="", reason=reason, remedy=f"{ANOTHER_TARGET}, or report it with this module"
+        )
+    attempt, worst = delivered.attempt, _worst(delivered, results)
+    tied = next(filter(None, (tied_at(attempt, each.function, probe) for each, probe in worst)), "")
+    if not tied and any(is_unsteady(attempt, probe, each) for each, probe in worst):
+        return Refused(
+            op=target,
+            where="",
+            reason=f"{reason}; the module is ill-conditioned: its own answer moves as far where its weights "
+            "are rounded once more",
+            remedy="keep the numbers that it subtracts or divides by away from rounding: a larger epsilon, a "
+            "normalization, a stabler formula",
+        )
+    if not tied:
+        return Refused(
+            op=target, where="", reason=reason, remedy=f"{ANOTHER_TARGET}, or report it with this module"
+        )
+    name, _, where = tied.partition(" at ")
+    return Refused(
+        op=name,
+        where=where,
+        reason=f"{reason}; it chooses among equal scores, and PyTorch does not say which come first",
+        remedy="make the scores distinct, such as by a small term for the position",
+    )
+
+
+def _worst(delivered: Delivered, results: list[TensorParity]) -> list[tuple[TensorParity, Probe]]:
+    """The results with the probe on which each is worst, where it is known."""
+    probes = delivered.attempt.reference.probes
+    pairs = []
+    for result in results:
+        for probe in probes.get(result.function, ()):
+            if probe.name == result.worst_probe:
+                pairs.append((result, probe))
+    return pairs

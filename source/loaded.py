@@ -1,0 +1,156 @@
+"""What a recipe names, loaded: its model as trials, and its data; nothing is computed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pocketrec.contract import Contract, Dim, Tokens
+from pocketrec.errors import DataError, RecipeError
+from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
+from pocketrec.recipe import Evaluate, Recipe, resolve_contract
+from pocketrec.source.contradictions import check_data, conformed
+from pocketrec.source.data import open_tables
+from pocketrec.source.factory import call_factory, load_vocabulary
+from pocketrec.source.model import Model, Trial, Trials, model_of, never_run, table_spans
+from pocketrec.source.vocabularies import check_tokens, check_widths
+
+if TYPE_CHECKING:
+    from pocketrec.source.checkpoint import Span
+    from pocketrec.source.streamed import Stubbed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A recipe with everything that it names loaded.
+
+    Attributes:
+        recipe: as it was read.
+        base: the folder that its relative paths start from.
+        model: as it is tried first.
+        data: its evaluation data.
+        trials: the ways to try the model.
+    """
+
+    recipe: Recipe
+    base: Path
+    model: Model
+    data: EvaluationData
+    trials: Trials
+
+
+def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Loaded:
+    """The recipe's vocabularies, contract, module and data.
+
+    Args:
+        recipe: as it was read.
+        base: the folder that relative paths start from.
+        values: a folder for tables whose checkpoint is not float32; without it they are held.
+
+    Raises:
+        RecipeError: a name leads nowhere, or what it leads to does not fit.
+        TableError: a streamed table holds a number that is not finite.
+    """
+    model = load_model(recipe, base, values)
+    data = _load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data")
+    said = check_data(data, model.contract, recipe.evaluate)
+    core = replace(model.core, notes=(*model.core.notes, *said))
+    model = replace(model, core=core)
+    trials = Trials(
+        core=model.core,
+        spans=model.spans,
+        make=partial(_trials, model.contract, model.vocabularies),
+        data=data,
+        evaluate=recipe.evaluate,
+        seed=recipe.seed,
+    )
+    return Loaded(recipe=recipe, base=base, model=model, data=data, trials=trials)
+
+
+def _trials(
+    contract: Contract, vocabularies: Mapping[str, Tokens], core: Stubbed, spans: Mapping[str, Span]
+) -> Iterator[Trial]:
+    """The model with the contract's own dims; then captured for the smallest batch."""
+    model = model_of(core, contract, spans, vocabularies)
+    trial = Trial(model=model, captured=contract, fresh=never_run(model))
+    yield trial
+    fixed = with_fixed_batch(contract)
+    if fixed != contract:
+        yield replace(trial, captured=fixed, note="the batch is fixed")
+
+
+def with_fixed_batch(contract: Contract) -> Contract:
+    """The contract with every dim that leads all inputs of a function at its smallest size."""
+    leading = [
+        {each.shape[0] if each.shape else None for each in f.inputs} for f in contract.functions.values()
+    ]
+    names = {next(iter(each)) for each in leading if len(each) == 1}
+    dims = {
+        name: Dim(min=dim.min, max=dim.min) if name in names else dim for name, dim in contract.dims.items()
+    }
+    return replace(contract, dims=dims)
+
+
+def search_data(loaded: Loaded) -> EvaluationData:
+    """What a search for a plan measures on: the recipe's `compress.data`, else its evaluation data."""
+    named = loaded.recipe.compress.data
+    if named is None:
+        return loaded.data
+    evaluate = replace(loaded.recipe.evaluate, data=named, arguments=loaded.recipe.compress.arguments)
+    return _load_data(loaded.recipe, evaluate, loaded.model.contract, loaded.base, "compress.data")
+
+
+def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
+    """The recipe's vocabularies, contract and module, without its data; raises RecipeError."""
+    from pocketrec.source.streamed import load_streamed, reaches
+
+    vocabularies = {
+        name: load_vocabulary(each.tokens, base=base, key=f"contract.vocabularies.{name}.tokens")
+        for name, each in recipe.contract.vocabularies.items()
+    }
+    for name, each in recipe.contract.vocabularies.items():
+        check_tokens(name, vocabularies[name], each)
+    contract = resolve_contract(recipe.contract, vocabularies)
+    check_widths(contract)
+    streams = reaches(recipe.model, base=base)
+    core = load_streamed(recipe.model, base=base) if streams else _held(recipe, base)
+    return model_of(core, contract, table_spans(core, values), vocabularies)
+
+
+def _held(recipe: Recipe, base: Path) -> Stubbed:
+    from pocketrec.source.streamed import Stubbed
+    from pocketrec.source.weights import load_trained, random_text
+
+    loaded = load_trained(recipe.model, base=base)
+    if loaded.random:
+        raise RecipeError(
+            f"model.weights is not set, and model.factory = {recipe.model.factory!r} gives other numbers "
+            f"in every call ({random_text(loaded.random)}): name the trained weights, or load them there"
+        )
+    return Stubbed(lowered=loaded.module, notes=loaded.notes)
+
+
+def _load_data(
+    recipe: Recipe, evaluate: Evaluate, contract: Contract, base: Path, key: str
+) -> EvaluationData:
+    if evaluate.in_files:
+        return open_tables(evaluate, contract, base)
+    data = call_factory(evaluate.data, base=base, key=key, arguments=evaluate.arguments)
+    expected = RankingData if evaluate.kind == "ranking" else ClassificationData
+    if not isinstance(data, expected):
+        raise RecipeError(
+            f"{key} = {evaluate.data!r} returned {type(data).__name__}; kind "
+            f"{evaluate.kind!r} expects {expected.__name__}"
+        )
+    missing = [
+        each.name
+        for each in recipe.contract.functions[evaluate.function].inputs
+        if each.name not in data.inputs
+    ]
+    if missing:
+        raise DataError(f"{key} = {evaluate.data!r} lacks the input {missing[0]!r}; add it")
+    found: RankingData | ClassificationData = data
+    return conformed(found, contract, evaluate)

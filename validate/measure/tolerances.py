@@ -1,0 +1,63 @@
+"""What "the same numbers" means: one place for every comparison of an artifact with its reference.
+
+Two engines add the same float32 numbers in another order, so their results differ by a share of the
+numbers that were added, whatever these measure: scores near 1,000 differ by what scores near 1 cannot.
+A tensor counts as the same where no element is off by more than `FLOAT32_SHARE` of the largest
+|reference| of that tensor on that probe. Float16 and 8-bit arithmetic round in every layer; there the
+noise is judged against the signal (`Gates.min_sqnr_db`). See docs/adr/0009-equal.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.recipe import Gates
+from pocketrec.report import TensorParity
+from pocketrec.validate.runtimes.runtime import Array, is_coarse
+
+Doubles = npt.NDArray[np.float64]
+
+# Float32 has 24 bits; a thousand times its step is what long sums in another order come to.
+FLOAT32_SHARE = 1e-4
+# A tensor of zeros has no scale of its own.
+SMALLEST = 1e-6
+# Eight steps of float16's 10-bit fraction: what a few layers of float16 may move a score by.
+FLOAT16_TIE = 2.0**-7
+
+
+def same_within(reference: Array) -> float:
+    """The largest difference from a float tensor that counts as the same numbers."""
+    values: Doubles = np.abs(reference[np.isfinite(reference)]).astype(np.float64)
+    return FLOAT32_SHARE * float(values.max(initial=0.0)) + SMALLEST
+
+
+def rows_same_within(largest: Doubles) -> Doubles:
+    """The same for rows of one tensor, given the largest |reference| of each.
+
+    A row of small numbers is not held to more than the mean row is: its numbers come from sums of the
+    same size.
+    """
+    bounds: Doubles = FLOAT32_SHARE * np.maximum(largest, largest.mean()) + SMALLEST
+    return bounds
+
+
+def tie_tolerance(gates: Gates, precision: str) -> float:
+    """How close two scores are that may swap places, relative to the largest of their list."""
+    return max(gates.tie_tolerance, FLOAT16_TIE) if is_coarse(precision) else gates.tie_tolerance
+
+
+def differs_by(result: TensorParity, gates: Gates, precision: str) -> str:
+    """Why an output's numbers are others; empty where they are the same."""
+    if result.failure:
+        return result.failure
+    if result.mismatches:
+        return f"{result.mismatches} of {result.elements} ids differ"
+    if not result.histogram:
+        return ""  # ids, equal or among scores that are
+    if is_coarse(precision):
+        lowest = gates.min_sqnr_db or 0.0
+        return "" if result.sqnr_db >= lowest else f"{result.sqnr_db:.1f} dB, expected {lowest:g}"
+    if result.excess <= 1:
+        return ""
+    return f"off by {result.max_abs_error:.3g}, {result.excess:.3g} times what counts as the same numbers"
