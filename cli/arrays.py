@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from pocketrec.errors import InputError, UsageError
@@ -43,7 +44,7 @@ def load_arrays(path: Path, specs: Sequence[TensorSpec] | None = None) -> dict[s
                 headers = {name: _header(archive, entry, path) for name, entry in entries.items()}
                 _check(headers, path, specs)
                 return {name: _array(archive, entry) for name, entry in entries.items()}
-        except (*_DAMAGES, SyntaxError, TypeError, OverflowError, MemoryError) as error:
+        except (*_DAMAGES, SyntaxError, TokenError, TypeError, OverflowError, MemoryError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise InputError(f"{path}: not an .npz of plain arrays ({reason}); use numpy.savez") from error
 

@@ -88,6 +88,7 @@ def test_a_header_that_does_not_fit_is_named(tmp_path: Path, given: np.ndarray, 
         entry((2,), "|O", bytes(16)),
         entry((2,), "[('a', '<i4')]", bytes(8)),
         b"\x93NUMPY\x09\x00",
+        b"\x93NUMPY\x01\x00\x16\x00{'descr': '<i4', 'f': (",  # a header whose bracket stays open
         b"",
     ],
 )
