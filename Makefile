@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types tests large cluster conformance coverage fuzz clean
+.PHONY: demo zoo test lint types tests large cluster conformance differential coverage fuzz clean
 
 demo: $(STAMP)
 	$(BIN)/pocketrec zoo data
@@ -47,6 +47,10 @@ fuzz: $(STAMP)
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py
+
+# Drawn programs, converted and compared far from their example; goes on where it was stopped.
+differential: $(STAMP)
+	$(BIN)/python -m tests.differential.run --seconds $(or $(SECONDS),3600)
 
 # Slow: every model is exported several times. LIBRARIES="torch-rechub RecBole" takes some only.
 coverage: $(COVERAGE)/installed
