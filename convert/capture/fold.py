@@ -49,11 +49,11 @@ _LARGEST_COPY = 1 << 14  # elements that may be stored beside their source
 def fold_constants(graph_module: fx.GraphModule) -> bool:
     """True where computations on constants were replaced, in place, by buffers with their values."""
     graph = graph_module.graph
-    repeated = _index_by_repeats(graph_module)
+    changed = _index_by_repeats(graph_module) | _drop_idle_fills(graph_module)
     constant = _constant_nodes(graph)
     roots = [node for node in graph.nodes if node in constant and _is_worth(node, constant, graph_module)]
     if not roots:
-        return repeated
+        return changed
     values = _Evaluate(graph_module, constant)
     for number, node in enumerate(roots):
         name = f"folded_{number}"
@@ -91,6 +91,31 @@ def _index_by_repeats(graph_module: fx.GraphModule) -> bool:
     graph.eliminate_dead_code()
     graph_module.recompile()
     return bool(chosen)
+
+
+def _drop_idle_fills(graph_module: fx.GraphModule) -> bool:
+    """True where a fill was dropped whose mask is constant and chooses nothing."""
+    graph = graph_module.graph
+    constant = _constant_nodes(graph)
+    values = _Evaluate(graph_module, constant)
+    found = graph.find_nodes(op="call_function", target=torch.ops.aten.masked_fill.Scalar)
+    idle = [
+        node
+        for node in found
+        if node.args[1] in constant
+        and _shape_of(node) == _shape_of(node.args[0])
+        and not values.of(node.args[1]).any()
+    ]
+    for node in idle:
+        node.replace_all_uses_with(node.args[0])
+    graph.eliminate_dead_code()
+    graph_module.recompile()
+    return bool(idle)
+
+
+def _shape_of(node: fx.node.Argument) -> torch.Size | None:
+    value = node.meta.get("val") if isinstance(node, fx.Node) else None
+    return value.shape if isinstance(value, Tensor) else None
 
 
 def _constant_nodes(graph: fx.Graph) -> set[fx.Node]:
