@@ -11,7 +11,6 @@ is seen alike, whether looked up, multiplied, tied or added, and no layer has to
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -154,6 +153,7 @@ def _with_leaves(module: nn.Module) -> tuple[nn.Module, dict[str, Tensor]]:
     """A copy that shares its tensors' memory, and those of them that gradients are asked for, by name."""
     from torch import nn
 
+    from pocketrec.quantize.copies import copied
     from pocketrec.quantize.feedback import MAX_COLUMNS
     from pocketrec.quantize.reference import compressible
     from pocketrec.quantize.tensor import rows_and_columns
@@ -172,7 +172,7 @@ def _with_leaves(module: nn.Module) -> tuple[nn.Module, dict[str, Tensor]]:
         *module.named_buffers(remove_duplicate=False),
     ):
         memo[id(tensor)] = places.get((tensor.data_ptr(), tensor.shape), tensor)
-    return copy.deepcopy(module, memo), leaves
+    return copied(module, memo), leaves
 
 
 def _batch_size(contract: Contract, signature: Signature) -> int:

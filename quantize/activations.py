@@ -12,7 +12,6 @@ Each is one operator of our own, so that an exported program says where inputs a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.errors import PlanError
+from pocketrec.quantize.copies import copied
 from pocketrec.quantize.reference import compressible
 from pocketrec.quantize.tensor import LinearTensor, QuantizedTensor
 
@@ -197,7 +197,7 @@ def round_inputs(
                 f"finite numbers below {_MOST_SCALE:g}; scale them in the model, {_REMEDY}"
             )
     shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
-    made = copy.deepcopy(module, dict(shared))
+    made = copied(module, shared)
     for name in layers:
         made.get_submodule(name).register_forward_pre_hook(_Rounding(None if dynamic else ranges[name]))
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pocketrec.quantize.copies import copied
 from pocketrec.quantize.plan import Plan
 from pocketrec.quantize.tensor import Floats, QuantizedTensor
 from pocketrec.quantize.usage import UNKNOWN, Usages
@@ -81,4 +81,4 @@ def with_values(module: M, values: Mapping[str, Floats]) -> M:
                 nn.Parameter(value, requires_grad=False) if isinstance(tensor, nn.Parameter) else value
             )
         memo[id(tensor)] = made.get(place, tensor) if place in new else tensor
-    return copy.deepcopy(module, memo)
+    return copied(module, memo)
