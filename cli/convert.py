@@ -110,7 +110,7 @@ def _module(
     from pocketrec.source.saved import SUFFIXES, load_saved
     from pocketrec.source.weights import load_trained, random_text
 
-    if factory.endswith(SUFFIXES):
+    if factory.endswith(SUFFIXES) or _is_archive(factory):
         if weights is not None or arguments:
             raise UsageError(f"{factory}: a saved module has its weights; drop --weights and --argument")
         return load_saved(Path(factory)), ()
@@ -128,6 +128,13 @@ def _module(
         return loaded.module, loaded.notes
     drawn = f"there is no --weights, and FACTORY draws {random_text(loaded.random)} anew in every call"
     return loaded.module, (f"random numbers were converted: {drawn}",)
+
+
+def _is_archive(path: str) -> bool:
+    """True for a file of any name that PyTorch wrote: what is no archive may be a factory's file."""
+    import zipfile
+
+    return ":" not in path and not path.endswith(_WEIGHTS) and zipfile.is_zipfile(path)
 
 
 def _argument(text: str) -> tuple[str, Any]:

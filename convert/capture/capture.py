@@ -107,7 +107,7 @@ def capture(module: nn.Module, contract: Contract, function: str, probes: Sequen
     """
     signature = contract.functions[function]
     original = ContractModule(module, contract, signature)
-    fresh = original.using(copy_sharing(module), Interception())
+    fresh = ContractModule(copy_sharing(module), contract, signature)
     arguments = [tuple(probe[each.name] for each in signature.inputs) for probe in probes]
     check_outputs(original, arguments[0], function)
     job = _Job(original, *replace_modules(module), contract, function, arguments)

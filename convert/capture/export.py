@@ -16,6 +16,7 @@ from torch.fx.experimental.symbolic_shapes import (
 )
 
 from pocketrec.contract import Dim, Signature
+from pocketrec.convert.capture.draws import drop_dead_draws
 from pocketrec.convert.capture.explicit import (
     drop_aliases,
     drop_parameter_writes,
@@ -66,8 +67,6 @@ def _with_kept_sizes(
     module: ContractModule, example: tuple[Tensor, ...], dynamic: Any
 ) -> torch.export.ExportedProgram | None:
     """The program where only Python's own functions were in the way of a symbolic size; else None."""
-    if not any(dynamic[0]):
-        return None
     try:
         with kept_sizes(module, example):
             return export_graph(module, example, dynamic)
@@ -128,8 +127,8 @@ def lower_program(
     try:
         if uses_complex(program):
             program = _in_real_numbers(program, example, dynamic_sizes(signature, dims))
-        plain = program.module(check_guards=False)
-        if fold_constants(plain):
+        plain = _without_vmap(program).module(check_guards=False)
+        if drop_dead_draws(plain) | fold_constants(plain):
             program = export_graph(plain, example, dynamic_sizes(signature, dims))
         with torch.no_grad(), quiet_converters():
             squeeze_known_axes(program)
@@ -143,6 +142,16 @@ def lower_program(
         raise
     except Exception as error:
         raise _refused(error, function) from error
+
+
+def _without_vmap(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program with what `vmap` computes as plain ops: between its marks no op can be looked at alone."""
+    marks = ("_add_batch_dim", "_vmap_increment_nesting")
+    if not any(mark in str(node.target) for node in program.graph.nodes for mark in marks):
+        return program
+    with torch.no_grad(), quiet_converters():
+        plain: torch.export.ExportedProgram = program.run_decompositions({})
+    return plain
 
 
 def has_free_sizes(program: torch.export.ExportedProgram) -> bool:

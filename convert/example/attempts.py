@@ -17,7 +17,7 @@ import numpy as np
 from pocketrec.contract import Contract
 from pocketrec.convert.example.far import far_probes
 from pocketrec.convert.example.probes import Inputs, probes_from_example
-from pocketrec.errors import BeyondInt32, ContractError, Refused, UsageError
+from pocketrec.errors import BeyondInt32, ContractError, Refused
 from pocketrec.source.model import Model, Trial, Trials
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _prepare(
     if widened:
         module = own
         example = replace(example, dtypes=tuple(_wide(each, in_float32) for each in example.dtypes))
+        # A forward that casts to 16 bits by itself would meet layers of 32.
+        example = replace(example, in_float32=not _runs(FlatModule(own, example), example))
     reference = FlatModule(own, example)
     flat = _visible(reference, example)
     if contract is not None:
@@ -137,12 +139,22 @@ def _check_readable(module: nn.Module) -> None:
 
 def widened_copy(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
     """A float32 copy of a module of 16 bits, which PyTorch and every target round elsewhere; else itself."""
-    import copy
+    from pocketrec.quantize.copies import copied
 
     tensors = (*module.parameters(), *module.buffers())
     if all(_wide(each.dtype, in_float32) == each.dtype for each in tensors):
         return module, False
-    return copy.deepcopy(module).float(), True
+    return copied(module).float(), True
+
+
+def _runs(flat: FlatModule, example: FlatExample) -> bool:
+    from pocketrec.convert.capture.checks import run
+
+    try:
+        run(flat, example.tensors)
+    except Exception:
+        return False
+    return True
 
 
 def _wide(dtype: torch.dtype, in_float32: bool) -> torch.dtype:
@@ -167,13 +179,12 @@ def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
     import torch
 
     from pocketrec.convert.example.flatten import FlatModule
-    from pocketrec.convert.example.scripted import scripted_graph
+    from pocketrec.convert.example.scripted import scripted_graph, with_graphs
 
     if not isinstance(reference.module, torch.jit.ScriptModule):
-        return reference
-    args, kwargs = example.unflatten(example.tensors)
-    if kwargs:
-        raise UsageError("a TorchScript module takes its example as a tuple, in the order of its arguments")
+        module = with_graphs(reference.module, lambda: reference.raw(*example.tensors))
+        return reference if module is reference.module else FlatModule(module, example)
+    args, _ = example.unflatten(example.tensors)
     return FlatModule(scripted_graph(reference.module, args), example)
 
 

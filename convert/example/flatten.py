@@ -7,13 +7,16 @@ import difflib
 import inspect
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from pocketrec.contract import CORE_ML_WORDS, RESERVED_NAMES
+from pocketrec.convert.example.wide import InFloat32
 from pocketrec.errors import InputError, Refused
 
 _INT32 = (-(2**31), 2**31 - 1)
@@ -43,7 +46,8 @@ class FlatModule(nn.Module):
     def raw(self, *tensors: Tensor) -> object:
         """What the module itself returns."""
         args, kwargs = self._example.unflatten(tensors)
-        return self.module(*args, **kwargs)
+        with InFloat32() if self._example.in_float32 else nullcontext():
+            return self.module(*args, **kwargs)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """The module's output tensors, flattened; an axis that a batch of one lost is put back."""
@@ -62,6 +66,7 @@ class FlatExample:
         dtypes: what the module takes.
         names: one per tensor: the parameter of `forward` and the keys that lead to it.
         remark: how the example was understood, where that may be why it does not run.
+        in_float32: the module was in 16 bits and casts to them; now it computes in float32 all the same.
     """
 
     tensors: tuple[Tensor, ...]
@@ -71,6 +76,7 @@ class FlatExample:
     places: tuple[int, ...]
     spec: pytree.TreeSpec
     remark: str = ""
+    in_float32: bool = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FlatExample:
         """Itself: nothing in it is ever written to, and a tree's shape copies itself with a warning."""
@@ -96,7 +102,7 @@ def flatten_example(module: nn.Module, example: object) -> FlatExample:
         InputError: there is no tensor in it, or one of unsigned integers of more than 8 bits.
         Refused: it holds numbers that no target has.
     """
-    args, kwargs = _arguments(module, example)
+    args, kwargs = _arguments(module, pytree.tree_map(_as_tensor, example))
     names = _positional_names(module, len(args))
     pairs, spec = pytree.tree_flatten_with_path((_nodes(args), _nodes(kwargs)))
     leaves = [leaf for _, leaf in pairs]
@@ -148,9 +154,19 @@ def unique_names(wanted: Sequence[str], taken: Sequence[str] = ()) -> tuple[str,
     return tuple(found)
 
 
+def _as_tensor(leaf: Any) -> Any:
+    """A NumPy array as the tensor with its numbers; anything else as it is."""
+    return torch.from_numpy(leaf) if isinstance(leaf, np.ndarray) else leaf
+
+
 def _arguments(module: nn.Module, example: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if isinstance(example, Mapping):
-        return _mapping(module, example)
+        args, kwargs = _mapping(module, example)
+        return (
+            (_in_order(module, kwargs), {})
+            if isinstance(module, torch.jit.ScriptModule) and kwargs
+            else (args, kwargs)
+        )
     if isinstance(example, list):
         return tuple(example), {}
     return (
@@ -180,6 +196,13 @@ def _misnamed(keys: Collection[str], known: Collection[str], required: Collectio
     near = difflib.get_close_matches(surplus[0], known, n=1) if surplus else []
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return f"the example {wrong}; forward takes {', '.join(known)}{meant}"
+
+
+def _in_order(module: nn.Module, named: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The arguments by place, up to the last one that is named: a graph of TorchScript knows no names."""
+    parameters = _parameters(module)
+    last = max(place for place, each in enumerate(parameters) if each.name in named)
+    return tuple(named.get(each.name, each.default) for each in parameters[: last + 1])
 
 
 def _parameters(module: nn.Module) -> list[inspect.Parameter]:

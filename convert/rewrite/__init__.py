@@ -7,10 +7,9 @@ matches, what it puts there and when that is exact; the tables here are all of t
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,17 +26,23 @@ from pocketrec.convert.rewrite import (
     windows,
 )
 from pocketrec.convert.rewrite.composites import CompositeRule
+from pocketrec.convert.rewrite.computed_weights import ComputedWeightRule
 from pocketrec.convert.rewrite.data_attribute import DataRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingRenormRule
+from pocketrec.convert.rewrite.fast_paths import FastPathRule
+from pocketrec.convert.rewrite.flex_attention import FlexAttentionRule
 from pocketrec.convert.rewrite.jagged import JaggedSplitRule
 from pocketrec.convert.rewrite.ops import OpRule
-from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite
+from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite, PartialWriteRule
+from pocketrec.convert.rewrite.prefixes import TensorSliceRule
 from pocketrec.convert.rewrite.projections import ProjectedLSTMRewrite
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
 from pocketrec.convert.rewrite.scalar_index import ScalarIndexRule
+from pocketrec.convert.rewrite.segments import SegmentRule
 from pocketrec.convert.rewrite.splits import SymbolicSplitRule
 from pocketrec.convert.watch.intercept import FunctionRule
 from pocketrec.errors import Refused
+from pocketrec.quantize.copies import copied
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -68,15 +73,24 @@ class Rewrite:
     probes: int
 
 
-MODULE_RULES: tuple[ModuleRule, ...] = (PaddedRecurrentRewrite(), ProjectedLSTMRewrite())
+MODULE_RULES: tuple[ModuleRule, ...] = (
+    ComputedWeightRule(),
+    PaddedRecurrentRewrite(),
+    ProjectedLSTMRewrite(),
+    FastPathRule(),
+)
 FUNCTION_RULES: tuple[FunctionRule, ...] = (
     DataRule(),
     PackRule(),
+    PartialWriteRule(),
+    TensorSliceRule(),
+    FlexAttentionRule(),
     ScalarIndexRule(),
     SymbolicSplitRule(),
     CompositeRule(),
     EmbeddingBagRule(),
     EmbeddingRenormRule(),
+    SegmentRule(),
 )
 OP_RULES: tuple[OpRule, ...] = (
     *counts.RULES,
@@ -105,19 +119,34 @@ def replace_modules(
     Parameters are shared with the original, so that no table is held twice; the module itself
     comes back where nothing matched.
     """
-    matched = [
-        (path, each, rule)
-        for path, each in module.named_modules(remove_duplicate=True)
-        for rule in rules
-        if path and rule.matches(each)
-    ]
-    if not matched:
+    named = [*module.named_modules(remove_duplicate=False)]
+    fitting = {each: [rule for rule in rules if rule.matches(each)] for _, each in named}
+    if not any(fitting.values()):
         return module, []
     result = copy_sharing(module)
-    for path, each, rule in matched:
-        parent, _, name = path.rpartition(".")
-        setattr(result.get_submodule(parent), name, rule.replace(each).eval())
-    return result, [(path, rule) for path, _, rule in matched]
+    done: dict[nn.Module, nn.Module] = {}
+    places = []
+    for path, each in named:
+        if not fitting[each]:
+            continue
+        if each not in done:
+            # What is replaced is a part of the copy, which may hold replacements already.
+            replacement = result.get_submodule(path)
+            for rule in fitting[each]:
+                replacement = rule.replace(replacement).eval()
+                places.append((path, rule))
+            done[each] = replacement
+        result = _with_module(result, path, done[each])
+    return result, places
+
+
+def _with_module(root: M, path: str, module: nn.Module) -> M:
+    """`root` with `module` at `path`; the module itself where the path is empty."""
+    if not path:
+        return cast("M", module)
+    parent, _, name = path.rpartition(".")
+    setattr(root.get_submodule(parent), name, module)
+    return root
 
 
 def prove_same(
@@ -160,4 +189,4 @@ def _outputs(module: nn.Module, probe: tuple[Tensor, ...]) -> list[Tensor]:
 def copy_sharing(module: M) -> M:
     """A deep copy that shares every parameter and buffer with the original."""
     shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, dict(shared))
+    return copied(module, shared)

@@ -73,10 +73,16 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Any:  # noqa: N803 - th
         return NotImplemented
     vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and _same_shape(B.shape, A.shape[:-1]))
     if vector:
-        return _eliminate(A, B.unsqueeze(-1)).solution.squeeze(-1) if left else NotImplemented
-    if B.ndim != A.ndim:
-        return NotImplemented
+        return _eliminate(*_wide(A, B.unsqueeze(-1))).solution.squeeze(-1) if left else NotImplemented
+    A, B = _wide(A, B)  # noqa: N806
     return _eliminate(A, B).solution if left else _eliminate(A.mT, B.mT).solution.mT
+
+
+def _wide(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with the same leading axes."""
+    broadcast: Any = torch.broadcast_shapes
+    rows = broadcast(matrix.shape[:-2], right.shape[:-2])
+    return matrix.expand(*rows, *matrix.shape[-2:]), right.expand(*rows, *right.shape[-2:])
 
 
 def _same_shape(one: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -144,8 +150,9 @@ def solve_triangular(
     unitriangular: bool = False,
 ) -> Any:
     """What torch.linalg.solve_triangular gives; the other half of the matrix is not read."""
-    if not _is_small(A) or B.ndim != A.ndim:
+    if not _is_small(A) or B.ndim < 2:
         return NotImplemented
+    A, B = _wide(A, B)  # noqa: N806
     if not left:
         return solve_triangular(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
     size = A.shape[-1]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import SymInt, Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 _CPU = torch.device("cpu")
@@ -33,14 +33,18 @@ class Lengths:
         """Lets PyTorch's functions take this in place of a tensor, for the rule to see."""
         return NotImplemented
 
-    def __getitem__(self, index: int) -> int:
-        return self.rows
+    def __getitem__(self, index: int) -> Any:
+        return _marked(self.rows, self, range(self.steps)[index])
 
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[int]:
-        return iter([self.rows] * self.steps)
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self[step] for step in range(self.steps)])
+
+    def going_on(self, step: int) -> Tensor:
+        """`[rows]`: True where a row is not over before this step."""
+        return step_mask(self)[step]
 
     def unflatten(self, data: Tensor) -> Tensor:
         """`[steps, rows, ...]` of packed data; not by a view, which would tie a free batch to one size."""
@@ -49,6 +53,40 @@ class Lengths:
     def size(self, axis: int = 0) -> int:
         """The number of steps, as of a tensor of batch sizes."""
         return self.steps
+
+
+class _Rows(int):
+    """The number of rows at a step, which is that of all rows here, and of which step it is."""
+
+    step: tuple[Lengths, int]
+
+
+def _marked(rows: Any, sizes: Lengths, step: int) -> Any:
+    symbol: Any = SymInt
+    marked: Any = symbol(rows.node) if isinstance(rows, SymInt) else _Rows(rows)
+    marked.step = (sizes, step)
+    return marked
+
+
+class PartialWriteRule:
+    """`state[:count] = new` in a loop over the steps of a packed sequence: rows that are over keep theirs."""
+
+    name = "packed_state_to_where"
+    reason = "how many rows go on at a step depends on values"
+    functions = frozenset({"__setitem__"})
+
+    def replace(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """None, with the rows that go on written."""
+        target, index, value = args
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        if not isinstance(first, slice) or first.start not in (None, 0) or first.step is not None:
+            return NotImplemented
+        sizes, step = getattr(first.stop, "step", (None, 0))
+        if not isinstance(sizes, Lengths) or any(each != slice(None) for each in rest):
+            return NotImplemented
+        going_on = sizes.going_on(step).reshape([-1] + [1] * (target.ndim - 1))
+        target.copy_(torch.where(going_on, torch.as_tensor(value, dtype=target.dtype), target))
+        return None
 
 
 class PackRule:

@@ -22,6 +22,11 @@ _TAILS = (
     *(-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773),
     *(-0.0076224613, 0.00943887047, 1.00167406, 2.83297682),
 )
+# W. Press et al., Numerical Recipes (1992), erfcc: erfc(z) = t exp(P(t) - z^2), t = 1 / (1 + z / 2).
+_TAIL = (
+    *(0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807),
+    *(-0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223),
+)
 _SHIFT = 6  # from here on three terms of Stirling's series are exact in float32
 
 
@@ -63,6 +68,38 @@ def lgamma(input: Tensor) -> Any:  # noqa: A002
     return torch.where(input.abs() == math.inf, math.inf, found)
 
 
+def digamma(input: Tensor) -> Any:  # noqa: A002
+    """What torch.digamma gives: minus infinity at 0, not a number at negative whole numbers."""
+    if input.dtype != torch.float32:
+        return NotImplemented
+    reflected = input < 0.5
+    x = torch.where(reflected, 1 - input, input)
+    shifted = x + _SHIFT
+    inverse = 1 / (shifted * shifted)
+    series = shifted.log() - 0.5 / shifted - inverse * (1 / 12 - inverse * (1 / 120 - inverse / 252))
+    for step in range(_SHIFT):
+        series = series - 1 / (x + step)
+    # The tangent has period 1 here, and is exact for what is left of the number.
+    angle = math.pi * (input - input.round())
+    found = torch.where(reflected, series - math.pi * angle.cos() / angle.sin(), series)
+    whole = torch.logical_and(input <= 0, input == input.round())
+    found = torch.where(whole, torch.where(input == 0, -math.inf, math.nan), found)
+    return torch.where(input == math.inf, math.inf, found)
+
+
+def log_ndtr(input: Tensor) -> Any:  # noqa: A002
+    """What torch.special.log_ndtr gives, also where the probability itself is 0 in float32."""
+    if input.dtype != torch.float32:
+        return NotImplemented
+    z = input.abs() * math.sqrt(0.5)
+    t = 1 / (1 + 0.5 * z)
+    log_tail = t.log() - z * z + _polynomial(_TAIL, t) - math.log(2)  # of the side without 0
+    tail = log_tail.exp()
+    little = -tail * (1 + tail * (0.5 + tail / 3))
+    above = torch.where(tail < 1e-2, little, (1 - tail).log())
+    return torch.where(input < 0, log_tail, above)
+
+
 _REASON = "no target has it"
 
 RULES = tuple(
@@ -70,5 +107,7 @@ RULES = tuple(
     for op, replace in (
         (aten.erfinv.default, erfinv),
         (aten.lgamma.default, lgamma),
+        (aten.digamma.default, digamma),
+        (aten.special_log_ndtr.default, log_ndtr),
     )
 )

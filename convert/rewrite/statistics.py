@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -145,6 +146,26 @@ def cumprod(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Any:
     return torch.where(before, last.unsqueeze(-2), 1).to(last.dtype).prod(-1).movedim(-1, dim)
 
 
+def group_norm(
+    input: Tensor,  # noqa: A002
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Any:
+    """What torch.nn.functional.group_norm gives for a free number of rows, as a layer norm of each group."""
+    rows, channels, *rest = input.shape
+    if isinstance(rows, int) or not all(isinstance(each, int) for each in (channels, *rest)):
+        return NotImplemented
+    width = channels // num_groups * math.prod(rest)
+    groups = input.reshape(rows, num_groups, width)
+    normed = torch.nn.functional.layer_norm(groups, [width], eps=eps).reshape(input.shape)
+    shape = [1, channels] + [1] * len(rest)
+    scaled = normed if weight is None else normed * weight.reshape(shape)
+    return scaled if bias is None else scaled + bias.reshape(shape)
+
+
 # Larger than every number of a model, and finite in the comparison of a target's float16 too.
 _LARGEST = torch.finfo(torch.float32).max
 
@@ -173,5 +194,11 @@ RULES = (
     _rule("mode_to_counts", aten.mode.default, mode, "no target has mode"),
     _rule("stable_sort_to_ranks", aten.sort.stable, stable_sort, "no target's sort is stable by definition"),
     _rule("histc_to_counts", aten.histc.default, histc, "no target has histc"),
+    _rule(
+        "group_norm_to_layer_norm",
+        aten.group_norm.default,
+        group_norm,
+        "coremltools reads the rows as a number",
+    ),
     _rule("cumprod_to_masked_product", aten.cumprod.default, cumprod, "ONNX has no cumulative product"),
 )

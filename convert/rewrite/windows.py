@@ -43,7 +43,7 @@ def as_strided(
 
 def pad_and_cut(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
     """What torch.nn.functional.pad gives where it also cuts, by negative widths."""
-    known = mode == "constant" and all(isinstance(each, int) for each in pad)
+    known = mode == "constant" and x.dtype != torch.bool and all(isinstance(each, int) for each in pad)
     if not known or all(each >= 0 for each in pad):
         return NotImplemented
     for number, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
@@ -53,6 +53,41 @@ def pad_and_cut(x: Tensor, pad: Sequence[int], mode: str = "constant", value: fl
             x = x.narrow(axis, start, end - start)
     rest = [max(0, each) for each in pad]
     return aten.constant_pad_nd.default(x, rest, value or 0) if any(rest) else x.clone()
+
+
+def pad_truths(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+    """What torch.nn.functional.pad gives for truth values, as padding of integers."""
+    if x.dtype != torch.bool:
+        return NotImplemented
+    return aten.pad.default(x.to(torch.int32), pad, mode, None if value is None else int(value)) != 0
+
+
+def pad_circular(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+    """What torch.nn.functional.pad gives where an axis goes on at its other end."""
+    if mode != "circular" or any(each < 0 for each in pad):
+        return NotImplemented
+    for number, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        axis = x.ndim - 1 - number
+        size = x.shape[axis]
+        front = [x.narrow(axis, size - before, before)] if before else []
+        end = [x.narrow(axis, 0, after)] if after else []
+        x = torch.cat([*front, x, *end], axis) if front or end else x
+    return x.clone()
+
+
+def roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Any:
+    """What torch.roll gives: an axis of known size in two parts, a free one place by place."""
+    if not dims:
+        return roll(x.reshape(-1), shifts, [0]).reshape(x.shape)
+    for shift, axis in zip(shifts, dims, strict=True):
+        size = x.shape[axis]
+        if not isinstance(size, int):
+            places = torch.arange(size)
+            x = x.index_select(axis, torch.remainder(places - shift, places[-1:] + 1))
+        elif size and shift % size:
+            start = -shift % size
+            x = torch.cat([x.narrow(axis, start, size - start), x.narrow(axis, 0, start)], axis)
+    return x.clone()
 
 
 def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Any:
@@ -81,6 +116,24 @@ RULES = (
         op=aten.pad.default,
         replace=pad_and_cut,
         reason="Core ML's pad cannot cut",
+    ),
+    OpRule(
+        name="pad_of_truths_to_integers",
+        op=aten.pad.default,
+        replace=pad_truths,
+        reason="both targets' converters pad numbers only",
+    ),
+    OpRule(
+        name="circular_pad_to_slices",
+        op=aten.pad.default,
+        replace=pad_circular,
+        reason="PyTorch's own version writes into slices",
+    ),
+    OpRule(
+        name="roll_to_slices",
+        op=aten.roll.default,
+        replace=roll,
+        reason="torch.onnx has no remainder by a free size",
     ),
     OpRule(
         name="masked_scatter_to_gather",

@@ -14,6 +14,7 @@ from pocketrec.contract import Contract, Output, Signature
 from pocketrec.convert.watch.bind import bind_inputs, bind_outputs
 from pocketrec.convert.watch.intercept import Interception
 from pocketrec.convert.watch.survey import Recorder
+from pocketrec.convert.watch.uncompiled import uncompiled
 from pocketrec.errors import BeyondInt32, ContractError
 
 _DTYPES = {"int32": torch.int32, "int64": torch.int64, "float32": torch.float32, "bool": torch.bool}
@@ -83,7 +84,7 @@ class ContractModule(nn.Module):
         placed, named = self._binding.arguments(inputs)
         if self.interception is None:
             return function(*placed, **named)
-        with self.interception.running(self.recorder):
+        with uncompiled(), self.interception.running(self.recorder):
             return function(*placed, **named)
 
     def answers(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -85,8 +85,11 @@ class _Number(type):
     keep: Callable[[Any], Any]
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if builtins.len(args) == 1 and not kwargs and isinstance(args[0], _SYMBOLS):
-            return cls.keep(args[0])
+        value = args[0] if builtins.len(args) == 1 and not kwargs else None
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()
+        if isinstance(value, _SYMBOLS):
+            return cls.keep(value)
         return cls.plain(*args, **kwargs)
 
     def __instancecheck__(cls, value: object) -> bool:

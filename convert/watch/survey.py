@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from pocketrec.convert.watch.lines import user_line
+from pocketrec.convert.watch.uncompiled import uncompiled
 
 # Values that leave PyTorch; what Python or NumPy makes of them no exporter sees.
 _ESCAPES = frozenset(
@@ -213,7 +214,7 @@ def _watched(
     fresh = [each.clone() for each in inputs]
     for number, tensor in enumerate(fresh):
         watcher.mark(tensor, frozenset({number}), frozenset({number}))
-    with torch.no_grad(), watcher:
+    with torch.no_grad(), uncompiled(), watcher:
         return module(*fresh)
 
 
@@ -299,6 +300,8 @@ class _Watcher(TorchFunctionMode):
         tensors = tensors_in(args, kwargs)
         masks = [each for each in tensors[1:] if each.dtype == torch.bool]
         constant = len(masks) == 1 and not self.sources(masks[0])
+        if constant and function_name(func) == "masked_select":
+            masks = [_along(masks[0], tensors[0])]
         sources: frozenset[int] = frozenset().union(*(self.sources(each) for each in tensors))
         self._found.events.append(
             Event(
@@ -342,6 +345,12 @@ class _Watcher(TorchFunctionMode):
             Lookup(source=each, rows=rows, padding_id=padding_id, exact=each in unchanged, storage=storage)
             for each in sorted(self.sources(ids))
         )
+
+
+def _along(mask: Tensor, tensor: Tensor) -> Tensor:
+    """The mask at the full size of those axes of the tensor that it has."""
+    sizes: Any = torch.broadcast_shapes
+    return mask.expand(sizes(mask.shape, tensor.shape[tensor.ndim - mask.ndim :] if mask.ndim else ()))
 
 
 def _active(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

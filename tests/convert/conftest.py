@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
+import pocketrec
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.convert.capture.capture import Capture, capture
+from pocketrec.pipeline.convert import Conversion
 
 ITEMS, GENRES, LENGTH = 300, 12, 8
 
@@ -144,3 +150,43 @@ def capture_small() -> Callable[[nn.Module], Capture]:
     )
     probes = [{"ids": torch.tensor(each, dtype=torch.int32)} for each in ([1, 2, 3], [59, 0, 7])]
     return lambda module: capture(module, contract, "main", probes)
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Callable[..., Conversion]:
+    """Converts a module, and compares its artifacts with it on inputs far from the example.
+
+    Every batch must be free, but where `fixed` says otherwise.
+    """
+
+    def run(
+        module: nn.Module,
+        example: tuple[Tensor, ...],
+        *probes: tuple[Tensor, ...],
+        targets: Sequence[str] = ("coreml", "onnx"),
+        fixed: bool = False,
+    ) -> Conversion:
+        module.eval()
+        result = pocketrec.convert_module(module, example, tmp_path / "out", targets)
+        assert set(result.artifacts) == set(targets), result.refused
+        for path in result.artifacts.values():
+            with pocketrec.open(path) as artifact:
+                shapes = [each.shape for each in artifact.describe().inputs]
+                assert fixed or all(shape[0] is None for shape in shapes), result.notes
+                for probe in probes:
+                    given = artifact.run(dict(zip(result.inputs, map(as_input, probe), strict=True)))
+                    with torch.no_grad():
+                        expected = [*tree_leaves(module(*(each.clone() for each in probe)))]
+                    for name, value in zip(result.outputs, expected, strict=True):
+                        actual = torch.from_numpy(given[name]).double()
+                        torch.testing.assert_close(
+                            actual, value.double(), rtol=1e-4, atol=1e-5, equal_nan=True, msg=f"{path} {name}"
+                        )
+        return result
+
+    return run
+
+
+def as_input(tensor: Tensor) -> Any:
+    """The array that an artifact takes."""
+    return tensor.numpy().astype(np.float32 if tensor.is_floating_point() else np.int32)

@@ -30,6 +30,9 @@ CASES: dict[str, Callable[[Tensor], Any]] = {
         torch.linalg.solve(positive(x), x[..., 0]),
         torch.linalg.solve(positive(x), x[..., :2]),
         torch.linalg.solve(positive(x), x, left=False),
+        torch.linalg.solve(positive(x[:1]), x),
+        torch.linalg.solve(positive(x[:2, None]), x[None, 2:]),
+        torch.linalg.solve(positive(x), x[0, 0]),
     ),
     "inverse_to_elimination": lambda x: (torch.linalg.inv(positive(x)), torch.inverse(lower(x))),
     "det_to_elimination": torch.linalg.det,
@@ -44,6 +47,7 @@ CASES: dict[str, Callable[[Tensor], Any]] = {
         torch.linalg.solve_triangular(lower(x), x[..., :1], upper=True),
         torch.linalg.solve_triangular(lower(x), x, upper=True, left=False),
         torch.linalg.solve_triangular(x * 0.3, x, upper=False, unitriangular=True),
+        torch.linalg.solve_triangular(lower(x[0]), x, upper=False),
     ),
     "cholesky_solve_to_steps": lambda x: (
         torch.cholesky_solve(x, torch.linalg.cholesky(positive(x))),
@@ -103,3 +107,16 @@ def test_a_bandit_with_its_state_as_an_input_is_converted_with_a_free_batch(
     shapes = ((3, 4), (3, 2, 4, 4), (3, 2, 4), (3, 2, 4))
     found = converted(Bandit(), *(torch.randn(shape, generator=generator) for shape in shapes))
     assert found.notes == ()
+
+
+def test_both_targets_solve_one_system_for_every_row(far: Callable[..., Any]) -> None:
+    class Arms(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            return torch.linalg.solve(positive(x[:1]), y), torch.linalg.solve(
+                positive(x)[:, None], y[:, None, :, :1]
+            )
+
+    def drawn(rows: int) -> tuple[Tensor, Tensor]:
+        return torch.rand(rows, 3, 3), torch.randn(rows, 3, 2)
+
+    far(Arms(), drawn(4), drawn(6))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.convert.rewrite import prove_same, replace_modules
@@ -103,3 +104,41 @@ def test_the_proof_catches_lengths_that_are_off_by_one() -> None:
     original, rewritten = wrapped(Encoder(nn.GRU), Longer())
     with pytest.raises(Refused, match=r"packed_sequence_to_padded: the rewrite is off by .* on probe 0"):
         prove_same(original, rewritten, probes(), [PackRule.name])
+
+
+class Evolving(nn.Module):
+    """A cell of its own over the steps of a packed sequence, as attention in a recurrent layer needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.item, self.cell = nn.Embedding(30, 4, padding_idx=0), nn.GRUCell(4, 4)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        lengths = (ids > 0).sum(1).cpu()
+        packed = pack_padded_sequence(self.item(ids), lengths, batch_first=True, enforce_sorted=False)
+        data, sizes, order, back = packed
+        assert back is not None
+        state = last = torch.zeros(int(sizes[0]), 4)
+        last, steps, start = last.clone(), torch.zeros(len(data), 4), 0
+        for count in sizes:
+            state = self.cell(data[start : start + count], state[:count])
+            steps[start : start + count] = state
+            last[:count] = state
+            start += count
+        kept = torch.ones(len(ids), 4)
+        kept[: sizes[1], :] = last[: sizes[1]] * 2
+        padded, _ = pad_packed_sequence(
+            PackedSequence(steps, sizes, order, back), batch_first=True, total_length=WIDTH
+        )
+        return padded, last[back], kept[back]
+
+
+def test_a_loop_over_the_batch_sizes_leaves_rows_that_are_over_as_they_were(far: Callable[..., Any]) -> None:
+    def drawn(*lengths: int) -> tuple[Tensor]:
+        ids = torch.randint(
+            1, 30, (len(lengths), WIDTH), generator=torch.Generator().manual_seed(len(lengths))
+        )
+        return (ids * (torch.arange(WIDTH) < torch.tensor(lengths).unsqueeze(1)),)
+
+    far(Evolving(), drawn(2, 6, 4, 3), drawn(1, 1, 6, 5, 2, 3, 4), drawn(6, 6), drawn(3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,14 +23,24 @@ RANGES: dict[str, list[Tensor]] = {
         torch.logspace(-30, 30, 1_000),
         torch.tensor([0.0, -1.0, -7.0, math.inf, -math.inf, math.nan]),
     ],
+    "digamma": [
+        torch.linspace(0.001, 5, 10_001),
+        torch.linspace(-19.95, 0.45, 1_003),
+        torch.logspace(-4, 6, 1_000),
+        torch.tensor([0.0, -1.0, -7.0, math.inf, math.nan]),
+    ],
+    "special.log_ndtr": [
+        torch.linspace(-40, 10, 10_001),
+        torch.tensor([0.0, -1e-6, -1e3, 1e4, math.nan]),
+    ],
 }
 
 
 @pytest.mark.parametrize("name", RANGES)
 def test_the_numbers_are_pytorchs(applied: Callable[..., Any], name: str) -> None:
-    function = getattr(torch, name)
+    function = operator.attrgetter(name)(torch)
     for values in RANGES[name]:
-        assert applied(function, values) == {f"{name}_to_polynomials"}
+        assert applied(function, values) == {f"{name.replace('.', '_')}_to_polynomials"}
 
 
 def test_other_dtypes_are_left_alone() -> None:
@@ -59,3 +70,12 @@ def test_both_targets_give_quantiles_and_densities(converted: Callable[..., Any]
 
     found = converted(Posterior(), torch.randn(3, 4), torch.randn(3, 4))
     assert found.notes == ()
+
+
+def test_both_targets_give_them_far_from_the_example(far: Callable[..., Any]) -> None:
+    class Posterior(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return torch.digamma(x), torch.special.log_ndtr(x)
+
+    rare = torch.tensor([[-12.3, 0.25], [1e4, 1e-3], [-0.75, 3.0]])
+    far(Posterior(), (torch.rand(4, 2) + 0.5,), (rare,), (-15 * torch.rand(7, 2) - 0.1,))

@@ -90,3 +90,17 @@ def test_both_targets_order_and_measure_as_pytorch_does(converted: Callable[...,
             )
 
     converted(Measured(), X)
+
+
+def test_a_group_norm_keeps_the_batch_free(far: Callable[..., Any]) -> None:
+    class Grouped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows, self.steps = nn.GroupNorm(2, 6), nn.GroupNorm(3, 6, affine=False)
+            for each in self.rows.parameters():
+                nn.init.normal_(each)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.rows(x.mean(-1)), self.steps(x)
+
+    far(Grouped(), (torch.rand(4, 6, 5),), (torch.randn(7, 6, 5) * 9,), (torch.rand(1, 6, 5),))

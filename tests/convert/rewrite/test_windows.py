@@ -21,6 +21,12 @@ CASES: dict[str, Callable[[Tensor], Any]] = {
     "unfold_to_index_select": lambda x: (x.unfold(1, 3, 2), x.unfold(0, 2, 1)),
     "as_strided_to_index_select": lambda x: x.clone().as_strided((3, 4), (2, 7), 1),
     "negative_pad_to_slice": lambda x: (F.pad(x, (-1, 2)), F.pad(x, (0, 0, -2, -1))),
+    "pad_of_truths_to_integers": lambda x: (F.pad(x > 0, (1, 2)), F.pad(x > 0, (0, 0, 2, -1), value=True)),
+    "circular_pad_to_slices": lambda x: (
+        F.pad(x[None], (2, 0), mode="circular")
+        + F.pad(x[None, None], (1, 1, 2, 4), mode="circular")[0, :, 2:-4]
+    ),
+    "roll_to_slices": lambda x: (x.roll(-1, 0), x.roll((9, -2), (0, 1)), x.roll(3), x.roll(7, 1)),
     "masked_scatter_to_gather": lambda x: x.masked_scatter(x > 0, SOURCE),
 }
 
@@ -51,3 +57,20 @@ def test_both_targets_read_windows_and_write_by_mask(converted: Callable[..., An
             return x.unfold(1, 3, 1).mean(-1), F.pad(x, (-2, 2)), x.masked_scatter(x > 0, y)
 
     converted(Windows(), X, X + 1)
+
+
+def test_both_targets_roll_and_go_around_for_any_batch(far: Callable[..., Any]) -> None:
+    class Around(nn.Module):
+        """Negatives from other rows, windows that go around, and places outside of a shifted mask."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.around = nn.Conv1d(1, 2, 3, padding=2, padding_mode="circular")
+
+        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+            outside = ~F.pad(x > 0.5, (1, 0))
+            rolled = torch.roll(x, -1, 0), torch.roll(x, (5, 1), (0, 1))
+            return *rolled, self.around(x.unsqueeze(1)), torch.where(outside, 1.0, 2.0)
+
+    far(Around(), (torch.rand(4, 6),), (torch.randn(7, 6) * 9,), (torch.rand(1, 6),), (torch.rand(2, 6),))
