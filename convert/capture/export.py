@@ -16,6 +16,7 @@ from torch.fx.experimental.symbolic_shapes import (
 )
 
 from pocketrec.contract import Dim, Signature
+from pocketrec.convert.capture.chosen import reduce_chosen
 from pocketrec.convert.capture.draws import drop_dead_draws
 from pocketrec.convert.capture.explicit import (
     drop_aliases,
@@ -128,7 +129,7 @@ def lower_program(
         if uses_complex(program):
             program = _in_real_numbers(program, example, dynamic_sizes(signature, dims))
         plain = _without_vmap(program).module(check_guards=False)
-        if drop_dead_draws(plain) | fold_constants(plain):
+        if drop_dead_draws(plain) | reduce_chosen(plain) | fold_constants(plain):
             program = export_graph(plain, example, dynamic_sizes(signature, dims))
         with torch.no_grad(), quiet_converters():
             squeeze_known_axes(program)

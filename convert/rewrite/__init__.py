@@ -30,6 +30,7 @@ from pocketrec.convert.rewrite.computed_weights import ComputedWeightRule
 from pocketrec.convert.rewrite.data_attribute import DataRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingRenormRule
 from pocketrec.convert.rewrite.fast_paths import FastPathRule
+from pocketrec.convert.rewrite.fbgemm import JaggedRule, PaddedJaggedRule
 from pocketrec.convert.rewrite.flex_attention import FlexAttentionRule
 from pocketrec.convert.rewrite.jagged import JaggedSplitRule
 from pocketrec.convert.rewrite.ops import OpRule
@@ -91,6 +92,7 @@ FUNCTION_RULES: tuple[FunctionRule, ...] = (
     EmbeddingBagRule(),
     EmbeddingRenormRule(),
     SegmentRule(),
+    JaggedRule(),
 )
 OP_RULES: tuple[OpRule, ...] = (
     *counts.RULES,
@@ -105,7 +107,12 @@ OP_RULES: tuple[OpRule, ...] = (
 )
 
 # Tried where the forward depends on values, after it failed without them: rows are then all computed.
-ROW_RULES: tuple[FunctionRule, ...] = (RowMaskRule(), AnyRowRule(), JaggedSplitRule())
+ROW_RULES: tuple[FunctionRule, ...] = (
+    RowMaskRule(),
+    AnyRowRule(),
+    JaggedSplitRule(),
+    PaddedJaggedRule(),
+)
 
 # A replacement sums the same float32 numbers in another order; anything more is a wrong rewrite.
 _TOLERANCE = 1e-5

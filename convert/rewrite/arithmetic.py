@@ -50,7 +50,7 @@ def cummax(x: Tensor, dim: int) -> Any:
     before = places <= places.unsqueeze(-1)
     values = torch.where(before, last.unsqueeze(-2), last[..., :1].unsqueeze(-2)).amax(-1)
     largest = before & (last.unsqueeze(-2) == values.unsqueeze(-1))
-    indices = torch.where(largest, places, torch.zeros_like(places)).amax(-1)
+    indices = (largest.to(torch.int64) * places).amax(-1)
     return values.movedim(-1, dim), indices.movedim(-1, dim)
 
 

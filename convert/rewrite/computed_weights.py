@@ -46,7 +46,7 @@ def _hooks(module: nn.Module) -> dict[int, Any]:
 
 
 def _compute(module: nn.Module, hook: Any) -> None:
-    """Nothing; the weight is a parameter, and its parts are gone."""
+    """Makes the weight a parameter, and drops what it was computed from."""
     name = getattr(hook, "_tensor_name", None) or hook.name
     with torch.no_grad():
         hook(module, ())

@@ -10,7 +10,7 @@ from torch.nn.attention import flex_attention as flex
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """Nothing; while it lasts, PyTorch calls the operator itself, where a rule can see it."""
+    """Makes PyTorch call the operator itself while it lasts, where a rule can see it."""
     before = flex._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG
     flex._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG = True
     try:
