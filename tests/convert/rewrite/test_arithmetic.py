@@ -101,3 +101,11 @@ def test_both_targets_compute_what_has_no_op_of_its_own(converted: Callable[...,
             return elementwise, places, torch.rsub(x, 1.0, alpha=2), torch.roll(x, 2, 1), angles
 
     converted(Floats(), X)
+
+
+def test_running_maxima_and_their_places_keep_the_batch_free(far: Callable[..., Any]) -> None:
+    class Running(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+            return *torch.cummax(x, 1), *torch.cummin(x, 1), torch.cummax(x, 0).values
+
+    far(Running(), (torch.rand(4, 6),), (torch.randn(7, 6) * 9,), (torch.ones(1, 6),))

@@ -73,3 +73,18 @@ def test_a_page_is_filled_greedily_on_both_targets_for_any_batch(converted: Call
     generator = torch.Generator().manual_seed(1)
     items, quality = torch.randn(3, 9, 5, generator=generator), torch.rand(3, 9, generator=generator)
     assert converted(Determinantal(), items, quality).notes == ()
+
+
+def test_both_targets_attend_to_steps_of_which_the_first_has_none(far: Callable[..., Any]) -> None:
+    class Looking(nn.Module):
+        """Each step attends to the states before it, by products of tensors without elements at first."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            states = x[:, :0]
+            for step in range(3):
+                weights = torch.einsum("bd,btd->bt", x[:, step], states).softmax(-1)
+                seen = torch.einsum("bt,btd->bd", weights, states)
+                states = torch.cat([states, (x[:, step] + seen).unsqueeze(1)], 1)
+            return states
+
+    far(Looking(), (torch.rand(4, 3, 2),), (torch.randn(7, 3, 2) * 3,), (torch.rand(1, 3, 2),))

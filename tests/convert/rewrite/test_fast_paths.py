@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import pocketrec
+from pocketrec.contract import Contract, Dim, Feature, Output, Signature
+from pocketrec.convert.capture.capture import capture
 from pocketrec.convert.rewrite import replace_modules
 from pocketrec.convert.rewrite.fast_paths import FastPathRule
 
@@ -150,3 +152,24 @@ def test_artifacts_treat_padding_that_the_example_lacks_as_eval_mode_does(tmp_pa
                 given = artifact.run({"items": items.numpy().astype(np.int32)})
                 for name, value in zip(conversion.outputs, expected, strict=True):
                     torch.testing.assert_close(torch.tensor(given[name]), value, rtol=1e-3, atol=1e-4)
+
+
+def test_padding_among_the_probes_is_no_state_that_is_kept() -> None:
+    signature = Signature(
+        inputs=(Feature(name="items", kind="dense", shape=("batch", 6)),),
+        outputs=(Output(name="y", meaning="embedding", shape=("batch", 6, WIDTH)),),
+    )
+    contract = Contract(functions={"main": signature}, dims={"batch": Dim(max=8)})
+
+    class Encoded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.item, self.encoder = nn.Embedding(50, WIDTH), nn.TransformerEncoder(layer(), 1)
+
+        def forward(self, items: Tensor) -> Tensor:
+            result: Tensor = self.encoder(self.item(items), src_key_padding_mask=items == 0)
+            return result
+
+    probes = [{"items": torch.tensor([[1, 2, 3, 0, 0, 0]] * rows, dtype=torch.int32)} for rows in (3, 2)]
+    found = capture(Encoded().eval(), contract, "main", probes)
+    assert FastPathRule.name in {each.name for each in found.rewrites}

@@ -61,3 +61,18 @@ def test_both_targets_count_and_reduce_other_groups_than_the_examples(far: Calla
         return torch.randint(0, 30, (6,)), torch.rand(6, 2), torch.tensor(lengths)
 
     far(Sessions(), drawn(2, 1, 1, 2), drawn(1, 3, 1, 1), drawn(3, 1, 1, 1), fixed=True)
+
+
+def test_both_targets_repeat_rows_as_often_as_a_tensor_says(far: Callable[..., Any]) -> None:
+    class Repeated(nn.Module):
+        """A row for each of a user's items, summed again; and constant counts."""
+
+        def forward(self, users: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+            rows = users.repeat_interleave(counts, 0)
+            fixed = torch.repeat_interleave(torch.arange(3.0), torch.tensor([1, 2, 0]))
+            return rows.sum(0) + users, fixed + users.sum(1, keepdim=True)
+
+    def drawn(*counts: int) -> tuple[Tensor, Tensor]:
+        return torch.randn(len(counts), 3), torch.tensor(counts)
+
+    far(Repeated(), drawn(1, 2, 0, 3), drawn(1, 2, 0, 3, 5, 0), drawn(4))
