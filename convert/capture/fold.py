@@ -50,6 +50,7 @@ def fold_constants(graph_module: fx.GraphModule) -> bool:
     """True where computations on constants were replaced, in place, by buffers with their values."""
     graph = graph_module.graph
     changed = _index_by_repeats(graph_module) | _drop_idle_fills(graph_module)
+    changed = _read_numbers(graph_module) or changed
     constant = _constant_nodes(graph)
     roots = [node for node in graph.nodes if node in constant and _is_worth(node, constant, graph_module)]
     if not roots:
@@ -111,6 +112,20 @@ def _drop_idle_fills(graph_module: fx.GraphModule) -> bool:
     graph.eliminate_dead_code()
     graph_module.recompile()
     return bool(idle)
+
+
+def _read_numbers(graph_module: fx.GraphModule) -> bool:
+    """True where a number that a constant tensor holds was read from it."""
+    graph = graph_module.graph
+    constant = _constant_nodes(graph)
+    values = _Evaluate(graph_module, constant)
+    found = graph.find_nodes(op="call_function", target=torch.ops.aten.item.default)
+    known = [node for node in found if node.args[0] in constant]
+    for node in known:
+        node.replace_all_uses_with(values.of(node.args[0]).item())
+    graph.eliminate_dead_code()
+    graph_module.recompile()
+    return bool(known)
 
 
 def _shape_of(node: fx.node.Argument) -> torch.Size | None:

@@ -21,10 +21,8 @@ class TensorSliceRule:
         tensor, index = args
         if not isinstance(index, slice) or index.step is not None or not tensor.ndim:
             return NotImplemented
-        if not isinstance(index.stop, Tensor) or not isinstance(index.start or 0, int):
-            return NotImplemented
-        start, size = index.start or 0, tensor.shape[0]
-        if start < 0:
+        start, size = 0 if index.start is None else index.start, tensor.shape[0]
+        if not isinstance(index.stop, Tensor) or not isinstance(start, int) or start < 0:
             return NotImplemented
         count = (_place(index.stop, size) - start).clamp(min=0)
         return tensor.narrow(0, start, _number(count, size - start))

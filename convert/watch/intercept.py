@@ -31,6 +31,8 @@ from pocketrec.errors import Refused
 
 # How Python asks a tensor for its truth.
 TRUTHS = frozenset({"__bool__", "is_nonzero"})
+# How it asks for its number: kept sizes ask in the one way that leaves a symbol a symbol.
+_NUMBERS = frozenset({"item", "__int__", "__float__", "__index__"})
 
 
 class Listed(list[Any]):
@@ -231,9 +233,10 @@ class _Interceptor(TorchFunctionMode):
 
     def _check(self, number: int, func: Callable[..., Any]) -> None:
         event = self._plan.events[number]
-        if event.function is not func:
+        name = function_name(func)
+        if event.function is not func and not {event.name, name} <= _NUMBERS:
             raise Refused(
-                op=function_name(func),
+                op=name,
                 where=user_line(),
                 reason=f"the code takes another way at capture: {event.name} was expected here",
                 remedy="make the forward take the same way for every input",
