@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from pocketrec.contract import Contract, Output, Signature
 from pocketrec.convert.watch.bind import bind_inputs, bind_outputs
 from pocketrec.convert.watch.intercept import Interception
+from pocketrec.convert.watch.patches import uncompiled
 from pocketrec.convert.watch.survey import Recorder
-from pocketrec.convert.watch.uncompiled import uncompiled
 from pocketrec.errors import BeyondInt32, ContractError
 
 _DTYPES = {"int32": torch.int32, "int64": torch.int64, "float32": torch.float32, "bool": torch.bool}

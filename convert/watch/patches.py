@@ -3,6 +3,7 @@
 quiet_converters      logs, warnings, printed graphs and foreign progress bars
 plain_attention       the fused attention of eval mode, which has no exported form
 fake_listing          how the tensors of torch.export answer `tolist`
+uncompiled            the compiler of `flex_attention`, which no mode may watch
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.attention import flex_attention as flex
 from tqdm import tqdm
 
 from pocketrec.foreign import LOCK, Releases, environment, generators_kept, replaced
@@ -101,4 +103,14 @@ def list_fake(tensor: FakeTensor) -> Any:
 def fake_listing(tolist: Callable[[FakeTensor], Any]) -> Iterator[None]:
     """Lets the tensors of torch.export answer `tolist` by another function."""
     with replaced(FakeTensor, {"tolist": tolist}, releases=TORCH):
+        yield
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Makes `flex_attention` call its operator itself while it lasts, where a rule can see it."""
+    if not TORCH.hold():
+        yield
+        return
+    with replaced(flex, {"_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG": True}, releases=TORCH):
         yield

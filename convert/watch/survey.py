@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from pocketrec.convert.watch.lines import user_line
-from pocketrec.convert.watch.uncompiled import uncompiled
+from pocketrec.convert.watch.patches import uncompiled
 
 # Values that leave PyTorch; what Python or NumPy makes of them no exporter sees.
 _ESCAPES = frozenset(

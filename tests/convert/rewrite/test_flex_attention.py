@@ -11,7 +11,7 @@ from torch.nn.attention import flex_attention as flex
 
 from pocketrec.convert.rewrite.flex_attention import FlexAttentionRule
 from pocketrec.convert.watch.intercept import Interception, rules_by_function
-from pocketrec.convert.watch.uncompiled import uncompiled
+from pocketrec.convert.watch.patches import uncompiled
 
 LENGTH = 6
 
