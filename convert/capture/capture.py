@@ -182,7 +182,7 @@ class _Job:
 
     def with_all_rows(self) -> Capture:
         """The capture with no row left out and every branch on values taken; Refused where it differs."""
-        rules = rules_by_function((*ROW_RULES, *FUNCTION_RULES))
+        rules = rules_by_function((*FUNCTION_RULES, *ROW_RULES))
         return self.captured(self.surveys(Interception(rules=rules, branch=True)))
 
     def captured(self, found: _Surveyed) -> Capture:

@@ -182,7 +182,7 @@ def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
     from pocketrec.convert.example.scripted import scripted_graph, with_graphs
 
     if not isinstance(reference.module, torch.jit.ScriptModule):
-        module = with_graphs(reference.module, lambda: reference.raw(*example.tensors))
+        module = with_graphs(reference.module, lambda each: FlatModule(each, example).raw(*example.tensors))
         return reference if module is reference.module else FlatModule(module, example)
     args, _ = example.unflatten(example.tensors)
     return FlatModule(scripted_graph(reference.module, args), example)

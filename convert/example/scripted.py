@@ -37,24 +37,50 @@ def scripted_graph(module: torch.jit.ScriptModule, args: tuple[Any, ...]) -> nn.
         ) from error
 
 
-def with_graphs(module: nn.Module, run: Callable[[], object]) -> nn.Module:
+def with_graphs(module: nn.Module, call: Callable[[nn.Module], object]) -> nn.Module:
     """A copy of `module` whose TorchScript parts are graphs; the module itself where it has none.
 
     Args:
         module: shares its tensors with the copy.
-        run: calls `module` once, to see what its parts are called with.
+        call: calls a module on the example, to see what its parts are called with.
     """
     scripts = _outermost_scripts(module)
     if not scripts:
         return module
-    seen = _arguments_of(scripts, run)
     result = copy_sharing(module)
-    graphs = {script: scripted_graph(script, args) for script, args in seen.items()}
-    for path, script in scripts.items():
-        if script in graphs:
-            parent, _, name = path.rpartition(".")
-            setattr(result.get_submodule(parent), name, graphs[script])
+    watched = {each: _Watched(each) for each in scripts.values()}
+    _put(result, {path: watched[each] for path, each in scripts.items()})
+    try:
+        with torch.no_grad():
+            call(result)
+    except Exception:
+        return module  # it does not run on its example, which is told elsewhere
+    graphs = {each: part.graph() for each, part in watched.items()}
+    _put(result, {path: graphs[each] for path, each in scripts.items()})
     return result
+
+
+class _Watched(nn.Module):
+    """A part that remembers what it was called with first."""
+
+    def __init__(self, script: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        self._script = [script]  # in a list, it is no part of this module
+        self._args: tuple[Any, ...] | None = None
+
+    def forward(self, *args: Any) -> Any:
+        self._args = args if self._args is None else self._args
+        return self._script[0](*args)
+
+    def graph(self) -> nn.Module:
+        """The part as a graph; nothing of it where it was never called."""
+        return nn.Identity() if self._args is None else scripted_graph(self._script[0], self._args)
+
+
+def _put(module: nn.Module, parts: Mapping[str, nn.Module]) -> None:
+    for path, part in parts.items():
+        parent, _, name = path.rpartition(".")
+        setattr(module.get_submodule(parent), name, part)
 
 
 def _outermost_scripts(module: nn.Module) -> dict[str, torch.jit.ScriptModule]:
@@ -64,24 +90,3 @@ def _outermost_scripts(module: nn.Module) -> dict[str, torch.jit.ScriptModule]:
         if isinstance(each, torch.jit.ScriptModule) and not inside:
             found[path] = each
     return found
-
-
-def _arguments_of(
-    scripts: Mapping[str, torch.jit.ScriptModule], run: Callable[[], object]
-) -> dict[torch.jit.ScriptModule, tuple[Any, ...]]:
-    """What each part is called with first, in one call of the whole; without those never called."""
-    seen: dict[torch.jit.ScriptModule, tuple[Any, ...]] = {}
-
-    def note(script: Any, args: tuple[Any, ...]) -> None:
-        seen.setdefault(script, args)
-
-    hooks = [each.register_forward_pre_hook(note) for each in set(scripts.values())]
-    try:
-        with torch.no_grad():
-            run()
-    except Exception:
-        return seen  # the module does not run on its example, which is told elsewhere
-    finally:
-        for each in hooks:
-            each.remove()
-    return seen

@@ -30,7 +30,7 @@ from pocketrec.convert.rewrite.computed_weights import ComputedWeightRule
 from pocketrec.convert.rewrite.data_attribute import DataRule
 from pocketrec.convert.rewrite.embedding_bag import EmbeddingBagRule, EmbeddingRenormRule
 from pocketrec.convert.rewrite.fast_paths import FastPathRule
-from pocketrec.convert.rewrite.fbgemm import JaggedRule, PaddedJaggedRule
+from pocketrec.convert.rewrite.fbgemm import JaggedRule
 from pocketrec.convert.rewrite.flex_attention import FlexAttentionRule
 from pocketrec.convert.rewrite.jagged import JaggedSplitRule
 from pocketrec.convert.rewrite.ops import OpRule
@@ -111,7 +111,6 @@ ROW_RULES: tuple[FunctionRule, ...] = (
     RowMaskRule(),
     AnyRowRule(),
     JaggedSplitRule(),
-    PaddedJaggedRule(),
 )
 
 # A replacement sums the same float32 numbers in another order; anything more is a wrong rewrite.

@@ -42,6 +42,13 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     return torch.cat(kept, dim) if len(kept) > 1 else kept[0].clone()
 
 
+def bmm(x: Tensor, y: Tensor) -> Any:
+    """What torch.bmm gives where there is nothing to sum: zeros."""
+    if not _is_empty(x.shape[-1]):
+        return NotImplemented
+    return torch.zeros((x.shape[0], x.shape[1], y.shape[2]), dtype=x.dtype)
+
+
 def _is_empty(size: Any) -> bool:
     return isinstance(size, int) and size == 0
 
@@ -50,5 +57,6 @@ _REASON = "Core ML has no tensors without elements"
 
 RULES = (
     OpRule(name="sum_of_none_to_zeros", op=aten.sum.dim_IntList, replace=sum_of_none, reason=_REASON),
+    OpRule(name="product_of_none_to_zeros", op=aten.bmm.default, replace=bmm, reason=_REASON),
     OpRule(name="cat_without_empty_parts", op=aten.cat.default, replace=cat, reason=_REASON),
 )

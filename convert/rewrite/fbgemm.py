@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 _OVERLOAD = ".default"
 _NAMES = (
@@ -30,35 +29,6 @@ class JaggedRule:
     def replace(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What the operator gives; NotImplemented for lists of lists."""
         return _PARTS[function.__name__.removesuffix(_OVERLOAD)](*args, **kwargs)
-
-
-class PaddedJaggedRule:
-    """Jagged rows that were padded before stay so: as many rows as all lists have room for.
-
-    Exact where rows do not see each other until they are padded again: the proof on probes shows it.
-    """
-
-    name = "jagged_rows_stay_padded"
-    reason = "how many rows there are depends on values"
-    functions = frozenset(
-        f"{name}{overload}"
-        for name in ("dense_to_jagged", "jagged_to_padded_dense", "jagged_2d_to_dense")
-        for overload in ("", _OVERLOAD)
-    )
-
-    def replace(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Padded rows one list after the other, or the lists of such rows; NotImplemented for others."""
-        if function.__name__.removesuffix(_OVERLOAD) == "dense_to_jagged":
-            dense, offsets, *_ = args
-            return (dense.flatten(0, 1), list(offsets)) if len(offsets) == 1 else NotImplemented
-        given = _padding_arguments(*args, **kwargs)
-        if given is None:
-            return NotImplemented
-        values, ends, length, padding = given
-        lists = ends.shape[0] - 1
-        if not statically_known_true(values.shape[0] == lists * length):
-            return NotImplemented
-        return _kept(values.reshape(lists, length, *values.shape[1:]), ends, padding)
 
 
 def _complete_cumsum(t_in: Tensor) -> Tensor:

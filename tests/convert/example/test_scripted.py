@@ -52,13 +52,13 @@ def test_both_targets_have_the_parts_for_any_batch(far: Callable[..., Any]) -> N
 def test_the_users_module_keeps_its_parts() -> None:
     module, ids = Parts().eval(), torch.randint(0, 30, (4, 6))
     with torch.no_grad():
-        copy = with_graphs(module, lambda: module(ids))
+        copy = with_graphs(module, lambda each: each(ids))
         torch.testing.assert_close(copy(ids), module(ids))
     assert isinstance(module.head, torch.jit.ScriptModule)
     assert not isinstance(copy.head, torch.jit.ScriptModule)
     assert copy.head is copy.same
     plain = nn.Linear(2, 2)
-    assert with_graphs(plain, lambda: None) is plain
+    assert with_graphs(plain, lambda each: None) is plain
 
 
 class Pair(nn.Module):
