@@ -128,7 +128,7 @@ def convert_module(
 
     chosen = _targets(targets, precision, minimum_deployment_target)
     module = as_module(module)
-    if module.training:
+    if getattr(module, "training", False):  # what TorchScript has frozen no longer says
         raise UsageError(f"{type(module).__name__} is in training mode; call module.eval() first")
     check_numbers(module, type(module).__name__)
     report = progress or silent
