@@ -22,9 +22,9 @@ class Head(nn.Module):
         super().__init__()
         self.layer = nn.Linear(8, 4)
 
-    def forward(self, x: Tensor, scale: float = 2.0) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         rows = self.layer(x).reshape(x.shape[0], -1)
-        return torch.relu(rows) * scale
+        return torch.relu(rows) * 2
 
 
 class Parts(nn.Module):
@@ -66,8 +66,8 @@ class Pair(nn.Module):
         super().__init__()
         self.item = nn.Embedding(30, 4)
 
-    def forward(self, ids: Tensor, weights: Tensor, scale: float = 2.0) -> Tensor:
-        result: Tensor = (self.item(ids) * weights.unsqueeze(2)).sum(1) * scale
+    def forward(self, ids: Tensor, weights: Tensor) -> Tensor:
+        result: Tensor = (self.item(ids) * weights.unsqueeze(2)).sum(1)
         return result
 
 
