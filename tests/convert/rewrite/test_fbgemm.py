@@ -34,7 +34,8 @@ def _jagged(dense: Tensor, offsets: list[Tensor], total: Any = None) -> tuple[Te
 @pytest.fixture(scope="module", autouse=True)
 def operators() -> Iterator[None]:
     """The operators as FBGEMM declares them, written down from their documentation."""
-    library = torch.library.Library("fbgemm", "DEF")
+    make: Any = torch.library.Library
+    library: Any = make("fbgemm", "DEF")  # it goes with the fixture
     library.define("asynchronous_complete_cumsum(Tensor t_in) -> Tensor")
     library.define(
         "jagged_to_padded_dense(Tensor values, Tensor[] offsets, SymInt[] max_lengths, "
