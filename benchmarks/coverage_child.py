@@ -32,7 +32,7 @@ Run = Callable[[Sequence[Tensor]], list[np.ndarray[Any, Any]]]
 
 
 def limit(gib: float, seconds: float) -> None:
-    """Nothing; from here on memory beyond `gib` is not given, and `seconds` of processor time end it.
+    """Sees to it that from here on memory beyond `gib` is not given, and `seconds` of processor time end it.
 
     Processor time, so that a busy machine does not change what the table says.
     """
@@ -42,7 +42,7 @@ def limit(gib: float, seconds: float) -> None:
 
 
 def warm_up() -> None:
-    """Nothing; after it a forked child has every import behind it and starts no thread by itself.
+    """Imports everything once: a forked child has it all behind it and starts no thread by itself.
 
     No session of ONNX Runtime is made here: its threads would not live on in a child.
     """

@@ -65,7 +65,7 @@ def cache_folder() -> Path:
 
 @cache
 def check_files(place: Path) -> None:
-    """Nothing, once every file in `place` has its pinned digest; raises DataError where one has not."""
+    """Checks that every file in `place` has its pinned digest; raises DataError where one has not."""
     for name, expected in FILES.items():
         _check_sha256(place / name, expected, f"replace it, or {_REMEDY}")
 

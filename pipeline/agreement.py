@@ -19,6 +19,7 @@ from pocketrec.package.bundle import Bundle
 from pocketrec.package.manifest import file_sha256
 
 RECIPE, EVIDENCE, CONTRACT = "recipe.json", "evidence/evidence.json", "contract.json"
+_SCHEMA = 1  # of the evidence
 _LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
 
 
@@ -28,6 +29,9 @@ def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
         recipe, evidence = _table(bundle, RECIPE), _table(bundle, EVIDENCE)
     except ArtifactError as error:
         return (str(error),)
+    if evidence.get("schema") != _SCHEMA:
+        said = f"{EVIDENCE}: its format is {_shown(evidence.get('schema'))}; this pocketrec reads {_SCHEMA}"
+        return (f"{said}: install the one that built the bundle, or build it again",)
     return (
         *_names(bundle, recipe, evidence),
         *_gates(evidence),

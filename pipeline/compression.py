@@ -49,7 +49,7 @@ def explicit_plan(
 
 
 def check_gathered_names(targets: Mapping[str, Target], codes: Collection[str]) -> None:
-    """Nothing where every pattern of a target's gather_codes fits a compressed tensor; else PlanError."""
+    """Checks that every pattern of a target's gather_codes fits a compressed tensor; else PlanError."""
     for target, each in targets.items():
         for pattern in each.gather_codes:
             if not any(fnmatchcase(name, pattern) for name in codes):

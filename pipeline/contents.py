@@ -32,7 +32,7 @@ def write_contents(
     reference: Reference,
     evidence: Evidence,
 ) -> None:
-    """Nothing; writes recipe, contract, vocabularies, golden vectors and evidence into `folder`.
+    """Writes recipe, contract, vocabularies, golden vectors and evidence into `folder`.
 
     Raises:
         StorageError: there is no room for them.

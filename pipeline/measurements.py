@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def search_folder(folder: Path) -> Iterator[None]:
-    """Nothing; what the system says of a file in it becomes a StorageError."""
+    """Makes a StorageError of what the system says of a file in the folder while this is open."""
     try:
         yield
     except OSError as error:
@@ -65,7 +65,7 @@ class MeasurementFile:
         return self._known.get(key)
 
     def put(self, key: str, measured: Measured) -> None:
-        """Nothing; the measurement is on disk when this returns, unless it has no meaning."""
+        """Writes the measurement to disk before it returns, unless it has no meaning."""
         self._known[key] = measured
         if math.isfinite(measured.distortion) and all(map(math.isfinite, measured.losses.values())):
             with search_folder(self._path.parent), self._path.open("a", encoding="utf-8") as file:

@@ -93,6 +93,34 @@ def test_no_module_imports_upward() -> None:
     assert upward(trees) == []
 
 
+def across(trees: Mapping[str, ast.Module]) -> list[str]:
+    """Imports of one target's lowering by the other's."""
+    rooms = ("convert.onnx", "convert.coreml")
+    return [
+        f"{name} imports {target}"
+        for name, tree in trees.items()
+        for one, other in (rooms, rooms[::-1])
+        if name.startswith(one)
+        for target in imports(tree, trees, at_load=False)
+        if target.startswith(other)
+    ]
+
+
+def test_neither_target_imports_the_other() -> None:
+    assert across(modules(ROOT)) == []
+
+
+def test_a_target_that_imports_the_other_is_found() -> None:
+    wrong = {"convert.onnx.a": ast.parse("def f():\n    from pocketrec.convert.coreml.b import c")}
+    assert across(wrong) == ["convert.onnx.a imports convert.coreml.b"]
+
+
+def test_few_modules_lie_outside_of_a_room() -> None:
+    """At most 4 in convert/ itself, and 18 in the root package."""
+    assert len(list((ROOT / "convert").glob("*.py"))) <= 4
+    assert len(list(ROOT.glob("*.py"))) <= 18
+
+
 def test_no_circle() -> None:
     assert circles(modules(ROOT)) == []
 

@@ -229,11 +229,19 @@ def _missing(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """All functions of a model with the dims and vocabularies that they share."""
+    """All functions of a model with the dims and vocabularies that they share.
+
+    Attributes:
+        functions: by name.
+        dims: by name.
+        vocabularies: by name.
+        schema: version of this format.
+    """
 
     functions: Mapping[str, Signature]
     dims: Mapping[str, Dim] = field(default_factory=dict)
     vocabularies: Mapping[str, VocabularySpec] = field(default_factory=dict)
+    schema: Literal[1] = 1
 
     def __post_init__(self) -> None:
         if not self.functions:
