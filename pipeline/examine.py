@@ -67,8 +67,12 @@ def evidence_of(
 
 
 def _ways(built: Built) -> tuple[str, ...]:
-    """What is to be said of how artifacts were made, where it was not the first way."""
-    return tuple(f"{name}: {note}" for name, each in built.delivered.items() for note in each.notes)
+    """What is to be said of how artifacts were made, where it was not the first way, and what they assume."""
+    notes = [f"{name}: {note}" for name, each in built.delivered.items() for note in each.notes]
+    for delivered in built.delivered.values():
+        for captured in delivered.attempt.captures.values():
+            notes += [f"assumed: {each}" for each in captured.assumptions]
+    return tuple(dict.fromkeys(notes))
 
 
 def _notes(model: Model) -> tuple[str, ...]:
