@@ -242,9 +242,12 @@ def _print(result: Conversion) -> None:
 
 def _next_steps(result: Conversion) -> Iterator[str]:
     """What to do with a draft: correct it, convert again, look at what was made, ship it by a recipe."""
+    from pocketrec.convert.targets import TARGETS
+
     out = next(iter(result.artifacts.values())).parent
     yield f"correct {out / 'contract.json'} (names, vocabularies, padding, batch) and pass it as --contract"
-    if "coreml" in result.artifacts and any(dim.min < dim.max for dim in result.contract.dims.values()):
+    ranges = any(dim.min < dim.max for dim in result.contract.dims.values())
+    if ranges and any(TARGETS[key.partition("/")[0]].wants_fixed_sizes for key in result.artifacts):
         yield "for the Neural Engine, fix the batch: a dim's min and max alike, or a recipe's target"
     yield f"pocketrec lint {next(iter(result.artifacts.values()))}"
     yield "write a recipe.toml, which adds evaluation, gates and a bundle: see README.md"

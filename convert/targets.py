@@ -43,6 +43,7 @@ class Row:
         lowered: the program that `ways` begins with.
         lowest: the lowest minimum_deployment_target that carries a tensor; empty where every one does.
         joined: puts artifacts of several functions into one, for targets that ask for it.
+        wants_fixed_sizes: whether devices run it better where no size is a range.
     """
 
     suffix: str
@@ -54,6 +55,7 @@ class Row:
     lowered: Callable[[Capture, Target], torch.export.ExportedProgram]
     lowest: Callable[[QuantizedTensor], str]
     joined: Callable[[Mapping[str, Path], Path], Path] | None = None
+    wants_fixed_sizes: bool = False
 
 
 def row_of(name: str, target: Target) -> Row:
@@ -240,5 +242,6 @@ TARGETS: dict[str, Row] = {
         lowered=_coreml_program,
         lowest=_coreml_lowest,
         joined=_coreml_joined,
+        wants_fixed_sizes=True,
     ),
 }

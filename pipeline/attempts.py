@@ -16,6 +16,8 @@ from pocketrec.source.model import Trial, Trials
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from pocketrec.convert.capture.capture import Capture
     from pocketrec.validate.evidence import Reference
 
@@ -100,8 +102,22 @@ def capture_function(trial: Trial, function: str, probes: list[Arrays]) -> Captu
     if core.tables:
         found = capture_streamed(core, trial.captured, function, given)
     else:
-        found = capture(core.lowered, trial.captured, function, given)
+        found = capture(_visible(trial, function, given[0]), trial.captured, function, given)
     return replace(found, shipped=trial.model.contract)
+
+
+def _visible(trial: Trial, function: str, probe: Mapping[str, Tensor]) -> nn.Module:
+    """The module; where it is TorchScript, or has parts that are, their graphs as plain calls."""
+    import torch
+
+    from pocketrec.convert.example.scripted import scripted_graph, with_graphs
+    from pocketrec.convert.watch.contract_module import ContractModule
+
+    module, signature = trial.model.lowered, trial.captured.functions[function]
+    inputs = tuple(probe[each.name] for each in signature.inputs)
+    if isinstance(module, torch.jit.ScriptModule):
+        return scripted_graph(module, inputs)
+    return with_graphs(module, lambda each: ContractModule(each, trial.captured, signature)(*inputs))
 
 
 def _fixed(inputs: Arrays, contract: Contract, signature: Signature) -> Arrays:

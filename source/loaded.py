@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketrec.contract import Contract, Dim, Tokens
-from pocketrec.errors import DataError, RecipeError
+from pocketrec.errors import DataError, RecipeError, UsageError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
-from pocketrec.recipe import Evaluate, Recipe, resolve_contract
+from pocketrec.recipe import Evaluate, ModelSource, Recipe, resolve_contract
 from pocketrec.source.contradictions import check_data, conformed
 from pocketrec.source.data import open_tables
 from pocketrec.source.factory import call_factory, load_vocabulary
@@ -19,6 +19,8 @@ from pocketrec.source.model import Model, Trial, Trials, model_of, never_run, ta
 from pocketrec.source.vocabularies import check_tokens, check_widths
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from pocketrec.source.checkpoint import Span
     from pocketrec.source.streamed import Stubbed
 
@@ -121,16 +123,36 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
 
 
 def _held(recipe: Recipe, base: Path) -> Stubbed:
+    """The module in memory: what the factory makes, or a saved module; in float32 where it is of 16 bits."""
+    from pocketrec.source.saved import SUFFIXES
     from pocketrec.source.streamed import Stubbed
-    from pocketrec.source.weights import load_trained, random_text
+    from pocketrec.source.weights import load_trained, random_text, widened
 
+    if recipe.model.factory.endswith(SUFFIXES):
+        return Stubbed(lowered=_saved(recipe.model, base))
     loaded = load_trained(recipe.model, base=base)
     if loaded.random:
         raise RecipeError(
             f"model.weights is not set, and model.factory = {recipe.model.factory!r} gives other numbers "
             f"in every call ({random_text(loaded.random)}): name the trained weights, or load them there"
         )
-    return Stubbed(lowered=loaded.module, notes=loaded.notes)
+    module, note = widened(loaded.module)
+    return Stubbed(lowered=module, notes=(*loaded.notes, *([note] if note else [])))
+
+
+def _saved(source: ModelSource, base: Path) -> nn.Module:
+    """The module in a TorchScript file or a .pt2 file, which brings its weights."""
+    from pocketrec.source.saved import load_saved
+
+    if source.weights is not None or source.arguments:
+        raise RecipeError(
+            f"model.factory = {source.factory!r} is a saved module, which has its weights; leave out "
+            "model.weights and model.arguments"
+        )
+    try:
+        return load_saved(base / source.factory)
+    except UsageError as error:
+        raise RecipeError(f"model.factory: {error}") from error
 
 
 def _load_data(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +60,17 @@ def load_trained(source: ModelSource, *, base: Path) -> Loaded:
         notes = (*notes, "model.weights is not set: the factory gave the same numbers in two calls")
     check_numbers(module, f"model.weights = {source.weights!r}" if source.weights else "model.factory")
     return Loaded(module=module.eval().requires_grad_(False), random=random, notes=notes)
+
+
+def widened(module: nn.Module) -> tuple[nn.Module, str]:
+    """A float32 copy of a module of 16 bits, and what to say of it; else itself, and nothing.
+
+    PyTorch and every target round 16-bit sums at places of their own, so that no two would be equal.
+    """
+    narrow = (torch.float16, torch.bfloat16)
+    if not any(each.dtype in narrow for each in (*module.parameters(), *module.buffers())):
+        return module, ""
+    return copy.deepcopy(module).float(), "the module's 16-bit weights are computed with in float32"
 
 
 def random_text(random: tuple[str, ...]) -> str:

@@ -89,7 +89,8 @@ class ModelSource:
     """Where the module comes from.
 
     Attributes:
-        factory: `package.module:function` or `path/to/file.py:function`; returns an nn.Module.
+        factory: `package.module:function` or `path/to/file.py:function`, which returns an nn.Module; or a
+            TorchScript or .pt2 file.
         weights: a .safetensors file, the .index.json of several, a folder of <tensor>.npy, or a
             state dict that loads with weights_only=True; None where the factory brings the trained
             weights itself.

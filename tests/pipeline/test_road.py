@@ -1,0 +1,188 @@
+"""The road: the next way where one fails, a fixed batch where a free one cannot be, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pocketrec
+from pocketrec.convert import targets
+from pocketrec.convert.capture.capture import Capture
+from pocketrec.errors import RecipeError, Refused
+from pocketrec.pipeline.build import BuildResult
+from pocketrec.pipeline.verify import verify
+from pocketrec.recipe import Target
+
+MODEL = """
+import numpy as np, torch
+from torch import nn
+from pocketrec.evaluation import RankingData
+
+class Mean(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.item = nn.Embedding(30, 8, padding_idx=0)
+        self.seen = None
+
+    def forward(self, history):
+        user = self.item(history).mean(1)
+        # HERE
+        return user @ self.item.weight.T
+
+def half():
+    return Mean().half()
+
+def data():
+    rng = np.random.default_rng(0)
+    return RankingData(
+        inputs={"history": rng.integers(1, 30, (24, 5)).astype(np.int32)}, positives=rng.integers(1, 30, 24)
+    )
+"""
+RECIPE = """
+schema = 1
+name = "mean"
+version = "1.0"
+model = {factory = "model.py:Mean"}
+[contract.dims.batch]
+max = 8
+[contract.vocabularies.item]
+tokens = "items.txt"
+padding_id = 0
+[[contract.functions.main.inputs]]
+name = "history"
+kind = "id_sequence"
+shape = ["batch", 5]
+vocabulary = "item"
+[[contract.functions.main.outputs]]
+name = "scores"
+meaning = "score"
+shape = ["batch", 30]
+vocabulary = "item"
+[evaluate]
+data = "model.py:data"
+kind = "ranking"
+output = "scores"
+[latency]
+warmup = 0
+runs = 10
+[targets.onnx]
+"""
+Build = Callable[..., BuildResult]
+Ways = dict[str, Callable[[Path], object]]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Builds the model with lines put into its forward, and words of the recipe replaced."""
+
+    def run(lines: str = "", **words: str) -> BuildResult:
+        (tmp_path / "model.py").write_text(MODEL.replace("# HERE", lines))
+        (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(30)))
+        text = RECIPE
+        for old, new in (each.split(" => ") for each in words.values()):
+            text = text.replace(old, new)
+        (tmp_path / "recipe.toml").write_text(text)
+        return pocketrec.build(tmp_path / "recipe.toml", out=tmp_path / "bundle")
+
+    return run
+
+
+def ways_of(first: Callable[[Path, Callable[[Path], object]], object]) -> Callable[..., Ways]:
+    """The ways of ONNX with another one in front."""
+    right = targets.TARGETS["onnx"].ways
+
+    def ways(capture: Capture, target: Target, codes: Any, tables: Any) -> Ways:
+        write = right(capture, target, codes, tables)[""]
+        return {"": lambda path: first(path, write), "another way": write}
+
+    return ways
+
+
+def test_a_way_that_cannot_be_written_leaves_the_next_which_is_said(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, write: Callable[[Path], object]) -> object:
+        raise Refused(op="op", where="", reason="no", remedy="none")
+
+    monkeypatch.setitem(
+        targets.TARGETS,
+        "onnx",
+        replace(targets.TARGETS["onnx"], ways=ways_of(refuse)),
+    )
+    result = build()
+    assert result.passed
+    assert "onnx: another way" in result.evidence.notes
+
+
+def test_a_way_that_computes_something_else_leaves_the_next(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(path: Path, write: Callable[[Path], object]) -> object:
+        import onnx
+
+        write(path)
+        model = onnx.load(path)
+        for node in model.graph.node:
+            node.op_type = "ReduceMax" if node.op_type == "ReduceMean" else node.op_type
+        onnx.save(model, path)
+        return path
+
+    monkeypatch.setitem(
+        targets.TARGETS,
+        "onnx",
+        replace(targets.TARGETS["onnx"], ways=ways_of(wrong)),
+    )
+    result = build()
+    assert result.passed
+    assert "onnx: another way" in result.evidence.notes
+    assert verify(result.path).passed
+
+
+def test_nothing_of_what_was_tried_stays_in_the_bundle(build: Build) -> None:
+    result = build()
+    assert not list(result.path.rglob(".*"))
+    assert sorted(each.name for each in (result.path / "artifacts").iterdir()) == ["onnx"]
+
+
+def test_a_loop_over_rows_is_built_with_a_fixed_batch_and_says_why(build: Build) -> None:
+    result = build("user = torch.stack([row * 2 for row in user])")
+    assert result.passed
+    (note,) = [each for each in result.evidence.notes if "the batch is fixed" in each]
+    assert note.startswith("onnx: the batch is fixed: ")
+    with pocketrec.open(result.path / "artifacts/onnx/main.onnx") as artifact:
+        assert artifact.describe().inputs[0].shape == (1, 5)
+    assert verify(result.path).passed
+
+
+def test_an_answer_that_depends_on_earlier_calls_is_refused_by_a_build(build: Build) -> None:
+    keeps = "self.seen = user[:1].clone() if self.seen is None else self.seen; user = user + self.seen"
+    with pytest.raises(Refused, match=r"Mean: the answer depends on earlier calls"):
+        build(keeps)
+
+
+def test_weights_of_16_bits_are_computed_with_in_float32_and_said(build: Build) -> None:
+    result = build(factory="model.py:Mean => model.py:half")
+    assert result.passed
+    assert "the module's 16-bit weights are computed with in float32" in result.evidence.notes
+
+
+def test_a_saved_module_is_built_like_its_source(build: Build, tmp_path: Path) -> None:
+    space: dict[str, Any] = {}
+    exec(MODEL.replace("self.seen = None", ""), space)
+    script: Any = torch.jit.trace
+    module = space["Mean"]().eval()
+    traced = script(module, (torch.randint(1, 30, (2, 5), dtype=torch.int32),), check_trace=False)
+    traced.save(str(tmp_path / "model.ts"))
+    plain = build()
+    saved = build(factory="model.py:Mean => model.ts")
+    assert plain.passed
+    assert saved.passed
+    assert saved.evidence.results[0].ranking == plain.evidence.results[0].ranking
+    with pytest.raises(RecipeError, match=r"model\.ts' is a saved module, which has its weights"):
+        build(factory='model.py:Mean" => model.ts", arguments = {a = 1}')
