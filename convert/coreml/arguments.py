@@ -15,11 +15,12 @@ from coremltools.converters.mil.mil import Var, types
 def arguments(context: Any, node: Any, **defaults: Any) -> list[Any]:
     """A node's arguments in the order of `defaults`, given by place or by name; constants as such."""
     placed = torch_ops._get_inputs(context, node)
+    by_name: Any = torch_ops._get_kwinputs  # its annotations say less than it takes
     found = []
     for number, (name, default) in enumerate(defaults.items()):
         value = placed[number] if number < len(placed) else None
         if value is None:
-            named = torch_ops._get_kwinputs(context, node, name, default=[None])[0]
+            named = by_name(context, node, name, default=[None])[0]
             value = default if named is None else named
         found.append(value)
     return found

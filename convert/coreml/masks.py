@@ -113,7 +113,7 @@ def _differences(reader: Operation, masked: Var) -> list[Operation]:
     """The ops that subtract a maximum from what it was taken of: a softmax or its logarithm in parts."""
     if reader.op_type != "reduce_max":
         return []
-    after, waiting = set(), list(reader.outputs)
+    after, waiting = set(), list(reader.outputs or ())
     while waiting:
         for op in waiting.pop().child_ops:
             if op.op_type in _ABOUT and id(op) not in after:

@@ -69,7 +69,8 @@ def _spread(root: bool) -> Lowering:
 
     def lower(context: Any, node: Any) -> None:
         x, axes, correction, keep = _spread_arguments(context, node)
-        found = torch_ops._var(x, axes=axes, keep_dims=keep, correction=correction or None)
+        variance: Any = torch_ops._var  # its annotations say less than it takes
+        found = variance(x, axes=axes, keep_dims=keep, correction=correction or None)
         context.add(mb.sqrt(x=found) if root else found, torch_name=node.name)
 
     return lower

@@ -22,7 +22,7 @@ def with_one_axis(program: torch.export.ExportedProgram) -> torch.export.Exporte
     return changed
 
 
-def _scalars(program: torch.export.ExportedProgram, names: Collection[str]) -> list[torch.fx.Node]:
+def _scalars(program: torch.export.ExportedProgram, names: Collection[object]) -> list[torch.fx.Node]:
     found = program.graph.find_nodes(op="placeholder")
     return [each for each in found if each.name in names and each.meta["val"].ndim == 0]
 
