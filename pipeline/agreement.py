@@ -29,7 +29,7 @@ def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
         recipe, evidence = _table(bundle, RECIPE), _table(bundle, EVIDENCE)
     except ArtifactError as error:
         return (str(error),)
-    if evidence.get("schema") != _SCHEMA:
+    if evidence.get("schema", _SCHEMA) != _SCHEMA:
         said = f"{EVIDENCE}: its format is {_shown(evidence.get('schema'))}; this pocketrec reads {_SCHEMA}"
         return (f"{said}: install the one that built the bundle, or build it again",)
     return (

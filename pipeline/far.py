@@ -111,6 +111,10 @@ def _compared(
 
 def _undecided(attempt: Attempt, function: str, far: FarProbe, result: TensorParity) -> str:
     """Why a difference far from the example decides nothing; empty where it does."""
+    from pocketrec.validate.measure.tolerances import CANCELLED
+
+    if far.scaled and result.max_abs_error <= CANCELLED:
+        return "its numbers are no larger than the rounding of sums near 1"
     if tied_at(attempt, function, far.probe):
         return "the module chooses among equal scores"
     if is_unsteady(attempt, far.probe, result):

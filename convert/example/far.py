@@ -104,7 +104,7 @@ def _times(array: Array, factor: float, feature: Feature, within: bool) -> Array
     low, high = feature.minimum, feature.maximum
     if within and (low, high) != _UNSTATED:
         times = times.clip(low, high)
-    return np.ascontiguousarray(times.astype(np.float32))
+    return np.asarray(times, np.float32, order="C")
 
 
 def _ends(array: Array, feature: Feature, within: bool) -> Array:

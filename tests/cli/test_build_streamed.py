@@ -269,7 +269,7 @@ def test_a_shard_that_is_missing_or_short_is_one_line_and_nothing_is_left(
             lambda: shard.write_bytes(whole[:-1000]),
             f"a.safetensors: {len(whole) - 1000} bytes, but {TABLE} ends at byte",
         ),
-        (shard.unlink, "a.safetensors is no file"),
+        (shard.unlink, "a.safetensors: no such file"),
     ):
         damage()
         done = pocketrec("build", recipe, "--out", tmp_path / "out", "--target", "onnx")

@@ -3,11 +3,14 @@
 Two engines add the same float32 numbers in another order, so their results differ by a share of the
 numbers that were added, whatever these measure: scores near 1,000 differ by what scores near 1 cannot.
 A tensor counts as the same where no element is off by more than `FLOAT32_SHARE` of the largest
-|reference| of that tensor on that probe. Float16 and 8-bit arithmetic round in every layer; there the
-noise is judged against the signal (`Gates.min_sqnr_db`). See docs/adr/0009-equal.md.
+|reference| of that tensor on that probe, and what cancellation leaves. Float16 and 8-bit arithmetic
+round in every layer; there the noise is judged against the signal (`Gates.min_sqnr_db`). See
+docs/adr/0009-equal.md.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +23,9 @@ Doubles = npt.NDArray[np.float64]
 
 # Float32 has 24 bits; a thousand times its step is what long sums in another order come to.
 FLOAT32_SHARE = 1e-4
-# A tensor of zeros has no scale of its own.
-SMALLEST = 1e-6
+# What sums of numbers near 1 leave where they cancel; of a tensor that is smaller yet, half of itself, so
+# that zeros in its place are found down to numbers of 1e-6, which nothing tells from such noise.
+CANCELLED, SMALLEST = 1e-5, 1e-6
 # Eight steps of float16's 10-bit fraction: what a few layers of float16 may move a score by.
 FLOAT16_TIE = 2.0**-7
 
@@ -29,7 +33,7 @@ FLOAT16_TIE = 2.0**-7
 def same_within(reference: Array) -> float:
     """The largest difference from a float tensor that counts as the same numbers."""
     values: Doubles = np.abs(reference[np.isfinite(reference)]).astype(np.float64)
-    return FLOAT32_SHARE * float(values.max(initial=0.0)) + SMALLEST
+    return float(_bounds(values.max(initial=0.0)))
 
 
 def rows_same_within(largest: Doubles) -> Doubles:
@@ -38,8 +42,13 @@ def rows_same_within(largest: Doubles) -> Doubles:
     A row of small numbers is not held to more than the mean row is: its numbers come from sums of the
     same size.
     """
-    bounds: Doubles = FLOAT32_SHARE * np.maximum(largest, largest.mean()) + SMALLEST
+    bounds: Doubles = _bounds(np.maximum(largest, largest.mean()))
     return bounds
+
+
+def _bounds(scale: Any) -> Any:
+    """The bound of tensors whose largest numbers are `scale`."""
+    return FLOAT32_SHARE * scale + np.clip(scale / 2, SMALLEST, CANCELLED)
 
 
 def tie_tolerance(gates: Gates, precision: str) -> float:
