@@ -122,6 +122,8 @@ def road(trials: Trials, journey: Journey, planner: Planner | None = None) -> Bu
         if not names:
             break
         if planned.stated:
+            if any(each.holds for each in found.values()):
+                break  # the other targets carry it
             raise next(each for each in refused.values() if isinstance(each, Derived))
         left_out += sorted(names)
     notes = (*planned.notes, *left_out_notes(left_out))
