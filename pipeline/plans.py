@@ -16,6 +16,7 @@ from pocketrec.pipeline.audit import tensors_read
 from pocketrec.pipeline.calibration import calibrate, output_moments
 from pocketrec.pipeline.compression import explicit_plan
 from pocketrec.quantize import Plan
+from pocketrec.quantize.presets import PRESETS
 from pocketrec.recipe import Compress
 from pocketrec.report import PlanPoint
 from pocketrec.source.loaded import Loaded, search_data
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from pocketrec.progress import Progress
     from pocketrec.quantize.usage import Usage, Usages
     from pocketrec.recipe import Target
-
-PRESETS = ("int8", "int4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

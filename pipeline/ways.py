@@ -102,11 +102,7 @@ def deliver(attempt: Attempt, order: Order) -> Delivered:
         ConversionError: no way could be written; the error of the first.
     """
     row = row_of(order.name, order.target)
-    core = attempt.trial.model.core
-    ways = {
-        name: row.ways(each, order.target, order.codes, core.tables)
-        for name, each in attempt.captures.items()
-    }
+    ways = _ways(attempt, order, row)
     first: Delivered | None = None
     errors: list[ConversionError] = []
     for number, way in enumerate(dict.fromkeys(each for found in ways.values() for each in found)):
@@ -131,13 +127,17 @@ def deliver(attempt: Attempt, order: Order) -> Delivered:
 def written_first(attempt: Attempt, order: Order) -> dict[str, Path]:
     """Function to the artifact that the target's first way writes; nothing is compared."""
     row = row_of(order.name, order.target)
+    ways = _ways(attempt, order, row)
+    chosen = {name: next(iter(each.values())) for name, each in ways.items()}
+    return _written(row, order, chosen, order.folder)
+
+
+def _ways(attempt: Attempt, order: Order, row: Row) -> dict[str, Mapping[str, Write]]:
+    """Function to the ways of the target that its capture has, the first one first."""
     tables = attempt.trial.model.core.tables
-    ways = {
+    return {
         name: row.ways(each, order.target, order.codes, tables) for name, each in attempt.captures.items()
     }
-    return _written(
-        row, order, {name: next(iter(each.values())) for name, each in ways.items()}, order.folder
-    )
 
 
 def _written(row: Row, order: Order, chosen: Mapping[str, Write], folder: Path) -> dict[str, Path]:
