@@ -17,7 +17,8 @@ from pocketrec.cli.signals import endings
 if TYPE_CHECKING:
     from rich.console import Console
 
-Progress = Callable[[str, int, int], None]
+    from pocketrec.progress import Progress
+
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?( [a-zA-Z%]+)?\Z|-?\Z")
 _WIDTH = 120  # columns where stdout is no terminal, so that logs do not depend on the machine
 

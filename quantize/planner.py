@@ -28,13 +28,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pocketrec.progress import Progress, silent
 from pocketrec.quantize.candidates import Candidate, schemes_of
 from pocketrec.quantize.plan import Plan
 from pocketrec.quantize.schemes import Scheme
 
 Choice = Mapping[str, Candidate]
 Schemes = Mapping[str, Scheme]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Search:
         budget: Budget,
         *,
         time_left: Callable[[], float] = lambda: 1.0,
-        progress: Progress = lambda *_: None,
+        progress: Progress = silent,
     ) -> None:
         self._options, self._measure_all, self._budget = options, measure_all, budget
         self._time_left, self._progress = time_left, progress

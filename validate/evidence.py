@@ -14,6 +14,7 @@ from pathlib import Path
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
 from pocketrec.evaluation import EvaluationData, Probe
+from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, TensorParity
 from pocketrec.validate.gates import REFERENCE
@@ -30,7 +31,6 @@ from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array, Runtime
 from pocketrec.workers import Workers
 
-Progress = Callable[[str, int, int], None]
 Open = Callable[..., Runtime]
 
 
@@ -106,7 +106,7 @@ def examine_reference(
     Raises:
         ExecutionError: the reference gives different outputs for the same inputs.
     """
-    tell = progress or _silent
+    tell = progress or silent
     sample = data.sample()
     probes = {name: make_probes(contract, name, sample, seed=seed) for name in contract.functions}
     outputs = {}
@@ -124,10 +124,6 @@ def examine_reference(
         outputs=outputs,
         evaluation=Evaluation(evaluate=evaluate, data=data, quality=quality),
     )
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 def _run_probes(
@@ -175,7 +171,7 @@ def examine_target(
         open_with: loads an artifact; takes a path, a runtime's name and `function`.
         workers: who examines the evaluation data; this process alone by default.
     """
-    tell = progress or _silent
+    tell = progress or silent
     total = len(reference.contract.functions) + 1
     with ExitStack() as stack:
         try:

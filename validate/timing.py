@@ -9,9 +9,10 @@ from pathlib import Path
 from time import perf_counter_ns
 
 from pocketrec.foreign import torch_threads
+from pocketrec.progress import Progress
 from pocketrec.recipe import Latency
 from pocketrec.report import LatencyResult, RuntimeResult
-from pocketrec.validate.evidence import Open, Progress, Reference
+from pocketrec.validate.evidence import Open, Reference
 from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.open import open_artifact
