@@ -6,9 +6,6 @@ which PyTorch runs without Python; its pickles are read by PyTorch's own reader 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ import torch
 from torch import nn
 
 from pocketrec.errors import UsageError
-from pocketrec.foreign import environment
+from pocketrec.foreign import environment, silent_log
 from pocketrec.outside import open_file, require_file
 from pocketrec.source.exported import check_exported
 from pocketrec.source.weight_names import unnested
@@ -36,7 +33,7 @@ def load_saved(path: Path) -> nn.Module:
             with (
                 open_file(path, error=UsageError, remedy=remedy) as file,
                 environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"),
-                _unlogged(),
+                silent_log("torch.export"),
             ):
                 check_exported(file, path)
                 file.seek(0)
@@ -58,18 +55,6 @@ def load_saved(path: Path) -> nn.Module:
         raise UsageError(
             f"{path}: no {kind} of plain tensors ({reason}); a state dict needs the factory of its module"
         ) from error
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """While it lasts, PyTorch does not log what it raises, too."""
-    log = logging.getLogger("torch.export")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _is_state_dict(path: Path) -> bool:

@@ -8,7 +8,6 @@ uncompiled            the compiler of `flex_attention`, which no mode may watch
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.attention import flex_attention as flex
 from tqdm import tqdm
 
-from pocketrec.foreign import LOCK, Releases, environment, generators_kept, replaced
+from pocketrec.foreign import LOCK, Releases, environment, generators_kept, replaced, silent_log
 
 TORCH = Releases(library="torch", first="2.9", below="2.14")
 TQDM = Releases(library="tqdm", first="4.0", below="5.0")
@@ -48,7 +47,7 @@ def quiet_converters() -> Iterator[None]:
         stack.enter_context(generators_kept())
         stack.enter_context(environment())
         for name in _NAMES:
-            stack.enter_context(_silent_log(name))
+            stack.enter_context(silent_log(name))
         if TQDM.hold():
             stack.enter_context(replaced(tqdm, {"__init__": _hidden_bar()}, releases=TQDM))
         if TORCH.hold():  # it prints the graph that it has, before it raises
@@ -57,18 +56,6 @@ def quiet_converters() -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def _silent_log(name: str | None) -> Iterator[None]:
-    """Silences a log: what goes wrong is raised, and told in one line."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _hidden_bar() -> Any:

@@ -7,6 +7,7 @@ each other's changes; a thread that has it may take it again.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import re
@@ -170,3 +171,15 @@ def torch_threads(threads: int) -> Iterator[None]:
         finally:
             if before != threads:
                 torch.set_num_threads(before)
+
+
+@contextmanager
+def silent_log(name: str | None) -> Iterator[None]:
+    """Silences a log; None is the root's: what goes wrong is raised, and told in one line."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
