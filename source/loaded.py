@@ -136,8 +136,10 @@ def _held(recipe: Recipe, base: Path) -> Stubbed:
             f"model.weights is not set, and model.factory = {recipe.model.factory!r} gives other numbers "
             f"in every call ({random_text(loaded.random)}): name the trained weights, or load them there"
         )
-    module, note = widened(loaded.module)
-    return Stubbed(lowered=module, notes=(*loaded.notes, *([note] if note else [])))
+    module, notes = widened(loaded.module), loaded.notes
+    if module is not loaded.module:
+        notes = (*notes, "the module's 16-bit weights are computed with in float32")
+    return Stubbed(lowered=module, notes=notes)
 
 
 def _saved(source: ModelSource, base: Path) -> nn.Module:

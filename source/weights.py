@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +12,14 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from pocketrec.errors import PocketrecError, RecipeError
+from pocketrec.quantize.copies import copied
 from pocketrec.recipe import ModelSource
 from pocketrec.source.checkpoint import open_checkpoint
 from pocketrec.source.factory import call_factory
 from pocketrec.source.streamed import named_tensors, read_tensor
 from pocketrec.source.weight_names import hint, renamed, unnested
 
+SIXTEEN_BITS = (torch.float16, torch.bfloat16)
 _SHOWN = 3  # names in a message
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -62,15 +63,14 @@ def load_trained(source: ModelSource, *, base: Path) -> Loaded:
     return Loaded(module=module.eval().requires_grad_(False), random=random, notes=notes)
 
 
-def widened(module: nn.Module) -> tuple[nn.Module, str]:
-    """A float32 copy of a module of 16 bits, and what to say of it; else itself, and nothing.
+def widened(module: nn.Module, dtypes: Collection[torch.dtype] = SIXTEEN_BITS) -> nn.Module:
+    """A float32 copy of a module that has tensors in `dtypes`; else itself.
 
     PyTorch and every target round 16-bit sums at places of their own, so that no two would be equal.
     """
-    narrow = (torch.float16, torch.bfloat16)
-    if not any(each.dtype in narrow for each in (*module.parameters(), *module.buffers())):
-        return module, ""
-    return copy.deepcopy(module).float(), "the module's 16-bit weights are computed with in float32"
+    if not any(each.dtype in dtypes for each in (*module.parameters(), *module.buffers())):
+        return module
+    return copied(module).float()
 
 
 def random_text(random: tuple[str, ...]) -> str:

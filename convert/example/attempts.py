@@ -23,7 +23,6 @@ from pocketrec.source.model import Model, Trial, Trials
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
     from torch import nn
 
     from pocketrec.convert.example.flatten import FlatExample, FlatModule
@@ -99,13 +98,20 @@ def example_trials(
 def _prepare(
     module: nn.Module, example_inputs: object, contract: Contract | None, *, in_float32: bool = False
 ) -> _Job:
-    from pocketrec.convert.example.flatten import FlatModule, flatten_example
+    import torch
 
+    from pocketrec.convert.example.flatten import FlatModule, flatten_example
+    from pocketrec.source.weights import SIXTEEN_BITS, widened
+
+    narrow = {*SIXTEEN_BITS, *((torch.float64,) if in_float32 else ())}
     example = flatten_example(module, example_inputs)
-    own, widened = widened_copy(_own(module), in_float32)
-    if widened:
+    shared = _own(module)
+    own = widened(shared, narrow)
+    if own is not shared:
         module = own
-        example = replace(example, dtypes=tuple(_wide(each, in_float32) for each in example.dtypes))
+        example = replace(
+            example, dtypes=tuple(torch.float32 if each in narrow else each for each in example.dtypes)
+        )
         # A forward that casts to 16 bits by itself would meet layers of 32.
         example = replace(example, in_float32=not _runs(FlatModule(own, example), example))
     reference = FlatModule(own, example)
@@ -137,16 +143,6 @@ def _check_readable(module: nn.Module) -> None:
             )
 
 
-def widened_copy(module: nn.Module, in_float32: bool) -> tuple[nn.Module, bool]:
-    """A float32 copy of a module of 16 bits, which PyTorch and every target round elsewhere; else itself."""
-    from pocketrec.quantize.copies import copied
-
-    tensors = (*module.parameters(), *module.buffers())
-    if all(_wide(each.dtype, in_float32) == each.dtype for each in tensors):
-        return module, False
-    return copied(module).float(), True
-
-
 def _runs(flat: FlatModule, example: FlatExample) -> bool:
     from pocketrec.convert.capture.checks import run
 
@@ -155,13 +151,6 @@ def _runs(flat: FlatModule, example: FlatExample) -> bool:
     except Exception:
         return False
     return True
-
-
-def _wide(dtype: torch.dtype, in_float32: bool) -> torch.dtype:
-    import torch
-
-    others = (torch.float64,) if in_float32 else ()
-    return torch.float32 if dtype in (torch.bfloat16, torch.float16, *others) else dtype
 
 
 def _own(module: nn.Module) -> nn.Module:
