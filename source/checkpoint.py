@@ -245,12 +245,17 @@ def _from_torch(path: Path) -> dict[str, Span]:
                 raise ValueError(f"{name} is {each.dtype}, expected real numbers")
             spans[name] = Span(name=name, path=path, offset=offset, dtype=dtype, shape=tuple(each.shape))
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise RecipeError(
-            f"model.weights: {path} is neither safetensors nor a state dict of plain tensors ({reason}); "
-            "save it with safetensors.torch.save_file(model.state_dict(), ...)"
-        ) from error
+        raise unread(path, error) from error
     return spans
+
+
+def unread(path: Path, error: Exception) -> RecipeError:
+    """What to raise where neither reader of weights takes the file; `error` is the reader's."""
+    reason = (str(error).splitlines() or [""])[0]
+    return RecipeError(
+        f"model.weights: {path} is neither safetensors nor a state dict of plain tensors ({reason}); "
+        "save it with safetensors.torch.save_file(model.state_dict(), ...)"
+    )
 
 
 def _number(name: str) -> int:

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from pocketrec.errors import PocketrecError, RecipeError
 from pocketrec.quantize.copies import copied
 from pocketrec.recipe import ModelSource
-from pocketrec.source.checkpoint import open_checkpoint
+from pocketrec.source.checkpoint import open_checkpoint, unread
 from pocketrec.source.factory import call_factory
 from pocketrec.source.streamed import named_tensors, read_tensor
 from pocketrec.source.weight_names import hint, renamed, unnested
@@ -137,11 +137,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
             return load_file(path), ""
         state, note = unnested(_unpickled(path))
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise RecipeError(
-            f"model.weights: {path} is neither safetensors nor a state dict of plain tensors ({reason}); "
-            "save it with safetensors.torch.save_file(model.state_dict(), ...)"
-        ) from error
+        raise unread(path, error) from error
     if not _is_state(state):
         keys = (
             f"; its keys are {', '.join(map(str, list(state)[:_SHOWN]))}" if isinstance(state, dict) else ""
