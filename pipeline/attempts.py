@@ -108,16 +108,14 @@ def capture_function(trial: Trial, function: str, probes: list[Arrays]) -> Captu
 
 def _visible(trial: Trial, function: str, probe: Mapping[str, Tensor]) -> nn.Module:
     """The module; where it is TorchScript, or has parts that are, their graphs as plain calls."""
-    import torch
-
-    from pocketrec.convert.example.scripted import scripted_graph, with_graphs
+    from pocketrec.convert.example.scripted import visible
     from pocketrec.convert.watch.contract_module import ContractModule
 
-    module, signature = trial.model.lowered, trial.captured.functions[function]
+    signature = trial.captured.functions[function]
     inputs = tuple(probe[each.name] for each in signature.inputs)
-    if isinstance(module, torch.jit.ScriptModule):
-        return scripted_graph(module, inputs)
-    return with_graphs(module, lambda each: ContractModule(each, trial.captured, signature)(*inputs))
+    return visible(
+        trial.model.lowered, inputs, lambda each: ContractModule(each, trial.captured, signature)(*inputs)
+    )
 
 
 def _fixed(inputs: Arrays, contract: Contract, signature: Signature) -> Arrays:

@@ -165,16 +165,12 @@ def _own(module: nn.Module) -> nn.Module:
 
 def _visible(reference: FlatModule, example: FlatExample) -> FlatModule:
     """The module itself; for TorchScript, whose inside nothing sees, its graph as a module."""
-    import torch
-
     from pocketrec.convert.example.flatten import FlatModule
-    from pocketrec.convert.example.scripted import scripted_graph, with_graphs
+    from pocketrec.convert.example.scripted import visible
 
-    if not isinstance(reference.module, torch.jit.ScriptModule):
-        module = with_graphs(reference.module, lambda each: FlatModule(each, example).raw(*example.tensors))
-        return reference if module is reference.module else FlatModule(module, example)
     args, _ = example.unflatten(example.tensors)
-    return FlatModule(scripted_graph(reference.module, args), example)
+    module = visible(reference.module, args, lambda each: FlatModule(each, example).raw(*example.tensors))
+    return reference if module is reference.module else FlatModule(module, example)
 
 
 def _check_contract(contract: Contract, example: FlatExample) -> None:

@@ -14,6 +14,21 @@ from pocketrec.errors import Refused
 from pocketrec.source.saved import as_module
 
 
+def visible(module: nn.Module, args: tuple[Any, ...], call: Callable[[nn.Module], object]) -> nn.Module:
+    """The module; where it is TorchScript, or has parts that are, their graphs as plain calls.
+
+    Args:
+        module: what nothing may change.
+        args: as the module takes them.
+        call: calls a module on the example, to see what its parts are called with.
+    """
+    return (
+        scripted_graph(module, args)
+        if isinstance(module, torch.jit.ScriptModule)
+        else with_graphs(module, call)
+    )
+
+
 def scripted_graph(module: torch.jit.ScriptModule, args: tuple[Any, ...]) -> nn.Module:
     """A module of plain ATen calls that computes what a TorchScript module does for these arguments.
 
