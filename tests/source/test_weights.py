@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
 import zipfile
@@ -15,7 +16,7 @@ from torch.testing import assert_close
 
 from pocketrec.errors import RecipeError
 from pocketrec.recipe import ModelSource
-from pocketrec.source.weights import check_numbers, load_module, load_state_dict, load_trained
+from pocketrec.source.weights import check_numbers, load_module, load_state_dict, load_trained, widened
 
 FACTORY = "from torch import nn\n\ndef make(size=3):\n    return nn.Linear(size, 2)\n"
 
@@ -208,3 +209,28 @@ def test_large_numbers_whose_sum_is_infinite_are_none() -> None:
     module = torch.nn.Linear(2, 2).half()
     module.weight.data.fill_(60000.0)
     check_numbers(module, "module")
+
+
+class _Keeps(torch.nn.Module):
+    """Keeps what it computed last, as a hook does that normalizes weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(2, 2).half()
+        self.last = self.inner.weight * 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_module_of_16_bits_is_widened_whose_parts_keep_what_they_computed(dtype: torch.dtype) -> None:
+    module = _Keeps().to(dtype)
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        copy.deepcopy(module)
+    wide = widened(module)
+    assert wide.get_parameter("inner.weight").dtype == torch.float32
+    assert module.inner.weight.dtype == dtype
+    assert_close(wide.get_parameter("inner.weight"), module.inner.weight.float(), rtol=0, atol=0)
+
+
+def test_a_module_of_32_bits_is_itself() -> None:
+    module = torch.nn.Linear(2, 2)
+    assert widened(module) is module
