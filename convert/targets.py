@@ -7,7 +7,7 @@ stage has to know another. Nothing else compares a format's name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ Codes = Mapping[str, "QuantizedTensor"]
 Write = Callable[[Path], object]
 ALL_DIMS = "*"  # in a target's `flexible`: every dim that the contract leaves free
 _LOWEST: DeploymentTarget = "iOS17"  # where nothing asks for a later one
+_EVERYWHERE = frozenset({"format", "precision", "flexible"})  # what every format has, or has anyway
+_NOT_SET = {"minimum_deployment_target": (None, _LOWEST)}  # where it is not the field's default alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,8 @@ def row_of(name: str, target: Target) -> Row:
     form = target.format or name
     if form not in TARGETS:
         known = " or ".join(f"format = {each!r}" for each in TARGETS)
-        raise RecipeError(f"targets.{name}: not a format; add {known}")
+        came = f"format {form!r}" if target.format else f"{name!r}"
+        raise RecipeError(f"targets.{name}: {came} is not a format; add {known}")
     return TARGETS[form]
 
 
@@ -88,8 +91,23 @@ def resolve_targets(recipe: Recipe) -> Recipe:
 
 def resolve_target(name: str, target: Target, compress: Compress | None = None) -> Target:
     """The target with its format and every default; RecipeError where options do not fit."""
-    resolved = row_of(name, target).resolve(name, target, compress or Compress())
+    row = row_of(name, target)
+    resolved = row.resolve(name, target, compress or Compress())
+    _check_options(name, resolved, row)
     return replace(resolved, format=target.format or name)
+
+
+def _check_options(name: str, target: Target, row: Row) -> None:
+    """Checks that no key is set that means nothing to the format; one at its default counts as not set."""
+    for each in fields(Target):
+        stated = getattr(target, each.name)
+        if each.name in row.options | _EVERYWHERE or stated in _NOT_SET.get(each.name, (each.default,)):
+            continue
+        others = " or ".join(repr(form) for form, other in TARGETS.items() if each.name in other.options)
+        raise RecipeError(
+            f"targets.{name}.{each.name} is {stated!r}; it means nothing to format "
+            f"{target.format or name!r}, only to {others}; remove it"
+        )
 
 
 def carries(tensor: QuantizedTensor, target: Target) -> bool:

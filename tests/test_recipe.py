@@ -71,13 +71,40 @@ def test_the_hash_follows_the_meaning_and_not_the_spelling(tmp_path: Path) -> No
         ("max = 8", 'max = "8"', "contract.dims.batch.max is '8'; expected a whole number"),
         ("max = 8", "max = 0", "contract.dims.batch: dim bounds 1..0: expected 1 <= min <= max"),
         ('kind = "ranking"', 'kind = "rank"', "evaluate.kind is 'rank'; expected one of 'ranking'"),
-        ("[targets.onnx]", "[targets.tflite]", "targets.tflite: not a format; add format = 'onnx'"),
+        (
+            "[targets.onnx]",
+            "[targets.tflite]",
+            "targets.tflite: 'tflite' is not a format; add format = 'onnx'",
+        ),
         ("[targets.onnx]", '[targets.onnx]\nprecision = "float16"', "an ONNX target is float32"),
         ("[targets.onnx]\n[targets.coreml]", "", "targets is missing; add it"),
         ("[targets.coreml]", '[targets.coreml]\nflexible = ["lenght"]', "'lenght' is no dim of the contract"),
         ("[targets.coreml]", "[gates]\nmax_ndgc_drop = 1.0", "did you mean 'max_ndcg_drop'?"),
         ('name = "history"', 'name = "self"', "input 'self': expected letters, digits and _"),
         (', vocabulary = "item"}]\nout', "}]\nout", "input history: kind 'id_sequence' takes a vocabulary"),
+        ('["batch", 5]', '["bach", 5]', "main, history: dim 'bach' is not in [contract.dims] (known: batch)"),
+        ('["batch", 5]', '["batch", -5]', "main, history: size -5 in shape; expected 1 to 2147483647"),
+        (
+            '["batch", 9], vocabulary = "item"',
+            '["batch", 9], vocabulary = "film"',
+            "main, scores: vocabulary",
+        ),
+        (
+            "padding_id = 0",
+            "padding_id = -1",
+            "contract.vocabularies.item: vocabulary padding_id -1: expected",
+        ),
+        ("dims.batch]", 'dims."my batch"]', "dim 'my batch': expected letters, digits and _"),
+        ("vocabularies.item]", 'vocabularies."../x"]', "vocabulary '../x': expected letters, digits and _"),
+        ("functions.main]", 'functions."a/b"]', "function 'a/b': expected letters, digits and _"),
+        ("[targets.onnx]", '[targets."../x"]', "a target's name is '../x'; expected letters that can name"),
+        (
+            "[targets.onnx]",
+            '[targets.phone]\nformat = "tflite"',
+            "targets.phone: format 'tflite' is not a format",
+        ),
+        ('name = "example"', f'name = "{"x" * 300}"', "name has 300 bytes; expected 200 at most"),
+        ("[targets.onnx]", "[gates]\nmax_size_mb = [1]\n[targets.onnx]", "expected a number or a table"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -193,6 +220,27 @@ def test_int4_and_the_default_target_fit_together(tmp_path: Path) -> None:
     stated = "[targets.coreml]\nminimum_deployment_target = 'iOS17'\n"
     kept = load_recipe(write(tmp_path, "[targets.coreml]\n", f"{asked}{stated}"))
     assert kept.targets["coreml"].minimum_deployment_target == "iOS17"
+
+
+@pytest.mark.parametrize(
+    ("target", "key", "value", "owner"),
+    [
+        ("onnx", "minimum_deployment_target", "iOS18", "coreml"),
+        ("onnx", "compute_units", "cpu_only", "coreml"),
+        ("onnx", "gather_codes", ["*"], "coreml"),
+        ("coreml", "opset_version", 21, "onnx"),
+        ("coreml", "contrib_ops", False, "onnx"),
+    ],
+)
+def test_a_key_that_means_nothing_to_a_targets_format_is_an_error(
+    tmp_path: Path, target: str, key: str, value: object, owner: str
+) -> None:
+    stated = str(value).lower() if isinstance(value, bool) else repr(value)
+    path = write(tmp_path, f"[targets.{target}]", f"[targets.{target}]\n{key} = {stated}")
+    with pytest.raises(RecipeError, match=rf"recipe.toml: targets.{target}.{key} is .* only to '{owner}'"):
+        load_recipe(path)
+    other = write(tmp_path, f"[targets.{owner}]", f"[targets.{owner}]\n{key} = {stated}")
+    assert load_recipe(other).targets[owner].format == owner
 
 
 def test_a_limit_is_one_number_or_one_for_each_target(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ OutOfVocabulary = Literal["padding", "unknown", "forbid"]
 Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "top_k_scores", "state"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_MOST = 2**31 - 1  # ids and sizes are int32
 _ID_KINDS = ("id", "id_sequence", "id_bag")
 # Core ML and Swift both give these words a meaning of their own.
 RESERVED_NAMES = frozenset({"description", "self", "init", "class", "default", "state"})
@@ -48,6 +49,12 @@ def _check_name(what: str, name: str) -> None:
         )
 
 
+def _check_word(what: str, name: str) -> None:
+    """Checks a name that files, Swift and the graph's symbols are named after."""
+    if not _NAME.match(name):
+        raise ContractError(f"{what} {name!r}: expected letters, digits and _ after a letter; rename it")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dim:
     """A symbolic dimension's bounds, both included, in elements."""
@@ -56,7 +63,7 @@ class Dim:
     max: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min <= self.max <= 2**31 - 1:
+        if not 1 <= self.min <= self.max <= _MOST:
             raise ContractError(f"dim bounds {self.min}..{self.max}: expected 1 <= min <= max <= 2147483647")
 
 
@@ -77,7 +84,7 @@ class VocabularySpec:
     sha256: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= 2**31 - 1:
+        if not 1 <= self.size <= _MOST:
             raise ContractError(f"vocabulary size {self.size}: expected 1..2147483647 (ids are int32)")
         for label, value in (("padding_id", self.padding_id), ("unknown_id", self.unknown_id)):
             if value is not None and not 0 <= value < self.size:
@@ -246,6 +253,10 @@ class Contract:
     def __post_init__(self) -> None:
         if not self.functions:
             raise ContractError("the contract has no function; add [contract.functions.main]")
+        for name in self.dims:
+            _check_word("dim", name)
+        for name in self.vocabularies:
+            _check_word("vocabulary", name)
         for name, signature in self.functions.items():
             _check_name("function", name)
             everything: list[Feature | Output] = [*signature.inputs, *signature.outputs]
@@ -258,8 +269,8 @@ class Contract:
         for size in each.shape:
             if isinstance(size, str) and size not in self.dims:
                 raise ContractError(f"{where}: dim {size!r} is not in [contract.dims] ({_known(self.dims)})")
-            if isinstance(size, int) and size < 1:
-                raise ContractError(f"{where}: size {size} in shape; expected 1 or more")
+            if isinstance(size, int) and not 1 <= size <= _MOST:
+                raise ContractError(f"{where}: size {size} in shape; expected 1 to {_MOST}")
         if each.vocabulary is not None and each.vocabulary not in self.vocabularies:
             known = _known(self.vocabularies)
             raise ContractError(

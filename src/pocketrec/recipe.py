@@ -72,6 +72,8 @@ _COMPRESS_RANGES: Mapping[str, Range] = {
 }
 _MOST_STREAM_MB = 1e9
 _MOST_K = 10_000
+_MOST_TOKENS = 2**31 - 1
+_LONGEST_NAME = 200  # bytes; systems allow 255, of which endings take some
 
 
 def _check_ranges(table: str, given: object, ranges: Mapping[str, Range]) -> None:
@@ -130,6 +132,9 @@ class ContractSource:
     functions: Mapping[str, Signature]
     dims: Mapping[str, Dim] = field(default_factory=dict)
     vocabularies: Mapping[str, VocabularySource] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _contract(self, dict.fromkeys(self.vocabularies, (_MOST_TOKENS, "")))  # what needs no tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,14 +367,14 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("name", "version"):
-            value = getattr(self, key)
-            if not value.strip(" .") or not value.isprintable() or set(value) & set("/\\"):
-                raise RecipeError(f"{key} is {value!r}; expected letters that can name a folder")
+        _check_folder("name", self.name)
+        _check_folder("version", self.version)
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx] or [targets.coreml]")
+        for name in self.targets:
+            _check_folder("targets: a target's name", name)
         _check_evaluate(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -381,6 +386,16 @@ class Recipe:
         """Hex digest of the resolved recipe's canonical JSON."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_folder(key: str, value: str) -> None:
+    """Checks that a folder can be named so, on every system, with an ending of its own."""
+    if not value.strip(" .") or not value.isprintable() or set(value) & set("/\\"):
+        raise RecipeError(f"{key} is {value!r}; expected letters that can name a folder")
+    if len(value.encode()) > _LONGEST_NAME:
+        raise RecipeError(
+            f"{key} has {len(value.encode())} bytes; expected {_LONGEST_NAME} at most, as it names a folder"
+        )
 
 
 def _check_evaluate(recipe: Recipe) -> None:
@@ -442,14 +457,18 @@ def _check_limits(recipe: Recipe) -> None:
 
 def resolve_contract(source: ContractSource, vocabularies: Mapping[str, Tokens]) -> Contract:
     """The contract with sizes and digests filled in from the vocabularies' tokens."""
+    known = {name: vocabularies[name] for name in source.vocabularies}
+    return _contract(source, {name: (each.size, each.sha256()) for name, each in known.items()})
+
+
+def _contract(source: ContractSource, tokens: Mapping[str, tuple[int, str]]) -> Contract:
+    """The contract, given how many tokens each vocabulary has, and their digest."""
     specs = {}
     for name, each in source.vocabularies.items():
+        size, digest = tokens[name]
         try:
             specs[name] = VocabularySpec(
-                size=vocabularies[name].size,
-                padding_id=each.padding_id,
-                unknown_id=each.unknown_id,
-                sha256=vocabularies[name].sha256(),
+                size=size, padding_id=each.padding_id, unknown_id=each.unknown_id, sha256=digest
             )
         except ContractError as error:
             raise RecipeError(f"contract.vocabularies.{name}: {error}") from error

@@ -121,6 +121,9 @@ def _convert_scalar(hint: Any, value: object, source: str, key: str) -> Any:
 
 def _describe(hint: Any) -> str:
     known = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+    origin = typing.get_origin(hint)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "a table"
     return known.get(hint, getattr(hint, "__name__", str(hint)))
 
 

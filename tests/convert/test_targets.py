@@ -20,7 +20,7 @@ TABLE = np.random.default_rng(0).normal(size=(16, 64)).astype(np.float32)
 def test_a_target_is_named_by_its_format_or_states_it() -> None:
     assert row_of("onnx", Target()) is TARGETS["onnx"]
     assert row_of("mine", Target(format="coreml")) is TARGETS["coreml"]
-    with pytest.raises(RecipeError, match=r"targets\.mine: not a format; add format = 'onnx' or"):
+    with pytest.raises(RecipeError, match=r"targets\.mine: 'mine' is not a format; add format = 'onnx' or"):
         row_of("mine", Target())
     assert row_of_suffix(".mlpackage") is TARGETS["coreml"]
     assert row_of_suffix(".pdf") is None
