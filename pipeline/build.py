@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-from pocketrec.convert.targets import resolve_targets
-from pocketrec.errors import RecipeError
+from pocketrec.convert.targets import TARGETS, resolve_targets
+from pocketrec.errors import ConversionError, RecipeError
 from pocketrec.foreign import generators_kept
 from pocketrec.pipeline.carried import check_carried, tensor_shapes
 from pocketrec.pipeline.contents import write_contents
 from pocketrec.pipeline.examine import evidence_of
 from pocketrec.pipeline.plans import recipe_planner
 from pocketrec.pipeline.recipes import load_recipe
-from pocketrec.pipeline.road import Journey, road
+from pocketrec.pipeline.remedies import without_circles
+from pocketrec.pipeline.road import Built, Journey, road
 from pocketrec.pipeline.world import check_model
 from pocketrec.places import exits_told
 from pocketrec.progress import Progress, silent
-from pocketrec.recipe import Recipe
+from pocketrec.recipe import Recipe, Target
 from pocketrec.report import COMPRESSED, Evidence, PlanPoint
 from pocketrec.source.loaded import prepare
 from pocketrec.workers import Workers
@@ -103,7 +104,7 @@ def build(
         planner = recipe_planner(loaded, chosen.targets, out, workers, report)
         built = road(loaded.trials, journey, planner if chosen.compress.active else None)
         if built.refused:
-            raise next(iter(built.refused.values()))
+            raise _refusal(built, chosen.targets)
         said = check_model(loaded.model.module, built.original)
         evidence = evidence_of(built, chosen, folder, report, said)
         if built.compressed is not None:
@@ -126,6 +127,13 @@ def build(
         tree_sha256=manifest.tree_sha256,
         report=place / "evidence" / "report.html",
     )
+
+
+def _refusal(built: Built, targets: Mapping[str, Target]) -> ConversionError:
+    """The first refusal; it recommends no target whose format refuses, too."""
+    formats = {each.format for each in targets.values()}
+    known = [*targets, *(each for each in TARGETS if each not in formats)]
+    return next(iter(without_circles(built.refused, built.delivered, known).values()))
 
 
 def _offered(evidence: Evidence, front: Sequence[PlanPoint], out: Path) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pocketrec.errors import Refused
 from pocketrec.evaluation import Probe
 from pocketrec.pipeline.far import GATE
 from pocketrec.pipeline.reasons import is_unsteady, tied_at
-from pocketrec.pipeline.remedies import ANOTHER_TARGET
+from pocketrec.pipeline.remedies import REPORT
 from pocketrec.pipeline.ways import Delivered
 from pocketrec.report import TensorParity
 
@@ -20,13 +20,12 @@ def differs(target: str, delivered: Delivered) -> Refused:
             op=target,
             where="",
             reason=f"the converted model does not run: {broken.failure}",
-            remedy=ANOTHER_TARGET,
+            remedy="",
+            elsewhere=True,
         )
     reason = f"the converted model differs from the module: {delivered.failure}"
     if any(each.gate == GATE and each.status == "failed" for each in delivered.gates):
-        return Refused(
-            op=target, where="", reason=reason, remedy=f"{ANOTHER_TARGET}, or report it with this module"
-        )
+        return Refused(op=target, where="", reason=reason, remedy=REPORT, elsewhere=True)
     attempt, worst = delivered.attempt, _worst(delivered, results)
     tied = next(filter(None, (tied_at(attempt, each.function, probe) for each, probe in worst)), "")
     if not tied and any(is_unsteady(attempt, probe, each) for each, probe in worst):
@@ -39,9 +38,7 @@ def differs(target: str, delivered: Delivered) -> Refused:
             "normalization, a stabler formula",
         )
     if not tied:
-        return Refused(
-            op=target, where="", reason=reason, remedy=f"{ANOTHER_TARGET}, or report it with this module"
-        )
+        return Refused(op=target, where="", reason=reason, remedy=REPORT, elsewhere=True)
     name, _, where = tied.partition(" at ")
     return Refused(
         op=name,

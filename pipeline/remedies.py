@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from pocketrec.errors import ConversionError, Refused
 
-ANOTHER_TARGET = "use another target"
+REPORT = "report it with this module"
 
 
 def without_circles(
@@ -24,14 +24,13 @@ def without_circles(
 
 
 def _settled(error: ConversionError) -> ConversionError:
-    if not isinstance(error, Refused) or ANOTHER_TARGET not in error.remedy:
+    if not isinstance(error, Refused) or not error.elsewhere:
         return error
-    other = error.remedy.replace(f"{ANOTHER_TARGET}, or ", "").replace(ANOTHER_TARGET, "")
     settled = Refused(
         op=error.op,
         where=error.where,
         reason=f"{error.reason} (and no other target computes it)",
-        remedy=other or "report it with this module",
+        remedy=error.remedy or REPORT,
     )
     settled.__cause__ = error.__cause__
     return settled

@@ -139,6 +139,7 @@ def _neither(refused: Refused, with_all_rows: Refused) -> Refused:
         where=refused.where,
         reason=f"{refused.reason} (with every row computed and every branch taken: {with_all_rows.reason})",
         remedy=refused.remedy,
+        elsewhere=refused.elsewhere,
     )
 
 

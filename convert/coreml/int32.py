@@ -193,8 +193,8 @@ def check_int32(
             op=str(node.target) if node.op == "call_function" else node.name,
             where=line_in_trace(node.meta.get("stack_trace") or ""),
             reason=f"function {function}: integers from {lowest} to {highest} do not fit in Core ML's int32",
-            remedy="declare a smaller range in the contract, compute hashes before the model, or build "
-            "this recipe for ONNX only",
+            remedy="declare a smaller range in the contract, or compute hashes before the model",
+            elsewhere=True,
         )
 
 

@@ -221,7 +221,8 @@ def _check_whole(signature: Signature, function: str) -> None:
             op=side,
             where="",
             reason=f"function {function}: {name} is int64, which Core ML has not",
-            remedy="renumber or hash it to int32 outside of the model, or convert for ONNX only",
+            remedy="renumber or hash it to int32 outside of the model",
+            elsewhere=True,
         )
 
 
@@ -251,8 +252,9 @@ def _check_range(value: int, name: str, function: str, where: str = "") -> None:
             op=name,
             where=where,
             reason=f"function {function}: the constant {value} does not fit in Core ML's int32",
-            remedy="declare the ids' vocabulary in the contract, so that a hash becomes a table, compute "
-            "hashes before the model, or build this recipe for ONNX only",
+            remedy="declare the ids' vocabulary in the contract, so that a hash becomes a table, or compute "
+            "hashes before the model",
+            elsewhere=True,
         )
 
 
@@ -300,13 +302,7 @@ def _convert(
     except PocketrecError:
         raise
     except Exception as error:
-        raise refusal(
-            error,
-            capture.program,
-            converter="coremltools",
-            function=capture.name,
-            remedy="compute it from other operations in the module, or convert for ONNX only",
-        ) from error
+        raise refusal(error, capture.program, converter="coremltools", function=capture.name) from error
     assert model is not None
     model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract_sha256
     model.user_defined_metadata["pocketrec.function"] = capture.name

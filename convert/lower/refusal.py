@@ -31,7 +31,7 @@ class NotLowered(Exception):
 
 
 def refusal(
-    error: Exception, program: torch.export.ExportedProgram, *, converter: str, function: str, remedy: str
+    error: Exception, program: torch.export.ExportedProgram, *, converter: str, function: str
 ) -> Refused:
     """The refusal that names op and line on which `converter` failed; its own words where it names none."""
     text = _ANSI.sub("", "\n".join(str(each) for each in _causes(error)))
@@ -41,13 +41,16 @@ def refusal(
         op, reason = (at.op, _told(at.__cause__ or at)) if at else (converter, _told(_causes(error)[-1]))
         node = _node(program.graph, at.op, at.node) if at else None
         where = line_in_trace((node.meta.get("stack_trace") or "") if node else "")
-        return Refused(op=op, where=where, reason=f"function {function}: {reason}", remedy=remedy)
+        return _refused(op, where, f"function {function}: {reason}")
     op = found["op"].removeprefix("torch.ops.")
     node = _node(program.graph, op, found.groupdict().get("node"))
     where = line_in_trace((node.meta.get("stack_trace") or "") if node else "")
-    return Refused(
-        op=op, where=where, reason=f"function {function}: {converter} has no lowering for it", remedy=remedy
-    )
+    return _refused(op, where, f"function {function}: {converter} has no lowering for it")
+
+
+def _refused(op: str, where: str, reason: str) -> Refused:
+    remedy = "compute it from other operations in the module"
+    return Refused(op=op, where=where, reason=reason, remedy=remedy, elsewhere=True)
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

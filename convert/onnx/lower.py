@@ -84,13 +84,7 @@ def to_onnx(
                 custom_translation_table=rounding_table(),
             )
         except Exception as error:
-            raise refusal(
-                error,
-                capture.program,
-                converter="torch.onnx",
-                function=capture.name,
-                remedy="compute it from other operations in the module, or convert for Core ML only",
-            ) from error
+            raise refusal(error, capture.program, converter="torch.onnx", function=capture.name) from error
     assert exported is not None
     taken = {each.name for each in signature.inputs} | {each.name for each in signature.outputs}
     _free_names(exported.model.graph, taken)

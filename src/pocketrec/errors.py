@@ -108,12 +108,15 @@ class Refused(ConversionError):
         where: the user's source line, `file:line`, or an empty string where it is not known.
         reason: why it cannot.
         remedy: what to do about it.
+        elsewhere: whether another target may take it, which the message then says.
     """
 
-    def __init__(self, *, op: str, where: str, reason: str, remedy: str) -> None:
+    def __init__(self, *, op: str, where: str, reason: str, remedy: str, elsewhere: bool = False) -> None:
         self.op, self.where, self.reason, self.remedy = op, where, reason, remedy
+        self.elsewhere = elsewhere
         place = f" at {where}" if where else ""
-        super().__init__(f"{op}{place}: {reason}; {remedy}")
+        ways = [each for each in (remedy, "use another target" if elsewhere else "") if each]
+        super().__init__("; ".join([f"{op}{place}: {reason}", *([", or ".join(ways)] if ways else [])]))
 
 
 class CannotCarry(ConversionError):
