@@ -15,6 +15,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from pocketrec.errors import ConversionError, Derived, UsageError
+from pocketrec.foreign import seldom_collected
 from pocketrec.pipeline.attempts import Attempt, Tried
 from pocketrec.pipeline.audit import constant_notes, left_out_notes
 from pocketrec.pipeline.compression import check_gathered_names
@@ -107,6 +108,11 @@ def road(trials: Trials, journey: Journey, planner: Planner | None = None) -> Bu
         UsageError: the source or the plan does not fit.
         ConversionError: a plan that was stated word for word cannot be carried by any target.
     """
+    with seldom_collected():
+        return _road(trials, journey, planner)
+
+
+def _road(trials: Trials, journey: Journey, planner: Planner | None) -> Built:
     tried = Tried(trials, journey.report, journey.workers)
     original = tried.first.reference
     if planner is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import tomllib
@@ -20,7 +21,15 @@ from pocketrec.convert.coreml.patches import COREMLTOOLS
 from pocketrec.convert.onnx.patches import ONNXSCRIPT
 from pocketrec.convert.watch.patches import TORCH
 from pocketrec.errors import WrongVersion
-from pocketrec.foreign import Releases, environment, generators_kept, registered, replaced, torch_threads
+from pocketrec.foreign import (
+    Releases,
+    environment,
+    generators_kept,
+    registered,
+    replaced,
+    seldom_collected,
+    torch_threads,
+)
 
 KNOWN = Releases(library="numpy", first="1.0", below="99")
 
@@ -138,3 +147,15 @@ def test_threads_are_as_before() -> None:
     with torch_threads(0):
         assert torch.get_num_threads() == before
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("first", "meanwhile"), [(700, 10_000), (0, 0), (50_000, 50_000)])
+def test_the_collector_looks_seldom_for_a_while_and_then_as_before(first: int, meanwhile: int) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(first, 7, 8)
+    try:
+        with seldom_collected():
+            assert gc.get_threshold() == (meanwhile, 7, 8)
+        assert gc.get_threshold() == (first, 7, 8)
+    finally:
+        gc.set_threshold(*before)

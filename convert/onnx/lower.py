@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,13 @@ from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, s
 from pocketrec.convert.onnx.guards import SCOPES, guard_lookups
 from pocketrec.convert.onnx.integer import rounding_table
 from pocketrec.convert.onnx.lean import simplify
-from pocketrec.convert.onnx.patches import exact_constants, registry_kept, weights_kept
+from pocketrec.convert.onnx.patches import (
+    exact_constants,
+    promoted_once,
+    registry_kept,
+    traced_once,
+    weights_kept,
+)
 from pocketrec.convert.onnx.values import drop_unread
 from pocketrec.convert.watch.patches import quiet_converters
 from pocketrec.errors import ConversionError
@@ -69,8 +76,7 @@ def to_onnx(
     signature = capture.signature
     codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.parts}}
     carrier = Carrier(codes)
-    kept = weights_kept(lambda values: carrier(values) is not None)
-    with quiet_converters(), registry_kept(), exact_constants(), kept:
+    with quiet_converters(), _exporter_as_needed(carrier):
         try:
             exported = torch.onnx.export(
                 capture.program,
@@ -110,6 +116,14 @@ def to_onnx(
         save(model, place, hidden, tables, large_bytes=large_bytes)
         _check(model, capture, place)
     return path
+
+
+@contextmanager
+def _exporter_as_needed(carrier: Carrier) -> Iterator[None]:
+    """The exporter with equal numbers, with the weights that are stored as codes, and without idle work."""
+    kept = weights_kept(lambda values: carrier(values) is not None)
+    with exact_constants(), kept, registry_kept(), traced_once(), promoted_once():
+        yield
 
 
 def _free_names(graph: Any, taken: set[str]) -> None:

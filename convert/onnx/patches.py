@@ -15,6 +15,9 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
+from torch import fx
+
+from pocketrec.convert.onnx.ready import ready
 from pocketrec.convert.watch.patches import TORCH
 from pocketrec.foreign import Releases, replaced
 
@@ -57,6 +60,46 @@ def registry_kept() -> Iterator[None]:
         return _copy(_MADE[key])
 
     with replaced(kind, {"from_torchlib": classmethod(kept)}, releases=TORCH):
+        yield
+
+
+@contextmanager
+def traced_once() -> Iterator[None]:
+    """Lets the exporter take a program as it is where nothing in it must be decomposed."""
+    passes: Any = import_module("torch.onnx._internal.exporter._fx_passes")
+    tables: Any = import_module("torch.onnx._internal.exporter._decomp")
+    decompose = passes.decompose_with_registry
+
+    def where_needed(program: Any, registry: Any) -> Any:
+        lowered = set(tables.get_onnx_implemented_overloads(registry))
+        taken = ready(program, tables.create_onnx_friendly_decomposition_table(lowered).keys())
+        return decompose(program, registry) if taken is None else taken
+
+    with replaced(passes, {"decompose_with_registry": where_needed}, releases=TORCH):
+        yield
+
+
+@contextmanager
+def promoted_once() -> Iterator[None]:
+    """Lets the exporter's promotion of dtypes take what a node gives from the node, where it is noted.
+
+    It computes every node once more, symbolic sizes and unrolled recurrent layers included, to know
+    dtypes that a capture has noted.
+    """
+    promotion: Any = import_module("torch.onnx._internal.fx.passes.type_promotion")
+    kind = promotion._TypePromotionInterpreter
+    compute = kind.run_node
+
+    def noted(self: Any, node: fx.Node) -> Any:
+        if node.op != "call_function" or "val" not in node.meta:
+            return compute(self, node)
+        with self._set_current_node(node):
+            rule = promotion.get_type_promotion_rule(node, self.type_promotion_table)
+            if rule:
+                self._maybe_promote_node(node, rule)
+        return node.meta["val"]
+
+    with replaced(kind, {"run_node": noted}, releases=TORCH):
         yield
 
 

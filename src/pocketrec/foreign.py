@@ -7,6 +7,7 @@ each other's changes; a thread that has it may take it again.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -171,6 +172,26 @@ def torch_threads(threads: int) -> Iterator[None]:
         finally:
             if before != threads:
                 torch.set_num_threads(before)
+
+
+_SELDOM = 10_000  # allocations between two looks; Python's own is 700 to 2,000
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Lets Python look for cycles seldom: graphs are many small objects that live as long as the work does.
+
+    A threshold that is higher, and a collector that is off, stay so.
+    """
+    before = gc.get_threshold()
+    changes = 0 < before[0] < _SELDOM
+    if changes:
+        gc.set_threshold(_SELDOM, *before[1:])
+    try:
+        yield
+    finally:
+        if changes:
+            gc.set_threshold(*before)
 
 
 @contextmanager

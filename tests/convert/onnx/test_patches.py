@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 import pocketrec
-from pocketrec.convert.onnx.patches import exact_constants, registry_kept, same_number
+from pocketrec.convert.onnx.patches import (
+    exact_constants,
+    promoted_once,
+    registry_kept,
+    same_number,
+    traced_once,
+)
 
 
 class Mean(nn.Module):
@@ -82,3 +88,50 @@ def test_another_opset_has_another_table() -> None:
     assert [each.opset_version for each in tables] == [18, 23]
     attention = torch.ops.aten.scaled_dot_product_attention.default
     assert tables[0].get_decomps(attention) != tables[1].get_decomps(attention)
+
+
+class Mixed(nn.Module):
+    """Integers and real numbers in one sum, and a mean that is counted in another dtype."""
+
+    def forward(self, ids: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        return ids / 4 + x.half() * 2, (ids + x) * (ids > 1)
+
+
+MIXED = (torch.tensor([1, 2, 3]), torch.tensor([0.5, -1.0, 2.0]))
+
+
+def exported(program: torch.export.ExportedProgram) -> onnx.ModelProto:
+    found = torch.onnx.export(program, (), dynamo=True, optimize=False, verbose=False)
+    assert found is not None
+    return found.model_proto
+
+
+def test_promotions_from_what_is_noted_are_those_from_another_run() -> None:
+    program = torch.export.export(Mixed(), MIXED).run_decompositions()
+    expected = exported(program)
+    with promoted_once():
+        actual = exported(program)
+    assert [each.op_type for each in actual.graph.node] == [each.op_type for each in expected.graph.node]
+    assert actual.graph.output == expected.graph.output
+    assert "Cast" in {each.op_type for each in actual.graph.node}
+
+
+def test_a_program_that_is_ready_is_not_traced_again_and_any_other_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traced: list[int] = []
+    decompose = torch.export.ExportedProgram.run_decompositions
+
+    def counted(self: torch.export.ExportedProgram, table: object = None) -> torch.export.ExportedProgram:
+        traced.append(len(self.graph.nodes))
+        result: torch.export.ExportedProgram = decompose(self, table)  # type: ignore[arg-type]
+        return result
+
+    ready = torch.export.export(Mixed(), MIXED).run_decompositions()
+    other = torch.export.export(nn.Softshrink(), MIXED[1:])
+    monkeypatch.setattr(torch.export.ExportedProgram, "run_decompositions", counted)
+    with traced_once():
+        exported(ready)
+        assert not traced
+        exported(other)
+    assert len(traced) == 1
