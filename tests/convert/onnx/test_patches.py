@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -122,9 +123,9 @@ def test_a_program_that_is_ready_is_not_traced_again_and_any_other_is(
     traced: list[int] = []
     decompose = torch.export.ExportedProgram.run_decompositions
 
-    def counted(self: torch.export.ExportedProgram, table: object = None) -> torch.export.ExportedProgram:
+    def counted(self: torch.export.ExportedProgram, table: Any = None) -> torch.export.ExportedProgram:
         traced.append(len(self.graph.nodes))
-        result: torch.export.ExportedProgram = decompose(self, table)  # type: ignore[arg-type]
+        result: torch.export.ExportedProgram = decompose(self, table)
         return result
 
     ready = torch.export.export(Mixed(), MIXED).run_decompositions()

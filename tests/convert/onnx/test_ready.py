@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,8 @@ class Squeezed(nn.Module):
 
 @pytest.fixture(scope="module")
 def program() -> torch.export.ExportedProgram:
-    return torch.export.export(Squeezed(), (X,)).run_decompositions()
+    found: torch.export.ExportedProgram = torch.export.export(Squeezed(), (X,)).run_decompositions()
+    return found
 
 
 def ops(program: torch.export.ExportedProgram) -> list[object]:
@@ -45,8 +48,8 @@ def test_a_squeeze_that_is_an_output_keeps_the_name_that_the_program_has_for_it(
     program = torch.export.export(Last(), (X,)).run_decompositions()
     taken = ready(program, {aten.squeeze.dims})
     assert taken is not None
-    (result,) = taken.graph.output_node().args[0]  # type: ignore[misc, union-attr]
-    assert [result.name] == list(program.graph_signature.user_outputs)  # type: ignore[union-attr]
+    results: Any = taken.graph.output_node().args[0]
+    assert [each.name for each in results] == list(program.graph_signature.user_outputs)
 
 
 def test_the_capture_keeps_its_own_graph(program: torch.export.ExportedProgram) -> None:
