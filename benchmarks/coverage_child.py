@@ -25,7 +25,7 @@ from coverage_models import Built, Model
 from torch import Generator, Tensor
 from torch.utils import _pytree
 
-RTOL, ATOL = 1e-3, 1e-4
+RTOL, ATOL = 1e-3, 1e-4  # far from the example, the second of the output's largest magnitude where over 1
 FLOAT16_RTOL, FLOAT16_ATOL = 2e-2, 1e-2  # the second of the output's largest magnitude
 
 Run = Callable[[Sequence[Tensor]], list[np.ndarray[Any, Any]]]
@@ -104,6 +104,56 @@ def probes(built: Built) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+_FACTORS = {"zeros": 0.0, "the other sign": -1.0, "a millionth": 1e-6, "a hundred times": 100.0}
+_DRAWN = 32  # inputs of which the smallest and the largest of each integer is taken
+
+
+def far_probes(built: Built) -> dict[str, tuple[Any, ...]]:
+    """Inputs far from the example: real numbers of other sizes and signs, and every integer at its ends."""
+    example = built.draw(Generator().manual_seed(1), built.batch)
+    found = {name: _pytree.tree_map(_scaled(factor), example) for name, factor in _FACTORS.items()}
+    drawn = [built.draw(Generator().manual_seed(100 + seed), built.batch) for seed in range(_DRAWN)]
+    for name, end in (("smallest integers", torch.amin), ("largest integers", torch.amax)):
+        found[name] = _pytree.tree_map(_at_end(end), *[example, *drawn])
+    before = tensors(example)
+    return {
+        name: inputs
+        for name, inputs in found.items()
+        if not all(torch.equal(a, b) for a, b in zip(before, tensors(inputs), strict=True))
+    }
+
+
+def _scaled(factor: float) -> Callable[[Any], Any]:
+    """Multiplies real numbers; columns of whole ones may be ids or masks, and stay."""
+
+    def scale(value: Any) -> Any:
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return value
+        columns = value.reshape(-1, value.shape[-1]) if value.ndim else value.reshape(1, 1)
+        whole = (columns == columns.round()).all(0)
+        return torch.where(whole, columns, columns * factor).reshape(value.shape)
+
+    return scale
+
+
+def _at_end(end: Callable[..., Tensor]) -> Callable[..., Any]:
+    """Fills integers with the end of what was drawn at their place, over all rows of a batch."""
+
+    def fill(value: Any, *drawn: Any) -> Any:
+        if not isinstance(value, Tensor) or value.dtype not in (torch.int32, torch.int64) or not value.ndim:
+            return value
+        if any(each.shape != value.shape for each in drawn):
+            return value  # as long as its contents say: no column has a meaning
+        dims = (0, 1) if value.ndim > 1 else (0,)
+        return (
+            end(torch.stack((value, *drawn)), dim=dims).expand(value.shape).clone()
+            if value.numel()
+            else value
+        )
+
+    return fill
+
+
 def behaviour(built: Built) -> dict[str, Any]:
     """Facts about the original: whether it draws random numbers, is constant, or fails at a batch of 1."""
     example = built.draw(Generator().manual_seed(1), built.batch)
@@ -127,7 +177,7 @@ def _same(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
 
 
 def compare(
-    expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any], *, float16: bool
+    expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any], *, float16: bool, far: bool = False
 ) -> tuple[str, float]:
     """Why they differ, or an empty string, and the largest difference."""
     actual = np.asarray(actual)
@@ -137,10 +187,10 @@ def compare(
         wrong = int((expected.astype(np.int64) != actual.astype(np.int64)).sum())
         return (f"{wrong} of {expected.size} integers differ" if wrong else ""), float(wrong)
     left, right = expected.astype(np.float64), actual.astype(np.float64)
-    rtol, atol = RTOL, ATOL
+    largest = float(np.abs(left[np.isfinite(left)]).max(initial=1e-3))
+    rtol, atol = RTOL, ATOL * (max(1.0, largest) if far else 1.0)
     if float16:
-        finite = np.abs(left[np.isfinite(left)])
-        rtol, atol = FLOAT16_RTOL, FLOAT16_ATOL * float(finite.max(initial=1e-3))
+        rtol, atol = FLOAT16_RTOL, FLOAT16_ATOL * largest
     with np.errstate(invalid="ignore"):
         gap = np.abs(left - right)
     worst = float(np.nanmax(gap)) if gap.size and not np.isnan(gap).all() else 0.0
@@ -185,7 +235,40 @@ def check(
         compared += 1
     if not compared:
         return {"status": "wrong", "detail": "nothing was compared"}
-    return {"status": "equal", "detail": "; ".join(fixed), "worst": worst, "fixed": bool(fixed)}
+    found = {"status": "equal", "detail": "; ".join(fixed), "worst": worst, "fixed": bool(fixed)}
+    return {**found, **check_far(built, run, float16=float16)}
+
+
+def check_far(built: Built, run: Run, *, float16: bool) -> dict[str, Any]:
+    """Which probes far from the example were compared; `wrong` and why where one of them differs.
+
+    Left out is where the original raises, or gives what is not finite, or something else to itself.
+    """
+    compared = []
+    for name, inputs in far_probes(built).items():
+        expected = _steady(built, inputs)
+        if expected is None:
+            continue
+        try:
+            actual = run(tensors(inputs))
+        except Exception as error:
+            return {"status": "wrong", "detail": f"far, {name}: {crashed(error, stage='far')['detail']}"}
+        for index, (left, right) in enumerate(zip(expected, actual, strict=True)):
+            reason, _ = compare(left, right, float16=float16, far=True)
+            if reason:
+                return {"status": "wrong", "detail": f"far, {name}, output {index}: {reason}"}
+        compared.append(name)
+    return {"far": compared}
+
+
+def _steady(built: Built, inputs: tuple[Any, ...]) -> list[np.ndarray[Any, Any]] | None:
+    """What the original gives, where that is finite and the same a second time."""
+    try:
+        expected, again = reference(built.module, inputs), reference(built.module, inputs)
+    except Exception:  # whatever it raises: these contents are not for it
+        return None
+    finite = all(np.isfinite(each).all() for each in expected if each.dtype.kind == "f")
+    return expected if finite and all(_same(a, b) for a, b in zip(expected, again, strict=True)) else None
 
 
 def _without_ones(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
