@@ -53,9 +53,10 @@ differential: $(STAMP)
 	$(BIN)/python -m tests.differential.run --seconds $(or $(SECONDS),3600)
 
 # Slow: every model is exported several times. LIBRARIES="torch-rechub RecBole" takes some only.
+# Goes on where it was stopped: rows in build/coverage.json are kept, AGAIN=--again runs them anew.
 coverage: $(COVERAGE)/installed
-	$(COVERAGE)/bin/python -W ignore benchmarks/coverage.py $(LIBRARIES) --jobs $(JOBS) \
-		--markdown docs/coverage.md
+	$(COVERAGE)/bin/python -W ignore benchmarks/coverage.py $(LIBRARIES) --jobs $(JOBS) $(AGAIN) \
+		--json build/coverage.json --markdown docs/coverage.md
 
 clean:
 	rm -rf .venv $(COVERAGE) build

@@ -1,7 +1,9 @@
 """How many models of public recommender libraries convert, equal, and what is refused and why.
 
-    python benchmarks/coverage.py [LIBRARY ...] [--only NAME] [--json FILE] [--markdown FILE]
+    python benchmarks/coverage.py [LIBRARY ...] [--only NAME] [--json FILE] [--again] [--markdown FILE]
                                   [--read FILE ...] [--timeout S] [--memory-gib N] [--jobs N] [--baseline]
+
+With --json a run goes on where it was stopped: what the file holds is kept, unless --again.
 
 Every model is built in a forked child with a limit on time and memory, converted with
 `pocketrec.convert_module` to both targets, and checked on inputs that the conversion has not seen.
@@ -13,6 +15,8 @@ A result is `equal`, `refused` (with its reason), `wrong` (an artifact that answ
 from __future__ import annotations
 
 import argparse
+import functools
+import hashlib
 import json
 import multiprocessing
 import os
@@ -96,6 +100,7 @@ def examine_all(model: Model, library: str, options: argparse.Namespace) -> Row:
     if options.baseline and "unbuilt" not in answer:
         plain = examine(model, COLUMNS, True, options)
         answer["results"] = {**answer.get("results", {}), **plain.get("results", {})}
+    answer["code"] = code_sha256()
     row = Row(
         library=library,
         model=model.name,
@@ -118,7 +123,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=", ".join(LIBRARIES))
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="models by name")
     parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=TARGETS)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all results, details included")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="all results, details included; what it holds is kept"
+    )
+    parser.add_argument("--again", action="store_true", help="run models anew that --json holds")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the page for the documentation")
     parser.add_argument(
         "--read", type=Path, nargs="+", metavar="FILE", help="show earlier runs' JSON instead of running"
@@ -134,49 +142,77 @@ def parse() -> argparse.Namespace:
     return options
 
 
+Rows = dict[tuple[str, str], Row]
+
+
 def collect(options: argparse.Namespace) -> list[Row]:
-    """The rows of all models; the JSON file is written anew after each, so that a run may be cut short."""
-    rows: list[Row] = []
+    """The rows of the models asked for; the file is written after each, so that a run may be cut short."""
+    stored = stored_rows([options.json] if options.json and options.json.exists() else [])
+    asked: list[Row] = []
     for library in options.libraries or LIBRARIES:
         models = [each for each in models_of(library) if not options.only or each.name in options.only]
+        kept = {} if options.again else {each.name: stored.get((library, each.name)) for each in models}
         with ThreadPoolExecutor(options.jobs) as pool:
-            for row in pool.map(lambda each, name=library: examine_all(each, name, options), models):  # type: ignore[misc]
-                rows.append(row)
-                write_json(rows, options.json)
-    return rows
+            work = functools.partial(row_of, library=library, kept=kept, options=options)
+            for row in pool.map(work, models):
+                asked.append(row)
+                stored[row.library, row.model] = row
+                write_json(ordered(stored), options.json)
+    return asked
+
+
+def row_of(model: Model, library: str, kept: dict[str, Row | None], options: argparse.Namespace) -> Row:
+    return kept.get(model.name) or examine_all(model, library, options)
 
 
 def write_json(rows: list[Row], path: Path | None) -> None:
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([each.as_json() for each in rows], indent=1) + "\n")
 
 
-_PARTIAL = """**Not every model was run.** These rows are put together from runs of parts of the list, in part
-by earlier versions of the converter; a later result replaced an earlier one of the same model."""
+_PARTIAL = """**Not every model was run with this version.** These rows are put together from runs of parts of
+the list, in part by earlier versions; a later result replaced an earlier one of the same model."""
 
 
-def read(paths: list[Path]) -> list[Row]:
-    """The rows of earlier runs in the libraries' order; a later file's row replaces an earlier one's."""
-    found: dict[tuple[str, str], Row] = {}
-    for path in paths:
-        for each in json.loads(path.read_text()):
-            row = Row.from_json(each)
-            found[row.library, row.model] = row
+def stored_rows(paths: list[Path]) -> Rows:
+    """The rows of earlier runs; a later file's row replaces an earlier one's."""
+    rows = [Row.from_json(each) for path in paths for each in json.loads(path.read_text())]
+    return {(each.library, each.model): each for each in rows}
+
+
+def ordered(rows: Rows) -> list[Row]:
+    """The rows in the libraries' order."""
     order = list(LIBRARIES)
-    return sorted(found.values(), key=lambda each: order.index(each.library))
+    return sorted(rows.values(), key=lambda each: order.index(each.library))
+
+
+@functools.cache
+def code_sha256() -> str:
+    """The digest of the converter's code, by which rows of other versions are told."""
+    import pocketrec
+
+    digest = hashlib.sha256()
+    for folder, folders, names in os.walk(Path(pocketrec.__file__).parent, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(".py"):
+                digest.update(name.encode() + Path(folder, name).read_bytes())
+    return digest.hexdigest()
 
 
 def main() -> int:
     options = parse()
     if options.read:
-        rows = read(options.read)
+        rows = ordered(stored_rows(options.read))
+        write_json(rows, options.json)
     else:
         warm_up()
         rows = collect(options)
     columns = [*options.targets, *(COLUMNS if options.baseline else ())]
-    write_json(rows, options.json)
+    partial = options.only or len({each.facts.get("code") for each in rows}) != 1
     if options.markdown:
-        options.markdown.write_text(markdown(rows, columns, _PARTIAL if options.read or options.only else ""))
+        options.markdown.write_text(markdown(rows, columns, _PARTIAL if partial else ""))
     print(table(rows, columns))
     print(closing_line(rows, options.targets))
     failed = any(

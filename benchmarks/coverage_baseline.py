@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from coverage_child import check, crashed, open_run, tensors
+from coverage_child import check, crashed, open_run
 from coverage_models import Built
+from coverage_probes import tensors
 from torch import Generator, Tensor, nn
 from torch.utils import _pytree
 

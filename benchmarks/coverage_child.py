@@ -7,7 +7,6 @@ seen, runs the original module and each artifact on them, and compares output by
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import os
 import re
@@ -15,15 +14,15 @@ import resource
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from coverage_models import Built, Model
+from coverage_probes import far_probes, probes, reference, tensors, untouched
 from torch import Generator, Tensor
-from torch.utils import _pytree
 
 RTOL, ATOL = 1e-3, 1e-4  # far from the example, the second of the output's largest magnitude where over 1
 FLOAT16_RTOL, FLOAT16_ATOL = 2e-2, 1e-2  # the second of the output's largest magnitude
@@ -62,96 +61,6 @@ def warm_up() -> None:
         ct.convert(program, convert_to="mlprogram", skip_model_load=True)
         ct.convert(torch.jit.trace(tiny, example), inputs=[ct.TensorType(shape=(1, 2))], skip_model_load=True)
         torch.onnx.export(tiny, example, dynamo=True, verbose=False)
-
-
-def tensors(tree: Any) -> list[Tensor]:
-    """The tensor leaves in the order of flattening."""
-    return [each for each in _pytree.tree_leaves(tree) if isinstance(each, Tensor)]
-
-
-def untouched(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy, since some models write into their own state; the module itself where it has none."""
-    try:
-        return copy.deepcopy(module)
-    except Exception:  # a logger, a lambda, a tensor that is no leaf: whatever cannot be copied
-        return module
-
-
-def reference(module: torch.nn.Module, inputs: tuple[Any, ...]) -> list[np.ndarray[Any, Any]]:
-    """The outputs of a copy of the original; inputs are cloned, since some models write into them."""
-    module = untouched(module)
-    cloned = _pytree.tree_map(lambda each: each.clone() if isinstance(each, Tensor) else each, inputs)
-    with torch.no_grad():
-        return [each.detach().cpu().numpy().copy() for each in tensors(module(*cloned))]
-
-
-def probes(built: Built) -> dict[str, tuple[Any, ...]]:
-    """Inputs that the conversion has not seen: other contents, rows in another order, batch 1 and 7."""
-    example = built.draw(Generator().manual_seed(1), built.batch)
-    found = {
-        f"resampled {seed}": built.draw(Generator().manual_seed(seed), built.batch) for seed in (11, 12, 13)
-    }
-    if built.batched:
-        order = torch.randperm(built.batch, generator=Generator().manual_seed(5))
-        found["permuted"] = _pytree.tree_map(
-            lambda each: (
-                each[order] if isinstance(each, Tensor) and each.ndim and len(each) == len(order) else each
-            ),
-            example,
-        )
-        found["batch 1"] = built.draw(Generator().manual_seed(21), 1)
-        found["batch 7"] = built.draw(Generator().manual_seed(22), 7)
-    return found
-
-
-_FACTORS = {"zeros": 0.0, "the other sign": -1.0, "a millionth": 1e-6, "a hundred times": 100.0}
-_DRAWN = 32  # inputs of which the smallest and the largest of each integer is taken
-
-
-def far_probes(built: Built) -> dict[str, tuple[Any, ...]]:
-    """Inputs far from the example: real numbers of other sizes and signs, and every integer at its ends."""
-    example = built.draw(Generator().manual_seed(1), built.batch)
-    found = {name: _pytree.tree_map(_scaled(factor), example) for name, factor in _FACTORS.items()}
-    drawn = [built.draw(Generator().manual_seed(100 + seed), built.batch) for seed in range(_DRAWN)]
-    for name, end in (("smallest integers", torch.amin), ("largest integers", torch.amax)):
-        found[name] = _pytree.tree_map(_at_end(end), *[example, *drawn])
-    before = tensors(example)
-    return {
-        name: inputs
-        for name, inputs in found.items()
-        if not all(torch.equal(a, b) for a, b in zip(before, tensors(inputs), strict=True))
-    }
-
-
-def _scaled(factor: float) -> Callable[[Any], Any]:
-    """Multiplies real numbers; columns of whole ones may be ids or masks, and stay."""
-
-    def scale(value: Any) -> Any:
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            return value
-        columns = value.reshape(-1, value.shape[-1]) if value.ndim else value.reshape(1, 1)
-        whole = (columns == columns.round()).all(0)
-        return torch.where(whole, columns, columns * factor).reshape(value.shape)
-
-    return scale
-
-
-def _at_end(end: Callable[..., Tensor]) -> Callable[..., Any]:
-    """Fills integers with the end of what was drawn at their place, over all rows of a batch."""
-
-    def fill(value: Any, *drawn: Any) -> Any:
-        if not isinstance(value, Tensor) or value.dtype not in (torch.int32, torch.int64) or not value.ndim:
-            return value
-        if any(each.shape != value.shape for each in drawn):
-            return value  # as long as its contents say: no column has a meaning
-        dims = (0, 1) if value.ndim > 1 else (0,)
-        return (
-            end(torch.stack((value, *drawn)), dim=dims).expand(value.shape).clone()
-            if value.numel()
-            else value
-        )
-
-    return fill
 
 
 def behaviour(built: Built) -> dict[str, Any]:
@@ -204,18 +113,19 @@ def check(
     built: Built, run: Run, accepts: Callable[[Sequence[Tensor]], bool], *, float16: bool
 ) -> dict[str, Any]:
     """`equal` or `wrong`, why, the worst difference, and which batches the artifact does not take."""
-    worst, fixed, compared = 0.0, [], 0
+    worst, said, fixed, compared = 0.0, [], False, 0
     for name, inputs in probes(built).items():
         try:
             expected = reference(built.module, inputs)
         except Exception as error:
             if name.startswith("batch"):
-                fixed.append(f"{name}: the original fails ({type(error).__name__})")
+                said.append(f"{name}: the original fails ({type(error).__name__})")
                 continue
             raise
         flat = tensors(inputs)
         if name.startswith("batch") and not accepts(flat):
-            fixed.append(f"{name}: not accepted")
+            said.append(f"{name}: not accepted")
+            fixed = True
             continue
         actual = run(flat)
         if len(actual) != len(expected):
@@ -226,7 +136,7 @@ def check(
                 and left.shape != right.shape
                 and _without_ones(left) == _without_ones(right)
             ):
-                fixed.append(f"{name}: the original gives {list(left.shape)}, squeezed")
+                said.append(f"{name}: the original gives {list(left.shape)}, squeezed")
                 right = right.reshape(left.shape)
             reason, gap = compare(left, right, float16=float16)
             if reason:
@@ -235,7 +145,7 @@ def check(
         compared += 1
     if not compared:
         return {"status": "wrong", "detail": "nothing was compared"}
-    found = {"status": "equal", "detail": "; ".join(fixed), "worst": worst, "fixed": bool(fixed)}
+    found = {"status": "equal", "detail": "; ".join(said), "worst": worst, "fixed": fixed}
     return {**found, **check_far(built, run, float16=float16)}
 
 
@@ -276,9 +186,12 @@ def _without_ones(array: np.ndarray[Any, Any]) -> tuple[int, ...]:
 
 
 def open_run(
-    path: Path, names: Sequence[str], outputs: Sequence[str]
+    path: Path, names: Sequence[str], outputs: Sequence[str], scalars: Collection[str] = ()
 ) -> tuple[Run, Callable[[Sequence[Tensor]], bool], bool]:
-    """How an artifact runs on flattened inputs, whether it takes their shapes, and whether it is float16."""
+    """How an artifact runs on flattened inputs, whether it takes their shapes, and whether it is float16.
+
+    `scalars` are the outputs that Core ML, which has no scalars, gives as one number in a row.
+    """
     import pocketrec
 
     runtime = pocketrec.open(path)
@@ -303,9 +216,13 @@ def open_run(
 
     def run(flat: Sequence[Tensor]) -> list[np.ndarray[Any, Any]]:
         found = runtime.run(feeds(flat))
-        return [found[name] for name in outputs]
+        return [_scalar(found[name]) if name in scalars else found[name] for name in outputs]
 
     return run, accepts, "float16" in described.precision
+
+
+def _scalar(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array.reshape(()) if array.shape == (1,) else array
 
 
 def _within(spec: Any, shape: tuple[int, ...]) -> bool:
@@ -346,6 +263,7 @@ def convert(built: Built, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
         results = {target: _result(built, conversion, target) for target in targets}
         for each in results.values():
             each["seconds"] = round(seconds, 2)
+            each["notes"] = [relative(note) for note in conversion.notes]
             each["rewrites"] = sorted({str(getattr(one, "name", one)) for one in conversion.rewrites})
         return results
 
@@ -356,7 +274,9 @@ def _result(built: Built, conversion: Any, target: str) -> dict[str, Any]:
         return {"status": "refused", "detail": relative(str(reason))}
     try:
         path = Path(conversion.artifacts[target])
-        run, accepts, float16 = open_run(path, conversion.inputs, conversion.outputs)
+        declared = conversion.contract.functions["main"].outputs
+        scalars = [each.name for each in declared if not each.shape] if target == "coreml" else []
+        run, accepts, float16 = open_run(path, conversion.inputs, conversion.outputs, scalars)
         result = check(built, run, accepts, float16=float16)
     except Exception as error:
         return crashed(error, stage="run")

@@ -96,6 +96,12 @@ def markdown(rows: Sequence[Row], columns: Sequence[str], note: str = "") -> str
     reasons = list(_refusals(rows, columns))
     if reasons:
         parts += ["## What is refused, and why", _grid(["library", "model", "target", "reason"], reasons)]
+    fixed = list(_fixed(rows, columns))
+    if fixed:
+        parts += [
+            "## What takes the example's batch only",
+            _grid(["library", "model", "target", "note"], fixed),
+        ]
     failures = list(_failures(rows, columns))
     if failures:
         parts += ["## What is wrong or crashes", _grid(["library", "model", "target", "what"], failures)]
@@ -108,7 +114,9 @@ _INTRODUCTION = """# Coverage
 Written by `make coverage`. Models of public recommender libraries, built small with random weights,
 converted by `pocketrec.convert_module` and checked on inputs that the conversion has not seen: ONNX
 by ONNX Runtime, Core ML by the program interpreter. `equal` means within 1e-3 of the original,
-relative, and 1e-4 absolute; in float16 within 2e-2 and 1e-2 of the output's largest magnitude."""
+relative, and 1e-4 absolute; in float16 within 2e-2 and 1e-2 of the output's largest magnitude. Probes
+far from the example are compared too: real numbers at 0, of the other sign, at a millionth and a hundred
+times, integers at their ends; there the absolute bound is of the output's largest magnitude."""
 
 
 def _grid(header: Sequence[str], lines: Iterator[list[str]] | Sequence[list[str]]) -> str:
@@ -126,6 +134,15 @@ def _refusals(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[list[str]
                 by_reason[result["detail"]].append(column)
         for reason, found in by_reason.items():
             yield [each.library, each.model, ", ".join(found), reason]
+
+
+def _fixed(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[list[str]]:
+    """One line per model that converts for one batch, with what the conversion says of that."""
+    for each in rows:
+        found = [column for column in columns if each.results.get(column, {}).get("fixed")]
+        if found:
+            notes = {note: None for one in found for note in each.results[one].get("notes", ())}
+            yield [each.library, each.model, ", ".join(found), "; ".join(notes)]
 
 
 def _failures(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[list[str]]:
