@@ -20,6 +20,7 @@ from pocketrec.convert.coreml.arguments import known
 from pocketrec.convert.coreml.numbers import NUMBER_LOWERINGS
 from pocketrec.convert.coreml.recurrent import RECURRENT_LOWERINGS
 from pocketrec.convert.coreml.reductions import REDUCTION_LOWERINGS
+from pocketrec.convert.coreml.sizes import SIZE_LOWERINGS
 from pocketrec.errors import ConversionError
 
 Lowering = Callable[[Any, Any], None]
@@ -183,4 +184,5 @@ LOWERINGS: dict[str, Lowering] = {
     **NUMBER_LOWERINGS,
     **REDUCTION_LOWERINGS,
     **RECURRENT_LOWERINGS,
+    **SIZE_LOWERINGS,
 }
