@@ -35,7 +35,7 @@ from pocketrec.convert.watch.contract_module import ContractModule
 from pocketrec.convert.watch.intercept import listing_as_one_call
 from pocketrec.convert.watch.kept_sizes import kept_sizes
 from pocketrec.convert.watch.lines import is_users, line_of
-from pocketrec.convert.watch.patches import plain_attention, quiet_converters
+from pocketrec.convert.watch.patches import plain_attention, quick_decompositions, quiet_converters
 from pocketrec.errors import PocketrecError, Refused
 
 _FIXED = re.compile(r"You marked (\w+) as dynamic but your code specialized it to be a constant \((\d+)\)")
@@ -131,7 +131,7 @@ def lower_program(
         plain = _without_vmap(program).module(check_guards=False)
         if drop_dead_draws(plain) | reduce_chosen(plain) | fold_constants(plain):
             program = export_graph(plain, example, dynamic_sizes(signature, dims))
-        with torch.no_grad(), quiet_converters():
+        with torch.no_grad(), quiet_converters(), quick_decompositions():
             squeeze_known_axes(program)
             fill_empty(program)
             lowered = lower_ops(program, OP_RULES)

@@ -272,12 +272,12 @@ def _convert(
 
     from pocketrec.convert.coreml.ops import LOWERINGS
     from pocketrec.convert.coreml.passes import OUR_PASSES, float16_selector, recommender_pipeline
-    from pocketrec.convert.coreml.patches import our_lowerings, our_passes, right_inference
+    from pocketrec.convert.coreml.patches import our_lowerings, our_passes, right_inference, without_ado
 
     float16 = precision == "float16"
     outputs = [ct.TensorType(name=each.name, dtype=_dtype(each.dtype)) for each in signature.outputs]
     try:
-        with right_inference(), our_lowerings(LOWERINGS), our_passes(OUR_PASSES):
+        with right_inference(), our_lowerings(LOWERINGS), our_passes(OUR_PASSES), without_ado():
             model = ct.convert(
                 program,
                 inputs=inputs,

@@ -4,6 +4,7 @@
     our_passes        passes of our own, by the names that a pipeline calls them by
     right_inference   values that it infers wrongly, and sizes that it cannot compare
     blobs_written_by  the weight file, laid out by us
+    without_ado       the search for garbage, and the checks of a program after each of a hundred passes
 
 It computes each op whose operands are constant, and folds the result. `scatter_along_axis` ignores its
 mode there, and `layer_norm` misreads missing axes. Without a value such an op simply stays in the
@@ -15,6 +16,7 @@ coremltools is imported with this module, so import it inside functions.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -22,6 +24,7 @@ from typing import Any
 from coremltools.converters.mil.backend.mil import helper, load
 from coremltools.converters.mil.frontend.torch import ops as torch_ops
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+from coremltools.converters.mil.mil import Program
 from coremltools.converters.mil.mil.ops.defs.iOS15.linear import linear
 from coremltools.converters.mil.mil.ops.defs.iOS15.normalization import layer_norm
 from coremltools.converters.mil.mil.ops.defs.iOS15.scatter_gather import scatter_along_axis
@@ -96,6 +99,36 @@ def _scattered(op: Any) -> Any:
         if known and size != reached:
             raise ValueError(f"scatter: size {reached} of the indices at axis {number}, expected {size}")
     return op.data.sym_type
+
+
+@contextmanager
+def without_ado() -> Iterator[None]:
+    """Spares a conversion what takes a third of its time and changes no program.
+
+    It ends with a search of the whole process for garbage: what is older than the conversion is left out of
+    that. And it checks the program after each pass; the checks between pipelines stay.
+    """
+    validate = Program.validate
+
+    def between_pipelines(program: Any, check_essential_scope: bool | None = None) -> None:
+        if check_essential_scope is not False:  # which only the loop over the passes says
+            validate(program, check_essential_scope=bool(check_essential_scope))
+
+    with replaced(Program, {"validate": between_pipelines}, releases=COREMLTOOLS), _older_kept():
+        yield
+
+
+@contextmanager
+def _older_kept() -> Iterator[None]:
+    """Has the collector look only at what is made from now on, unless someone else does so already."""
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from pocketrec.convert.onnx.patches import (
     weights_kept,
 )
 from pocketrec.convert.onnx.values import drop_unread
-from pocketrec.convert.watch.patches import quiet_converters
+from pocketrec.convert.watch.patches import quick_decompositions, quiet_converters
 from pocketrec.errors import ConversionError
 from pocketrec.files import files_or_nothing
 from pocketrec.origin import ACTIVATIONS, ORIGINS, Origin, to_text
@@ -76,7 +76,7 @@ def to_onnx(
     signature = capture.signature
     codes = {**(tensors or {}), **{each.name: each.tensor() for each in tables if each.parts}}
     carrier = Carrier(codes)
-    with quiet_converters(), _exporter_as_needed(carrier):
+    with quiet_converters(), quick_decompositions(), _exporter_as_needed(carrier):
         try:
             exported = torch.onnx.export(
                 capture.program,

@@ -4,6 +4,7 @@ quiet_converters      logs, warnings, printed graphs and foreign progress bars
 plain_attention       the fused attention of eval mode, which has no exported form
 fake_listing          how the tensors of torch.export answer `tolist`
 uncompiled            the compiler of `flex_attention`, which no mode may watch
+quick_decompositions  how the operators are listed that have a decomposition, and how each is overridden
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partialmethod
+from functools import cache, partialmethod
 from importlib import import_module
 from typing import Any
 
@@ -100,4 +101,37 @@ def uncompiled() -> Iterator[None]:
         yield
         return
     with replaced(flex, {"_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG": True}, releases=TORCH):
+        yield
+
+
+class _Unwritten(type):
+    """Stands in for `collections.abc.Callable` in annotations, of which it makes no types."""
+
+    def __getitem__(cls, _: object) -> _Unwritten:
+        return cls
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return callable(instance)
+
+
+class _AnyCallable(metaclass=_Unwritten):
+    pass
+
+
+@contextmanager
+def quick_decompositions() -> Iterator[None]:
+    """Lets a program be decomposed without what takes most of the time of a small one, and changes none.
+
+    All operators are asked of the dispatcher for each of thirty namespaces, twice; here once while it lasts.
+    Each of 500 overrides of each of them evaluates annotations, which makes types that nobody reads.
+    """
+    if not TORCH.hold():
+        yield
+        return
+    operators: Any = import_module("torch._export.utils")
+    listed = {"_materialize_cpp_cia_ops": cache(operators._materialize_cpp_cia_ops)}
+    with (
+        replaced(operators, listed, releases=TORCH),
+        replaced(import_module("torch._ops"), {"Callable": _AnyCallable}, releases=TORCH),
+    ):
         yield

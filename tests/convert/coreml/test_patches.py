@@ -1,7 +1,9 @@
-"""Free sizes that coremltools names differently are taken for equal; known ones that differ are not."""
+"""Free sizes with two names are taken for equal, known ones that differ are not; what is spared, is safe."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from coremltools.converters.mil.mil import get_new_symbol
+from coremltools.converters.mil.mil import Program, get_new_symbol
 from coremltools.converters.mil.mil.ops.defs.iOS15.scatter_gather import scatter_along_axis
 from torch import Tensor, nn
 
 import pocketrec
-from pocketrec.convert.coreml.patches import right_inference
+from pocketrec.convert.coreml.patches import right_inference, without_ado
 
 
 class Unseen(nn.Module):
@@ -66,3 +68,49 @@ def test_coremltools_is_as_before_afterwards() -> None:
     with right_inference():
         assert scatter_along_axis.type_inference is not before
     assert scatter_along_axis.type_inference is before
+
+
+class Ring:
+    """What only the collector can free."""
+
+    def __init__(self) -> None:
+        self.ring = self
+
+
+def test_a_search_for_garbage_finds_what_is_new_and_leaves_what_is_older() -> None:
+    gc.collect()
+    older = weakref.ref(Ring())
+    with without_ado():
+        newer = weakref.ref(Ring())
+        gc.collect()
+        assert newer() is None
+        assert older() is not None
+    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert older() is None
+
+
+def test_what_a_user_froze_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        with pytest.raises(KeyError), without_ado():
+            raise KeyError
+        assert gc.get_freeze_count() >= before - 10  # of what is frozen, some may be freed
+    finally:
+        gc.unfreeze()
+
+
+def test_a_program_is_checked_between_pipelines_and_not_after_each_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(
+        Program, "validate", lambda self, check_essential_scope=False: seen.append(check_essential_scope)
+    )
+    program = Program()
+    with without_ado():
+        program.validate()
+        program.validate(check_essential_scope=True)
+        program.validate(check_essential_scope=False)
+    assert seen == [False, True]
