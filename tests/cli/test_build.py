@@ -7,8 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import onnx
 import pytest
+from onnx import numpy_helper
+
+import pocketrec.convert.onnx.lower as lowering
+from pocketrec.convert.capture.capture import Capture
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -162,9 +168,9 @@ def test_a_budget_that_the_graph_alone_exceeds_is_missed_before_the_search(
 
 
 def test_a_good_build_verifies_and_a_second_one_has_the_same_digest(
-    pocketrec: Run, recipe: Path, tmp_path: Path
+    pocketrec: Run, child: Run, recipe: Path, tmp_path: Path
 ) -> None:
-    built = pocketrec("build", recipe, "--out", tmp_path / "a", "--json")
+    built = child("build", recipe, "--out", tmp_path / "a", "--json")
     assert built.returncode == 0, built.stderr
     result = json.loads(built.stdout)
     assert result["passed"] is True
@@ -180,7 +186,7 @@ def test_a_good_build_verifies_and_a_second_one_has_the_same_digest(
     if sys.platform != "darwin":
         assert replays[("coreml", "coreml-framework")] == "not_run"
 
-    again = pocketrec("build", recipe, "--out", tmp_path / "b")
+    again = child("build", recipe, "--out", tmp_path / "b")
     assert again.returncode == 0, again.stderr
     assert f"tree    {result['tree_sha256']}" in again.stdout
     assert f"bundle  {tmp_path / 'b'}" in again.stdout
@@ -194,38 +200,21 @@ def test_a_good_build_verifies_and_a_second_one_has_the_same_digest(
         assert ("history" if artifact else "mean 1.0") in shown.stdout
 
 
-def test_a_converter_that_lies_fails_the_gate_and_says_how_far(recipe: Path, tmp_path: Path) -> None:
-    code = """
-import sys
-import onnx, onnx.numpy_helper
-import pocketrec.convert.onnx.lower as lowering
-from pocketrec.cli.main import main
+def test_a_converter_that_lies_fails_the_gate_and_says_how_far(
+    pocketrec: Run, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = lowering.to_onnx
 
-right = lowering.to_onnx
+    def wrong(capture: Capture, path: Path, **options: Any) -> Path:
+        right(capture, path, **options)
+        model = onnx.load(str(path))
+        table = max(model.graph.initializer, key=lambda each: len(each.raw_data))
+        table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table) + 0.25, table.name))
+        onnx.save(model, str(path))
+        return path
 
-def wrong(capture, path, **options):
-    right(capture, path, **options)
-    model = onnx.load(str(path))
-    table = max(model.graph.initializer, key=lambda each: len(each.raw_data))
-    table.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(table) + 0.25, table.name))
-    onnx.save(model, str(path))
-    return path
-
-lowering.to_onnx = wrong
-main(sys.argv[1:])
-"""
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "build",
-        str(recipe),
-        "--target",
-        "onnx",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    monkeypatch.setattr(lowering, "to_onnx", wrong)
+    done = pocketrec("build", recipe, "--target", "onnx", "--out", tmp_path / "out")
     assert done.returncode == 1, done.stderr
     (line,) = [each for each in done.stderr.splitlines() if "counts as the same numbers" in each]
     assert line.startswith("failed: onnx on onnxruntime: ")
