@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from pocketrec.cli.main import main
 from pocketrec.recipe import Recipe
@@ -101,20 +101,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_command_runs_and_so_does_the_python(place: Path) -> None:
+def test_every_command_runs_and_so_does_the_python(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     ran = [line for line in shown() if line not in MADE]
     assert any(line.startswith("pocketrec build") for line in ran)
+    monkeypatch.chdir(place)
     for line in ran:
         words = shlex.split(line)
         assert words[0] == "pocketrec", line
-        done = subprocess.run(
-            [sys.executable, "-m", *words], cwd=place, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        done = CliRunner().invoke(main, words[1:], catch_exceptions=False)
+        assert done.exit_code == 0, f"{line}\n{done.output}"
     (block,) = blocks("python")
     opening = block[block.index("with ") :].replace("result.path", "Path('build/sasrec')")
-    code = f"from pathlib import Path\nimport pocketrec\n{opening}"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False
-    )
-    assert "history" in done.stdout, done.stderr
+    exec(f"from pathlib import Path\nimport pocketrec\n{opening}", {})
+    assert "history" in capsys.readouterr().out

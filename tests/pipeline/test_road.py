@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,20 +78,26 @@ Build = Callable[..., BuildResult]
 Ways = dict[str, Callable[[Path], object]]
 
 
+def build_in(folder: Path, lines: str = "", **words: str) -> BuildResult:
+    """Builds the model with lines put into its forward, and words of the recipe replaced."""
+    (folder / "model.py").write_text(MODEL.replace("# HERE", lines))
+    (folder / "items.txt").write_text("".join(f"item {number}\n" for number in range(30)))
+    text = RECIPE
+    for old, new in (each.split(" => ") for each in words.values()):
+        text = text.replace(old, new)
+    (folder / "recipe.toml").write_text(text)
+    return pocketrec.build(folder / "recipe.toml", out=folder / "bundle")
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    """Builds the model with lines put into its forward, and words of the recipe replaced."""
+    return partial(build_in, tmp_path)
 
-    def run(lines: str = "", **words: str) -> BuildResult:
-        (tmp_path / "model.py").write_text(MODEL.replace("# HERE", lines))
-        (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(30)))
-        text = RECIPE
-        for old, new in (each.split(" => ") for each in words.values()):
-            text = text.replace(old, new)
-        (tmp_path / "recipe.toml").write_text(text)
-        return pocketrec.build(tmp_path / "recipe.toml", out=tmp_path / "bundle")
 
-    return run
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
+    """The model as it is, built once for the tests that only read it."""
+    return build_in(tmp_path_factory.mktemp("plain"))
 
 
 def ways_of(first: Callable[[Path, Callable[[Path], object]], object]) -> Callable[..., Ways]:
@@ -144,10 +151,9 @@ def test_a_way_that_computes_something_else_leaves_the_next(
     assert verify(result.path).passed
 
 
-def test_nothing_of_what_was_tried_stays_in_the_bundle(build: Build) -> None:
-    result = build()
-    assert not list(result.path.rglob(".*"))
-    assert sorted(each.name for each in (result.path / "artifacts").iterdir()) == ["onnx"]
+def test_nothing_of_what_was_tried_stays_in_the_bundle(plain: BuildResult) -> None:
+    assert not list(plain.path.rglob(".*"))
+    assert sorted(each.name for each in (plain.path / "artifacts").iterdir()) == ["onnx"]
 
 
 def test_a_loop_over_rows_is_built_with_a_fixed_batch_and_says_why(build: Build) -> None:
@@ -172,14 +178,13 @@ def test_weights_of_16_bits_are_computed_with_in_float32_and_said(build: Build) 
     assert "the module's 16-bit weights are computed with in float32" in result.evidence.notes
 
 
-def test_a_saved_module_is_built_like_its_source(build: Build, tmp_path: Path) -> None:
+def test_a_saved_module_is_built_like_its_source(build: Build, plain: BuildResult, tmp_path: Path) -> None:
     space: dict[str, Any] = {}
     exec(MODEL.replace("self.seen = None", ""), space)
     script: Any = torch.jit.trace
     module = space["Mean"]().eval()
     traced = script(module, (torch.randint(1, 30, (2, 5), dtype=torch.int32),), check_trace=False)
     traced.save(str(tmp_path / "model.ts"))
-    plain = build()
     saved = build(factory="model.py:Mean => model.ts")
     assert plain.passed
     assert saved.passed
