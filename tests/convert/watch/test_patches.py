@@ -34,7 +34,8 @@ def test_the_program_is_the_same() -> None:
 
 
 def test_the_operators_are_the_same_and_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    every, asked = utils._collect_all_valid_cia_ops(), []
+    every = utils._collect_all_valid_cia_ops()
+    asked: list[None] = []
     own = utils._materialize_cpp_cia_ops
     monkeypatch.setattr(utils, "_materialize_cpp_cia_ops", lambda: asked.append(own()))
     with quick_decompositions():
@@ -47,7 +48,8 @@ def test_the_operators_are_the_same_and_asked_for_once(monkeypatch: pytest.Monke
 def test_an_operator_that_came_since_the_last_time_is_seen() -> None:
     with quick_decompositions():
         before = utils._collect_all_valid_cia_ops()
-    library: Any = torch.library.Library("pocketrec_late", "DEF")
+    make: Any = torch.library.Library
+    library = make("pocketrec_late", "DEF")
     library.define("twice(Tensor x) -> Tensor")
     library.impl("twice", lambda x: x + x, "CompositeImplicitAutograd")
     with quick_decompositions():
