@@ -12,6 +12,7 @@ import numpy as np
 from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageError
 from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.artifact.graph import Graph
+from pocketrec.validate.runtimes.private import PrivateCopy
 from pocketrec.validate.runtimes.runtime import Array, Description, as_taken, check_inputs, with_rounding
 
 _UNITS = {
@@ -37,7 +38,10 @@ def unavailable_reason() -> str:
 
 
 class CoreMLFramework:
-    """A Core ML package on Apple's framework. `compute_units` is what is asked for, see `describe`."""
+    """A Core ML package on Apple's framework. `compute_units` is what is asked for, see `describe`.
+
+    coremltools' loader rewrites Manifest.json of what it reads, so it is given a private copy until `close`.
+    """
 
     def __init__(self, path: str | Path, *, compute_units: str = "all", function: str | None = None) -> None:
         reason = unavailable_reason()
@@ -55,10 +59,14 @@ class CoreMLFramework:
         self._inputs, self._outputs, self._metadata = graph.inputs, graph.outputs, graph.metadata
         self._precision = with_rounding(precision_of(graph), graph.metadata)
         chosen = graph.functions[0] if len(self._functions) > 1 else None
+        self._copy = PrivateCopy(self._path)
         try:
             units = getattr(ct.ComputeUnit, _UNITS[compute_units])
-            self._model: Any = ct.models.MLModel(str(self._path), compute_units=units, function_name=chosen)
+            self._model: Any = ct.models.MLModel(
+                str(self._copy.path), compute_units=units, function_name=chosen
+            )
         except Exception as error:
+            self._copy.close()
             raise ArtifactError(f"{self._path.name}: Core ML cannot load it ({_line(error)})") from error
 
     def describe(self) -> Description:
@@ -89,8 +97,9 @@ class CoreMLFramework:
         return {name: np.asarray(value) for name, value in values.items()}
 
     def close(self) -> None:
-        """Release the model; a second call does nothing."""
+        """Release the model and its copy; a second call does nothing."""
         self._model = None
+        self._copy.close()
 
     def __enter__(self) -> Self:
         return self
