@@ -26,6 +26,7 @@ from pocketrec.convert.onnx.patches import (
     exact_constants,
     promoted_once,
     registry_kept,
+    stubs_kept,
     traced_once,
     weights_kept,
 )
@@ -120,9 +121,9 @@ def to_onnx(
 
 @contextmanager
 def _exporter_as_needed(carrier: Carrier) -> Iterator[None]:
-    """The exporter with equal numbers, with the weights that are stored as codes, and without idle work."""
+    """The exporter with equal numbers, with weights stored as codes and stubs kept, and without idle work."""
     kept = weights_kept(lambda values: carrier(values) is not None)
-    with exact_constants(), kept, registry_kept(), traced_once(), promoted_once():
+    with exact_constants(), kept, stubs_kept(), registry_kept(), traced_once(), promoted_once():
         yield
 
 

@@ -2,7 +2,8 @@
 
 It matches constants within 1e-8: `x / (count + 1e-9)` loses its addition of "zero", and an empty
 history then divides by zero. And it multiplies batch normalization into the weights before it, which
-are then no longer those that were compressed.
+are then no longer those that were compressed. Its optimizer computes what small constants come to, and a
+stub's one number is not its table's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import fx
 from pocketrec.convert.onnx.ready import ready
 from pocketrec.convert.watch.patches import TORCH
 from pocketrec.foreign import Releases, replaced
+from pocketrec.source.stubs import number_of
 
 ONNXSCRIPT = Releases(library="onnxscript", first="0.5", below="0.8")
 _FLOAT32 = 2.0**-23  # the same number, rounded to float32
@@ -42,6 +44,26 @@ def weights_kept(is_kept: Callable[[object], bool]) -> Iterator[None]:
             guarded = {"_condition_function": _unless_kept(each._condition_function, is_kept)}
             stack.enter_context(replaced(each, guarded, releases=ONNXSCRIPT))
         yield
+
+
+@contextmanager
+def stubs_kept() -> Iterator[None]:
+    """Keeps the optimizer from computing with stubs, which are small where their tables are."""
+    kind: Any = import_module("onnxscript.optimizer._constant_folding").FoldConstantsPass
+    make = kind.__init__
+
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        asked = self.should_fold
+        self.should_fold = lambda node: False if any(map(_is_stub, node.inputs)) else asked(node)
+
+    with replaced(kind, {"__init__": guarded}, releases=ONNXSCRIPT):
+        yield
+
+
+def _is_stub(value: Any) -> bool:
+    held = getattr(getattr(value, "const_value", None), "raw", None)
+    return number_of(held) is not None
 
 
 _MADE: dict[Any, Any] = {}  # by the opset that was asked for
