@@ -20,8 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Vocabulary
+from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.model_zoo import movielens_files
+from pocketrec.outside import read_text
 
 Split = Literal["train", "valid", "test"]
 Ints = npt.NDArray[np.int32]
@@ -203,7 +205,7 @@ def _column(suffix: str, name: str) -> tuple[str, ...]:
 
 @cache
 def _table(place: Path, suffix: str) -> dict[str, tuple[str, ...]]:
-    lines = (place / f"ml-100k.{suffix}").read_text(encoding="utf-8").splitlines()
+    lines = read_text(place / f"ml-100k.{suffix}", error=DataError).splitlines()
     names = [each.split(":")[0] for each in lines[0].split("\t")]
     return dict(zip(names, zip(*(line.split("\t") for line in lines[1:]), strict=True), strict=True))
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import ArtifactError
+from pocketrec.outside import require_file
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.manifest import read_json
 
@@ -109,7 +110,7 @@ def read_golden(bundle: Bundle, function: str) -> tuple[Vector, ...]:
 
     name = f"golden/{function}.safetensors"
     try:
-        flat = load_file(bundle.file(name))
+        flat = load_file(require_file(bundle.file(name)))
     except ArtifactError:
         raise
     except Exception as error:

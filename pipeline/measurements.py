@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketrec.errors import PocketrecError, StorageError
+from pocketrec.outside import read_file
 from pocketrec.schema import from_table
 
 if TYPE_CHECKING:
     from pocketrec.quantize.planner import Measured
+
+
+_LARGEST = 1 << 30  # bytes of measurements; a search of a day makes a thousandth
+_MOVE = "move what is in the way, or free space"
 
 
 @contextmanager
@@ -45,7 +50,9 @@ class MeasurementFile:
         self._path, self._metrics = path, set(metrics)
         self._known: dict[str, Measured] = {}
         with search_folder(path.parent):
-            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+            there = path.exists()  # a folder without permissions, too, is said as a search's
+        data = read_file(path, largest=_LARGEST, error=StorageError, remedy=_MOVE) if there else b""
+        text = data.decode("utf-8", errors="replace")
         self._before = "\n" if text and not text.endswith("\n") else ""  # a line that was cut off ends here
         for line in text.splitlines():
             self._take(line)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import RecipeError
-from pocketrec.outside import read_json, require_file
+from pocketrec.outside import open_file, read_json, require_file
 from pocketrec.source.weight_names import unnested
 
 Array = npt.NDArray[Any]
@@ -76,7 +76,8 @@ class RowReader:
     def __init__(self, span: Span) -> None:
         self.span = span
         self._row_bytes = span.size_bytes // max(1, span.shape[0])
-        self._file = os.open(span.path, os.O_RDONLY)
+        self._opened = open_file(span.path, error=RecipeError, remedy=_AGAIN)
+        self._file = self._opened.fileno()
 
     def read(self, start: int, stop: int, into: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rows `start` to `stop`, in the first rows of `into`; RecipeError where the file has ended."""
@@ -105,7 +106,7 @@ class RowReader:
 
     def close(self) -> None:
         """Closes the file."""
-        os.close(self._file)
+        self._opened.close()
 
 
 def open_checkpoint(path: Path) -> dict[str, Span]:
@@ -142,7 +143,7 @@ def _check_size(span: Span) -> None:
 def _from_safetensors(path: Path) -> dict[str, Span]:
     size = _size(path)
     try:
-        with path.open("rb") as file:
+        with open_file(path, error=RecipeError, remedy=_AGAIN) as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size - 8, _LARGEST_HEADER):
                 raise ValueError(f"a header of {length} bytes in a file of {size}")
@@ -229,7 +230,8 @@ def _from_torch(path: Path) -> dict[str, Span]:
     try:
         places = _records(path)
         with FakeTensorMode():
-            state, _ = unnested(torch.load(path, map_location="cpu", weights_only=True))
+            given = require_file(path, error=RecipeError, remedy=_AGAIN)
+            state, _ = unnested(torch.load(given, map_location="cpu", weights_only=True))
         spans = {}
         for name, each in state.items():
             if not isinstance(each, torch.Tensor):
@@ -267,7 +269,7 @@ def _records(path: Path) -> frozenset[int]:
 
     torch computes where they lie from the layout that it writes, in the order of their numbers.
     """
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+    with open_file(path, error=RecipeError) as file, zipfile.ZipFile(file) as archive:
         entries = {each.filename.partition("/")[2]: each for each in archive.infolist()}
         order = entries.get("byteorder")
         if order is not None and archive.read(order) != b"little":

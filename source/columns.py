@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import DataError, MissingExtra, RecipeError
+from pocketrec.outside import require_file
 
 Array = npt.NDArray[Any]
 
@@ -68,15 +69,20 @@ def schema_of(path: Path) -> tuple[Any, int]:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            file = pq.ParquetFile(path)
+            file = pq.ParquetFile(_regular(path))
             found, rows = file.schema_arrow, file.metadata.num_rows
         else:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            reader = pa.ipc.open_file(pa.memory_map(str(_regular(path))))
             counts = (reader.get_batch(each).num_rows for each in range(reader.num_record_batches))
             found, rows = reader.schema, sum(counts)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
     return found.remove_metadata(), rows
+
+
+def _regular(path: Path) -> Path:
+    """The path of a regular file, which the library opens by its name; DataError for anything else."""
+    return require_file(path, error=DataError, remedy="write it again")
 
 
 def read_rows(path: Path, names: list[str], start: int) -> Iterator[Any]:
@@ -97,7 +103,7 @@ def read_rows(path: Path, names: list[str], start: int) -> Iterator[Any]:
 def _parquet(path: Path, names: list[str], start: int) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(_regular(path))
     groups, before = [], 0
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows
@@ -114,7 +120,7 @@ def _parquet(path: Path, names: list[str], start: int) -> Iterator[Any]:
 
 def _arrow(path: Path, start: int) -> Iterator[Any]:
     pa = pyarrow()
-    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    reader = pa.ipc.open_file(pa.memory_map(str(_regular(path))))
     for number in range(reader.num_record_batches):
         batch = reader.get_batch(number)
         yield batch.slice(min(start, batch.num_rows))

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from pocketrec.contract import Tokens, Vocabulary
 from pocketrec.errors import PocketrecError, RecipeError
+from pocketrec.outside import open_file
 from pocketrec.places import exits_told, told
 from pocketrec.workers import BESIDE, USER_MODULES
 
@@ -88,7 +90,7 @@ def load_vocabulary(tokens: str, *, base: Path, key: str) -> Tokens:
         return result
     try:
         return _tokens_file(base / tokens)
-    except (OSError, UnicodeDecodeError) as error:
+    except (RecipeError, OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{key} is {tokens!r}; expected a UTF-8 text file or a factory ({error})") from None
 
 
@@ -119,7 +121,8 @@ def _tokens_file(path: Path) -> TokensFile:
 
 def _lines(path: Path) -> Iterator[bytes]:
     last = "\n"
-    with path.open(encoding="utf-8") as file:  # line ends become line feeds
+    opened = open_file(path, error=RecipeError, remedy="write one token a line")
+    with TextIOWrapper(opened, encoding="utf-8") as file:  # line ends become line feeds
         while text := file.read(_CHUNK):
             last = text[-1]
             yield text.encode()

@@ -38,9 +38,9 @@ def load_saved(path: Path) -> nn.Module:
                 check_exported(file, path)
                 file.seek(0)
                 return as_module(torch.export.load(file))
-        require_file(path, error=UsageError, remedy=remedy)
         load: Any = torch.jit.load
-        module: nn.Module = load(str(path), map_location="cpu")
+        given = require_file(path, error=UsageError, remedy=remedy)
+        module: nn.Module = load(str(given), map_location="cpu")
         return module.eval()
     except UsageError:
         raise
@@ -60,7 +60,8 @@ def load_saved(path: Path) -> nn.Module:
 def _is_state_dict(path: Path) -> bool:
     """Whether the file is a state dict, or a dict of a trainer's around one."""
     try:
-        state, _ = unnested(torch.load(path, map_location="meta", weights_only=True))
+        given = require_file(path, error=UsageError)
+        state, _ = unnested(torch.load(given, map_location="meta", weights_only=True))
     except Exception:  # whatever it is, it is none
         return False
     return isinstance(state, dict) and any(isinstance(each, torch.Tensor) for each in state.values())

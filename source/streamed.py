@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pocketrec.errors import RecipeError
 from pocketrec.files import write_all, written_file
+from pocketrec.outside import open_file
 from pocketrec.recipe import ModelSource
 from pocketrec.source.checkpoint import Span, open_checkpoint
 from pocketrec.source.factory import call_factory
@@ -230,7 +231,7 @@ def _same_values(one: Span, other: Span) -> bool:
         return True
     if one.dtype != other.dtype:
         return False
-    with one.path.open("rb") as left, other.path.open("rb") as right:
+    with open_file(one.path, error=RecipeError) as left, open_file(other.path, error=RecipeError) as right:
         left.seek(one.offset)
         right.seek(other.offset)
         for start in range(0, one.size_bytes, _PIECE):
@@ -242,7 +243,8 @@ def _same_values(one: Span, other: Span) -> bool:
 
 def read_tensor(span: Span) -> Tensor:
     """The tensor's values, in memory."""
-    raw = np.fromfile(span.path, np.uint8, span.size_bytes, offset=span.offset)
+    with open_file(span.path, error=RecipeError) as file:
+        raw = np.fromfile(file, np.uint8, span.size_bytes, offset=span.offset)
     if span.dtype not in _DTYPES:
         raise RecipeError(f"{span.path}: {span.name} is {span.dtype}; expected one of {', '.join(_DTYPES)}")
     if len(raw) < span.size_bytes:
@@ -252,7 +254,8 @@ def read_tensor(span: Span) -> Tensor:
 
 def mapped_tensor(span: Span) -> Tensor:
     """The tensor's values, mapped from the file: only what is touched is read."""
-    raw = np.memmap(span.path, np.uint8, "c", offset=span.offset, shape=(span.size_bytes,))
+    with open_file(span.path, error=RecipeError) as file:
+        raw = np.memmap(file, np.uint8, "c", offset=span.offset, shape=(span.size_bytes,))
     return torch.from_numpy(np.asarray(raw)).view(_DTYPES[span.dtype]).reshape(span.shape).float()
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from pocketrec.errors import PocketrecError, RecipeError
+from pocketrec.outside import open_file, require_file
 from pocketrec.quantize.copies import copied
 from pocketrec.recipe import ModelSource
 from pocketrec.source.checkpoint import open_checkpoint, unread
@@ -134,7 +135,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path), ""
+            return load_file(require_file(path, error=RecipeError)), ""
         state, note = unnested(_unpickled(path))
     except Exception as error:
         raise unread(path, error) from error
@@ -151,12 +152,14 @@ def _unpickled(path: Path) -> object:
 
     PyTorch maps a compressed tensor, too, and takes its compressed bytes for numbers.
     """
-    if not zipfile.is_zipfile(path):  # as PyTorch saved until 1.5
-        return torch.load(path, map_location="cpu", weights_only=True)
-    with zipfile.ZipFile(path) as archive:
-        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-            raise ValueError("its tensors are compressed, which torch.save never does")
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with open_file(path, error=RecipeError) as file:
+        if not zipfile.is_zipfile(file):  # as PyTorch saved until 1.5
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(file) as archive:
+            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+                raise ValueError("its tensors are compressed, which torch.save never does")
+    return torch.load(require_file(path, error=RecipeError), map_location="cpu", weights_only=True, mmap=True)
 
 
 def check_numbers(module: nn.Module, where: str) -> None:
