@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pocketrec.convert.targets import row_of
 from pocketrec.pipeline.audit import audit
@@ -16,9 +15,6 @@ from pocketrec.progress import Progress
 from pocketrec.recipe import Compress, Recipe
 from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RewriteResult
 from pocketrec.source.model import Model
-
-if TYPE_CHECKING:
-    from pocketrec.convert.capture.capture import Capture
 
 
 def evidence_of(
@@ -34,7 +30,7 @@ def evidence_of(
         said: what the checks of the contract found.
     """
     from pocketrec.validate.budgets import check_budgets
-    from pocketrec.validate.gates import check_gates
+    from pocketrec.validate.gates import check_assumptions, check_gates
     from pocketrec.validate.measure.machine import this_machine, tool_versions
     from pocketrec.validate.timing import with_latency
 
@@ -58,21 +54,16 @@ def evidence_of(
         results=tuple(timed),
         sizes=sizes,
         rewrites=_rewrites(built),
-        gates=(*check_gates(recipe.gates, timed, expected=expected), *budgets),
-        notes=(*_notes(model), *said, *_ways(built)),
+        gates=(
+            *check_gates(recipe.gates, timed, expected=expected),
+            *check_assumptions(recipe.gates, built.assumptions),
+            *budgets,
+        ),
+        notes=(*_notes(model), *said, *built.remarks),
     )
     if built.compressed is None:
         return evidence
     return _with_compression(evidence, built, built.compressed, recipe.compress)
-
-
-def _ways(built: Built) -> tuple[str, ...]:
-    """What is to be said of how artifacts were made, where it was not the first way, and what they assume."""
-    notes = [f"{name}: {note}" for name, each in built.delivered.items() for note in each.notes]
-    for delivered in built.delivered.values():
-        for captured in delivered.attempt.captures.values():
-            notes += [f"assumed: {each}" for each in captured.assumptions]
-    return tuple(dict.fromkeys(notes))
 
 
 def _notes(model: Model) -> tuple[str, ...]:
@@ -107,37 +98,35 @@ def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, 
 
 
 def _sizes(artifacts: Mapping[str, Mapping[str, Path]], folder: Path) -> tuple[ArtifactSize, ...]:
-    from pocketrec.validate.artifact.sizes import artifact_bytes, tensor_sizes
+    from pocketrec.validate.artifact.sizes import weigh
 
     functions: dict[tuple[str, Path], list[str]] = {}
     for target, each in artifacts.items():
         for function, path in each.items():
             functions.setdefault((target, path), []).append(function)
-    return tuple(
-        ArtifactSize(
+    known, found = formats(), []
+    for (target, path), names in functions.items():
+        size_bytes, tensors = weigh(path, formats=known)
+        size = ArtifactSize(
             target=target,
             function=", ".join(names),
             path=str(path.relative_to(folder)),
-            size_bytes=artifact_bytes(path, formats=formats()),
-            tensors=tensor_sizes(path, formats=formats()),
+            size_bytes=size_bytes,
+            tensors=tensors,
         )
-        for (target, path), names in functions.items()
-    )
+        found.append(size)
+    return tuple(found)
 
 
 def _rewrites(built: Built) -> tuple[RewriteResult, ...]:
-    found: dict[tuple[str, str, str], RewriteResult] = {}
-    for delivered in built.delivered.values():
-        captures: Mapping[str, Capture] = delivered.attempt.captures
-        for name, captured in captures.items():
-            for each in captured.rewrites:
-                result = RewriteResult(
-                    function=name,
-                    name=each.name,
-                    where=each.where,
-                    reason=each.reason,
-                    max_abs_error=each.max_abs_error,
-                    probes=each.probes,
-                )
-                found.setdefault((name, each.name, each.where), result)
-    return tuple(found.values())
+    return tuple(
+        RewriteResult(
+            function=function,
+            name=each.name,
+            where=each.where,
+            reason=each.reason,
+            max_abs_error=each.max_abs_error,
+            probes=each.probes,
+        )
+        for function, each in built.rewrites
+    )

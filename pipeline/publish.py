@@ -66,27 +66,18 @@ def _reopen(target: str, function: str, place: Path, delivered: Delivered) -> No
 
     model, reference = delivered.attempt.trial.model, delivered.attempt.reference
     probe, expected = reference.probes[function][0], reference.outputs[function][0]
+    cause: Exception | None = None
     try:
         ran = next(each.runtime for each in delivered.results if each.status == "ran")
         with open_artifact(place, ran, function=function) as runtime:
             given = run_fitted(runtime, model.contract, model.contract.functions[function], probe.inputs)
         moved = [name for name, array in expected.items() if np.shape(given[name]) != np.shape(array)]
+        reason = f"output {moved[0]} has another shape at {place}" if moved else ""
     except (PocketrecError, OSError) as error:
+        reason, cause = f"the converted model does not run from {place}: {error}", error
+    if reason:
         remove(place)
-        raise Refused(
-            op=target,
-            where="",
-            reason=f"the converted model does not run from {place}: {error}",
-            remedy="convert to another folder",
-        ) from error
-    if moved:
-        remove(place)
-        raise Refused(
-            op=target,
-            where="",
-            reason=f"{place}: output {moved[0]} has another shape",
-            remedy="convert again",
-        )
+        raise Refused(op=target, where="", reason=reason, remedy="convert to another folder") from cause
 
 
 def remove(path: Path) -> None:

@@ -29,6 +29,7 @@ from pocketrec.source.model import Trials
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
+    from pocketrec.convert.rewrite import Rewrite
     from pocketrec.quantize import QuantizedTensor
     from pocketrec.source.compressed import Compression
     from pocketrec.validate.evidence import Reference
@@ -55,6 +56,34 @@ class Built:
     refused: Mapping[str, ConversionError]
     compressed: Compressed | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def assumptions(self) -> Mapping[str, tuple[str, ...]]:
+        """Target to the branches that its graphs take for every input."""
+        return {
+            name: tuple(
+                dict.fromkeys(each for one in delivered.attempt.captures.values() for each in one.assumptions)
+            )
+            for name, delivered in self.delivered.items()
+        }
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of how artifacts were made, and what their graphs take for granted."""
+        said = [f"{name}: {note}" for name, each in self.delivered.items() for note in each.notes]
+        assumed = [f"assumed: {text}" for each in self.assumptions.values() for text in each]
+        return tuple(dict.fromkeys((*said, *assumed)))
+
+    @property
+    def rewrites(self) -> tuple[tuple[str, Rewrite], ...]:
+        """What was replaced, once for a function and a place, with the function."""
+        found = {
+            (function, each.name, each.where): (function, each)
+            for delivered in self.delivered.values()
+            for function, captured in delivered.attempt.captures.items()
+            for each in captured.rewrites
+        }
+        return tuple(found.values())
 
     @property
     def reference(self) -> Reference:
@@ -173,11 +202,12 @@ def _delivered(
     found: dict[str, Delivered] = {}
     refused: dict[str, ConversionError] = {}
     scratch, place = journey.folder / _SCRATCH, journey.folder / "artifacts"
+    waiting = list(journey.targets)
     for number, attempt in enumerate(tried):
+        _try(attempt, waiting, journey, codes, scratch / str(number), found, refused)
         waiting = [name for name in journey.targets if name not in found or not found[name].holds]
         if not waiting:
-            break
-        _try(attempt, waiting, journey, codes, scratch / str(number), found, refused)
+            break  # before another attempt is made, which takes a reference of its own
     rmtree(place, ignore_errors=True)
     moved = {name: found[name].moved(place / name) for name in journey.targets if name in found}
     rmtree(scratch, ignore_errors=True)

@@ -43,6 +43,28 @@ def check_gates(
     return tuple(found)
 
 
+def check_assumptions(gates: Gates, assumed: Mapping[str, Sequence[str]]) -> tuple[GateResult, ...]:
+    """One result per target: whether its graph has no more branches fixed than it may have.
+
+    Args:
+        gates: the limit; None switches it off.
+        assumed: target to what its graph takes for granted of every input.
+    """
+    limit = gates.max_assumptions
+    if limit is None:
+        return ()
+    found = []
+    for target, each in assumed.items():
+        passed = len(each) <= limit
+        told = f": {'; '.join(each)}" if each else ""
+        remedy = f"; where that holds for all inputs, set gates.max_assumptions = {len(each)}"
+        count = "1 branch on values is" if len(each) == 1 else f"{len(each)} branches on values are"
+        message = f"{count} fixed, limit at most {limit}{told}"
+        status: Status = "passed" if passed else "failed"
+        found.append(_gate("max_assumptions", target, "", status, message + ("" if passed else remedy)))
+    return tuple(found)
+
+
 def check_parity_gates(gates: Gates, results: Sequence[RuntimeResult]) -> tuple[GateResult, ...]:
     """One target's gates on its numbers alone: whether they are the reference's on every runtime."""
     found: list[GateResult] = []

@@ -10,7 +10,7 @@ import pytest
 
 from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RankingParity, RuntimeResult, TensorParity
-from pocketrec.validate.gates import check_gates
+from pocketrec.validate.gates import check_assumptions, check_gates
 
 SCORES = TensorParity(
     function="main",
@@ -125,6 +125,21 @@ def test_what_did_not_run_fails_unless_the_recipe_lets_it_be_skipped() -> None:
     assert [each.status for each in skipped] == ["skipped"]
     assert "no macOS" in skipped[0].message
     assert failed(absent, Gates(may_skip=()))["ran"].message.startswith("not run: no macOS")
+
+
+def test_a_branch_that_was_fixed_fails_until_the_recipe_allows_as_many() -> None:
+    assumed = {"onnx": (), "coreml": ("model.py:3: bool is True", "model.py:7: bool is False")}
+    none, two = check_assumptions(Gates(), assumed)
+    assert (none.target, none.status) == ("onnx", "passed")
+    assert (two.target, two.gate, two.status) == ("coreml", "max_assumptions", "failed")
+    assert two.message == (
+        "2 branches on values are fixed, limit at most 0: model.py:3: bool is True; model.py:7: bool is "
+        "False; where that holds for all inputs, set gates.max_assumptions = 2"
+    )
+    for limit, status in ((1, "failed"), (2, "passed")):
+        found = check_assumptions(Gates(max_assumptions=limit), assumed)
+        assert [each.status for each in found] == ["passed", status]
+    assert check_assumptions(Gates(max_assumptions=None), assumed) == ()
 
 
 def test_nothing_examined_and_a_missing_result_fail() -> None:

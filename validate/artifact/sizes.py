@@ -49,9 +49,13 @@ def artifact_bytes(path: str | Path, *, formats: Mapping[str, Format] = FORMATS)
     path = Path(path)
     if not exists(path):
         raise UsageError(f"{path}: no such artifact")
-    if path.is_dir():
-        return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-    return _bytes(open_graph(path, formats=formats))
+    return _folder_bytes(path) if path.is_dir() else _bytes(open_graph(path, formats=formats))
+
+
+def weigh(path: Path, *, formats: Mapping[str, Format] = FORMATS) -> tuple[int, tuple[TensorSize, ...]]:
+    """An artifact's bytes on disk and the tensors that it stores, largest first; its graph is read once."""
+    graph = open_graph(path, formats=formats)
+    return _folder_bytes(path) if path.is_dir() else _bytes(graph), stored_tensors(graph)
 
 
 def tensor_sizes(path: str | Path, *, formats: Mapping[str, Format] = FORMATS) -> tuple[TensorSize, ...]:
@@ -88,6 +92,10 @@ def describe_artifact(path: str | Path, *, formats: Mapping[str, Format] = FORMA
         metadata=graph.metadata,
         size_bytes=_bytes(graph),
     )
+
+
+def _folder_bytes(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
 
 
 def _bytes(graph: Graph) -> int:
