@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
-from math import prod
 from pathlib import Path
-from tokenize import TokenError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pocketrec.errors import InputError, UsageError
-from pocketrec.outside import open_file
+from pocketrec.errors import UsageError
+from pocketrec.source.arrays import read_arrays
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from pocketrec.validate.runtimes.runtime import TensorSpec
-
-_LARGEST = 1 << 30  # bytes of all arrays of a file; a batch of inputs is far smaller
-_HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0"}
-_DAMAGES = (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 
 def load_arrays(path: Path, specs: Sequence[TensorSpec] | None = None) -> dict[str, npt.NDArray[np.generic]]:
@@ -34,69 +26,13 @@ def load_arrays(path: Path, specs: Sequence[TensorSpec] | None = None) -> dict[s
         specs: the inputs that an artifact takes; None where they are not known.
 
     Raises:
-        InputError: it is no .npz of plain arrays, they are larger than 2^30 bytes together, or do not
-            fit `specs`; names the array.
+        InputError: they do not fit `specs`, or as `read_arrays` has it; names the array.
     """
-    with open_file(path, error=InputError, remedy="save the inputs with numpy.savez") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                entries = _entries(archive, path)
-                headers = {name: _header(archive, entry, path) for name, entry in entries.items()}
-                _check(headers, path, specs)
-                return {name: _array(archive, entry) for name, entry in entries.items()}
-        except (*_DAMAGES, SyntaxError, TokenError, TypeError, OverflowError, MemoryError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise InputError(f"{path}: not an .npz of plain arrays ({reason}); use numpy.savez") from error
+    if specs is None:
+        return read_arrays(path)
+    from pocketrec.validate.runtimes.runtime import check_inputs
 
-
-def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    entries = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
-    if len(entries) != len(archive.infolist()):
-        raise InputError(f"{path}: two arrays have one name; use numpy.savez")
-    bad = next((name for name in entries if not name.isprintable()), None)
-    if bad is not None:
-        raise InputError(f"{path}: an array is called {bad!r}; use numpy.savez")
-    return entries
-
-
-def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> npt.NDArray[np.generic]:
-    """An array of the shape and dtype that the entry says it has, which takes no memory."""
-    import numpy as np
-
-    npy: Any = np.lib.format  # which has no annotations
-    with archive.open(entry) as stream:
-        version = npy.read_magic(stream)
-        if version not in _HEADERS:
-            raise ValueError(f"{entry.filename}: version {version} of the format")
-        shape, _, dtype = getattr(npy, _HEADERS[version])(stream)
-        start = stream.tell()
-    if dtype.hasobject or dtype.names is not None:
-        raise InputError(f"{path}: {entry.filename} is of dtype {dtype}; expected plain numbers")
-    if any(size < 0 for size in shape) or prod(shape) * dtype.itemsize != entry.file_size - start:
-        raise InputError(
-            f"{path}: {entry.filename} is {dtype} {list(shape)}, but has {entry.file_size - start} bytes; "
-            "save it again with numpy.savez"
-        )
-    return np.broadcast_to(np.zeros((), dtype), shape)
-
-
-def _check(headers: Mapping[str, Any], path: Path, specs: Sequence[TensorSpec] | None) -> None:
-    if specs is not None:
-        from pocketrec.validate.runtimes.runtime import check_inputs
-
-        check_inputs(tuple(specs), headers, where=path.name)
-    total = sum(each.nbytes for each in headers.values())
-    if total > _LARGEST:
-        raise InputError(f"{path}: arrays of {total} bytes, expected at most {_LARGEST}; pass fewer rows")
-
-
-def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[np.generic]:
-    import numpy as np
-
-    npy: Any = np.lib.format
-    with archive.open(entry) as stream:
-        array: npt.NDArray[np.generic] = npy.read_array(stream, allow_pickle=False)
-        return array
+    return read_arrays(path, lambda headers: check_inputs(tuple(specs), headers, where=path.name))
 
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketrec.cli.arrays import load_arrays
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
-from pocketrec.errors import ContractError, InputError, UsageError
+from pocketrec.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,13 +79,14 @@ def convert(
     3 where no target is left.
     """
     from pocketrec.pipeline.convert import convert_module
+    from pocketrec.pipeline.sources import read_example
 
     with progress_on_stderr() as progress:
         progress("load", 0, 1)
         module, notes = _module(factory, weights, arguments)
         result = convert_module(
             module,
-            _example(example),
+            read_example(example),
             out,
             targets or ("coreml", "onnx"),
             _contract(contract),
@@ -134,7 +134,12 @@ def _is_archive(path: str) -> bool:
     """True for a file of any name that PyTorch wrote: what is no archive may be a factory's file."""
     import zipfile
 
-    return ":" not in path and not path.endswith(_WEIGHTS) and zipfile.is_zipfile(path)
+    from pocketrec.outside import exists, open_file
+
+    if ":" in path or path.endswith(_WEIGHTS) or not exists(Path(path)):
+        return False
+    with open_file(Path(path), error=UsageError, remedy="pass a factory or a saved module") as file:
+        return zipfile.is_zipfile(file)
 
 
 def _argument(text: str) -> tuple[str, Any]:
@@ -146,25 +151,6 @@ def _argument(text: str) -> tuple[str, Any]:
     if not separator or not key or (parsed is None and value != "null"):
         raise UsageError(f"--argument {text!r}: expected KEY=JSON, such as items=1000 or name='\"a\"'")
     return key, parsed
-
-
-def _example(path: Path) -> Any:
-    """The arrays as tensors: a tuple where numpy.savez numbered them, else a dict."""
-    arrays = {name: _tensor(path, name, array) for name, array in load_arrays(path).items()}
-    if arrays and all(name.startswith("arr_") and name[4:].isdigit() for name in arrays):
-        return tuple(arrays[f"arr_{number}"] for number in range(len(arrays)))
-    return arrays
-
-
-def _tensor(path: Path, name: str, array: Any) -> Any:
-    import torch
-
-    try:
-        return torch.from_numpy(array)
-    except TypeError:
-        raise InputError(
-            f"{path}: {name} is of dtype {array.dtype}; expected numbers or booleans in this machine's order"
-        ) from None
 
 
 def _compress(asked: str | None) -> str | Plan | None:

@@ -6,7 +6,7 @@ stage has to know another. Nothing else compares a format's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,14 +79,21 @@ def resolve_targets(recipe: Recipe) -> Recipe:
     """The recipe with every target's format and precision; RecipeError where options contradict it."""
     for name, target in recipe.targets.items():
         row_of(name, target)
+    if recipe.contract is not None:
+        check_flexible(recipe.targets, recipe.contract.dims)
+    targets = {name: resolve_target(name, each, recipe.compress) for name, each in recipe.targets.items()}
+    return replace(recipe, targets=targets)
+
+
+def check_flexible(targets: Mapping[str, Target], dims: Collection[str]) -> None:
+    """Checks that what targets leave free are dims of the contract; RecipeError names the known ones."""
+    for name, target in targets.items():
         for dim in target.flexible:
-            if dim != ALL_DIMS and dim not in recipe.contract.dims:
-                known = ", ".join(recipe.contract.dims) or "none"
+            if dim != ALL_DIMS and dim not in dims:
+                known = ", ".join(dims) or "none"
                 raise RecipeError(
                     f"targets.{name}.flexible: {dim!r} is no dim of the contract; known: {known}"
                 )
-    targets = {name: resolve_target(name, each, recipe.compress) for name, each in recipe.targets.items()}
-    return replace(recipe, targets=targets)
 
 
 def resolve_target(name: str, target: Target, compress: Compress | None = None) -> Target:

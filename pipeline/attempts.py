@@ -75,12 +75,18 @@ class Tried:
         if trial is None:
             return False
         known = self._known[0] if self._known else None
-        if known is not None and not trial.probes and trial.model.contract == known.trial.model.contract:
+        if known is not None and _alike(trial, known.trial):
             reference = known.reference  # another capture of the same model
         else:
             reference = reference_of(trial, self.trials, self._report, self._workers)
         self._known.append(Attempt(trial=trial, reference=reference))
         return True
+
+
+def _alike(trial: Trial, other: Trial) -> bool:
+    """Whether both are compared with the same model on the same probes."""
+    probed = not trial.probes or trial.probes is other.probes
+    return probed and trial.model.contract == other.model.contract
 
 
 def capture_function(trial: Trial, function: str, probes: list[Arrays]) -> Capture:

@@ -18,12 +18,12 @@ from pocketrec.pipeline.plans import recipe_planner
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.remedies import without_circles
 from pocketrec.pipeline.road import Built, Journey, road
+from pocketrec.pipeline.sources import load_source
 from pocketrec.pipeline.world import check_model
 from pocketrec.places import exits_told
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Recipe, Target
 from pocketrec.report import COMPRESSED, Evidence, PlanPoint
-from pocketrec.source.loaded import prepare
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def build(
         report("load", 0, 1)
         values = folder / ".values"
         values.mkdir()
-        loaded = prepare(chosen, base, values)
-        check_carried(chosen.compress, chosen.targets, named, tensor_shapes(loaded.model.lowered))
+        loaded = load_source(chosen, base, values)
+        check_carried(chosen.compress, chosen.targets, named, tensor_shapes(loaded.trials.core.lowered))
         journey = Journey(
             targets=chosen.targets,
             gates=chosen.gates,

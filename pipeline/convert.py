@@ -6,7 +6,7 @@ module, example ─▶ trials: contract and probes ─▶ the road ─▶ artifa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,8 @@ def convert_module(
         minimum_deployment_target: likewise, `iOS15` to `iOS18`.
         compress: `int8`, `int4`, which tensors are compressed how, or what a recipe has under [compress].
             The artifacts equal the module with the compressed values; `loss` says how far that is from
-            the module itself.
+            the module itself. A search, as by `smallest-neutral`, measures plans on evaluation data: it needs
+            a recipe, which may draft its contract from the same example.
         stream_mb: float32 tables of so many 10^6 bytes go through files and are not held twice; 0 keeps all.
         progress: called with what is being done, how many steps are done, and of how many.
 
@@ -165,7 +166,7 @@ def convert_module(
             }
             for target, each in delivered.items()
         }
-        result = _result(built, delivered, refused, places)
+        result = _result(replace(built, delivered=delivered), refused, places)
         publish_conversion(result.to_dict(), result.contract, delivered, places, destination)
         return result
 
@@ -217,26 +218,14 @@ def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> Co
 
 
 def _result(
-    built: Built,
-    delivered: Mapping[str, Delivered],
-    refused: Mapping[str, ConversionError],
-    places: Mapping[str, Mapping[str, Path]],
+    built: Built, refused: Mapping[str, ConversionError], places: Mapping[str, Mapping[str, Path]]
 ) -> Conversion:
-    """The conversion, as if its files were in their places already."""
+    """The conversion, as if its files were in their places already; `built` has what was proved."""
+    delivered = built.delivered
     attempt = next(iter(delivered.values())).attempt
     contract = attempt.trial.model.contract
     signatures = contract.functions.values()
-    rewrites = {
-        (each.name, each.where): each
-        for one in delivered.values()
-        for captured in one.attempt.captures.values()
-        for each in captured.rewrites
-    }
-    notes = [*built.notes]
-    for name, each in delivered.items():
-        notes += [f"{name}: {text}" for text in each.notes]
-        for captured in each.attempt.captures.values():
-            notes += [f"assumed: {text}" for text in captured.assumptions]
+    rewrites = {(each.name, each.where): each for _, each in built.rewrites}
     return Conversion(
         artifacts=_by_key(places, contract),
         inputs=tuple(each.name for signature in signatures for each in signature.inputs),
@@ -249,7 +238,7 @@ def _result(
         rewrites=tuple(rewrites.values()),
         refused={name: str(error) for name, error in refused.items()},
         contract=contract,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys((*built.notes, *built.remarks))),
         compression=(
             () if built.compressed is None else audit(built.compressed.compression, attempt.captures)
         ),

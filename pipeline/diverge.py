@@ -26,10 +26,10 @@ from pocketrec.pipeline.plans import recipe_planner
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.pipeline.road import Journey, compressed_trials
+from pocketrec.pipeline.sources import load_source, load_source_model
 from pocketrec.places import exits_told
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Compress, Recipe, Target
-from pocketrec.source.loaded import load_model, prepare
 from pocketrec.source.model import Model, Trial
 from pocketrec.source.streamed import Stubbed
 from pocketrec.validate.artifact.divergence import FLOAT16_TOLERANCE, Comparison, difference, find_divergence
@@ -182,10 +182,10 @@ def _load(path: Path, contract: Contract, built: Compress, folder: Path) -> Tria
     """
     recipe = replace(load_recipe(path), compress=built)
     if not built.active:
-        model = load_model(recipe, path.parent, folder)
+        model = load_source_model(recipe, path.parent, folder)
         trial = Trial(model=model, captured=model.contract)
     else:
-        loaded = prepare(recipe, path.parent, folder)
+        loaded = load_source(recipe, path.parent, folder)
         planned = recipe_planner(loaded, recipe.targets, path, None, silent)(Tried(loaded.trials))
         journey = Journey(targets=recipe.targets, gates=recipe.gates, folder=folder, compress=built)
         trial = next(iter(compressed_trials(loaded.trials, planned, journey).trials))

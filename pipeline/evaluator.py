@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pocketrec.contract import Contract
 from pocketrec.evaluation import EvaluationData, RankingData
 from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.recipe import Evaluate
+from pocketrec.source.model import as_it_is
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +48,7 @@ class Evaluator:
         data: of all of them.
         usage: what is known of the tensors.
         trials: of a module with streamed tables; None where all are held.
+        behind: makes of the module one that the contract can be put around.
     """
 
     module: nn.Module
@@ -55,6 +57,7 @@ class Evaluator:
     data: EvaluationData
     usage: Usages
     trials: StreamedTrials | None = None
+    behind: Callable[[nn.Module], nn.Module] = as_it_is
     _values: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     _original: list[Run] | None = None
 
@@ -105,7 +108,7 @@ class Evaluator:
     def _run(self, module: nn.Module) -> list[Run]:
         from pocketrec.validate.measure.quality import quality_of
 
-        runtimes = torch_runtimes(module, self.contract)
+        runtimes = torch_runtimes(self.behind(module), self.contract)
         found = []
         for each in self.evaluations:
             quality = quality_of(each, self.contract, runtimes, self.data)
@@ -149,6 +152,8 @@ def make_evaluator(
     data: EvaluationData,
     usage: Usages,
     trials: StreamedTrials | None = None,
+    *,
+    behind: Callable[[nn.Module], nn.Module] = as_it_is,
 ) -> Evaluator:
     """The evaluator of a module, with every function that the data can rank.
 
@@ -173,4 +178,5 @@ def make_evaluator(
         data=data,
         usage=usage,
         trials=trials,
+        behind=behind,
     )

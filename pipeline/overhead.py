@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pocketrec.errors import BudgetMissed
 from pocketrec.pipeline.attempts import Attempt
@@ -14,9 +15,15 @@ from pocketrec.pipeline.ways import Order, written_first
 from pocketrec.progress import Progress
 from pocketrec.recipe import Gates, Target
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pocketrec.source.streamed import Stubbed
+
 
 def check_room(
     attempt: Attempt,
+    core: Stubbed,
     max_size_mb: float | None,
     targets: Mapping[str, Target],
     read: Mapping[str, tuple[str, ...]],
@@ -30,6 +37,7 @@ def check_room(
 
     Args:
         attempt: of the model as it is, captured.
+        core: the model's module under the user's names.
         max_size_mb: the budget.
         targets: by name, resolved.
         read: tensor name to the functions that read it.
@@ -41,7 +49,7 @@ def check_room(
     """
     from pocketrec.validate.artifact.sizes import artifact_bytes
 
-    if max_size_mb is None or attempt.trial.model.core.tables:
+    if max_size_mb is None or core.tables:
         return 0
     left = {}
     with TemporaryDirectory(dir=folder) as place:
@@ -51,7 +59,7 @@ def check_room(
             order = Order(name=name, target=plain, codes={}, gates=Gates(), folder=Path(place) / name)
             paths = set(written_first(attempt, order).values())
             size = sum(artifact_bytes(path) for path in paths)
-            left[name] = size - _tensor_bytes(attempt, read, target, shared=len(paths) == 1)
+            left[name] = size - _tensor_bytes(core.lowered, read, target, shared=len(paths) == 1)
     largest = max(left, key=lambda name: left[name])
     if left[largest] >= max_size_mb * 1e6:
         raise BudgetMissed(
@@ -63,12 +71,12 @@ def check_room(
 
 
 def _tensor_bytes(
-    attempt: Attempt, read: Mapping[str, tuple[str, ...]], target: Target, *, shared: bool
+    module: nn.Module, read: Mapping[str, tuple[str, ...]], target: Target, *, shared: bool
 ) -> int:
     """Bytes of the tensors in a target's files, as they are stored where nothing is compressed."""
     from pocketrec.quantize.reference import compressible
 
     width = 2 if target.precision == "float16" else 4
-    tensors = compressible(attempt.trial.model.lowered)
+    tensors = compressible(module)
     copies = {name: 1 if shared else len(by) for name, by in read.items()}
     return sum(width * math.prod(tensors[name].shape) * count for name, count in copies.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -23,10 +23,15 @@ from pocketrec.source.loaded import Loaded, search_data
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from pocketrec.convert.capture.capture import Capture
     from pocketrec.progress import Progress
     from pocketrec.quantize.usage import Usage, Usages
     from pocketrec.recipe import Target
+
+
+_SEARCHED: Literal["smallest-neutral"] = "smallest-neutral"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +65,31 @@ def recipe_planner(
     """Finds a recipe's plan; what a search measured stays in `<out>.search`."""
 
     def plan(tried: Tried) -> Planned:
-        compress, model = loaded.recipe.compress, loaded.model
+        compress, module = loaded.recipe.compress, loaded.trials.core.lowered
         data = search_data(loaded) if compress.activations or compress.searches else None
         if compress.tensors:
-            stated = explicit_plan(compress, model.lowered, ())
-            known = calibrate(model.module, model.contract, loaded.data, gradients=stated.needs_gradients)
-            return Planned(plan=stated, stated=True, usage=known.usage, notes=known.notes, data=data)
+            stated = explicit_plan(compress, module, ())
+            usage, notes = _calibrated(loaded, gradients=stated.needs_gradients)
+            return Planned(plan=stated, stated=True, usage=usage, notes=notes, data=data)
         captures = tried.first.capture(report)
-        read = {name: by for name, by in tensors_read(model.lowered, captures).items() if by}
+        read = {name: by for name, by in tensors_read(module, captures).items() if by}
         report("calibrate", 0, 1)
-        known = calibrate(model.module, model.contract, loaded.data)
-        found = Planned(plan=Plan(), stated=False, usage=known.usage, notes=known.notes, data=data)
+        usage, notes = _calibrated(loaded)
+        found = Planned(plan=Plan(), stated=False, usage=usage, notes=notes, data=data)
         if not compress.searches:
-            return replace(found, plan=explicit_plan(compress, model.lowered, read, known.usage))
+            return replace(found, plan=explicit_plan(compress, module, read, usage))
         assert data is not None
         return _searched(loaded, tried.first, found, data, read, targets, out, workers, report)
 
     return plan
+
+
+def _calibrated(loaded: Loaded, *, gradients: bool = True) -> tuple[dict[str, Usage], tuple[str, ...]]:
+    """What the evaluation data say of the module's tensors, by their names in the user's module."""
+    model = loaded.model
+    known = calibrate(model.module, model.contract, loaded.data, gradients=gradients)
+    names = _own_names(model.module)
+    return {names.get(name, name): each for name, each in known.usage.items()}, known.notes
 
 
 def _searched(
@@ -96,12 +109,19 @@ def _searched(
     from pocketrec.pipeline.search import search_plan, streamed_trials
 
     folder, model, recipe = out.with_name(f"{out.name}.search"), loaded.model, loaded.recipe
+    core = loaded.trials.core
     with search_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    besides = check_room(attempt, recipe.compress.max_size_mb, targets, read, folder, report)
-    with streamed_trials(model, folder / ".values") as trials:
+    besides = check_room(attempt, core, recipe.compress.max_size_mb, targets, read, folder, report)
+    with streamed_trials(core, model.spans, folder / ".values") as trials:
         evaluator = make_evaluator(
-            model.lowered, model.contract, recipe.evaluate, data, planned.usage, trials
+            core.lowered,
+            model.contract,
+            recipe.evaluate,
+            data,
+            planned.usage,
+            trials,
+            behind=model.behind,
         )
         plan, front = search_plan(
             recipe.compress,
@@ -148,9 +168,11 @@ def _compress(asked: str | Compress) -> Compress:
         if asked.searches:
             raise UsageError(
                 "compress: a search measures plans on evaluation data, which an example has none of; state "
-                "a plan or a preset, or write a recipe"
+                "a plan or a preset, or write a recipe with [model] example and [evaluate]"
             )
         return asked
+    if asked == _SEARCHED:
+        return _compress(Compress(preset=_SEARCHED))
     if asked not in PRESETS:
         raise UsageError(f"compress {asked!r}: expected {', '.join(PRESETS)}, or a plan")
     return Compress(preset="int8" if asked == "int8" else "int4")
@@ -184,15 +206,14 @@ def _usage(tried: Tried) -> tuple[dict[str, Usage], tuple[str, ...]]:
         for name, probes in attempt.reference.probes.items()
     }
     moments, notes = output_moments(attempt.trial.model.module, contract, batches)
-    names = _own_names(attempt)
+    names = _own_names(attempt.trial.model.module)
     return {names.get(name, name): Usage(moment=moment) for name, moment in moments.items()}, notes
 
 
-def _own_names(attempt: Attempt) -> dict[str, str]:
+def _own_names(module: nn.Module) -> dict[str, str]:
     """Names in a module that was wrapped to those in the user's own."""
     from pocketrec.convert.example.flatten import FlatModule
 
-    module = attempt.trial.model.module
     if not isinstance(module, FlatModule):
         return {}
     everything = (*module.named_parameters(), *module.named_buffers())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,11 +37,16 @@ def torch_runtimes(module: nn.Module, contract: Contract) -> Mapping[str, Runtim
     }
 
 
-def _reopened(lowered: nn.Module, spans: Mapping[str, Span], contract: Contract) -> Mapping[str, Runtime]:
+def _reopened(
+    module: nn.Module,
+    spans: Mapping[str, Span],
+    contract: Contract,
+    behind: Callable[[nn.Module], nn.Module],
+) -> Mapping[str, Runtime]:
     """The reference in a worker, which is sent what cannot be mapped from files there."""
     from pocketrec.source.mapped import mapped_module
 
-    return torch_runtimes(mapped_module(lowered, spans), contract)
+    return torch_runtimes(behind(mapped_module(module, spans)), contract)
 
 
 def reference_of(
@@ -66,18 +71,19 @@ def reference_of(
             model.contract,
             trials.evaluate,
             trials.data,
+            probes=trial.probes or None,
             seed=trials.seed,
             progress=report,
             workers=workers,
-            reopen=_reopener(model),
+            reopen=_reopener(model, trials.core.lowered),
         )
     _check_history(trial, found, type(trials.core.lowered).__name__)
     return found
 
 
-def _reopener(model: Model) -> partial[Mapping[str, Runtime]]:
+def _reopener(model: Model, module: nn.Module) -> partial[Mapping[str, Runtime]]:
     spans = {name: replace(each, path=each.path.resolve()) for name, each in model.spans.items()}
-    return partial(_reopened, model.lowered, spans, model.contract)
+    return partial(_reopened, module, spans, model.contract, model.behind)
 
 
 def _check_history(trial: Trial, reference: Reference, name: str) -> None:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from pocketrec.quantize.candidates import Candidate
     from pocketrec.quantize.planner import Measured, Outcome, Point
     from pocketrec.quantize.schemes import Scheme
-    from pocketrec.source.model import Model
+    from pocketrec.source.checkpoint import Span
+    from pocketrec.source.streamed import Stubbed
     from pocketrec.source.tables import Table
     from pocketrec.source.trials import StreamedTrials
 
@@ -109,14 +110,17 @@ def search_plan(
 
 
 @contextmanager
-def streamed_trials(model: Model, folder: Path) -> Iterator[StreamedTrials | None]:
+def streamed_trials(
+    core: Stubbed, spans: Mapping[str, Span], folder: Path
+) -> Iterator[StreamedTrials | None]:
     """How plans of a model with streamed tables are run; None where all are held.
 
     Args:
-        model: the original.
+        core: the original.
+        spans: where its tables' values lie.
         folder: for what compressed tables stand for; it is there as long as this is open.
     """
-    if not model.core.tables:
+    if not core.tables:
         yield None
         return
     from pocketrec.source.trials import StreamedTrials
@@ -125,9 +129,9 @@ def streamed_trials(model: Model, folder: Path) -> Iterator[StreamedTrials | Non
         if folder.is_dir() and not folder.is_symlink():  # of a search that was cut short
             rmtree(folder)
         folder.mkdir(parents=True)
-    spans = {name: replace(each, path=each.path.resolve()) for name, each in model.spans.items()}
+    spans = {name: replace(each, path=each.path.resolve()) for name, each in spans.items()}
     try:
-        yield StreamedTrials(streamed=model.core, spans=spans, folder=folder.resolve())
+        yield StreamedTrials(streamed=core, spans=spans, folder=folder.resolve())
     finally:
         rmtree(folder, ignore_errors=True)
 

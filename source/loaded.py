@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pocketrec.contract import Contract, Dim, Tokens
 from pocketrec.errors import DataError, RecipeError, UsageError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
-from pocketrec.recipe import Evaluate, ModelSource, Recipe, resolve_contract
+from pocketrec.recipe import Evaluate, ModelSource, Recipe, check_evaluate, resolve_contract
 from pocketrec.source.contradictions import check_data, conformed
 from pocketrec.source.data import open_tables
 from pocketrec.source.factory import call_factory, load_vocabulary
@@ -57,18 +57,16 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Loaded:
         TableError: a streamed table holds a number that is not finite.
     """
     model = load_model(recipe, base, values)
+    make = partial(_trials, model.contract, model.vocabularies)
+    return with_data(recipe, base, model, Trials(core=model.core, spans=model.spans, make=make))
+
+
+def with_data(recipe: Recipe, base: Path, model: Model, trials: Trials) -> Loaded:
+    """A model and its trials with the evaluation data that the recipe names; raises as `prepare` does."""
+    check_evaluate(recipe.evaluate, model.contract.functions)
     data = _load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data")
     said = check_data(data, model.contract, recipe.evaluate)
-    core = replace(model.core, notes=(*model.core.notes, *said))
-    model = replace(model, core=core)
-    trials = Trials(
-        core=model.core,
-        spans=model.spans,
-        make=partial(_trials, model.contract, model.vocabularies),
-        data=data,
-        evaluate=recipe.evaluate,
-        seed=recipe.seed,
-    )
+    trials = replace(trials.noting(said), data=data, evaluate=recipe.evaluate, seed=recipe.seed)
     return Loaded(recipe=recipe, base=base, model=model, data=data, trials=trials)
 
 
@@ -106,9 +104,9 @@ def search_data(loaded: Loaded) -> EvaluationData:
 
 
 def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
-    """The recipe's vocabularies, contract and module, without its data; raises RecipeError."""
-    from pocketrec.source.streamed import load_streamed, reaches
-
+    """The model of a recipe that states its contract, without its data; raises RecipeError."""
+    if recipe.contract is None:
+        raise RecipeError("the recipe states no contract; add one")
     vocabularies = {
         name: load_vocabulary(each.tokens, base=base, key=f"contract.vocabularies.{name}.tokens")
         for name, each in recipe.contract.vocabularies.items()
@@ -117,16 +115,37 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
         check_tokens(name, vocabularies[name], each)
     contract = resolve_contract(recipe.contract, vocabularies)
     check_widths(contract)
-    streams = reaches(recipe.model, base=base)
-    core = load_streamed(recipe.model, base=base) if streams else _held(recipe, base)
+    core = _in_float32(load_core(recipe, base))
     return model_of(core, contract, table_spans(core, values), vocabularies)
 
 
+def load_core(recipe: Recipe, base: Path) -> Stubbed:
+    """The recipe's module as it was trained, with stubs for tables that are streamed; raises RecipeError."""
+    from pocketrec.source.streamed import load_streamed, reaches
+
+    return load_streamed(recipe.model, base=base) if reaches(recipe.model, base=base) else _held(recipe, base)
+
+
+def _in_float32(core: Stubbed) -> Stubbed:
+    """The module; where it is a factory's of 16 bits, the same in float32, and the notes say so."""
+    from torch.fx import GraphModule
+    from torch.jit import ScriptModule
+
+    from pocketrec.source.weights import widened
+
+    saved = isinstance(core.lowered, GraphModule | ScriptModule)  # whose graphs cast by themselves
+    module = core.lowered if core.tables or saved else widened(core.lowered)
+    if module is core.lowered:
+        return core
+    said = "the module's 16-bit weights are computed with in float32"
+    return replace(core, lowered=module, notes=(*core.notes, said))
+
+
 def _held(recipe: Recipe, base: Path) -> Stubbed:
-    """The module in memory: what the factory makes, or a saved module; in float32 where it is of 16 bits."""
+    """The module in memory: what the factory makes, or a saved module."""
     from pocketrec.source.saved import SUFFIXES
     from pocketrec.source.streamed import Stubbed
-    from pocketrec.source.weights import load_trained, random_text, widened
+    from pocketrec.source.weights import load_trained, random_text
 
     if recipe.model.factory.endswith(SUFFIXES):
         return Stubbed(lowered=_saved(recipe.model, base))
@@ -136,10 +155,7 @@ def _held(recipe: Recipe, base: Path) -> Stubbed:
             f"model.weights is not set, and model.factory = {recipe.model.factory!r} gives other numbers "
             f"in every call ({random_text(loaded.random)}): name the trained weights, or load them there"
         )
-    module, notes = widened(loaded.module), loaded.notes
-    if module is not loaded.module:
-        notes = (*notes, "the module's 16-bit weights are computed with in float32")
-    return Stubbed(lowered=module, notes=notes)
+    return Stubbed(lowered=loaded.module, notes=loaded.notes)
 
 
 def _saved(source: ModelSource, base: Path) -> nn.Module:
@@ -169,11 +185,8 @@ def _load_data(
             f"{key} = {evaluate.data!r} returned {type(data).__name__}; kind "
             f"{evaluate.kind!r} expects {expected.__name__}"
         )
-    missing = [
-        each.name
-        for each in recipe.contract.functions[evaluate.function].inputs
-        if each.name not in data.inputs
-    ]
+    inputs = contract.functions[evaluate.function].inputs
+    missing = [each.name for each in inputs if each.name not in data.inputs]
     if missing:
         raise DataError(f"{key} = {evaluate.data!r} lacks the input {missing[0]!r}; add it")
     found: RankingData | ClassificationData = data

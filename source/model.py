@@ -6,8 +6,9 @@ an example ─────────┴▶ Trials ──▶ the one road (pipe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from pocketrec.source.streamed import Stubbed
 
 
+def as_it_is(module: nn.Module) -> nn.Module:
+    """The module itself."""
+    return module
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A module with its contract.
@@ -32,6 +38,7 @@ class Model:
         module: what is evaluated; large tables in it are mapped from `spans`.
         vocabularies: by name.
         spans: where the values of each stub lie, float32, by the table's name.
+        behind: makes of a module under the user's names one that the contract can be put around; most are.
     """
 
     contract: Contract
@@ -39,6 +46,7 @@ class Model:
     module: nn.Module
     vocabularies: Mapping[str, Tokens] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
+    behind: Callable[[nn.Module], nn.Module] = as_it_is
 
     @property
     def lowered(self) -> nn.Module:
@@ -130,6 +138,21 @@ class Trials:
     def __iter__(self) -> Iterator[Trial]:
         return self.make(self.core, self.spans)
 
+    def noting(self, notes: Sequence[str]) -> Trials:
+        """The same, with more to be said of how the model was loaded."""
+        return replace(self, make=partial(_noted, self.make, tuple(notes))) if notes else self
+
     def of(self, core: Stubbed, spans: Mapping[str, Span]) -> Trials:
         """The same ways for other values of the module."""
         return replace(self, core=core, spans=spans)
+
+
+def _noted(
+    make: Callable[[Stubbed, Mapping[str, Span]], Iterator[Trial]],
+    notes: tuple[str, ...],
+    core: Stubbed,
+    spans: Mapping[str, Span],
+) -> Iterator[Trial]:
+    for each in make(core, spans):
+        noted = replace(each.model.core, notes=(*each.model.core.notes, *notes))
+        yield replace(each, model=replace(each.model, core=noted))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from pocketrec.errors import RecipeError
 from pocketrec.pipeline.recipes import load_recipe
-from pocketrec.recipe import Gates
+from pocketrec.recipe import ContractSource, Gates, Recipe
+from pocketrec.schema import from_table
 
 GOOD = """
 schema = 1
@@ -44,6 +46,11 @@ def write(folder: Path, old: str = "", new: str = "") -> Path:
     path = folder / "recipe.toml"
     path.write_text(GOOD.replace(old, new, 1) if old else GOOD + new)
     return path
+
+
+def stated(recipe: Recipe) -> ContractSource:
+    assert recipe.contract is not None
+    return recipe.contract
 
 
 def test_defaults_are_resolved(tmp_path: Path) -> None:
@@ -206,7 +213,7 @@ def test_a_state_and_the_output_that_updates_it_are_a_pair(tmp_path: Path) -> No
     update = '{name = "next_hidden", meaning = "state", shape = ["batch", 4], updates = "hidden"}'
     old = 'vocabulary = "item"}]\noutputs = ['
     path = write(tmp_path, old, f'vocabulary = "item"}}, {state}]\noutputs = [{update}, ')
-    signature = load_recipe(path).contract.functions["main"]
+    signature = stated(load_recipe(path)).functions["main"]
     assert [(each.name, output.name) for each, output in signature.states] == [("hidden", "next_hidden")]
     path.write_text(path.read_text().replace('updates = "hidden"', 'updates = "history"'))
     with pytest.raises(RecipeError, match="updates 'history'; expected an input of kind 'state'"):
@@ -259,6 +266,9 @@ def test_a_limit_is_one_number_or_one_for_each_target(tmp_path: Path) -> None:
         ("gates", "min_top_k_overlap = 0", "min_top_k_overlap is 0.0; expected 0.5 to 1"),
         ("gates", "max_auc_drop = 2.0", "max_auc_drop is 2.0; expected 0 to 0.1"),
         ("gates", "max_log_loss_rise = inf", "max_log_loss_rise is inf; expected 0 to 0.1"),
+        ("gates", "max_assumptions = -1", "max_assumptions is -1; expected 0 to 1000"),
+        ("gates", "max_assumptions = 1001", "max_assumptions is 1001; expected 0 to 1000"),
+        ("gates", "max_assumptions = 0.5", "max_assumptions is 0.5; expected a whole number"),
         ("gates", "tie_tolerance = 1", "tie_tolerance is 1.0; expected 0 to 0.05"),
         ("gates", "max_size_mb = 0", "max_size_mb is 0.0; expected more than 0, and 1e+06 at most"),
         ("gates", "max_p50_ms = {onnx = -1}", "max_p50_ms.onnx is -1.0; expected more than 0"),
@@ -281,8 +291,18 @@ def test_a_dense_input_that_states_no_dtype_is_float32(tmp_path: Path) -> None:
     feature = '{{name = "{}", kind = "{}", shape = ["batch"]}}, '
     more = feature.format("age", "dense") + feature.format("n", "length")
     recipe = load_recipe(write(tmp_path, "inputs = [", f"inputs = [{more}"))
-    dtypes = [each.dtype for each in recipe.contract.functions["main"].inputs]
+    dtypes = [each.dtype for each in stated(recipe).functions["main"].inputs]
     assert dtypes == ["float32", "int32", "int32"]
-    stated = more.replace('kind = "dense"', 'kind = "dense", dtype = "int32"')
-    recipe = load_recipe(write(tmp_path, "inputs = [", f"inputs = [{stated}"))
-    assert recipe.contract.functions["main"].inputs[0].dtype == "int32"
+    whole = more.replace('kind = "dense"', 'kind = "dense", dtype = "int32"')
+    recipe = load_recipe(write(tmp_path, "inputs = [", f"inputs = [{whole}"))
+    assert stated(recipe).functions["main"].inputs[0].dtype == "int32"
+
+
+def test_a_contract_is_stated_or_there_is_an_example_to_draft_it_from(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    table = tomllib.loads(path.read_text())
+    del table["contract"]
+    with pytest.raises(RecipeError, match=r"contract is missing; add it, or model\.example, an \.npz file"):
+        from_table(Recipe, table, source="recipe.toml")
+    table["model"]["example"] = "in.npz"
+    assert from_table(Recipe, table, source="recipe.toml").contract is None

@@ -86,6 +86,7 @@ def examine_reference(
     evaluate: Evaluate,
     data: EvaluationData,
     *,
+    probes: Mapping[str, tuple[Probe, ...]] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     workers: Workers | None = None,
@@ -98,7 +99,8 @@ def examine_reference(
         contract: the model's contract.
         evaluate: on what quality is compared.
         data: the evaluation data.
-        seed: of the probes.
+        probes: by function; made from contract and data by default.
+        seed: of probes that are made.
         progress: told what is being done, how far, and how far there is.
         workers: who examines the evaluation data; this process alone by default.
         reopen: opens the runtimes in a worker.
@@ -107,8 +109,9 @@ def examine_reference(
         ExecutionError: the reference gives different outputs for the same inputs.
     """
     tell = progress or silent
-    sample = data.sample()
-    probes = {name: make_probes(contract, name, sample, seed=seed) for name in contract.functions}
+    if probes is None:
+        sample = data.sample()
+        probes = {name: make_probes(contract, name, sample, seed=seed) for name in contract.functions}
     outputs = {}
     for index, (name, each) in enumerate(probes.items()):
         tell(f"reference: {name}", index, len(probes) + 1)

@@ -7,16 +7,14 @@ is tried as a recipe's is (see `stated`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pocketrec.contract import Contract
 from pocketrec.convert.example.far import far_probes
-from pocketrec.convert.example.probes import Inputs, probes_from_example
+from pocketrec.convert.example.probes import proved_probes
 from pocketrec.errors import BeyondInt32, ContractError, Refused
 from pocketrec.source.model import Model, Trial, Trials
 
@@ -80,7 +78,35 @@ def example_trials(
     core, spans = Stubbed(lowered=first.reference.module), dict[str, "Span"]()
     if folder is not None and stream_bytes:
         core, spans = spilled(core.lowered, folder, stream_bytes)
-    remake = partial(_prepare, example_inputs=example_inputs, contract=contract)
+    return _made_from(first, core, spans, partial(_prepare, example_inputs=example_inputs, contract=contract))
+
+
+def drafted_trials(
+    core: Stubbed, spans: Mapping[str, Span], example_inputs: object, *, in_float32: bool = False
+) -> Trials:
+    """The trials of a module that was loaded, its tables perhaps on disk; their contract is a draft.
+
+    Args:
+        core: in eval mode.
+        spans: where the values of its tables lie.
+        example_inputs: as for `example_trials`, which raises the same.
+        in_float32: likewise.
+    """
+    from pocketrec.source.mapped import mapped_module
+
+    module = mapped_module(core.lowered, spans) if core.tables else core.lowered
+    _check_readable(module)
+    first = _prepare(module, example_inputs, None, in_float32=in_float32)
+    if not core.tables:
+        core = replace(core, lowered=first.reference.module)
+    return _made_from(first, core, spans, partial(_prepare, example_inputs=example_inputs, contract=None))
+
+
+def _made_from(
+    first: _Job, core: Stubbed, spans: Mapping[str, Span], remake: Callable[[nn.Module], _Job]
+) -> Trials:
+    """The trials of a job, and of what `remake` makes of another core; the first one is made once."""
+    known: list[Trial] = []
 
     def make(given: Stubbed, where: Mapping[str, Span]) -> Iterator[Trial]:
         from pocketrec.source.mapped import mapped_module
@@ -88,7 +114,11 @@ def example_trials(
         job = first
         if given is not core:
             job = remake(mapped_module(given.lowered, where) if given.tables else given.lowered)
-        yield _trial(job, given, where, job.free, job.note)
+            yield _trial(job, given, where, job.free, job.note)
+        else:
+            if not known:
+                known.append(_trial(job, given, where, job.free, job.note))
+            yield known[0]
         if job.fixed is not None:
             yield _trial(job, given, where, job.fixed, "the batch is fixed")
 
@@ -272,35 +302,24 @@ def _with_wide(contract: Contract, name: str) -> Contract:
 
 def _probed(job: _Job, core: Stubbed, spans: Mapping[str, Span], contract: Contract, note: str) -> Trial:
     """The module behind a contract, with probes made from the example and what it gives for them."""
-    from pocketrec.convert.example.flatten import FlatModule
     from pocketrec.convert.watch.contract_module import ContractModule
 
     reference = ContractModule(job.reference, contract, contract.functions["main"])
-    outputs: dict[int, Mapping[str, Any]] = {}
-
-    def runs(inputs: Inputs) -> bool:
-        try:
-            given = reference.answers(inputs)
-        except BeyondInt32:
-            raise
-        except Exception:
-            return False  # whatever the module raises: these contents are not for it
-        outputs[id(inputs)] = given
-        return not any(np.isnan(each).any() for each in given.values() if each.dtype.kind == "f")
-
     arrays = [
         each.numpy().astype(feature.dtype) if feature.dtype == "int64" else each.numpy()
         for each, feature in zip(job.example.tensors, contract.functions["main"].inputs, strict=True)
     ]
-    probes = probes_from_example(arrays, contract, runs=runs)
-    runs(probes[0].inputs)
-    expected = tuple(outputs.get(id(each.inputs), {}) for each in probes)
+    probes, expected = proved_probes(arrays, contract, reference.answers)
     far = far_probes(probes[0].inputs, contract, reference.answers, within=not job.drafted)
-    flat = job.flat
-    if core.tables:
-        flat = FlatModule(core.lowered, job.example)
-        flat.outlines = job.flat.outlines
-    model = Model(contract=contract, core=replace(core, lowered=flat), module=job.reference, spans=spans)
+    behind = partial(_flat, job.example, job.reference.outlines)
+    flat = behind(core.lowered) if core.tables else job.flat
+    model = Model(
+        contract=contract,
+        core=replace(core, lowered=flat),
+        module=job.reference,
+        spans=spans,
+        behind=behind,
+    )
     return Trial(
         model=model,
         captured=contract,
@@ -314,8 +333,13 @@ def _probed(job: _Job, core: Stubbed, spans: Mapping[str, Span], contract: Contr
 
 def _fresh(job: _Job) -> nn.Module:
     """A copy of the user's module that has never run."""
+    return _flat(job.example, job.reference.outlines, _own(job.module))
+
+
+def _flat(example: FlatExample, outlines: tuple[tuple[int | str, ...], ...], module: nn.Module) -> nn.Module:
+    """The module behind the example's tensors."""
     from pocketrec.convert.example.flatten import FlatModule
 
-    flat = FlatModule(_own(job.module), job.example)
-    flat.outlines = job.reference.outlines
+    flat = FlatModule(module, example)
+    flat.outlines = outlines
     return flat

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pocketrec.contract import WIDE_ENDS, Contract, Feature
-from pocketrec.convert.example.probes import Array, Inputs, whole_columns
+from pocketrec.convert.example.probes import Answers, Array, Inputs, batched_inputs, whole_columns
 from pocketrec.errors import BeyondInt32
 from pocketrec.evaluation import FarProbe, FarProbes, Probe
 
@@ -27,7 +27,7 @@ _UNSTATED = (0.0, 1.0)  # the range of a feature whose contract gives none
 def far_probes(
     example: Inputs,
     contract: Contract,
-    answers: Callable[[Inputs], Mapping[str, Any]],
+    answers: Answers,
     *,
     within: bool = False,
     function: str = "main",
@@ -57,9 +57,7 @@ def far_probes(
     return FarProbes(probes=tuple(found), left_out=left_out)
 
 
-def _answered(
-    answers: Callable[[Inputs], Mapping[str, Any]], inputs: Inputs, within: bool
-) -> tuple[Mapping[str, Any], str]:
+def _answered(answers: Answers, inputs: Inputs, within: bool) -> tuple[Mapping[str, Any], str]:
     """What the module gives, or why that is nothing to compare with."""
     try:
         expected = answers(inputs)
@@ -123,13 +121,12 @@ def _space(feature: Feature, contract: Contract) -> tuple[int, int | None]:
 def _rows(example: Inputs, contract: Contract, function: str) -> Inputs:
     """The example's rows again and again, until there is one for every length of its ids."""
     features = contract.functions[function].inputs
-    batched = {each.name: each.shape[0] for each in features if each.shape and isinstance(each.shape[0], str)}
+    dim, batched = batched_inputs(features)
     ids = [example[each.name] for each in features if each.vocabulary is not None]
     lengths = [each.shape[-1] for each in ids if each.ndim > 1]
     if not batched or not lengths:
         return example
-    name, dim = next(iter(batched.items()))
-    count = len(example[name])
+    count = len(example[min(batched)])
     wanted = min(max(lengths) - 1, _MOST_ROWS, contract.bounds(dim)[1])
     index = np.arange(max(wanted, count)) % count
     return {name: array[index] if name in batched else array for name, array in example.items()}

@@ -8,18 +8,85 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.contract import Contract, Feature
+from pocketrec.errors import BeyondInt32, InputError, PocketrecError
 from pocketrec.evaluation import Probe
-
-if TYPE_CHECKING:
-    from pocketrec.contract import Contract
+from pocketrec.places import told
 
 Array = npt.NDArray[np.generic]
 Inputs = Mapping[str, Array]
+Answers = Callable[[Inputs], Mapping[str, Any]]
+
+
+def proved_probes(
+    example: Sequence[Array], contract: Contract, answers: Answers, *, function: str = "main"
+) -> tuple[tuple[Probe, ...], tuple[Mapping[str, Any], ...]]:
+    """The example and what can be made of it where the module gives numbers, and what it gives.
+
+    Args:
+        example: one array per input of the function.
+        contract: as for `probes_from_example`.
+        answers: the module's outputs; raises where it does not run.
+        function: of the contract.
+
+    Raises:
+        InputError: the module does not run on the example itself, or gives NaN for it.
+        BeyondInt32: a number does not fit the contract's dtype.
+    """
+    outputs: dict[int, Mapping[str, Any]] = {}
+
+    def runs(inputs: Inputs) -> bool:
+        try:
+            outputs[id(inputs)] = answers(inputs)
+        except BeyondInt32:
+            raise
+        except Exception:
+            return False  # whatever the module raises: these contents are not for it
+        return _first_nan(outputs[id(inputs)]) is None
+
+    names = [each.name for each in contract.functions[function].inputs]
+    _check_example(answers, dict(zip(names, example, strict=True)))
+    probes = probes_from_example(example, contract, runs=runs, function=function)
+    runs(probes[0].inputs)
+    return probes, tuple(outputs[id(each.inputs)] for each in probes)
+
+
+def _check_example(answers: Answers, inputs: Inputs) -> None:
+    try:
+        wrong = _first_nan(answers(inputs))
+    except PocketrecError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the module does not run on its example: {told(error)}; correct the example inputs"
+        ) from error
+    if wrong is not None:
+        held = next((name for name, each in inputs.items() if _has_nan(each)), None)
+        cause = "" if held is None else f", whose input {held} holds NaN"
+        raise InputError(
+            f"the module gives NaN for its example{cause} (output {wrong}); correct the example inputs"
+        )
+
+
+def _first_nan(given: Mapping[str, Any]) -> str | None:
+    """The first output that holds NaN."""
+    return next((name for name, each in given.items() if _has_nan(each)), None)
+
+
+def _has_nan(array: Array) -> bool:
+    return array.dtype.kind == "f" and bool(np.isnan(array).any())
+
+
+def batched_inputs(features: Sequence[Feature]) -> tuple[str, frozenset[str]]:
+    """The dim that leads most inputs, and the inputs that it leads; empty where none is free."""
+    leading = [each.shape[0] for each in features if each.shape and isinstance(each.shape[0], str)]
+    dim = max(leading, key=leading.count, default="")
+    return str(dim), frozenset(each.name for each in features if dim and each.shape[:1] == (dim,))
 
 
 def probes_from_example(
@@ -60,8 +127,12 @@ class _Maker:
 
     @property
     def _batched(self) -> frozenset[str]:
-        inputs = self.contract.functions[self.function].inputs
-        return frozenset(each.name for each in inputs if each.shape and isinstance(each.shape[0], str))
+        return batched_inputs(self.contract.functions[self.function].inputs)[1]
+
+    @property
+    def _smallest(self) -> int:
+        """Rows that the contract's smallest batch has."""
+        return self.contract.dims[batched_inputs(self.contract.functions[self.function].inputs)[0]].min
 
     def made(self) -> Iterator[Probe]:
         if self._batched:
@@ -76,7 +147,7 @@ class _Maker:
 
     def _by_rows(self) -> Iterator[Probe]:
         count = self._count
-        smallest = self.contract.dims["batch"].min
+        smallest = self._smallest
         if count > 1:
             yield Probe(name="rows permuted", inputs=self._rows(self.rng.permutation(count)))
             yield Probe(name="rows resampled", inputs=self._rows(self.rng.integers(0, count, count)))

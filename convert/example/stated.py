@@ -6,6 +6,7 @@ The module stands behind its contract as a recipe's does, so both give the same 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,10 @@ import numpy as np
 
 from pocketrec.contract import Contract, Signature
 from pocketrec.convert.example.far import far_probes
-from pocketrec.convert.example.probes import Inputs, probes_from_example
+from pocketrec.convert.example.probes import Inputs, proved_probes
 from pocketrec.errors import ContractError
-from pocketrec.evaluation import Probe
 from pocketrec.source.loaded import with_fixed_batch
-from pocketrec.source.model import Model, Trial, Trials, model_of, never_run
+from pocketrec.source.model import Trial, Trials, model_of, never_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,42 +113,24 @@ def _trials(
     contract: Contract, examples: Examples, core: Stubbed, spans: Mapping[str, Span]
 ) -> Iterator[Trial]:
     model = model_of(core, contract, spans)
-    yield _trial(model, contract, examples, "")
+    trial = with_examples(Trial(model=model, captured=contract, fresh=never_run(model)), examples)
+    yield trial
     fixed = with_fixed_batch(contract)
     if fixed != contract:
-        yield _trial(model, fixed, examples, "the batch is fixed")
+        yield replace(trial, captured=fixed, note="the batch is fixed")
 
 
-def _trial(model: Model, captured: Contract, examples: Examples, note: str) -> Trial:
-    fresh = never_run(model)
-    probes, expected, far = {}, {}, {}
+def with_examples(trial: Trial, examples: Examples) -> Trial:
+    """The trial with probes made from an example of each function, near it and far from it.
+
+    Raises:
+        InputError: the module does not run on an example, or gives NaN for it.
+        BeyondInt32: it gives a number that the contract's dtype does not hold.
+    """
+    model, probes, expected, far = trial.model, {}, {}, {}
     for name, example in examples.items():
-        probes[name], expected[name] = _proved(model, name, example)
         answers = _behind(model.module, model.contract, name).answers
+        given = [example[each.name] for each in model.contract.functions[name].inputs]
+        probes[name], expected[name] = proved_probes(given, model.contract, answers, function=name)
         far[name] = far_probes(example, model.contract, answers, within=True, function=name)
-    return Trial(
-        model=model, captured=captured, probes=probes, expected=expected, far=far, fresh=fresh, note=note
-    )
-
-
-def _proved(
-    model: Model, function: str, example: Inputs
-) -> tuple[tuple[Probe, ...], tuple[Mapping[str, Any], ...]]:
-    """Probes of a function on which the module runs, and what it gives for them."""
-    behind = _behind(model.module, model.contract, function)
-    outputs: dict[int, Mapping[str, Any]] = {}
-
-    def runs(inputs: Inputs) -> bool:
-        try:
-            outputs[id(inputs)] = behind.answers(inputs)
-        except Exception:
-            return False  # whatever the module raises: these contents are not for it
-        found = outputs[id(inputs)]
-        return not any(np.isnan(each).any() for each in found.values() if each.dtype.kind == "f")
-
-    names = [each.name for each in model.contract.functions[function].inputs]
-    made = probes_from_example(
-        [example[name] for name in names], model.contract, runs=runs, function=function
-    )
-    runs(made[0].inputs)
-    return made, tuple(outputs[id(each.inputs)] for each in made)
+    return replace(trial, probes=probes, expected=expected, far=far)

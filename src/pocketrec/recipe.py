@@ -61,6 +61,7 @@ GATE_RANGES: Mapping[str, Range] = {
     "max_size_mb": Range(0, 1e6, above=True),
     "max_p50_ms": Range(0, 1e5, above=True),
     "max_load_ms": Range(0, 1e6, above=True),
+    "max_assumptions": Range(0, 1000),
 }
 _COMPRESS_RANGES: Mapping[str, Range] = {
     "max_size_mb": Range(0, 1e6, above=True),
@@ -97,6 +98,8 @@ class ModelSource:
             state dict that loads with weights_only=True; None where the factory brings the trained
             weights itself.
         arguments: keyword arguments for the factory.
+        example: an .npz file of what the module takes: arrays by the names of forward's arguments, or in
+            their order. The contract is drafted from it where none is stated; else it gives probes.
         stream_mb: a table of `weights` that takes so much as float32, in 10^6 bytes, is never held
             but streamed from file to file; 0 streams nothing.
     """
@@ -104,6 +107,7 @@ class ModelSource:
     factory: str
     weights: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    example: str | None = None
     stream_mb: float = STREAM_MB
 
     def __post_init__(self) -> None:
@@ -235,6 +239,8 @@ class Gates:
         max_p50_ms: largest median latency of a call of one row, on this machine, of the slowest function;
             the interpreter's is never gated, as it is no device's.
         max_load_ms: longest time to load the slowest function's artifact, on this machine.
+        max_assumptions: how many branches on values of its inputs a target's graph may have fixed, as they
+            went the same way on all probes; each is named.
         may_skip: runtimes that may be absent; every other runtime of a target must have run.
     """
 
@@ -248,6 +254,7 @@ class Gates:
     max_size_mb: Limit | None = None
     max_p50_ms: Limit | None = None
     max_load_ms: Limit | None = None
+    max_assumptions: int | None = 0
     may_skip: tuple[Literal["onnxruntime", "coreml-interpreter", "coreml-framework"], ...] = (
         "coreml-framework",
     )
@@ -352,13 +359,13 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole recipe."""
+    """A whole recipe; without a contract, one is drafted from `model.example`."""
 
     schema: Literal[1]
     name: str
     version: str
     model: ModelSource
-    contract: ContractSource
+    contract: ContractSource | None = None
     evaluate: Evaluate
     targets: Mapping[str, Target]
     compress: Compress = field(default_factory=Compress)
@@ -375,7 +382,12 @@ class Recipe:
             raise RecipeError("targets is empty; add [targets.onnx] or [targets.coreml]")
         for name in self.targets:
             _check_folder("targets: a target's name", name)
-        _check_evaluate(self)
+        if self.contract is not None:
+            check_evaluate(self.evaluate, self.contract.functions)
+        elif self.model.example is None:
+            raise RecipeError(
+                "contract is missing; add it, or model.example, an .npz file from which it is drafted"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe, every default spelled out, as plain JSON values."""
@@ -398,16 +410,15 @@ def _check_folder(key: str, value: str) -> None:
         )
 
 
-def _check_evaluate(recipe: Recipe) -> None:
-    pairs = [("function", recipe.evaluate.function, recipe.evaluate.output)]
-    if recipe.evaluate.catalogue_function is not None:
-        pairs.append(
-            ("catalogue_function", recipe.evaluate.catalogue_function, recipe.evaluate.catalogue_output or "")
-        )
+def check_evaluate(evaluate: Evaluate, functions: Mapping[str, Signature]) -> None:
+    """Checks that what is evaluated is an output of a function; RecipeError names those that there are."""
+    pairs = [("function", evaluate.function, evaluate.output)]
+    if evaluate.catalogue_function is not None:
+        pairs.append(("catalogue_function", evaluate.catalogue_function, evaluate.catalogue_output or ""))
     for key, function, output in pairs:
-        signature = recipe.contract.functions.get(function)
+        signature = functions.get(function)
         if signature is None:
-            known = ", ".join(recipe.contract.functions)
+            known = ", ".join(functions)
             raise RecipeError(f"evaluate.{key} is {function!r}; expected one of {known}")
         outputs = [each.name for each in signature.outputs]
         if output not in outputs:

@@ -59,7 +59,7 @@ def test_zeros_that_unpack_to_gigabytes_are_refused_by_their_header(
 
 
 def test_arrays_larger_than_any_input_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocketrec.cli.arrays._LARGEST", 100)
+    monkeypatch.setattr("pocketrec.source.arrays._LARGEST", 100)
     np.savez(tmp_path / "a.npz", a=np.zeros(10, np.float32), b=np.zeros(20, np.float32))
     with pytest.raises(InputError, match="arrays of 120 bytes, expected at most 100; pass fewer rows"):
         load_arrays(tmp_path / "a.npz")

@@ -113,6 +113,7 @@ class Road:
     compress: Mapping[str, Any] = field(default_factory=dict)
     several: bool = False
     streamed: bool = False
+    drafted: bool = False  # the contract, by both, from the same example
 
 
 ROADS = {
@@ -127,6 +128,13 @@ ROADS = {
         several=True,
         targets="[targets.onnx]\n[targets.coreml]\n"
         "minimum_deployment_target = 'iOS18'\nmultifunction = true\n",
+    ),
+    "drafted": Road(drafted=True),
+    "drafted, streamed int8": Road(
+        drafted=True,
+        streamed=True,
+        targets="[targets.onnx]\n",
+        compress={"tensors": {"item.weight": {"scheme": "linear", "bits": 8}}},
     ),
     "streamed": Road(streamed=True),
     "streamed int8": Road(
@@ -156,6 +164,11 @@ def toml(table: Mapping[str, Any]) -> str:
     )
 
 
+def example_of() -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(3)
+    return {"history": torch.from_numpy(rng.integers(1, ROWS, (4, 5)).astype(np.int32))}
+
+
 def write(road: Road, folder: Path) -> Path:
     (folder / "model.py").write_text(MODEL)
     (folder / "items.txt").write_text("".join(f"{number}\n" for number in range(ROWS)))
@@ -167,6 +180,10 @@ def write(road: Road, folder: Path) -> Path:
         f"{key} = {toml(value) if isinstance(value, Mapping) else repr(value)}\n"
         for key, value in road.compress.items()
     )
+    if road.drafted:
+        np.savez(folder / "in.npz", history=example_of()["history"].numpy())
+        text = f"{text[: text.index('[contract')]}example = 'in.npz'\n{text[text.index('[evaluate]') :]}"
+        text = text.replace('output = "scores"', 'output = "output"')
     recipe = folder / "recipe.toml"
     recipe.write_text(f"{text}{road.targets}" + (f"[compress]\n{asked}" if asked else ""))
     return recipe
@@ -210,12 +227,9 @@ def by_recipe(recipe: Path, out: Path) -> tuple[dict[str, dict[str, str]], bool]
 
 def by_example(recipe: Path, road: Road, out: Path) -> tuple[dict[str, dict[str, str]], bool]:
     read = load_recipe(recipe)
-    contract: Contract = load_model(read, recipe.parent).contract
+    contract: Contract | None = None if road.drafted else load_model(read, recipe.parent).contract
     module = call_factory("model.py:make", base=recipe.parent, key="model.factory", arguments={}).eval()
-    rng = np.random.default_rng(3)
-    examples: dict[str, Any] = {
-        "main": {"history": torch.from_numpy(rng.integers(1, ROWS, (4, 5)).astype(np.int32))}
-    }
+    examples: dict[str, Any] = {"main": example_of()}
     if road.several:
         examples["embed"] = {"item_id": torch.arange(1, 5, dtype=torch.int32)}
     compress = from_table(Compress, dict(road.compress), source="road") if road.compress else None

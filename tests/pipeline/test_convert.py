@@ -382,3 +382,57 @@ def test_nothing_is_published_that_does_not_run_where_it_was_put(
     with pytest.raises(Refused, match=r"does not run from .*model\.onnx\.data: no such file"):
         _catalogue(tmp_path / "out")
     assert not (tmp_path / "out/model.onnx").exists()
+
+
+class Tied(nn.Module):
+    """Scores by the table that the history is looked up in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.item, self.mix = nn.Embedding(50, 8), nn.Linear(8, 8)
+
+    def forward(self, history: Tensor) -> Tensor:
+        return self.mix(self.item(history).mean(1)) @ self.item.weight.T
+
+
+def test_a_table_of_a_few_numbers_streams_as_it_is_held(tmp_path: Path) -> None:
+    history = torch.arange(1, 13).reshape(4, 3)
+    scores = []
+    for stream_mb in (0, 1e-6):
+        out = tmp_path / str(stream_mb)
+        done = pocketrec.convert_module(Tied().eval(), history, out, ("onnx",), stream_mb=stream_mb)
+        with pocketrec.open(done.artifacts["onnx"]) as artifact:
+            scores.append(artifact.run({"history": history.numpy().astype(np.int32)})["output"])
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_allclose(scores[0], Tied()(history).detach().numpy(), rtol=1e-5)
+
+
+def test_an_example_for_which_the_module_gives_no_number_is_named(tmp_path: Path) -> None:
+    x = torch.tensor([[1.0, torch.nan]])
+    with pytest.raises(InputError, match=r"gives NaN for its example, whose input input holds NaN"):
+        pocketrec.convert_module(nn.Linear(2, 2).eval(), x, tmp_path, ("onnx",))
+
+
+class Hashed(nn.Module):
+    """Ids times a number, which int32 does not hold for most of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.long() * 2**24
+
+
+def test_a_stated_int32_output_is_refused_where_a_probe_near_the_example_shows_more(tmp_path: Path) -> None:
+    table = {
+        "dims": {"users": {"max": 8}},
+        "vocabularies": {"x": {"size": 1000}},
+        "functions": {
+            "main": {
+                "inputs": [{"name": "x", "kind": "id", "shape": ["users"], "vocabulary": "x"}],
+                "outputs": [{"name": "y", "meaning": "top_k_ids", "dtype": "int32", "shape": ["users"]}],
+            }
+        },
+    }
+    contract = from_table(Contract, table, source="contract")
+    example = torch.tensor([1, 2], dtype=torch.int32)
+    with pytest.raises(ContractError, match=r"output y: the module gives .*declare dtype = 'int64'"):
+        pocketrec.convert_module(Hashed().eval(), {"x": example}, tmp_path, ("onnx",), contract)

@@ -94,6 +94,7 @@ def test_what_a_target_cannot_carry_is_refused_for_it_alone(ranker: nn.Module, t
     ("compress", "error", "message"),
     [
         ("int2", UsageError, r"compress 'int2': expected int8, int4, or a plan"),
+        ("smallest-neutral", UsageError, r"a search measures .* a recipe with \[model\] example"),
         (8, UsageError, r"compress 8: expected int8, int4, or a plan"),
         (Plan(tensors={"items.*": Linear()}), PlanError, r"'items\.\*' fits no tensor; .* item\.weight"),
         (
