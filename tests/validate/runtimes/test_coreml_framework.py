@@ -68,7 +68,10 @@ def test_a_loader_that_rewrites_what_it_reads_gets_a_copy_that_goes_with_the_run
     package = packages / "float32.mlpackage"
     before = bytes_of(package)
     with CoreMLFramework(package) as runtime:
-        inputs = {each.name: np.zeros(each.shape, each.dtype) for each in runtime.describe().inputs}
+        inputs = {
+            each.name: np.zeros([size or 1 for size in each.shape], each.dtype)
+            for each in runtime.describe().inputs
+        }
         assert "y" in runtime.run(inputs)
         assert (framework.loaded / "Manifest.json").read_text() == "rewritten"
         weights = "Data/com.apple.CoreML/weights/weight.bin"
