@@ -25,6 +25,7 @@ from pocketrec.convert.capture.checks import (
 )
 from pocketrec.convert.capture.export import export_module, has_free_sizes, lower_program
 from pocketrec.convert.rewrite import (
+    CHOSEN_RULES,
     FUNCTION_RULES,
     OP_RULES,
     ROW_RULES,
@@ -34,11 +35,13 @@ from pocketrec.convert.rewrite import (
     prove_same,
     replace_modules,
 )
+from pocketrec.convert.rewrite.chosen_rows import ChosenPlacesRule, CountedPlacesRule
 from pocketrec.convert.rewrite.complex_numbers import complex_rewrites
 from pocketrec.convert.rewrite.ops import ProvedOp, prove_ops
 from pocketrec.convert.watch.contract_module import ContractModule
 from pocketrec.convert.watch.intercept import (
     TRUTHS,
+    FunctionRule,
     Interception,
     constant_choices,
     constant_events,
@@ -183,8 +186,20 @@ class _Job:
 
     def with_all_rows(self) -> Capture:
         """The capture with no row left out and every branch on values taken; Refused where it differs."""
-        rules = rules_by_function((*FUNCTION_RULES, *ROW_RULES))
-        return self.captured(self.surveys(Interception(rules=rules, branch=True)))
+        try:
+            return self.captured(self._surveyed(ROW_RULES))
+        except Refused as refused:
+            found = self._surveyed(CHOSEN_RULES)
+            if ChosenPlacesRule.name not in _applied(found.module):
+                raise
+            try:
+                return self.captured(found)
+            except Refused:
+                raise refused from None
+
+    def _surveyed(self, rules: Sequence[FunctionRule]) -> _Surveyed:
+        taken = rules_by_function((*FUNCTION_RULES, *rules))
+        return self.surveys(Interception(rules=taken, branch=True))
 
     def captured(self, found: _Surveyed) -> Capture:
         """The capture, proved; Refused with the user's line where the surveys saw the cause."""
@@ -208,7 +223,7 @@ class _Job:
             program=program,
             example=example,
             rewrites=tuple(self._rewrites(found.module, error, proved)),
-            assumptions=assumptions,
+            assumptions=(*assumptions, *_taken_for_0(found.module)),
         )
 
     def _rewrites(self, module: ContractModule, error: float, ops: Sequence[ProvedOp]) -> list[Rewrite]:
@@ -266,6 +281,13 @@ def _export(
 def _applied(module: ContractModule) -> list[str]:
     plan = module.interception
     return sorted({name for name, _ in plan.applied}) if plan else []
+
+
+def _taken_for_0(module: ContractModule) -> list[str]:
+    """What is assumed of reductions whose places the module counts first."""
+    plan = module.interception
+    counted = [where for name, where in plan.applied if name == CountedPlacesRule.name] if plan else []
+    return [f"{where}: what is reduced over no chosen place is 0" for where in counted]
 
 
 def _intercepted(module: ContractModule, error: float, probes: int) -> list[Rewrite]:

@@ -25,6 +25,7 @@ from pocketrec.convert.rewrite import (
     statistics,
     windows,
 )
+from pocketrec.convert.rewrite.chosen_rows import ChosenPlacesRule, CountedPlacesRule
 from pocketrec.convert.rewrite.composites import CompositeRule
 from pocketrec.convert.rewrite.computed_weights import ComputedWeightRule
 from pocketrec.convert.rewrite.data_attribute import DataRule
@@ -112,6 +113,8 @@ ROW_RULES: tuple[FunctionRule, ...] = (
     AnyRowRule(),
     JaggedSplitRule(),
 )
+# Tried after these: a mask of several axes chooses one place of each row, or places that are reduced.
+CHOSEN_RULES: tuple[FunctionRule, ...] = (ChosenPlacesRule(), CountedPlacesRule(), *ROW_RULES)
 
 # A replacement sums the same float32 numbers in another order; anything more is a wrong rewrite.
 _TOLERANCE = 1e-5
@@ -173,7 +176,7 @@ def prove_same(
     for number, probe in enumerate(probes):
         pairs = zip(_outputs(original, probe), _outputs(rewritten, probe), strict=True)
         for expected, actual in pairs:
-            same = expected.shape == actual.shape
+            same = expected.shape == actual.shape and torch.equal(expected.isnan(), actual.isnan())
             gap = (expected - actual).abs().nan_to_num() if same else torch.tensor([torch.inf])
             bound = _TOLERANCE * (1 + expected.abs().nan_to_num())
             if not same or not bool((gap <= bound).all()):
