@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.paths import PATH
 
 if TYPE_CHECKING:
     from pocketrec.pipeline.build import BuildResult
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
         "pocketrec build recipe.toml --target onnx --out build/onnx-only --json",
     )
 )
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The bundle's folder.  [default: build/NAME]")
+@click.argument("recipe", type=PATH)
+@click.option("--out", type=PATH, help="The bundle's folder.  [default: build/NAME]")
 @click.option(
     "--target", "targets", multiple=True, metavar="NAME", help="A target of the recipe; repeatable."
 )

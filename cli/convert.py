@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
-from pocketrec.errors import ContractError, UsageError
+from pocketrec.cli.paths import PATH
+from pocketrec.errors import ContractError, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pocketrec.pipeline.convert import Conversion
     from pocketrec.quantize import Plan
 
+# What a recipe calls it: the option that says the same here.
+_OPTIONS = {"model.weights": "--weights", "model.factory": "FACTORY", "model.arguments": "--argument"}
 _WEIGHTS = (".safetensors", ".npz", ".npy", ".index.json", ".ckpt", ".bin")
 
 
@@ -35,15 +38,15 @@ _WEIGHTS = (".safetensors", ".npz", ".npy", ".index.json", ".ckpt", ".bin")
 @click.option(
     "--example",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="An .npz file: arrays by the names of forward's arguments, or in their order.",
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="A state dict for the factory's module.")
+@click.option("--weights", type=PATH, help="A state dict for the factory's module.")
 @click.option(
     "--argument", "arguments", multiple=True, metavar="KEY=JSON", help="For the factory; repeatable."
 )
-@click.option("--contract", type=click.Path(path_type=Path), help="A corrected contract.json.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("converted"), show_default=True)
+@click.option("--contract", type=PATH, help="A corrected contract.json.")
+@click.option("--out", type=PATH, default=Path("converted"), show_default=True)
 @click.option(
     "--target", "targets", multiple=True, type=click.Choice(["coreml", "onnx"]), help="[default: both]"
 )
@@ -123,11 +126,21 @@ def _module(
         weights=None if weights is None else str(weights.resolve()),
         arguments=dict(map(_argument, arguments)),
     )
-    loaded = load_trained(source, base=Path.cwd())
+    try:
+        loaded = load_trained(source, base=Path.cwd())
+    except RecipeError as error:
+        raise UsageError(_in_options(str(error))) from error
     if not loaded.random:
-        return loaded.module, loaded.notes
+        return loaded.module, tuple(map(_in_options, loaded.notes))
     drawn = f"there is no --weights, and FACTORY draws {random_text(loaded.random)} anew in every call"
     return loaded.module, (f"random numbers were converted: {drawn}",)
+
+
+def _in_options(text: str) -> str:
+    """What was said of a recipe's keys, said of the options."""
+    for key, option in _OPTIONS.items():
+        text = text.replace(key, option)
+    return text
 
 
 def _is_archive(path: str) -> bool:

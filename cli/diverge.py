@@ -11,6 +11,7 @@ import click
 
 from pocketrec.cli.arrays import load_arrays
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.paths import PATH
 from pocketrec.cli.recipes import find_recipe
 from pocketrec.errors import UsageError
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
         "pocketrec diverge good.onnx bad.mlpackage --inputs in.npz",
     )
 )
-@click.argument("path", type=click.Path(path_type=Path), metavar="BUNDLE|REFERENCE")
-@click.argument("artifact", required=False, type=click.Path(path_type=Path))
+@click.argument("path", type=PATH, metavar="BUNDLE|REFERENCE")
+@click.argument("artifact", required=False, type=PATH)
 @click.option(
     "--recipe",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The recipe that built BUNDLE.  [default: the one here, beside or above BUNDLE, or in the zoo]",
 )
 @click.option("--target", metavar="NAME", help="One target of BUNDLE.  [default: all]")
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--inputs",
     "source",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="An .npz file.  [default: BUNDLE's golden vectors]",
 )
 @click.option("--tolerance", type=click.FloatRange(min=0), help="Bound on the relative error.")

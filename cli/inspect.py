@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table, show_bytes
+from pocketrec.cli.paths import PATH
 from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         "pocketrec inspect build/sasrec", "pocketrec inspect build/sasrec/artifacts/onnx/main.onnx --json"
     )
 )
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(path: Path, as_json: bool) -> None:
     """Show what PATH holds: a bundle, a .mlpackage or a .onnx file.

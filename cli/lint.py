@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketrec.cli.console import examples, print_json
+from pocketrec.cli.paths import PATH
 
 if TYPE_CHECKING:
     from pocketrec.validate.lint import Finding
@@ -19,7 +20,7 @@ _SEVERITIES = ("error", "warning", "note")
 
 
 @click.command(epilog=examples("pocketrec lint model.mlpackage", "pocketrec lint build/sasrec --json"))
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--severity",

@@ -8,6 +8,7 @@ import click
 
 from pocketrec.cli.arrays import load_arrays, save_arrays
 from pocketrec.cli.console import examples
+from pocketrec.cli.paths import PATH
 
 
 @click.command(
@@ -16,9 +17,9 @@ from pocketrec.cli.console import examples
         "pocketrec run main.mlpackage --inputs in.npz --out out.npz --runtime coreml-interpreter",
     )
 )
-@click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--inputs", "source", required=True, type=click.Path(path_type=Path), help="An .npz file.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz file to write.")
+@click.argument("artifact", type=PATH)
+@click.option("--inputs", "source", required=True, type=PATH, help="An .npz file.")
+@click.option("--out", required=True, type=PATH, help="The .npz file to write.")
 @click.option("--runtime", default=None, help="The engine; by default the first that is there.")
 @click.option("--function", default=None, help="Of a package that holds several; by default the first.")
 def run(artifact: Path, source: Path, out: Path, runtime: str | None, function: str | None) -> None:

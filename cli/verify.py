@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.paths import PATH
 
 
 @click.command(epilog=examples("pocketrec verify build/sasrec", "pocketrec verify build/sasrec --json"))
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def verify(ctx: click.Context, bundle: Path, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table
+from pocketrec.cli.paths import PATH
 from pocketrec.errors import UsageError
 
 
@@ -54,7 +55,7 @@ def data() -> None:
 @click.option("--seed", default=0, show_default=True, help="Seed of weights, batches and dropout.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The .safetensors file to write.  [default: NAME.safetensors]",
 )
 def train(name: str, seed: int, out: Path | None) -> None:

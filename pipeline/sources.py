@@ -81,7 +81,7 @@ def _tensor(path: Path, name: str, array: Any) -> Any:
 
     try:
         return torch.from_numpy(array)
-    except TypeError:
+    except (TypeError, ValueError):
         raise InputError(
             f"{path}: {name} is of dtype {array.dtype}; expected numbers or booleans in this machine's order"
         ) from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import struct
 import tokenize
 import zipfile
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.errors import RecipeError
+from pocketrec.errors import PocketrecError, RecipeError
 from pocketrec.outside import open_file, read_json, require_file
 from pocketrec.source.weight_names import unnested
 
@@ -38,6 +39,7 @@ _LARGEST_HEADER = 100 << 20
 # What reading a file that is not what it says may raise.
 _DAMAGES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, struct.error)
 _NAME_LENGTH, _ZIP_HEADER = 26, 30  # of a file within a zip: where its name's length is, and its size without
+_HELD = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _AGAIN = "copy or save the checkpoint again"
 
 
@@ -216,6 +218,8 @@ def _from_folder(path: Path) -> dict[str, Span]:
             raise RecipeError(f"model.weights: {each} is no array of numbers ({error}); {_AGAIN}") from None
         offset = int(array.offset)
         spans[each.stem] = Span(name=each.stem, path=each, offset=offset, dtype=dtype, shape=array.shape)
+    if not spans:
+        raise RecipeError(f"model.weights: {path} is a folder without <tensor>.npy files; name a checkpoint")
     return spans
 
 
@@ -253,11 +257,32 @@ def _from_torch(path: Path) -> dict[str, Span]:
 
 def unread(path: Path, error: Exception) -> RecipeError:
     """What to raise where neither reader of weights takes the file; `error` is the reader's."""
-    reason = (str(error).splitlines() or [""])[0]
     return RecipeError(
-        f"model.weights: {path} is neither safetensors nor a state dict of plain tensors ({reason}); "
+        f"model.weights: {path} is neither safetensors nor a state dict of plain tensors ({_reason(error)}); "
         "save it with safetensors.torch.save_file(model.state_dict(), ...)"
     )
+
+
+def _reason(error: Exception) -> str:
+    """The reader's reason in a few words; PyTorch's own would have the file run as code."""
+    text = str(error)
+    held = _HELD.search(text)
+    if held is not None:
+        return f"it holds {held[1]}, which is no tensor"
+    if isinstance(error, PocketrecError | OSError) or (type(error) is ValueError and text):
+        return text.splitlines()[0]
+    return "nothing that torch.save writes, or cut short"
+
+
+def check_stored(archive: zipfile.ZipFile) -> None:
+    """Checks that an archive holds tensors as torch.save stores them; ValueError where it does not.
+
+    PyTorch maps a compressed tensor, too, and takes its compressed bytes for numbers.
+    """
+    if any(each.endswith("/constants.pkl") for each in archive.namelist()):
+        raise ValueError("it is a TorchScript file, which is a model.factory of its own")
+    if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+        raise ValueError("its tensors are compressed, which torch.save never does")
 
 
 def _number(name: str) -> int:
@@ -270,6 +295,7 @@ def _records(path: Path) -> frozenset[int]:
     torch computes where they lie from the layout that it writes, in the order of their numbers.
     """
     with open_file(path, error=RecipeError) as file, zipfile.ZipFile(file) as archive:
+        check_stored(archive)
         entries = {each.filename.partition("/")[2]: each for each in archive.infolist()}
         order = entries.get("byteorder")
         if order is not None and archive.read(order) != b"little":
@@ -277,8 +303,6 @@ def _records(path: Path) -> frozenset[int]:
         starts = []
         for name in sorted((each for each in entries if each.startswith("data/")), key=_number):
             entry = entries[name]
-            if entry.compress_type != zipfile.ZIP_STORED:
-                raise ValueError("its tensors are compressed")
             file.seek(entry.header_offset + _NAME_LENGTH)
             starts.append(entry.header_offset + _ZIP_HEADER + sum(struct.unpack("<HH", file.read(4))))
     if starts != sorted(starts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +30,8 @@ def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
         RecipeError: naming `key`, for a spec that is malformed or leads to no function.
     """
     place, separator, name = spec.rpartition(":")
-    if not separator or not place or not name:
+    relative = place.startswith(".") and not place.endswith(".py")
+    if not separator or not place or not name or relative:
         raise RecipeError(f"{key} is {spec!r}; expected 'package.module:function' or 'file.py:function'")
     with exits_told(f"{key} = {spec!r}"), _siblings(base, (base / place).parent):
         module = _load_file(base / place, key) if place.endswith(".py") else _import(place, key)
@@ -42,6 +44,7 @@ def load_factory(spec: str, *, base: Path, key: str) -> Callable[..., Any]:
 def call_factory(spec: str, *, base: Path, key: str, arguments: Mapping[str, Any]) -> Any:
     """What the factory returns; anything it raises becomes a RecipeError naming `key`, file and line."""
     function = load_factory(spec, base=base, key=key)
+    _check_arguments(function, spec, key, arguments)
     place = spec.rpartition(":")[0]
     try:
         with exits_told(f"{key} = {spec!r}"), _siblings(base, (base / place).parent):
@@ -50,6 +53,20 @@ def call_factory(spec: str, *, base: Path, key: str, arguments: Mapping[str, Any
         raise
     except Exception as error:
         raise RecipeError(f"{key} = {spec!r} raised {told(error)}") from error
+
+
+def _check_arguments(function: Callable[..., Any], spec: str, key: str, arguments: Mapping[str, Any]) -> None:
+    """Checks that the function takes the arguments, where Python knows what it takes."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one that is written in C
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        known = ", ".join(signature.parameters) or "nothing"
+        stated = f"{key.partition('.')[0]}.arguments"
+        raise RecipeError(f"{key} = {spec!r}: {error}; it takes {known}, so correct {stated}") from None
 
 
 @contextmanager
@@ -143,7 +160,7 @@ def _import(name: str, key: str) -> Any:
 
 def _load_file(path: Path, key: str) -> Any:
     if not path.is_file():
-        raise RecipeError(f"{key}: {path} is no file; paths are relative to the recipe")
+        raise RecipeError(f"{key}: {path} is no file; correct the path")
     # A name of its own, so that a user's convert.py or validate.py hides nothing.
     name = f"{USER_MODULES}{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -15,7 +15,7 @@ from pocketrec.errors import PocketrecError, RecipeError
 from pocketrec.outside import open_file, require_file
 from pocketrec.quantize.copies import copied
 from pocketrec.recipe import ModelSource
-from pocketrec.source.checkpoint import open_checkpoint, unread
+from pocketrec.source.checkpoint import check_stored, open_checkpoint, unread
 from pocketrec.source.factory import call_factory
 from pocketrec.source.streamed import named_tensors, read_tensor
 from pocketrec.source.weight_names import hint, renamed, unnested
@@ -130,7 +130,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
     if path.is_dir() or path.name.endswith(".index.json"):
         return {name: read_tensor(span) for name, span in open_checkpoint(path).items()}, ""
     if not path.is_file():
-        raise RecipeError(f"model.weights: {path} is no file; paths are relative to the recipe")
+        raise RecipeError(f"model.weights: {path} is no file; correct the path")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -148,17 +148,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def _unpickled(path: Path) -> object:
-    """What `torch.save` put there, tensors only: mapped where they lie as they are, read where they do not.
-
-    PyTorch maps a compressed tensor, too, and takes its compressed bytes for numbers.
-    """
+    """What `torch.save` put there, tensors only: mapped where they lie as they are, else read."""
     with open_file(path, error=RecipeError) as file:
         if not zipfile.is_zipfile(file):  # as PyTorch saved until 1.5
             file.seek(0)
             return torch.load(file, map_location="cpu", weights_only=True)
         with zipfile.ZipFile(file) as archive:
-            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-                raise ValueError("its tensors are compressed, which torch.save never does")
+            check_stored(archive)
     return torch.load(require_file(path, error=RecipeError), map_location="cpu", weights_only=True, mmap=True)
 
 

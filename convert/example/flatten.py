@@ -43,6 +43,11 @@ class FlatModule(nn.Module):
         """How the example was understood, where that may be why it does not run."""
         return self._example.remark
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One per tensor that goes in."""
+        return self._example.names
+
     def raw(self, *tensors: Tensor) -> object:
         """What the module itself returns."""
         args, kwargs = self._example.unflatten(tensors)
@@ -156,7 +161,14 @@ def unique_names(wanted: Sequence[str], taken: Sequence[str] = ()) -> tuple[str,
 
 def _as_tensor(leaf: Any) -> Any:
     """A NumPy array as the tensor with its numbers; anything else as it is."""
-    return torch.from_numpy(leaf) if isinstance(leaf, np.ndarray) else leaf
+    if not isinstance(leaf, np.ndarray):
+        return leaf
+    try:  # in this machine's order of bytes, and forwards
+        return torch.from_numpy(np.asarray(leaf, leaf.dtype.newbyteorder("="), order="C"))
+    except TypeError:
+        raise InputError(
+            f"the example has an array of dtype {leaf.dtype}; expected numbers or booleans"
+        ) from None
 
 
 def _arguments(module: nn.Module, example: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -253,7 +265,7 @@ def _portable(tensor: Tensor, name: str) -> Tensor:
         raise Refused(
             op="input",
             where="",
-            reason=f"input {name} is {tensor.dtype}, {tensor.layout}",
+            reason=f"{name} is {tensor.dtype}, {tensor.layout}, which no target has",
             remedy="pass dense real tensors",
         )
     if tensor.dtype in _UNSIGNED:

@@ -7,7 +7,7 @@ and kinds come from the example and from what the forward does with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from pocketrec.contract import Contract, Dim, Feature, Kind, Output, Signature, VocabularySpec
 from pocketrec.convert.watch.survey import Lookup
 from pocketrec.errors import InputError, PocketrecError
+from pocketrec.places import told
 
 BATCH = "batch"
 _LARGEST_BATCH = 1024
@@ -62,12 +63,13 @@ def find_shapes(module: nn.Module, tensors: Sequence[Tensor]) -> Shapes:
         InputError: the module does not run on its example, or returns no tensor.
     """
     example = tuple(tensors)
-    given = _run(module, example)
+    given = _run(module, example, told)
     if isinstance(given, str):
         remark = getattr(module, "remark", "")
         known = f" ({remark})" if remark else ""
         raise InputError(
-            f"the module does not run on its example{known}: {given}; correct the example inputs"
+            f"the module does not run on its example{known}: {given}; it was given "
+            f"{_described(module, example)}: correct the example inputs"
         )
     if not given:
         raise InputError("the module returns no tensor; return a tensor, or a tuple, list or dict of tensors")
@@ -152,7 +154,24 @@ def _sizes(module: nn.Module, inputs: tuple[Tensor, ...]) -> list[tuple[int, ...
     return given if isinstance(given, str) else [tuple(each.shape) for each in given]
 
 
-def _run(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | str:
+def _described(module: nn.Module, example: Sequence[Tensor]) -> str:
+    """Every input with dtype, shape and its smallest and largest value."""
+    names = getattr(module, "names", None) or [f"input_{number}" for number in range(len(example))]
+    said = []
+    for name, each in zip(names, example, strict=True):
+        ends = f" from {each.min().item():g} to {each.max().item():g}" if each.numel() else ""
+        said.append(f"{name} {str(each.dtype).removeprefix('torch.')} {list(each.shape)}{ends}")
+    return ", ".join(said)
+
+
+def _plainly(error: BaseException) -> str:
+    """The error in a line that does not depend on where its files are."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+
+
+def _run(
+    module: nn.Module, inputs: tuple[Tensor, ...], say: Callable[[BaseException], str] = _plainly
+) -> tuple[Tensor, ...] | str:
     """The outputs, or the error in a line."""
     from pocketrec.convert.capture.checks import run
 
@@ -161,7 +180,7 @@ def _run(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | 
     except PocketrecError:
         raise
     except Exception as error:
-        return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+        return say(error)
 
 
 def infer_contract(

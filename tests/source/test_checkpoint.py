@@ -227,3 +227,8 @@ def test_complex_weights_are_named(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2), "phase": torch.ones(2, dtype=torch.complex64)}, tmp_path / "w.pt")
     with pytest.raises(RecipeError, match=r"phase is torch\.complex64, expected real numbers"):
         open_checkpoint(tmp_path / "w.pt")
+
+
+def test_a_folder_without_arrays_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"is a folder without <tensor>\.npy files; name a checkpoint"):
+        open_checkpoint(tmp_path)

@@ -96,3 +96,18 @@ def test_what_a_factory_raises_names_file_and_line(text: str, message: str, tmp_
     with pytest.raises(RecipeError, match=message) as caught:
         called(folder)
     assert str(caught.value).startswith("model.factory")
+
+
+def test_arguments_that_the_function_does_not_take_are_told_by_its_parameters(tmp_path: Path) -> None:
+    folder = write(tmp_path, model="def make(items, width=2):\n    return items * width\n")
+    assert called(folder, items=3) == 6
+    with pytest.raises(RecipeError, match=r"argument 'itms'; it takes items, width, so correct model\.arg"):
+        called(folder, items=3, itms=3)
+    with pytest.raises(RecipeError, match=r"= 'model\.py:make': missing a required argument: 'items'"):
+        called(folder)
+
+
+@pytest.mark.parametrize("spec", [".:make", "..model:make", ":make", "model.py:", "model.py"])
+def test_a_spec_that_leads_nowhere_says_what_one_looks_like(spec: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"expected 'package\.module:function' or 'file\.py:function'"):
+        called(tmp_path, spec)

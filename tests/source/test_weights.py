@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -69,6 +70,34 @@ def test_a_pickle_that_would_run_code_is_not_run(folder: Path, capsys: pytest.Ca
     with pytest.raises(RecipeError, match=r"neither safetensors nor a state dict"):
         load_state_dict(folder / "w.pt")
     assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("module", r"it holds torch\.nn\.modules\.linear\.Linear, which is no tensor"),
+        ("script", r"it is a TorchScript file, which is a model\.factory of its own"),
+        ("text", r"nothing that torch\.save writes, or cut short"),
+        ("cut", r"nothing that torch\.save writes, or cut short"),
+        ("arrays", r"nothing that torch\.save writes, or cut short"),
+    ],
+)
+def test_a_file_that_holds_no_weights_is_told_by_what_it_holds(kind: str, reason: str, folder: Path) -> None:
+    """And never by PyTorch's advice to read it without `weights_only`, which would run what it holds."""
+    path, module = folder / "other.pt", torch.nn.Linear(2, 2)
+    if kind == "script":
+        torch.jit.save(torch.jit.script(module), path)
+    elif kind == "arrays":
+        np.savez(folder / "w.npz", weight=np.ones(2))
+        (folder / "w.npz").rename(path)
+    else:
+        torch.save(module, path)
+        path.write_bytes(
+            {"text": b"epoch,loss\n", "cut": path.read_bytes()[:300]}.get(kind, path.read_bytes())
+        )
+    with pytest.raises(RecipeError, match=rf"state dict of plain tensors \({reason}\); save it") as caught:
+        load_state_dict(path)
+    assert "weights_only" not in str(caught.value)
 
 
 def test_a_factory_that_returns_no_module_is_an_error(folder: Path) -> None:

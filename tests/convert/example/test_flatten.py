@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -98,8 +99,8 @@ def test_whole_numbers_are_int64_only_where_int32_does_not_hold_them(value: int,
 @pytest.mark.parametrize(
     ("tensor", "reason"),
     [
-        (torch.zeros(2, dtype=torch.complex64), r"input batch is torch.complex64"),
-        (torch.eye(2).to_sparse(), r"input batch is torch.float32, torch.sparse_coo"),
+        (torch.zeros(2, dtype=torch.complex64), r"batch is torch.complex64"),
+        (torch.eye(2).to_sparse(), r"batch is torch.float32, torch.sparse_coo"),
     ],
 )
 def test_what_no_target_takes_is_refused_by_name(tensor: Tensor, reason: str) -> None:
@@ -113,3 +114,25 @@ def test_a_number_beyond_float32_is_named_and_infinity_is_none() -> None:
         flatten_example(module, torch.tensor([1.0, 1e300], dtype=torch.float64))
     flat = flatten_example(module, torch.tensor([1.0, float("inf")], dtype=torch.float64))
     assert flat.tensors[0].tolist() == [1.0, float("inf")]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=">i4").reshape(2, 3),
+        np.arange(6, dtype=">f8").reshape(2, 3),
+        np.arange(6).reshape(2, 3)[::-1, ::-1],
+        np.arange(6).reshape(3, 2).T,
+        np.array(7, ">i8"),
+    ],
+)
+def test_an_array_of_any_order_goes_in_with_its_numbers(array: Any) -> None:
+    flat = flatten_example(Takes(), (array,))
+    assert flat.tensors[0].shape == array.shape
+    assert flat.tensors[0].tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array(["2020-01-01"], "datetime64[D]")])
+def test_an_array_of_no_numbers_is_named_by_its_dtype(array: Any) -> None:
+    with pytest.raises(InputError, match=r"an array of dtype .*; expected numbers or booleans"):
+        flatten_example(Takes(), (array,))

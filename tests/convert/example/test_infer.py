@@ -77,8 +77,22 @@ def test_ids_that_are_changed_on_the_way_have_no_vocabulary() -> None:
 
 
 def test_an_id_beyond_its_table_in_the_example_does_not_run() -> None:
-    with pytest.raises(InputError, match=r"the module does not run on its example: IndexError"):
-        shapes_of(nn.Embedding(3, 2), torch.tensor([5]))
+    """The message says what went in, so that a reader sees which id it was; and the user's line."""
+
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.item = nn.Embedding(3, 2)
+
+        def forward(self, history: Tensor) -> Tensor:
+            return self.item(history)
+
+    said = (
+        r"the module does not run on its example: IndexError at .*test_infer\.py:\d+: index out of range in "
+        r"self; it was given history int64 \[2\] from 1 to 5: correct the example inputs"
+    )
+    with pytest.raises(InputError, match=said):
+        shapes_of(Reads(), torch.tensor([1, 5]))
 
 
 def test_a_batch_that_the_code_fixes_is_noted() -> None:
