@@ -39,6 +39,8 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> No
     """Writes the arrays; the file appears whole or not at all."""
     import numpy as np
 
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder; pass the .npz file to write as --out")
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:

@@ -10,7 +10,6 @@ import click
 
 from pocketrec.cli.console import examples, print_json, print_table, show_bytes
 from pocketrec.cli.paths import PATH
-from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketrec.package.bundle import Bundle
@@ -31,16 +30,14 @@ def inspect(path: Path, as_json: bool) -> None:
     For a bundle its artifacts; for an artifact its inputs, outputs, ops, and bytes per tensor.
     """
     from pocketrec.package.bundle import is_bundle, read_bundle
-    from pocketrec.validate.open import FORMATS
+    from pocketrec.validate.open import FORMATS, no_artifact
 
     if path.suffix not in FORMATS and is_bundle(path):
         bundle = read_bundle(path)
         print_json(_bundle_json(bundle)) if as_json else _print_bundle(bundle)
         return
     if path.suffix not in FORMATS or not path.exists():
-        raise UsageError(
-            f"{path}: expected a bundle, or an artifact that ends in one of {', '.join(FORMATS)}"
-        )
+        raise no_artifact(path)
     from pocketrec.validate.artifact.sizes import describe_artifact
 
     described = describe_artifact(path)

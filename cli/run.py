@@ -9,6 +9,7 @@ import click
 from pocketrec.cli.arrays import load_arrays, save_arrays
 from pocketrec.cli.console import examples
 from pocketrec.cli.paths import PATH
+from pocketrec.errors import UsageError
 
 
 @click.command(
@@ -26,6 +27,9 @@ def run(artifact: Path, source: Path, out: Path, runtime: str | None, function: 
     """Run ARTIFACT (.onnx or .mlpackage) on the arrays in --inputs and write its outputs to --out."""
     from pocketrec import open as open_artifact
 
+    for given in (artifact, source):
+        if given.exists() and out.resolve().is_relative_to(given.resolve()):
+            raise UsageError(f"{out}: is {given} itself or lies in it, which is read; pass another --out")
     with open_artifact(artifact, runtime, function=function) as loaded:
         outputs = loaded.run(load_arrays(source, loaded.describe().inputs))
         engine = loaded.describe()

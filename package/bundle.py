@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pocketrec.errors import ArtifactError, UsageError
+from pocketrec.outside import exists
 from pocketrec.package.manifest import (
     MANIFEST,
     UNLISTED,
@@ -29,7 +30,16 @@ from pocketrec.package.publish import previous, publish, staging
 
 T = TypeVar("T")
 
-__all__ = ["Bundle", "is_bundle", "publish", "read_bundle", "seal", "staging", "verify_files"]
+__all__ = [
+    "Bundle",
+    "is_bundle",
+    "publish",
+    "read_bundle",
+    "require_bundle",
+    "seal",
+    "staging",
+    "verify_files",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +75,22 @@ def is_bundle(path: Path) -> bool:
 
 def read_bundle(path: Path) -> Bundle:
     """The bundle at `path`; raises ArtifactError naming the manifest that is damaged."""
-    if not path.is_dir():
-        if previous(path).is_dir():
-            raise UsageError(
-                f"{path}: a build was killed while it replaced this bundle; build it again, or rename "
-                f"{previous(path).name}, which is the earlier one"
-            )
-        raise UsageError(f"{path}: no such folder; pass the path of a bundle")
+    if not path.is_dir() and previous(path).is_dir():
+        raise UsageError(
+            f"{path}: a build was killed while it replaced this bundle; build it again, or rename "
+            f"{previous(path).name}, which is the earlier one"
+        )
+    require_bundle(path)
     check_sums(path)
     return Bundle(path=path, manifest=read_manifest(path), evidence=read_evidence_manifest(path))
+
+
+def require_bundle(path: Path) -> Path:
+    """The path of a folder, which a bundle is; UsageError for a file, or where there is nothing."""
+    if not path.is_dir():
+        what = "a file" if exists(path) else "no such folder"
+        raise UsageError(f"{path}: {what}; pass the path of a bundle, which is a folder")
+    return path
 
 
 def verify_files(bundle: Bundle) -> tuple[str, ...]:

@@ -76,6 +76,13 @@ def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
     return formats[path.suffix]
 
 
+def no_artifact(path: Path, formats: Mapping[str, Format] = FORMATS) -> UsageError:
+    """What to raise where `path` is no artifact that can be read; says whether anything is there."""
+    there = "" if path.exists() else "no such file or folder; "
+    known = ", ".join(formats)
+    return UsageError(f"{path}: {there}expected a bundle, or an artifact that ends in one of {known}")
+
+
 def open_graph(path: Path, *, formats: Mapping[str, Format] = FORMATS) -> Graph:
     """The graph of the artifact at `path`, all its functions included.
 

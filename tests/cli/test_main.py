@@ -180,11 +180,13 @@ def test_a_missing_torch_names_the_extra() -> None:
         (["verify", "none"], "error: none: no such folder; pass the path of a bundle"),
         (
             ["inspect", "none"],
-            "error: none: expected a bundle, or an artifact that ends in one of .onnx, .mlpackage, .mlmodel",
+            "error: none: no such file or folder; expected a bundle, or an artifact that ends in",
         ),
+        (["verify", __file__], ": a file; pass the path of a bundle, which is a folder"),
+        (["inspect", __file__], "test_main.py: expected a bundle, or an artifact that ends in one of .onnx"),
         (
             ["lint", "none"],
-            "error: none: expected a bundle, or an artifact that ends in one of .onnx, .mlpackage, .mlmodel",
+            "error: none: no such file or folder; expected a bundle, or an artifact that ends in",
         ),
         (["run", "a.onnx", "--inputs", "none.npz", "--out", "o.npz"], "error: a.onnx: no such artifact"),
     ],

@@ -65,3 +65,13 @@ def test_none_and_two_are_said(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(RECIPE.replace("9]", "10]"))
     with pytest.raises(UsageError, match=r"no recipe named 'mine' that says the same in this folder, beside"):
         find_recipe(bundle)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"), [("none", "none: no such folder"), ("mine.toml", "toml: a file")]
+)
+def test_what_is_no_bundle_is_a_wrong_call_and_no_damage(
+    bundle: Path, tmp_path: Path, place: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{message}; pass the path of a bundle, which is a folder"):
+        find_recipe(tmp_path / place)

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
+
+from pocketrec.cli.main import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,6 +57,20 @@ def test_wrong_inputs_are_named(
     assert done.returncode == 2
     assert message in done.stderr
     assert not (tmp_path / "out.npz").exists()
+
+
+@pytest.mark.parametrize("out", ["main.onnx", "in.npz", "folder", "none/out.npz", "in.npz/out.npz"])
+def test_what_must_not_be_written_is_a_usage_error(artifact: Path, tmp_path: Path, out: str) -> None:
+    """The artifact and its inputs stay as they were, and nothing new is left."""
+    (tmp_path / "folder").mkdir()
+    np.savez(tmp_path / "in.npz", x=np.zeros((1, 2), np.float32))
+    before = {each: each.read_bytes() for each in tmp_path.iterdir() if each.is_file()}
+    arguments = ["run", artifact, "--inputs", tmp_path / "in.npz", "--out", tmp_path / out]
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    assert done.exit_code == 2
+    assert f"error: {tmp_path / out}: " in done.stderr
+    assert "--out" in done.stderr
+    assert {each: each.read_bytes() for each in tmp_path.iterdir() if each.is_file()} == before
 
 
 def test_an_unknown_runtime_names_the_known_ones(pocketrec: Run, artifact: Path, tmp_path: Path) -> None:

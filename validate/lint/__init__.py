@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pocketrec.errors import UnsupportedOp, UsageError
+from pocketrec.errors import UnsupportedOp
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.lint import arithmetic, indices, interface, tables
 from pocketrec.validate.lint.finding import SEVERITIES, Finding, Rule
-from pocketrec.validate.open import FORMATS, Format, open_graph
+from pocketrec.validate.open import FORMATS, Format, no_artifact, open_graph
 
 __all__ = ["RULES", "Finding", "lint_artifact", "lint_graph"]
 
@@ -29,8 +29,7 @@ def lint_artifact(path: Path, *, formats: Mapping[str, Format] = FORMATS) -> tup
         UnsupportedOp: the file holds no graph, such as an .mlmodel that is no ML program.
     """
     if path.suffix not in formats or not path.exists():
-        known = ", ".join(formats)
-        raise UsageError(f"{path}: expected a bundle, or an artifact that ends in one of {known}")
+        raise no_artifact(path, formats)
     graph = open_graph(path, formats=formats)
     if graph.unreadable:
         raise UnsupportedOp(graph.unreadable)
