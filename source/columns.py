@@ -15,6 +15,7 @@ from pocketrec.errors import DataError, MissingExtra, RecipeError
 from pocketrec.outside import require_file
 
 Array = npt.NDArray[Any]
+Where = Callable[[int], str]  # a row's number among those at hand, to its file and its number there
 
 _BATCH_ROWS = 4096  # read at a time
 
@@ -127,26 +128,26 @@ def _arrow(path: Path, start: int) -> Iterator[Any]:
         start = max(0, start - batch.num_rows)
 
 
-def input_of(column: Any, spec: Column, first: int) -> Array:
+def input_of(column: Any, spec: Column, where: Where) -> Array:
     """A column as the array that the function takes; DataError naming the row that does not fit.
 
     Args:
         column: of some rows.
         spec: what becomes of it.
-        first: the number of its first row, for messages.
+        where: the file and the number in it of a row, for messages.
     """
     kind = column.type
     if not _is_list(kind):
         if prod(spec.shape) != 1:
-            raise bad_value(spec.name, first, f"is {kind}", f"a list of {prod(spec.shape)} values")
-        return numbers_of(column, spec.name, spec.dtype, first).reshape(-1, *spec.shape)
-    values, lengths = lists_of(column, spec.name, spec.dtype, first)
+            raise bad_value(spec.name, where(0), f"is {kind}", f"a list of {prod(spec.shape)} values")
+        return numbers_of(column, spec.name, spec.dtype, where).reshape(-1, *spec.shape)
+    values, lengths = lists_of(column, spec.name, spec.dtype, where)
     size = prod(spec.shape)
     wrong = lengths > size if spec.fill is not None else lengths != size
     if wrong.any():
         row = int(np.argmax(wrong))
         most = f"{size} at most" if spec.fill is not None else str(size)
-        raise bad_value(spec.name, first + row, f"has {lengths[row]} values", most)
+        raise bad_value(spec.name, where(row), f"has {lengths[row]} values", most)
     filled = np.full((len(lengths), size), spec.fill or 0, spec.dtype)
     places = np.arange(size)[None]
     lengths = lengths[:, None]
@@ -154,53 +155,54 @@ def input_of(column: Any, spec: Column, first: int) -> Array:
     return filled.reshape(-1, *spec.shape)
 
 
-def lists_of(column: Any, name: str, dtype: str, first: int) -> tuple[Array, Array]:
+def lists_of(column: Any, name: str, dtype: str, where: Where) -> tuple[Array, Array]:
     """The values of all lists, one after the other, and the length of each; DataError for a null."""
     import pyarrow.compute as pc
 
     if not _is_list(column.type):
-        raise bad_value(name, first, f"is {column.type}", "a list")
+        raise bad_value(name, where(0), f"is {column.type}", "a list")
     if column.null_count:
         row = int(np.argmax(np.asarray(column.is_null())))
-        raise bad_value(name, first + row, "is null", "a list")
+        raise bad_value(name, where(row), "is null", "a list")
     lengths = np.asarray(pc.list_value_length(column)).astype(np.int64)
     flat = pc.list_flatten(column)
     if flat.null_count:
         place = int(np.argmax(np.asarray(flat.is_null())))
         row = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
-        raise bad_value(name, first + row, "holds a null", "numbers")
+        raise bad_value(name, where(row), "holds a null", "numbers")
     ends = np.cumsum(lengths)
     return _as(
-        np.asarray(flat), name, dtype, lambda at: first + int(np.searchsorted(ends, at, side="right"))
+        np.asarray(flat), name, dtype, lambda at: where(int(np.searchsorted(ends, at, side="right")))
     ), lengths
 
 
-def numbers_of(column: Any, name: str, dtype: str, first: int) -> Array:
+def numbers_of(column: Any, name: str, dtype: str, where: Where) -> Array:
     """The values of a column of numbers; DataError for a null, or for what the dtype does not hold."""
     if column.null_count:
         row = int(np.argmax(np.asarray(column.is_null())))
-        raise bad_value(name, first + row, "is null", "a number")
-    return _as(np.asarray(column), name, dtype, lambda at: first + at)
+        raise bad_value(name, where(row), "is null", "a number")
+    return _as(np.asarray(column), name, dtype, where)
 
 
-def _as(values: Array, name: str, dtype: str, row: Callable[[int], int]) -> Array:
-    """The values in a dtype that holds them exactly, or as floats; `row` gives the row of a value."""
+def _as(values: Array, name: str, dtype: str, where: Where) -> Array:
+    """The values in a dtype that holds them exactly, or as floats; `where` gives the row of a value."""
     wanted = np.dtype(dtype)
     kinds = {"i": "iu", "f": "fiub", "b": "b"}[wanted.kind]
     if values.dtype.kind not in kinds:
-        raise bad_value(name, row(0), f"is of type {values.dtype}", f"{dtype}")
+        held = f"holds {values.flat[0]!r}" if values.size else f"is of type {values.dtype}"
+        raise bad_value(name, where(0), held, dtype)
     if wanted.kind == "i":
         limits = np.iinfo(wanted)
         outside = np.flatnonzero((values < limits.min) | (values > limits.max))
         if len(outside):
             place = int(outside[0])
-            raise bad_value(name, row(place), f"holds {values[place]}", dtype)
+            raise bad_value(name, where(place), f"holds {values[place]}", dtype)
     with np.errstate(over="ignore"):
         made = values.astype(wanted)
     if wanted.kind == "f":
         lost = np.flatnonzero(~np.isfinite(made))
         if len(lost):
-            raise bad_value(name, row(int(lost[0])), f"holds {values[lost[0]]}", f"a finite {dtype}")
+            raise bad_value(name, where(int(lost[0])), f"holds {values[lost[0]]}", f"a finite {dtype}")
     return made
 
 
@@ -210,11 +212,9 @@ def _is_list(kind: Any) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def bad_value(name: str, row: int, came: str, expected: str) -> DataError:
-    """What to raise where a row has a value that does not fit."""
-    return DataError(
-        f"evaluation data: column {name!r}, row {row} {came}; expected {expected}; write the file again"
-    )
+def bad_value(name: str, place: str, came: str, expected: str) -> DataError:
+    """What to raise where a row, given by its file and number, has a value that does not fit."""
+    return DataError(f"{place}, column {name!r} {came}; expected {expected}; write the file again")
 
 
 def _line(error: Exception) -> str:

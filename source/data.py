@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,21 +94,33 @@ class TableData:
                 yield from read_rows(path, names, start)
             start = max(0, start - rows)
 
+    def _place(self, row: int) -> str:
+        """The file that holds a row, and the row's number in it."""
+        number = row
+        for path, rows in zip(self.paths, self.rows, strict=True):
+            if number < rows:
+                return f"{path}: row {number}"
+            number -= rows
+        return f"{self.paths[-1]}: row {row}"
+
     def _decoded(self, table: Any, first: int) -> RankingData | ClassificationData:
-        inputs = {each.name: input_of(table[each.name], each, first) for each in self.columns}
+        def where(row: int) -> str:
+            return self._place(first + row)
+
+        inputs = {each.name: input_of(table[each.name], each, where) for each in self.columns}
         if self.kind == "classification":
-            labels = numbers_of(table[LABEL], LABEL, "float32", first)
+            labels = numbers_of(table[LABEL], LABEL, "float32", where)
             wrong = np.flatnonzero((labels != 0) & (labels != 1))
             if len(wrong):
-                raise bad_value(LABEL, first + int(wrong[0]), f"is {labels[wrong[0]]:g}", "0 or 1")
+                raise bad_value(LABEL, where(int(wrong[0])), f"is {labels[wrong[0]]:g}", "0 or 1")
             return ClassificationData(inputs=inputs, labels=labels)
-        positives = numbers_of(table[POSITIVE], POSITIVE, "int64", first)
+        positives = numbers_of(table[POSITIVE], POSITIVE, "int64", where)
         if (positives < 0).any():
             row = int(np.argmax(positives < 0))
-            raise bad_value(POSITIVE, first + row, f"is {positives[row]}", "an item's id")
+            raise bad_value(POSITIVE, where(row), f"is {positives[row]}", "an item's id")
         seen, offsets = np.zeros(0, np.int64), np.zeros(len(positives) + 1, np.int64)
         if self.has_seen:
-            seen, lengths = lists_of(table[SEEN], SEEN, "int64", first)
+            seen, lengths = lists_of(table[SEEN], SEEN, "int64", where)
             offsets[1:] = np.cumsum(lengths)
         return RankingData(
             inputs=inputs,
@@ -191,13 +204,18 @@ def _catalogue(evaluate: Evaluate, contract: Contract, base: Path) -> Arrays:
     if lacking:
         raise DataError(f"{paths[0]}: lacks the column {lacking[0]!r}; the item-side function takes it")
     parts: list[Mapping[str, Array]] = []
-    start, pa = 0, pyarrow()
+    pa = pyarrow()
     for path in paths:
+        start = 0
         for batch in read_rows(path, [each.name for each in columns], 0):
-            table = pa.Table.from_batches([batch])
-            parts.append({each.name: input_of(table[each.name], each, start) for each in columns})
+            table, where = pa.Table.from_batches([batch]), partial(_row_of, path, start)
+            parts.append({each.name: input_of(table[each.name], each, where) for each in columns})
             start += batch.num_rows
     return {each.name: np.concatenate([part[each.name] for part in parts]) for each in columns}
+
+
+def _row_of(path: Path, start: int, row: int) -> str:
+    return f"{path}: row {start + row}"
 
 
 def _ignored(evaluate: Evaluate, contract: Contract) -> tuple[int, ...]:

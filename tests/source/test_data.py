@@ -115,33 +115,63 @@ def test_labels_come_from_their_own_column(tmp_path: Path) -> None:
     assert isinstance(part, ClassificationData)
     assert part.labels.tolist() == [0, 1] * 5 + [1]
     write(tmp_path, given | {"label": [0] * 10 + [3]})
-    with pytest.raises(DataError, match=r"column 'label', row 10 is 3; expected 0 or 1"):
+    with pytest.raises(DataError, match=r"users-c\.parquet: row 5, column 'label' is 3; expected 0 or 1"):
         list(opened(tmp_path, replace(EVALUATE, kind="classification")).parts(4))
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"history": [[1]] * 9 + [[1] * 4] * 2}, r"column 'history', row 9 has 4 values; expected 3 at most"),
-        ({"pair": [[1.0, 2.0]] * 7 + [[1.0]] * 4}, r"column 'pair', row 7 has 1 values; expected 2"),
-        ({"history": [[1]] * 8 + [None] * 3}, r"column 'history', row 8 is null; expected a list"),
-        ({"tags": [[1]] * 8 + [[None]] * 3}, r"column 'tags', row 8 holds a null; expected numbers"),
-        ({"positive": [1] * 10 + [None]}, r"column 'positive', row 10 is null; expected a number"),
-        ({"positive": [1] * 10 + [-4]}, r"column 'positive', row 10 is -4; expected an item's id"),
-        ({"age": ["x"] * USERS}, r"column 'age', row 0 is of type object; expected float32"),
-        ({"history": [[2**40]] * USERS}, r"column 'history', row 0 holds 1099511627776; expected int32"),
+        (
+            {"history": [[1]] * 9 + [[1] * 4] * 2},
+            r"users-c\.parquet: row 4, column 'history' has 4 values; expected 3 at most",
+        ),
+        (
+            {"pair": [[1.0, 2.0]] * 7 + [[1.0]] * 4},
+            r"users-c\.parquet: row 2, column 'pair' has 1 values; expected 2",
+        ),
+        (
+            {"history": [[1]] * 8 + [None] * 3},
+            r"users-c\.parquet: row 3, column 'history' is null; expected a list",
+        ),
+        (
+            {"tags": [[1]] * 8 + [[None]] * 3},
+            r"users-c\.parquet: row 3, column 'tags' holds a null; expected numbers",
+        ),
+        (
+            {"positive": [1] * 10 + [None]},
+            r"users-c\.parquet: row 5, column 'positive' is null; expected a number",
+        ),
+        (
+            {"positive": [1] * 10 + [-4]},
+            r"users-c\.parquet: row 5, column 'positive' is -4; expected an item's id",
+        ),
+        ({"age": ["x"] * USERS}, r"users-a\.parquet: row 0, column 'age' holds 'x'; expected float32"),
+        (
+            {"history": [[2**40]] * USERS},
+            r"users-a\.parquet: row 0, column 'history' holds 1099511627776; expected int32",
+        ),
         (
             {"tags": [[1]] * 8 + [[1, 2], [3], [-(2**40)]]},
-            r"column 'tags', row 10 holds -1099511627776; expected int32",
+            r"users-c\.parquet: row 5, column 'tags' holds -1099511627776; expected int32",
         ),
-        ({"age": [0.5] * 9 + [1e300] * 2}, r"column 'age', row 9 holds 1e\+300; expected a finite float32"),
-        ({"age": [0.5] * 10 + [float("nan")]}, r"column 'age', row 10 holds nan; expected a finite float32"),
-        ({"seen": [3] * USERS}, r"column 'seen', row 0 is int64; expected a list"),
-        ({"seen": ["a"] * USERS}, r"column 'seen', row 0 is string; expected a list"),
-        ({"history": [1] * USERS}, r"column 'history', row 0 is int64; expected a list of 3 values"),
+        (
+            {"age": [0.5] * 9 + [1e300] * 2},
+            r"users-c\.parquet: row 4, column 'age' holds 1e\+300; expected a finite float32",
+        ),
+        (
+            {"age": [0.5] * 10 + [float("nan")]},
+            r"users-c\.parquet: row 5, column 'age' holds nan; expected a finite float32",
+        ),
+        ({"seen": [3] * USERS}, r"users-a\.parquet: row 0, column 'seen' is int64; expected a list"),
+        ({"seen": ["a"] * USERS}, r"users-a\.parquet: row 0, column 'seen' is string; expected a list"),
+        (
+            {"history": [1] * USERS},
+            r"users-a\.parquet: row 0, column 'history' is int64; expected a list of 3 values",
+        ),
     ],
 )
-def test_a_value_that_does_not_fit_is_named_with_its_row(
+def test_a_value_that_does_not_fit_is_named_with_its_file_and_row(
     changed: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     write(tmp_path, columns() | changed)
