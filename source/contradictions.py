@@ -44,6 +44,7 @@ def check_data(data: EvaluationData, contract: Contract, evaluate: Evaluate) -> 
     first = 0
     for part in data.parts(_ROWS):
         for each in features:
+            _check_shape(np.asarray(part.inputs[each.name]), each, contract)
             _check_ids(np.asarray(part.inputs[each.name]), each, contract, first)
         for name, known in padding.items():
             known.add(np.asarray(part.inputs[name]), first)
@@ -60,6 +61,21 @@ def check_data(data: EvaluationData, contract: Contract, evaluate: Evaluate) -> 
 
 def _is_padded(feature: Feature) -> bool:
     return feature.is_id and feature.padding_side is not None and len(feature.shape) > 1
+
+
+def _check_shape(values: Ids, feature: Feature, contract: Contract) -> None:
+    """Checks that a row has the axes and the sizes that the contract gives it."""
+    bounds = [contract.bounds(size) for size in feature.shape[1:]]
+    sizes = values.shape[1:]
+    if len(sizes) == len(bounds) and all(
+        low <= size <= high for size, (low, high) in zip(sizes, bounds, strict=True)
+    ):
+        return
+    expected = ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in bounds)
+    raise DataError(
+        f"evaluation data: input {feature.name} has rows of shape {list(sizes)}; expected [{expected}], as "
+        f"shape = {list(feature.shape)} in the contract says; correct either"
+    )
 
 
 def _check_ids(values: Ids, feature: Feature, contract: Contract, first: int) -> None:

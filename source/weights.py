@@ -97,6 +97,12 @@ def _made(source: ModelSource, base: Path) -> nn.Module:
         raise RecipeError(
             f"model.factory = {source.factory!r} returned {what}; expected an nn.Module{remedy}"
         )
+    lazy = next((name for name, each in module.named_parameters() if is_lazy(each)), None)
+    if lazy is not None:
+        raise RecipeError(
+            f"model.factory = {source.factory!r}: {lazy} has no shape yet, as a lazy layer's; call the "
+            "module once on an example before it is returned"
+        )
     return module
 
 

@@ -86,3 +86,28 @@ def test_lists_of_another_number_are_named() -> None:
 def test_labels_are_zeros_and_ones(labels: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         ClassificationData(inputs={"x": np.ones(3)}, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"positives": None}, "positives is a NoneType; expected a list or an array of whole numbers"),
+        ({"positives": 3}, "positives is a int; expected a list or an array"),
+        ({"ignored_ids": 5}, "ignored_ids is a int; expected a list or an array"),
+        ({"inputs": None}, "evaluation inputs are a NoneType; expected a dict of arrays by input name"),
+        ({"inputs": [[1], [2]]}, "evaluation inputs are a list; expected a dict of arrays"),
+        ({"catalogue": [1]}, "evaluation catalogue inputs are a list; expected a dict"),
+        ({"catalogue": {"a": [1, 2], "b": [1]}}, "catalogue input b: 1 rows, but its first input has 2"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(changed: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"inputs": {"x": [[1], [2]]}, "positives": [1, 2]} | changed
+    with pytest.raises(DataError, match=message):
+        RankingData(**given)
+
+
+def test_no_catalogue_and_sets_of_ids_are_taken() -> None:
+    given: dict[str, Any] = {"inputs": {"x": [[1], [2]]}, "positives": [1, 2]}
+    given |= {"catalogue": None, "ignored_ids": {2, 0}}
+    data = RankingData(**given)
+    assert (data.catalogue, data.ignored_ids) == ({}, (0, 2))

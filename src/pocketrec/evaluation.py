@@ -79,15 +79,15 @@ class RankingData:
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "positives", _ids("positives", self.positives))
+        put(self, "catalogue", {} if self.catalogue is None else self.catalogue)
         put(self, "inputs", _arrays("input", self.inputs, len(self.positives), "positives"))
-        rows = len(next(iter(self.catalogue.values()))) if self.catalogue else 0
-        put(self, "catalogue", _arrays("catalogue input", self.catalogue, rows, "its first input"))
+        put(self, "catalogue", _arrays("catalogue input", self.catalogue, None, "its first input"))
         put(self, "seen_ids", _ids("seen_ids", self.seen_ids))
         given = _ids("seen_offsets", self.seen_offsets)
         if not len(given) and not len(self.seen_ids):
             given = np.zeros(len(self.positives) + 1, np.int64)
         put(self, "seen_offsets", given)
-        put(self, "ignored_ids", tuple(int(each) for each in self.ignored_ids))
+        put(self, "ignored_ids", tuple(_ids("ignored_ids", self.ignored_ids).tolist()))
         self._check_offsets()
         wrong = [each for each in self.ignored_ids if each < 0]
         if wrong:
@@ -250,7 +250,13 @@ def _numbers(name: str, values: Any) -> npt.NDArray[Any]:
 
 def _ids(name: str, values: Any) -> Ids:
     """The values as int64 `[n]`; DataError where one is no whole number."""
-    array = _numbers(name, values) if len(values) else _no_ids()
+    given = sorted(values) if isinstance(values, set | frozenset) else values
+    try:
+        count = len(given)
+    except TypeError:
+        what = type(values).__name__
+        raise DataError(f"{name} is a {what}; expected a list or an array of whole numbers") from None
+    array = _numbers(name, given) if count else _no_ids()
     if array.ndim != 1:
         raise DataError(f"{name}: shape {list(array.shape)}; expected one axis")
     ids = array.astype(np.int64)
@@ -260,12 +266,17 @@ def _ids(name: str, values: Any) -> Ids:
     return ids
 
 
-def _arrays(kind: str, given: Arrays, rows: int, against: str) -> dict[str, Array]:
-    """The arrays, all with that many rows."""
+def _arrays(kind: str, given: Arrays, rows: int | None, against: str) -> dict[str, Array]:
+    """The arrays, all with that many rows, or as many as the first."""
+    if not isinstance(given, Mapping):
+        what = type(given).__name__
+        raise DataError(f"evaluation {kind}s are a {what}; expected a dict of arrays by input name")
     if kind == "input" and rows == 0:
         raise DataError(f"evaluation data has no examples ({against} is empty)")
     arrays = {name: _numbers(f"evaluation {kind} {name}", each) for name, each in given.items()}
     for name, array in arrays.items():
+        if rows is None and array.ndim:
+            rows = len(array)
         if array.ndim == 0 or len(array) != rows:
             count = len(array) if array.ndim else "no"
             raise DataError(f"evaluation {kind} {name}: {count} rows, but {against} has {rows}")

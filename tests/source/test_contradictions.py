@@ -205,3 +205,20 @@ def test_a_number_that_the_dtype_cannot_hold_names_its_row(name: str, value: Any
     given[name].reshape(USERS, -1)[17, 0] = value
     with pytest.raises(DataError, match=message):
         conformed(data(inputs=given), contract(), EVALUATE)
+
+
+@pytest.mark.parametrize(
+    ("given", "came", "expected"),
+    [
+        (np.ones((USERS, LENGTH + 1), int), "[7]", "[1 to 6]"),
+        (np.ones(USERS, int), "[]", "[1 to 6]"),
+        (np.ones((USERS, LENGTH, 2), int), "[6, 2]", "[1 to 6]"),
+        (np.ones((USERS, 0), int), "[0]", "[1 to 6]"),
+    ],
+)
+def test_rows_of_another_shape_than_the_contracts_are_named(given: Any, came: str, expected: str) -> None:
+    with pytest.raises(DataError) as caught:
+        check_data(data(inputs={"history": given}), contract(), EVALUATE)
+    assert f"input history has rows of shape {came}; expected {expected}, as shape = ['batch', 'n']" in str(
+        caught.value
+    )

@@ -263,3 +263,10 @@ def test_a_module_of_16_bits_is_widened_whose_parts_keep_what_they_computed(dtyp
 def test_a_module_of_32_bits_is_itself() -> None:
     module = torch.nn.Linear(2, 2)
     assert widened(module) is module
+
+
+def test_a_lazy_layer_is_named_before_anything_is_loaded() -> None:
+    with pytest.raises(
+        RecipeError, match=r"weight has no shape yet, as a lazy layer's; call the module once"
+    ):
+        load_trained(ModelSource(factory="torch.nn:LazyLinear", arguments={"out_features": 2}), base=Path())

@@ -85,7 +85,8 @@ def test_an_id_beyond_its_table_in_the_example_does_not_run() -> None:
             self.item = nn.Embedding(3, 2)
 
         def forward(self, history: Tensor) -> Tensor:
-            return self.item(history)
+            found: Tensor = self.item(history)
+            return found
 
     said = (
         r"the module does not run on its example: IndexError at .*test_infer\.py:\d+: index out of range in "
