@@ -22,6 +22,7 @@ from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, s
 from pocketrec.convert.onnx.guards import SCOPES, guard_lookups
 from pocketrec.convert.onnx.integer import rounding_table
 from pocketrec.convert.onnx.lean import simplify
+from pocketrec.convert.onnx.numbers import exact_sigmoids, number_table
 from pocketrec.convert.onnx.patches import (
     exact_constants,
     promoted_once,
@@ -88,7 +89,7 @@ def to_onnx(
                 dynamo=True,
                 optimize=True,
                 verbose=False,
-                custom_translation_table=rounding_table(),
+                custom_translation_table={**rounding_table(), **number_table()},
             )
         except Exception as error:
             raise refusal(error, capture.program, converter="torch.onnx", function=capture.name) from error
@@ -98,6 +99,7 @@ def to_onnx(
     hidden = hide_large(exported.model, large_bytes=large_bytes)
     model = exported.model_proto
     simplify(model)
+    exact_sigmoids(model.graph)
     assert exported.exported_program is not None
     guard_lookups(model, exported.exported_program, lambda each: carrier(array_of(each, hidden)) is not None)
     carry_codes(model, carrier, contrib_ops=contrib_ops, hidden=hidden)
