@@ -19,6 +19,7 @@ from pocketrec.convert.coreml.origins import number_nodes, program_origins
 from pocketrec.convert.coreml.scalars import OneAxis, with_one_axis
 from pocketrec.convert.coreml.stateful import with_states, without_states
 from pocketrec.convert.coreml.weights import laid_out, write_weights
+from pocketrec.convert.coreml.words import with_names_beside_words
 from pocketrec.convert.lower.carry import METADATA, Carrier
 from pocketrec.convert.lower.refusal import refusal
 from pocketrec.convert.watch.lines import line_in_trace
@@ -93,7 +94,7 @@ def to_coreml(
     blobs = laid_out() if tables else nullcontext()
     with quiet_converters(), whole_or_nothing(path) as package, blobs as layouts:
         number_nodes(program)
-        program = with_one_axis(program)
+        program = with_names_beside_words(with_one_axis(program))
         source = program if frontend == "export" else _trace(capture, sizes)
         inputs = _input_types(capture.contract, signature, program)
         model = _convert(
