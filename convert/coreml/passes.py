@@ -26,8 +26,9 @@ from pocketrec.source.stubs import Stub, number_of
 
 # add_int16_cast narrows indices without looking at the table: top-k over 65,536 items and more
 # wraps, gather_nd becomes int16 whatever the size. fuse_conv_scale makes const / conv(x) a convolution
-# (https://github.com/apple/coremltools/pull/2776).
-UNSAFE = frozenset({"common::add_int16_cast", "common::fuse_conv_scale"})
+# (https://github.com/apple/coremltools/pull/2776). select_optimization makes a choice of infinity a sum,
+# which does not hide the NaN that was not chosen, and forgets the condition's shape.
+UNSAFE = frozenset({"common::add_int16_cast", "common::fuse_conv_scale", "common::select_optimization"})
 # It multiplies what follows a convolution into its weights, which are then no longer the compressed ones.
 CHANGE_WEIGHTS = frozenset({"common::fuse_conv_batchnorm"})
 # Folding the transpose of a table would store the table a second time.

@@ -9,7 +9,8 @@
 It computes each op whose operands are constant, and folds the result. `scatter_along_axis` ignores its
 mode there, and `layer_norm` misreads missing axes. Without a value such an op simply stays in the
 program, where it is computed as it is defined. It also gives the same free size several names, and
-`scatter_along_axis`, unlike all others, takes two names for two sizes.
+`scatter_along_axis`, unlike all others, takes two names for two sizes. The shape of `select` is that of
+its choices, whatever the condition's.
 
 coremltools is imported with this module, so import it inside functions.
 """
@@ -24,7 +25,8 @@ from typing import Any
 from coremltools.converters.mil.backend.mil import helper, load
 from coremltools.converters.mil.frontend.torch import ops as torch_ops
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
-from coremltools.converters.mil.mil import Program
+from coremltools.converters.mil.mil import Program, types
+from coremltools.converters.mil.mil.ops.defs.iOS15.control_flow import select
 from coremltools.converters.mil.mil.ops.defs.iOS15.linear import linear
 from coremltools.converters.mil.mil.ops.defs.iOS15.normalization import layer_norm
 from coremltools.converters.mil.mil.ops.defs.iOS15.scatter_gather import scatter_along_axis
@@ -79,8 +81,8 @@ def right_inference() -> Iterator[None]:
         for each, right in _RIGHT.items():
             inferred = {"value_inference": _only_where(right, each.value_inference)}
             stack.enter_context(replaced(each, inferred, releases=COREMLTOOLS))
-        free = {"type_inference": _scattered}
-        stack.enter_context(replaced(scatter_along_axis, free, releases=COREMLTOOLS))
+        for op, infer in ((scatter_along_axis, _scattered), (select, _selected(select.type_inference))):
+            stack.enter_context(replaced(op, {"type_inference": infer}, releases=COREMLTOOLS))
         yield
 
 
@@ -99,6 +101,29 @@ def _scattered(op: Any) -> Any:
         if known and size != reached:
             raise ValueError(f"scatter: size {reached} of the indices at axis {number}, expected {size}")
     return op.data.sym_type
+
+
+def _selected(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def type_inference(op: Any) -> Any:
+        """The type of the choices, wider where the condition is."""
+        found = original(op)
+        chosen, wide = _shape(found), _shape(op.cond.sym_type)
+        rank = max(len(chosen), len(wide))
+        if not rank:
+            return found
+        sizes = zip(_of_rank(chosen, rank), _of_rank(wide, rank), strict=True)
+        shape = tuple(size if own == 1 else own for own, size in sizes)
+        return types.tensor(found.get_primitive() if chosen else found, shape)
+
+    return type_inference
+
+
+def _shape(kind: Any) -> tuple[Any, ...]:
+    return tuple(kind.get_shape()) if types.is_tensor(kind) else ()
+
+
+def _of_rank(shape: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
+    return (1,) * (rank - len(shape)) + shape
 
 
 @contextmanager
