@@ -42,8 +42,23 @@ def _log_to(base: float) -> Callable[[Var], Var]:
 
 
 def rsqrt(x: Var) -> Var:
-    """`1 / sqrt(x)`; infinity at 0."""
+    """`1 / sqrt(x)`; infinity at 0, and at -0."""
     return mb.rsqrt(x=x, epsilon=number(0, x))
+
+
+def _rsqrt(x: Var) -> Var:
+    """`1 / sqrt(x)`; minus infinity at -0, which adding an epsilon makes 0."""
+    if _is_never_minus_zero(x):
+        return rsqrt(x)
+    return mb.real_div(x=number(1, x), y=mb.sqrt(x=x))
+
+
+def _is_never_minus_zero(x: Var) -> bool:
+    """Whether a constant other than 0 was added to what `x` is, as norms do."""
+    if x.op is None or x.op.op_type != "add":
+        return False
+    constants = (known(each) for each in (x.op.x, x.op.y))
+    return any(each is not None and bool(np.all(each)) for each in constants)
 
 
 def reciprocal(x: Var) -> Var:
@@ -142,7 +157,7 @@ def _pow(context: Any, node: Any) -> None:
     """PyTorch takes roots for these exponents, which differ from powers below 0."""
     x, y = torch_ops.promote_input_dtypes(torch_ops._get_inputs(context, node)[:2])
     exponent = y.val if y.val is not None and np.ndim(y.val) == 0 else None
-    roots: dict[float, Callable[[Var], Var]] = {0.5: lambda x: mb.sqrt(x=x), -0.5: rsqrt, -1.0: reciprocal}
+    roots: dict[float, Callable[[Var], Var]] = {0.5: lambda x: mb.sqrt(x=x), -0.5: _rsqrt, -1.0: reciprocal}
     if types.is_float(x.dtype) and exponent is not None and float(exponent) in roots:
         context.add(roots[float(exponent)](x), torch_name=node.name)
     else:
@@ -205,7 +220,7 @@ NUMBER_LOWERINGS: dict[str, Lowering] = {
     "log10": _unary(_log_to(10)),
     "log1p": _unary(log1p),
     "expm1": _unary(expm1),
-    "rsqrt": _unary(rsqrt),
+    "rsqrt": _unary(_rsqrt),
     "reciprocal": _unary(reciprocal),
     "gelu": _gelu,
     "elu": _elu,

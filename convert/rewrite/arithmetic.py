@@ -182,12 +182,13 @@ _SHIFTS: dict[Any, Callable[..., Tensor]] = {
 
 
 def hypot(x: Tensor, y: Tensor) -> Tensor:
-    """What torch.hypot gives, without a square that is 0 or infinite."""
+    """What torch.hypot gives, without a square that is 0 or infinite; infinity beside NaN."""
     x, y = x.abs(), y.abs()
     large, small = torch.maximum(x, y), torch.minimum(x, y)
     kept = (large > 0) & (large <= torch.finfo(large.dtype).max)
     ratio = torch.where(kept, small, 0.0) / torch.where(kept, large, 1.0)
-    return large * torch.sqrt(1 + ratio * ratio)
+    whole = large * torch.sqrt(1 + ratio * ratio)
+    return torch.where((x == math.inf) | (y == math.inf), math.inf, whole)
 
 
 def logcumsumexp(x: Tensor, dim: int) -> Any:
@@ -200,14 +201,41 @@ def logcumsumexp(x: Tensor, dim: int) -> Any:
     return torch.where(before, last, -math.inf).logsumexp(-1).movedim(-1, dim)
 
 
+def sign(x: Tensor) -> Any:
+    """What torch.sign gives: 0 for what is no number."""
+    if not x.is_floating_point():
+        return NotImplemented
+    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
+
+
+def signbit(x: Tensor) -> Tensor:
+    """What torch.signbit gives, of -0 too, whose reciprocal is below 0."""
+    return (x < 0) | (1 / x < 0) if x.is_floating_point() else x < 0
+
+
+def _signs(x: Tensor) -> Tensor:
+    """-1 or 1, by which a product keeps -0, as a choice on ONNX Runtime does not."""
+    return torch.where(signbit(x), torch.full_like(x, -1.0), torch.ones_like(x))
+
+
+def copysign(size: Tensor, x: Tensor | float) -> Tensor:
+    """What torch.copysign gives."""
+    dtype = torch.result_type(size, x)
+    real = dtype if dtype.is_floating_point else torch.get_default_dtype()
+    signs = _signs(x.to(real)) if isinstance(x, Tensor) else math.copysign(1, x)
+    return size.to(real).abs() * signs
+
+
 def atan2(y: Tensor, x: Tensor) -> Tensor:
-    """What torch.atan2 gives; a zero counts as positive."""
+    """What torch.atan2 gives, in the quadrant that the signs of zeros say; infinities count as equal."""
     if not (x.is_floating_point() and y.is_floating_point()):
         return torch.atan2(y.to(torch.float32), x.to(torch.float32))
-    upright, half = x == 0, torch.full_like(y, torch.pi)
-    angle = torch.atan(y / torch.where(upright, torch.ones_like(x), x))
-    turned = angle + torch.where(x < 0, torch.where(y < 0, -half, half), torch.zeros_like(y))
-    return torch.where(upright, torch.sign(y) * (torch.pi / 2), turned)
+    far, high = x.abs(), y.abs()
+    large, small = torch.maximum(far, high), torch.minimum(far, high)
+    ratio = torch.where(far == high, torch.where(large == 0, large, torch.ones_like(large)), small / large)
+    angle = torch.atan(torch.where(torch.isnan(large), large, ratio))
+    angle = torch.where(high > far, torch.pi / 2 - angle, angle)
+    return torch.where(signbit(x), torch.pi - angle, angle) * _signs(y)
 
 
 def rrelu(x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, **_: Any) -> Any:
@@ -340,12 +368,24 @@ RULES = (
         reason="Core ML counts no axis but the last from the end",
     ),
     _lacks(aten.hypot.default, hypot, "sqrt"),
+    _lacks(aten.signbit.default, signbit, "comparison"),
+    _lacks(aten.copysign.Tensor, copysign, "product"),
+    _lacks(aten.copysign.Scalar, copysign, "product"),
+    *(
+        OpRule(
+            name="sign_to_comparisons",
+            op=op,
+            replace=sign,
+            reason="the sign of NaN is NaN on both targets",
+        )
+        for op in (aten.sign.default, aten.sgn.default)
+    ),
     _lacks(aten.rrelu.default, rrelu, "leaky_relu"),
     OpRule(
         name="atan2_to_atan",
         op=aten.atan2.default,
         replace=atan2,
-        reason="coremltools gives another quadrant where an argument is 0",
+        reason="coremltools gives another quadrant where an argument is 0 or infinite",
     ),
     _lacks(aten.lerp.Scalar, lerp, "product"),
     _lacks(aten.lerp.Tensor, lerp, "product"),
