@@ -1,12 +1,13 @@
-"""A small recommender with everything that the three families need, and its contract."""
+"""A small recommender with all that the three families need, and functions of one tensor, as artifacts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,10 @@ from torch.utils._pytree import tree_leaves
 import pocketrec
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.convert.capture.capture import Capture, capture
+from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.pipeline.convert import Conversion
+from pocketrec.validate.open import open_artifact
 
 ITEMS, GENRES, LENGTH = 300, 12, 8
 
@@ -190,3 +194,46 @@ def far(tmp_path: Path) -> Callable[..., Conversion]:
 def as_input(tensor: Tensor) -> Any:
     """The array that an artifact takes."""
     return tensor.numpy().astype(np.float32 if tensor.is_floating_point() else np.int32)
+
+
+Functions = Mapping[str, Callable[[Tensor], Tensor]]
+Computed = Mapping[str, npt.NDArray[Any]]
+
+
+class Each(nn.Module):
+    """The result of every function of `x`, in float32."""
+
+    def __init__(self, functions: Functions) -> None:
+        super().__init__()
+        self.functions = functions
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(each(x).float() for each in self.functions.values())
+
+
+@pytest.fixture(scope="session")
+def lowered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Computed]]:
+    """What an artifact of the functions in float32 gives, converted on `example` and run on each of `inputs`.
+
+    By way of "export" or "trace" for Core ML, or of "onnx".
+    """
+
+    def lower(functions: Functions, example: Tensor, inputs: list[Tensor], way: str) -> list[Computed]:
+        module = Each(functions).eval()
+        outputs = tuple(
+            Output(name=f"y_{name}", meaning="embedding", shape=tuple(shown.shape))
+            for name, shown in zip(functions, module(example), strict=True)
+        )
+        feature = Feature(name="x", kind="dense", dtype="float32", shape=tuple(example.shape))
+        contract = Contract(functions={"main": Signature(inputs=(feature,), outputs=outputs)})
+        captured = capture(module, contract, "main", [{"x": example}])
+        folder = tmp_path_factory.mktemp("lowered")
+        if way == "onnx":
+            path = to_onnx(captured, folder / "each.onnx")
+        else:
+            path = to_coreml(captured, folder / "each.mlpackage", precision="float32", frontend=way)
+        with open_artifact(path, None if way == "onnx" else "coreml-interpreter") as runtime:
+            given = [runtime.run({"x": each.numpy()}) for each in inputs]
+        return [{name: each[f"y_{name}"] for name in functions} for each in given]
+
+    return lower

@@ -1,7 +1,8 @@
 """A drawn program on both targets against PyTorch, on inputs far from the example.
 
-Where PyTorch itself is unsure of a number, none is compared: it is another one in float64, or for inputs that
-differ in the last bits. Such elements are counted, never left out in silence.
+Where PyTorch itself is unsure of a number, none is compared: it is another one in float64, for inputs that
+differ in the last bits, or where NaN is ordered before all numbers and not after, which neither ONNX nor MIL
+says. Such elements are counted, never left out in silence.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.convert.capture.capture import Capture, capture
@@ -26,10 +28,12 @@ from .programs import ITEMS, LENGTH, ROWS, WIDTH, Chain, Drawn
 Floats = npt.NDArray[np.float64]
 TARGETS = ("onnx", "coreml")
 # The same float32 numbers in another order, and what PyTorch's own doubt is worth. ONNX Runtime's vectorized
-# functions are exact to a rounding of 1, not of what they give.
+# functions are exact to a rounding of 1, not of what they give; what its Sigmoid is off by is multiplied with
+# what a gate multiplies, so that is tried as a doubt of its own.
 _RTOL, _DOUBT = 2e-4, 50.0
 _ATOL = {"onnx": 1e-7, "coreml": 1e-9}
 _JITTER = 1e-6
+_SIGMOID_STEP = 2.0**-24
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,7 +150,7 @@ def _check(module: Drawn, path: Path, target: str, outcome: Outcome) -> None:
             except PocketrecError as error:
                 outcome.differs.append(f"{target}, {name}: does not run: {_line(error)}")
                 continue
-            for number, (expected, doubt) in enumerate(_expected(module, x, ids)):
+            for number, (expected, doubt) in enumerate(_expected(module, x, ids, target)):
                 _count(given[f"y{number}"], expected, doubt, f"{target}, {name}, y{number}", outcome)
 
 
@@ -171,7 +175,7 @@ def _count(given: Any, expected: Floats, doubt: Floats, where: str, outcome: Out
         )
 
 
-def _expected(module: Drawn, x: Tensor, ids: Tensor) -> Iterator[tuple[Floats, Floats]]:
+def _expected(module: Drawn, x: Tensor, ids: Tensor, target: str) -> Iterator[tuple[Floats, Floats]]:
     """Per output PyTorch's numbers, and how far they are from its other answers to the same question."""
     plain = _answers(module, x, ids)
     others = [_answers(module.double(), x.double(), ids)]
@@ -181,11 +185,37 @@ def _expected(module: Drawn, x: Tensor, ids: Tensor) -> Iterator[tuple[Floats, F
     for scale in (x.abs(), torch.full_like(x, largest)):
         noise = (torch.rand(x.shape, generator=generator) * 2 - 1) * _JITTER
         others.append(_answers(module, x + noise * scale, ids))
+    with AsRuntime(target):
+        others.append(_answers(module, x, ids))
     with np.errstate(invalid="ignore"):
         for number, expected in enumerate(plain):
             gaps = [np.where(each[number] == expected, 0, np.abs(each[number] - expected)) for each in others]
             doubt = np.nan_to_num(np.max(gaps, axis=0), nan=np.inf, posinf=np.inf)
             yield expected, doubt
+
+
+_ORDERING = ("sort", "topk", "max", "min", "amax", "amin", "argmax", "argmin", "argsort", "median")
+_GATES = {"sigmoid": lambda x: torch.ones_like(x), "silu": torch.abs}
+
+
+class AsRuntime(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """PyTorch as a runtime may be: NaN first in an order, and ONNX Runtime's Sigmoid in steps of 1."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._steps = target == "onnx"
+        self._generator = torch.Generator().manual_seed(11)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The op's result, computed as a runtime may."""
+        name = func._schema.name.partition("::")[2]
+        if name in _ORDERING and args[0].is_floating_point():
+            args = (torch.where(args[0].isnan(), -torch.inf, args[0]), *args[1:])
+        result = func(*args, **(kwargs or {}))
+        if name in _GATES and self._steps:
+            signs = torch.rand(result.shape, generator=self._generator).round() * 2 - 1
+            result = result + signs * _SIGMOID_STEP * _GATES[name](args[0])
+        return result
 
 
 def _answers(module: Drawn, x: Tensor, ids: Tensor) -> list[Floats]:

@@ -48,6 +48,9 @@ CASES: dict[str, tuple[Callable[[Tensor], Any], Tensor]] = {
     "cumsum_axis_from_the_start": (lambda x: torch.cumsum(x, -2), X),
     "hypot_to_sqrt": (lambda x: torch.hypot(x, x[0]), X),
     "atan2_to_atan": (lambda x: (torch.atan2(x.relu(), x[0]), torch.atan2(x, x[1].relu())), X),
+    "sign_to_comparisons": (lambda x: (torch.sign(x / x.relu()), torch.sgn(x)), X),
+    "signbit_to_comparison": (lambda x: torch.signbit(x.relu() * -1), X),
+    "copysign_to_product": (lambda x: (torch.copysign(x[0], x), torch.copysign(x, -2.0)), X),
     "rrelu_to_leaky_relu": (F.rrelu, X),
     "bilinear_to_products": (lambda x: F.bilinear(x[:, :3], x, X.new_ones(2, 3, 7), x[0, :2]), X),
 }
