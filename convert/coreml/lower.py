@@ -16,6 +16,7 @@ from pocketrec.convert.capture.export import export_program
 from pocketrec.convert.coreml.canonical import canonicalize
 from pocketrec.convert.coreml.int32 import check_int32, narrow_program
 from pocketrec.convert.coreml.origins import number_nodes, program_origins
+from pocketrec.convert.coreml.ranks import within_five_axes
 from pocketrec.convert.coreml.scalars import OneAxis, with_one_axis
 from pocketrec.convert.coreml.stateful import with_states, without_states
 from pocketrec.convert.coreml.weights import laid_out, write_weights
@@ -187,7 +188,8 @@ def _fixed_program(capture: Capture, flexible: Sequence[str]) -> torch.export.Ex
         program = capture.program  # nothing is fixed, so the capture is the very program
     else:
         program = export_program(capture.module, example, dims, capture.name)
-    return narrow_program(program, capture.contract, capture.signature, example, dims)
+    narrow = narrow_program(program, capture.contract, capture.signature, example, dims)
+    return within_five_axes(narrow, example)
 
 
 def _trace(capture: Capture, sizes: Mapping[str, int]) -> torch.jit.ScriptModule:
