@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from coremltools.converters.mil.mil import Program, get_new_symbol
+from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in the field
+from coremltools.converters.mil.mil import Program, get_new_symbol, types
 from coremltools.converters.mil.mil.ops.defs.iOS15.scatter_gather import scatter_along_axis
 from torch import Tensor, nn
 
@@ -61,6 +62,24 @@ def test_only_known_sizes_have_to_be_the_same() -> None:
         assert scattered((3, 9), (3, 2)) == "data"
         with pytest.raises(ValueError, match="size 4 of the indices at axis 0, expected 3"):
             scattered((3, 9), (4, 2))
+
+
+@pytest.mark.parametrize("first", [4, None])
+def test_a_choice_has_the_shape_that_its_condition_widens_it_to(first: int | None) -> None:
+    """Core ML's loader compares declared shapes; the batch may be a number or free."""
+    rows = get_new_symbol() if first is None else first
+    spec = [mb.TensorSpec(shape=(rows, 1, 3)), mb.TensorSpec(shape=(5, 1), dtype=types.bool)]
+    with right_inference():
+
+        @mb.program(input_specs=spec)
+        def program(x: Any, seen: Any) -> Any:
+            narrow = mb.select(cond=np.bool_(True), a=x, b=np.float32(2))
+            assert narrow.shape == (rows, 1, 3)
+            return mb.select(cond=seen, a=x, b=np.float32(-np.inf))
+
+    (chosen,) = program.functions["main"].outputs
+    assert chosen.shape == (rows, 5, 3)
+    assert chosen.dtype == types.fp32
 
 
 def test_coremltools_is_as_before_afterwards() -> None:

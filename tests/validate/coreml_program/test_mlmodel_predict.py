@@ -111,6 +111,14 @@ def test_outputs_have_the_features_names_and_dtypes(tmp_path: Path, precision: s
     )
 
 
+def test_a_scalar_comes_back_as_an_array_of_one_number() -> None:
+    """The framework has no arrays without axes, so what a program reduces to a scalar has one."""
+    model = build(lambda x: mb.reduce_sum(x=x, keep_dims=False, name="y"), mb.TensorSpec((2, 3)))
+    (given,) = model.predict({"x": np.full((2, 3), 2, np.float32)}).values()
+    assert given.shape == (1,)
+    assert given.tolist() == [12.0]
+
+
 def test_float16_inputs_are_rounded_and_come_back_as_float32() -> None:
     model = build(
         lambda x: mb.identity(x=x, name="y"), mb.TensorSpec((2,), dtype=types.fp16), precision="FLOAT16"
