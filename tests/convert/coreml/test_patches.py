@@ -69,14 +69,14 @@ def test_a_choice_has_the_shape_that_its_condition_widens_it_to(first: int | Non
     """Core ML's loader compares declared shapes; the batch may be a number or free."""
     rows = get_new_symbol() if first is None else first
     spec = [mb.TensorSpec(shape=(rows, 1, 3)), mb.TensorSpec(shape=(5, 1), dtype=types.bool)]
+
+    def body(x: Any, seen: Any) -> Any:
+        narrow = mb.select(cond=np.bool_(True), a=x, b=np.float32(2))
+        assert narrow.shape == (rows, 1, 3)
+        return mb.select(cond=seen, a=x, b=np.float32(-np.inf))
+
     with right_inference():
-
-        @mb.program(input_specs=spec)
-        def program(x: Any, seen: Any) -> Any:
-            narrow = mb.select(cond=np.bool_(True), a=x, b=np.float32(2))
-            assert narrow.shape == (rows, 1, 3)
-            return mb.select(cond=seen, a=x, b=np.float32(-np.inf))
-
+        program: Any = mb.program(input_specs=spec)(body)
     (chosen,) = program.functions["main"].outputs
     assert chosen.shape == (rows, 5, 3)
     assert chosen.dtype == types.fp32
