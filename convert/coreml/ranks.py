@@ -237,7 +237,7 @@ class _Merged:
 
     def reduce(self, node: fx.Node) -> fx.Node:
         """A sum, a mean or an extreme of several axes, run after run of them."""
-        source, given = _arguments(node)[:2] if len(node.args) > 1 else (node.args[0], [])
+        source, given, *_ = _arguments(node, [])
         shape, low = list(_shape(source)), self.low(source)
         axes = sorted(each % len(shape) for each in given)
         for run in reversed(_together(axes or list(range(len(shape))))):
@@ -248,7 +248,7 @@ class _Merged:
 
     def along(self, node: fx.Node) -> fx.Node:
         """An op along one axis, which is the second argument."""
-        source, axis, *options = (*_arguments(node), 0)[: max(2, len(node.args))]
+        source, axis, *options = _arguments(node, 0)
         axis %= _rank(source)
         view = self.around(self.low(source), _shape(source), axis, axis + 1)
         return self.emit(node.target, view, 1, *options, **dict(node.kwargs))
@@ -263,7 +263,7 @@ class _Merged:
 
     def cat(self, node: fx.Node) -> fx.Node:
         """Tensors joined along one axis."""
-        parts, axis = (*_arguments(node), 0)[:2]
+        parts, axis = _arguments(node, 0)
         axis %= _rank(node)
         views = [self.around(self.low(each), _shape(each), axis, axis + 1) for each in parts]
         return self.emit(aten.cat.default, views, 1)
@@ -293,9 +293,9 @@ class _Merged:
         return self.emit(node.target, self.low(_arguments(node)[0]), *node.args[1:], **kwargs)
 
 
-def _arguments(node: fx.Node) -> Any:
-    """The arguments by place, of which the first is a tensor, or several."""
-    return node.args
+def _arguments(node: fx.Node, *defaults: Any) -> Any:
+    """The arguments by place, the first a tensor or several, and `defaults` for what is not given behind it."""
+    return (*node.args, *defaults[len(node.args) - 1 :])
 
 
 def _runs(patterns: Sequence[tuple[bool, ...]], whole: Shape) -> list[list[int]]:

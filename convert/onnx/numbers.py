@@ -149,7 +149,7 @@ def exact_sigmoids(graph: onnx.GraphProto) -> None:
     if len(nodes) > len(graph.node):
         del graph.node[:]
         graph.node.extend(nodes)
-        graph.initializer.append(from_array(np.float32(1), one))
+        graph.initializer.append(from_array(np.asarray(1, np.float32), one))
 
 
 def _is_asked(name: str, readers: dict[str, list[onnx.NodeProto]]) -> bool:
