@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pocketrec.errors import PlanError
-from pocketrec.pipeline.build import build
+from pocketrec.pipeline.build import BuildResult, build
 from pocketrec.pipeline.diverge import diverge_bundle
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.references import reference_of
@@ -30,6 +31,7 @@ from pocketrec.workers import Workers
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ROWS, WIDTH = 3000, 8
+SEARCHED = "[compress]\nmax_ratio = 0.2\n"
 TABLE = "item.weight"
 MODEL = """
 import numpy as np
@@ -122,8 +124,12 @@ minimum_deployment_target = "iOS18"
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """A recipe with a checkpoint of two shards, whose table is streamed."""
-    (tmp_path / "model.py").write_text(MODEL)
-    (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(ROWS)))
+    return write_recipe(tmp_path)
+
+
+def write_recipe(folder: Path) -> Path:
+    (folder / "model.py").write_text(MODEL)
+    (folder / "items.txt").write_text("".join(f"item {number}\n" for number in range(ROWS)))
     generator = torch.Generator().manual_seed(0)
     shards = {
         "a.safetensors": {TABLE: torch.randn(ROWS, WIDTH, generator=generator)},
@@ -133,11 +139,31 @@ def recipe(tmp_path: Path) -> Path:
         },
     }
     for name, state in shards.items():
-        save_file(state, tmp_path / name)
+        save_file(state, folder / name)
     index = {"weight_map": {name: shard for shard, state in shards.items() for name in state}}
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    return tmp_path / "recipe.toml"
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder / "recipe.toml"
+
+
+Pairs = Callable[[str, tuple[str, ...]], dict[str, BuildResult]]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
+    """The streamed build and the plain one of a recipe, built once for the tests that only read them."""
+
+    @cache
+    def pair(compress: str, targets: tuple[str, ...]) -> dict[str, BuildResult]:
+        folder = tmp_path_factory.mktemp("pair")
+        built: dict[str, BuildResult] = {}
+        recipe = write_recipe(folder)
+        for name, size in (("streamed", "0.05"), ("plain", "0")):
+            recipe.write_text(RECIPE.replace("stream_mb = 0.05", f"stream_mb = {size}") + compress)
+            built[name] = build(recipe, out=folder / name, targets=targets)
+        return built
+
+    return pair
 
 
 def artifacts(bundle: Path) -> dict[str, bytes]:
@@ -156,16 +182,13 @@ def artifacts(bundle: Path) -> dict[str, bytes]:
         ('[compress]\npreset = "int8"\n', ("onnx", "coreml")),
         ('[compress.tensors]\n"item.*" = {scheme = "palette", rounding = "feedback"}\n', ("onnx",)),
         ('[compress.tensors]\n"item.*" = {scheme = "hot_rows"}\n', ("onnx", "coreml")),
-        ("[compress]\nmax_ratio = 0.4\n", ("onnx",)),
+        (SEARCHED, ("onnx",)),
     ],
 )
 def test_a_streamed_build_has_the_artifacts_and_the_evidence_of_the_plain_one(
-    compress: str, targets: tuple[str, ...], recipe: Path, tmp_path: Path
+    compress: str, targets: tuple[str, ...], pairs: Pairs
 ) -> None:
-    built = {}
-    for name, size in (("streamed", "0.05"), ("plain", "0")):
-        recipe.write_text(RECIPE.replace("stream_mb = 0.05", f"stream_mb = {size}") + compress)
-        built[name] = build(recipe, out=tmp_path / name, targets=targets)
+    built = pairs(compress, targets)
     streamed, plain = built["streamed"].evidence, built["plain"].evidence
     assert artifacts(built["streamed"].path) == artifacts(built["plain"].path)
     assert len(artifacts(built["plain"].path)) >= len(targets)
@@ -184,15 +207,11 @@ def test_a_streamed_build_has_the_artifacts_and_the_evidence_of_the_plain_one(
     assert sorted(streamed.notes) == sorted((said, *plain.notes))
 
 
-def test_a_search_measures_what_the_plain_one_does_and_leaves_no_values(recipe: Path, tmp_path: Path) -> None:
+def test_a_search_measures_what_the_plain_one_does_and_leaves_no_values(pairs: Pairs) -> None:
     """Plans of a streamed table have the losses of the same plans of a held one; their files are gone."""
     lines: dict[str, list[object]] = {}
-    for name, size in (("streamed", "0.05"), ("plain", "0")):
-        recipe.write_text(
-            RECIPE.replace("stream_mb = 0.05", f"stream_mb = {size}") + "[compress]\nmax_ratio = 0.2\n"
-        )
-        build(recipe, out=tmp_path / name, targets=["onnx"])
-        folder = tmp_path / f"{name}.search"
+    for name, result in pairs(SEARCHED, ("onnx",)).items():
+        folder = result.path.with_name(f"{name}.search")
         entries = map(json.loads, (folder / "measurements.jsonl").read_text().splitlines())
         lines[name] = [(each["losses"], each["distortion"]) for each in entries]
         files = ["measurements.jsonl", "pareto.json", "plan.toml"]
