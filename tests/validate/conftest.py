@@ -15,6 +15,7 @@ from coremltools.converters.mil.mil import types
 from coremltools.proto import Model_pb2
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
+from pocketrec.convert.coreml.patches import without_ado
 from pocketrec.evaluation import RankingData
 from pocketrec.recipe import Evaluate
 from pocketrec.validate.runtimes.runtime import Array, Description, TensorSpec, check_inputs
@@ -161,13 +162,14 @@ MODEL, WEIGHTS = "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/w
 
 
 def convert(program: Any, *, precision: str = "FLOAT32", **options: Any) -> Any:
-    return ct.convert(
-        program,
-        convert_to="mlprogram",
-        minimum_deployment_target=IOS18,
-        compute_precision=getattr(ct.precision, precision),
-        **options,
-    )
+    with without_ado():
+        return ct.convert(
+            program,
+            convert_to="mlprogram",
+            minimum_deployment_target=IOS18,
+            compute_precision=getattr(ct.precision, precision),
+            **options,
+        )
 
 
 def score_program() -> Any:
