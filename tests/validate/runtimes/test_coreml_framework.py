@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import coremltools as ct
 import numpy as np
 import pytest
 
@@ -40,7 +40,7 @@ class Rewriting:
     def __init__(self, path: str, **options: Any) -> None:
         type(self).loaded = Path(path)
         (Path(path) / "Manifest.json").write_text("rewritten")
-        if options["compute_units"] == "broken":
+        if options["compute_units"].name == "CPU_ONLY":
             raise RuntimeError("no such unit")
 
     def predict(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -51,9 +51,7 @@ class Rewriting:
 @pytest.fixture
 def framework(monkeypatch: pytest.MonkeyPatch) -> type[Rewriting]:
     """A machine that has the framework, as far as this runtime can tell."""
-    units = SimpleNamespace(ALL="all", CPU_ONLY="broken", CPU_AND_GPU="gpu", CPU_AND_NE="ne")
-    stand_in = SimpleNamespace(ComputeUnit=units, models=SimpleNamespace(MLModel=Rewriting))
-    monkeypatch.setitem(sys.modules, "coremltools", stand_in)
+    monkeypatch.setattr(ct.models, "MLModel", Rewriting)
     monkeypatch.setattr(sys, "platform", "darwin")
     return Rewriting
 
