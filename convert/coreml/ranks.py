@@ -294,7 +294,7 @@ class _Merged:
 
 
 def _arguments(node: fx.Node, *defaults: Any) -> Any:
-    """The arguments by place, the first a tensor or several, and `defaults` for what is not given behind it."""
+    """The arguments by place, the first a tensor or several; `defaults` for what is not given behind it."""
     return (*node.args, *defaults[len(node.args) - 1 :])
 
 
