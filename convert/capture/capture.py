@@ -55,6 +55,7 @@ from pocketrec.errors import PocketrecError, Refused
 Inputs = Mapping[str, Tensor]
 
 _SURVEYS = 3
+_ASSERTED = "Runtime assertion failed"  # what a program says of a size that its capture took for granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +217,15 @@ class _Job:
         except Refused as refused:
             explanation = explained(refused, found.seen, signature)
             raise explanation from (refused.__cause__ if explanation is refused else refused)
+        except RuntimeError as failed:
+            if _ASSERTED not in str(failed):
+                raise
+            raise Refused(
+                op="torch.export",
+                where=line_of(failed),
+                reason=f"function {self.function}: not every input fits the captured program: {failed}",
+                remedy="make the forward depend on tensor shapes and values only through torch operations",
+            ) from failed
         return Capture(
             name=self.function,
             contract=self.contract,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +10,7 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.capture.export import has_free_sizes
 from pocketrec.convert.rewrite.row_masks import AnyRowRule, RowMaskRule
+from pocketrec.errors import Refused
 
 WIDTH = 4
 
@@ -83,3 +85,17 @@ def test_only_the_truth_of_a_whole_any_is_taken_for_granted() -> None:
     none = rule.replace(Tensor.any, (torch.zeros(3, dtype=torch.bool),), {})
     assert rule.replace(Tensor.__bool__, (none,), {}) is True
     assert rule.replace(Tensor.__bool__, (torch.tensor(False),), {}) is NotImplemented
+
+
+def test_a_size_that_the_capture_took_for_granted_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for message, expected in (
+        ("Runtime assertion failed for expression u2 >= 2", Refused),
+        ("x", RuntimeError),
+    ):
+
+        def fails(*_: object, message: str = message) -> None:
+            raise RuntimeError(message)
+
+        monkeypatch.setattr("pocketrec.convert.capture.capture.prove_ops", fails)
+        with pytest.raises(expected, match=message):
+            captured(nn.Sequential(Histories()))
