@@ -34,6 +34,7 @@ from pocketrec.convert.rewrite.fast_paths import FastPathRule
 from pocketrec.convert.rewrite.fbgemm import JaggedRule
 from pocketrec.convert.rewrite.flex_attention import FlexAttentionRule
 from pocketrec.convert.rewrite.jagged import JaggedSplitRule
+from pocketrec.convert.rewrite.one_hot import OneHotRule
 from pocketrec.convert.rewrite.ops import OpRule
 from pocketrec.convert.rewrite.packed import PackRule, PaddedRecurrentRewrite, PartialWriteRule
 from pocketrec.convert.rewrite.prefixes import TensorSliceRule
@@ -94,6 +95,7 @@ FUNCTION_RULES: tuple[FunctionRule, ...] = (
     EmbeddingRenormRule(),
     SegmentRule(),
     JaggedRule(),
+    OneHotRule(),
 )
 OP_RULES: tuple[OpRule, ...] = (
     *counts.RULES,
