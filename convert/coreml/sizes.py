@@ -17,7 +17,7 @@ from pocketrec.convert.coreml.arguments import arguments, known
 
 Lowering = Callable[[Any, Any], None]
 
-_split = torch_ops.split
+_repeat, _split = torch_ops.repeat_interleave, torch_ops.split
 
 
 def _number(context: Any, node: Any) -> None:
@@ -49,6 +49,18 @@ def _slice(x: Var, axis: int, start: Any, end: Var) -> Var:
     return mb.slice_by_index(x=x, begin=places[0], end=places[1], begin_mask=whole, end_mask=whole)
 
 
+def _repeated(context: Any, node: Any) -> None:
+    """Every place as often as its count says; coremltools knows counts that are constants only."""
+    counts, *others = torch_ops._get_inputs(context, node)
+    if len(others) > 1:  # a tensor that is repeated, and how often
+        _repeat(context, node)
+        return
+    ends = mb.cumsum(x=counts, axis=0)
+    places = mb.range_1d(start=np.int32(0), end=mb.reduce_sum(x=counts, axes=[0]), step=np.int32(1))
+    passed = mb.less_equal(x=mb.expand_dims(x=ends, axes=[0]), y=mb.expand_dims(x=places, axes=[1]))
+    context.add(mb.reduce_sum(x=mb.cast(x=passed, dtype="int32"), axes=[1], name=node.name))
+
+
 def _whole(size: Any) -> Any:
     """A size as an int32, which a constant may not be."""
     value = known(size)
@@ -59,5 +71,6 @@ def _whole(size: Any) -> Any:
 
 SIZE_LOWERINGS: dict[str, Lowering] = {
     "_local_scalar_dense": _number,
+    "repeat_interleave": _repeated,
     **dict.fromkeys(("split", "split_with_sizes"), _parts),
 }

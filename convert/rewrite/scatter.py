@@ -129,18 +129,19 @@ def index_put(
     chosen: list[Any] = [each for each in indices if each is not None]
     if places == [0] and chosen[0].dtype == torch.bool and values.ndim == 0 and not accumulate:
         return _put_by_mask(input, chosen[0], values)
-    adjacent = bool(places) and places == list(range(places[0], places[0] + len(places)))
-    if not adjacent or any(each.dtype == torch.bool for each in chosen):
+    if not places or any(each.dtype == torch.bool for each in chosen):
         return NotImplemented
-    first, count = places[0], len(places)
     broadcast: Any = torch.broadcast_shapes
     shape = broadcast(*(each.shape for each in chosen))
-    if first == 0 and all(each.shape == shape for each in chosen):
+    adjacent = places == list(range(places[0], places[0] + len(places)))
+    if adjacent and places[0] == 0 and all(each.shape == shape for each in chosen):
         return NotImplemented
+    before = places[0] if adjacent else 0  # indices with a slice between them put their axes first
+    rest = [size for axis, size in enumerate(input.shape) if axis not in places]
+    wide = values.expand(*rest[:before], *shape, *rest[before:])
+    moved = wide.movedim(list(range(before, before + len(shape))), list(range(len(shape))))
+    front = list(range(len(places)))
     chosen = [each.expand(shape) for each in chosen]
-    wide = values.expand(*input.shape[:first], *shape, *input.shape[first + count :])
-    moved = wide.movedim(list(range(first, first + len(shape))), list(range(len(shape))))
-    front = list(range(count))
     written = input.movedim(places, front).index_put(chosen, moved, accumulate)
     return written.movedim(front, places)
 

@@ -66,3 +66,19 @@ def test_parts_are_as_long_as_the_lengths_of_that_call(tmp_path: Path) -> None:
         )
         for name, expected in zip(found.outputs, module(values, lengths), strict=True):
             assert np.allclose(given[name], expected.detach(), atol=1e-6), (name, counts)
+
+
+def test_rows_are_repeated_as_often_as_the_counts_of_that_call_say(tmp_path: Path) -> None:
+    class Repeated(nn.Module):
+        def forward(self, rows: Tensor, counts: Tensor) -> Tensor:
+            return rows.repeat_interleave(counts, dim=0).cumsum(0)
+
+    module, rows = Repeated(), torch.arange(12.0).reshape(3, 4)
+    found = pocketrec.convert_module(
+        module.eval(), (rows, torch.tensor([2, 0, 3])), tmp_path / "out", ("coreml",)
+    )
+    with pocketrec.open(found.artifacts["coreml"]) as artifact:
+        for counts in ([0, 5, 1], [1, 1, 1], [0, 0, 2]):
+            inputs = {"rows": rows.numpy(), "counts": np.array(counts, np.int32)}
+            expected = module(rows, torch.tensor(counts)).numpy()
+            assert np.array_equal(artifact.run(inputs)["output"], expected)

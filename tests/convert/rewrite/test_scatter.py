@@ -57,6 +57,19 @@ def test_writes_and_reads_along_a_later_axis_are_equal(applied: Callable[..., An
     assert applied(CASES[name], X) == {name}
 
 
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_indices_with_a_slice_between_them_write_what_pytorch_writes(
+    applied: Callable[..., Any], accumulate: bool
+) -> None:
+    def written(x: Tensor) -> Tensor:
+        cache = x.reshape(2, 2, 7).repeat(1, 1, 2)
+        indices = [torch.tensor([[0], [1]]), None, torch.tensor([3, -1, 3])]
+        result: Tensor = torch.ops.aten.index_put(cache, indices, x[:2, 1].reshape(2, 1, 1), accumulate)
+        return result
+
+    assert applied(written, X) == {"index_put_to_first_axis"}
+
+
 def test_writes_along_the_first_axis_are_left_as_they_are(applied: Callable[..., Any]) -> None:
     assert applied(lambda x: torch.ops.aten.index_put(torch.ones(20, 7), [ROWS], x, True), X) == set()
 
@@ -103,7 +116,7 @@ def test_both_targets_hide_what_was_seen(converted: Callable[..., Any]) -> None:
     converted(Hidden(), X * 2, IDS[:, :3] % 6)
 
 
-def test_onnx_writes_one_place_of_every_row_of_a_cache(far: Callable[..., Any]) -> None:
+def test_both_targets_write_one_place_of_every_row_of_a_cache(far: Callable[..., Any]) -> None:
     class Cache(nn.Module):
         def forward(self, cache: Tensor, place: Tensor, new: Tensor) -> Tensor:
             cache = cache.clone()
@@ -114,4 +127,4 @@ def test_onnx_writes_one_place_of_every_row_of_a_cache(far: Callable[..., Any]) 
         rows = len(places)
         return torch.randn(rows, 2, 5, 3), torch.tensor(places), torch.randn(rows, 2, 3)
 
-    far(Cache(), drawn(0, 1, 2, 3), drawn(4, 4, 0, 1, 2, 3), drawn(4), targets=("onnx",))
+    far(Cache(), drawn(0, 1, 2, 3), drawn(4, 4, 0, 1, 2, 3), drawn(4))
