@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pocketrec.errors import Refused
 from pocketrec.evaluation import Probe
 from pocketrec.pipeline.far import GATE
@@ -24,27 +26,49 @@ def differs(target: str, delivered: Delivered) -> Refused:
             elsewhere=True,
         )
     reason = f"the converted model differs from the module: {delivered.failure}"
+    own = _own_reason(delivered)
+    if own is None:
+        return Refused(op=target, where="", reason=reason, remedy=REPORT, elsewhere=True)
+    return Refused(op=own.op or target, where=own.where, reason=f"{reason}; {own.reason}", remedy=own.remedy)
+
+
+def is_the_modules(delivered: Delivered) -> bool:
+    """True where what differs lies in the module, so that no other capture of it would do better."""
+    return not delivered.holds and _own_reason(delivered) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Own:
+    """Why a module's own answer is not one that another engine could give again."""
+
+    op: str = ""
+    where: str = ""
+    reason: str
+    remedy: str
+
+
+def _own_reason(delivered: Delivered) -> _Own | None:
+    """What the module gives as a reason on the worst probes; None where it gives none."""
     if any(each.gate == GATE and each.status == "failed" for each in delivered.gates):
-        return Refused(op=target, where="", reason=reason, remedy=REPORT, elsewhere=True)
-    attempt, worst = delivered.attempt, _worst(delivered, results)
+        return None
+    attempt = delivered.attempt
+    worst = _worst(delivered, [each for result in delivered.results for each in result.parity])
     tied = next(filter(None, (tied_at(attempt, each.function, probe) for each, probe in worst)), "")
-    if not tied and any(is_unsteady(attempt, probe, each) for each, probe in worst):
-        return Refused(
-            op=target,
-            where="",
-            reason=f"{reason}; the module is ill-conditioned: its own answer moves as far where its weights "
-            "are rounded once more",
-            remedy="keep the numbers that it subtracts or divides by away from rounding: a larger epsilon, a "
-            "normalization, a stabler formula",
+    if tied:
+        name, _, where = tied.partition(" at ")
+        return _Own(
+            op=name,
+            where=where,
+            reason="it chooses among equal scores, and PyTorch does not say which come first",
+            remedy="make the scores distinct, such as by a small term for the position",
         )
-    if not tied:
-        return Refused(op=target, where="", reason=reason, remedy=REPORT, elsewhere=True)
-    name, _, where = tied.partition(" at ")
-    return Refused(
-        op=name,
-        where=where,
-        reason=f"{reason}; it chooses among equal scores, and PyTorch does not say which come first",
-        remedy="make the scores distinct, such as by a small term for the position",
+    if not any(is_unsteady(attempt, probe, each) for each, probe in worst):
+        return None
+    return _Own(
+        reason="the module is ill-conditioned: its own answer moves as far where its weights are rounded "
+        "once more",
+        remedy="keep the numbers that it subtracts or divides by away from rounding: a larger epsilon, a "
+        "normalization, a stabler formula",
     )
 
 

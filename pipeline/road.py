@@ -20,6 +20,7 @@ from pocketrec.pipeline.attempts import Attempt, Tried
 from pocketrec.pipeline.audit import constant_notes, left_out_notes
 from pocketrec.pipeline.compression import check_gathered_names
 from pocketrec.pipeline.plans import Planned
+from pocketrec.pipeline.refusal import is_the_modules
 from pocketrec.pipeline.rounding import round_trials
 from pocketrec.pipeline.ways import Delivered, Order, defect, deliver
 from pocketrec.progress import Progress, silent
@@ -205,13 +206,18 @@ def _delivered(
     waiting = list(journey.targets)
     for number, attempt in enumerate(tried):
         _try(attempt, waiting, journey, codes, scratch / str(number), found, refused)
-        waiting = [name for name in journey.targets if name not in found or not found[name].holds]
+        waiting = [name for name in waiting if name not in found or not _settled(found[name])]
         if not waiting:
             break  # before another attempt is made, which takes a reference of its own
     rmtree(place, ignore_errors=True)
     moved = {name: found[name].moved(place / name) for name in journey.targets if name in found}
     rmtree(scratch, ignore_errors=True)
     return moved, {name: error for name, error in refused.items() if name not in found}
+
+
+def _settled(made: Delivered) -> bool:
+    """Whether no other attempt is needed, or could help: fewer probes would only hide what differs."""
+    return made.holds or is_the_modules(made)
 
 
 def _try(
