@@ -9,13 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import ExecutionError
+from pocketrec.validate.coreml_program.kernels.activation import sigmoid
 from pocketrec.validate.coreml_program.kernels.linear import product
 
 Array = npt.NDArray[Any]
-
-
-def _sigmoid(x: Array) -> Array:
-    return 0.5 * (np.tanh(0.5 * x) + 1.0)
 
 
 def _hard_sigmoid(x: Array) -> Array:
@@ -36,7 +33,7 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": _linear,
     "relu": _relu,
     "scaled_tanh": np.tanh,
-    "sigmoid": _sigmoid,
+    "sigmoid": sigmoid,
     "sigmoid_hard": _hard_sigmoid,
     "tanh": np.tanh,
 }

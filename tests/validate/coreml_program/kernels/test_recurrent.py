@@ -115,6 +115,27 @@ def test_bidirectional_lstm_agrees_with_torch(whole: bool) -> None:
     close(ours, states if whole else torch.cat([states[-1:, :, :H], states[:1, :, H:]], dim=2))
 
 
+def test_gates_that_are_nearly_closed_let_through_what_pytorch_lets_through() -> None:
+    """A gate at -20 is 2.06e-9, not a step of 1: no number is lost by adding 1 to it."""
+    layer = torch.nn.LSTM(N, H)
+    with torch.no_grad():
+        layer.bias_ih_l0[3 * H :] -= 20
+    given = {name: regroup(value, (0, 1, 3, 2)) for name, value in parts(layer).items()}
+    zeros = np.zeros((B, H), np.float32)
+    ours, _, _ = recurrent.lstm(
+        sequence(7),
+        zeros,
+        zeros,
+        given["ih"],
+        given["hh"],
+        given["bi"] + given["bh"],
+        output_sequence=True,
+    )
+    states = layer(torch.tensor(sequence(7)))[0].detach().numpy()
+    assert 0 < np.abs(states).max() < 1e-8
+    np.testing.assert_allclose(ours, states, rtol=1e-3)
+
+
 def test_lstm_clips_its_cell_state() -> None:
     """No element of the memory leaves [-clip, clip]."""
     rng = np.random.default_rng(5)
