@@ -76,6 +76,7 @@ def schema_of(path: Path) -> tuple[Any, int]:
             reader = pa.ipc.open_file(pa.memory_map(str(_regular(path))))
             counts = (reader.get_batch(each).num_rows for each in range(reader.num_record_batches))
             found, rows = reader.schema, sum(counts)
+        list(found.names)  # as text, which bytes from outside may not be
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
     return found.remove_metadata(), rows
@@ -97,7 +98,7 @@ def read_rows(path: Path, names: list[str], start: int) -> Iterator[Any]:
         for batch in _parquet(path, names, start) if path.suffix == ".parquet" else _arrow(path, start):
             if batch.num_rows:
                 yield batch.select(names).replace_schema_metadata(None)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
 
 

@@ -240,6 +240,15 @@ def test_files_without_rows_or_with_one_name_twice_are_refused(tmp_path: Path) -
         opened(tmp_path)
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_column_whose_name_is_no_text_is_a_damaged_file(suffix: str, tmp_path: Path) -> None:
+    write(tmp_path, columns(), suffix=suffix)
+    first = tmp_path / f"users-a.{suffix}"
+    first.write_bytes(first.read_bytes().replace(b"history", b"hist\x86ry"))
+    with pytest.raises(DataError, match=rf"users-a\.{suffix}: cannot be read \(.*0x86.*write it again"):
+        opened(tmp_path, replace(EVALUATE, data=f"users-*.{suffix}"))
+
+
 @pytest.mark.parametrize("pattern", ["**.parquet", "a\0b.parquet"])
 def test_a_pattern_that_names_no_path_is_said_so(pattern: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"evaluate.data is .*; expected a path|no such file"):
