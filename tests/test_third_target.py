@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 from google.protobuf import text_format
+from tests.mean import write_mean
 
 import pocketrec
 from pocketrec.convert import targets
@@ -82,67 +83,9 @@ def third(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(targets.TARGETS, "text", ROW)
 
 
-MODEL = """
-import numpy as np, torch
-from torch import nn
-from pocketrec.evaluation import RankingData
-
-class Mean(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.item = nn.Embedding(30, 8, padding_idx=0)
-
-    def forward(self, history):
-        return self.item(history).mean(1) @ self.item.weight.T
-
-def data():
-    rng = np.random.default_rng(0)
-    return RankingData(
-        inputs={"history": rng.integers(1, 30, (24, 5)).astype(np.int32)},
-        positives=rng.integers(1, 30, 24),
-        seen_ids=np.zeros(0, np.int64),
-        seen_offsets=np.zeros(25, np.int64),
-        catalogue={},
-    )
-"""
-RECIPE = """
-schema = 1
-name = "mean"
-version = "1.0"
-model = {factory = "model.py:Mean"}
-[contract.dims.batch]
-max = 8
-[contract.vocabularies.item]
-tokens = "items.txt"
-padding_id = 0
-[[contract.functions.main.inputs]]
-name = "history"
-kind = "id_sequence"
-shape = ["batch", 5]
-vocabulary = "item"
-[[contract.functions.main.outputs]]
-name = "scores"
-meaning = "score"
-shape = ["batch", 30]
-vocabulary = "item"
-[evaluate]
-data = "model.py:data"
-kind = "ranking"
-output = "scores"
-[latency]
-warmup = 0
-runs = 10
-[targets.text]
-"""
-
-
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    (tmp_path / "model.py").write_text(MODEL)
-    (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(30)))
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    return tmp_path / "recipe.toml"
+    return write_mean(tmp_path, "[targets.text]")
 
 
 @pytest.mark.usefixtures("third")

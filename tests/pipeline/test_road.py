@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.mean import MODEL, RECIPE, write_mean
 
 import pocketrec
 from pocketrec.convert import targets
@@ -19,74 +20,17 @@ from pocketrec.pipeline.build import BuildResult
 from pocketrec.pipeline.verify import verify
 from pocketrec.recipe import Target
 
-MODEL = """
-import numpy as np, torch
-from torch import nn
-from pocketrec.evaluation import RankingData
-
-class Mean(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.item = nn.Embedding(30, 8, padding_idx=0)
-        self.seen = None
-
-    def forward(self, history):
-        user = self.item(history).mean(1)
-        # HERE
-        return user @ self.item.weight.T
-
-def half():
-    return Mean().half()
-
-def data():
-    rng = np.random.default_rng(0)
-    return RankingData(
-        inputs={"history": rng.integers(1, 30, (24, 5)).astype(np.int32)}, positives=rng.integers(1, 30, 24)
-    )
-"""
-RECIPE = """
-schema = 1
-name = "mean"
-version = "1.0"
-model = {factory = "model.py:Mean"}
-[contract.dims.batch]
-max = 8
-[contract.vocabularies.item]
-tokens = "items.txt"
-padding_id = 0
-[[contract.functions.main.inputs]]
-name = "history"
-kind = "id_sequence"
-shape = ["batch", 5]
-vocabulary = "item"
-[[contract.functions.main.outputs]]
-name = "scores"
-meaning = "score"
-shape = ["batch", 30]
-vocabulary = "item"
-[evaluate]
-data = "model.py:data"
-kind = "ranking"
-output = "scores"
-[latency]
-warmup = 0
-runs = 10
-[targets.onnx]
-"""
 Build = Callable[..., BuildResult]
 Ways = dict[str, Callable[[Path], object]]
 
 
 def build_in(folder: Path, lines: str = "", **words: str) -> BuildResult:
     """Builds the model with lines put into its forward, and words of the recipe replaced."""
-    (folder / "model.py").write_text(MODEL.replace("# HERE", lines))
-    (folder / "items.txt").write_text("".join(f"item {number}\n" for number in range(30)))
-    text = RECIPE
+    text = f"{RECIPE}[targets.onnx]\n"
     for old, new in (each.split(" => ") for each in words.values()):
         text = text.replace(old, new)
-    (folder / "recipe.toml").write_text(text)
-    return pocketrec.build(folder / "recipe.toml", out=folder / "bundle")
+    recipe = write_mean(folder, "", model=MODEL.replace("# HERE", lines), recipe=text)
+    return pocketrec.build(recipe, out=folder / "bundle")
 
 
 @pytest.fixture
