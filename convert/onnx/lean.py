@@ -3,6 +3,7 @@
 repeated    a constant that repeats itself is stored once
 expand      an operand that is repeated only to be added or multiplied is broadcast by the op itself
 reshape     an activation between two shapes of the same rows works on the rows as they are
+scale       a value that is scaled twice, and read in between, is scaled by the product of both
 products    see `onnx_products`
 """
 
@@ -29,7 +30,7 @@ _ELEMENTWISE = frozenset(
 def simplify(model: onnx.ModelProto) -> None:
     """Rewrites the model in place, as exported and before tables become codes."""
     _shrink_repeated(model.graph)
-    for step in (_broadcast, _keep_rows, split_products):
+    for step in (_broadcast, _keep_rows, _scale_once, split_products):
         graph = GraphValues(model.graph)
         nodes = [new for node in model.graph.node for new in step(graph, node)]
         for node in nodes:
@@ -99,3 +100,34 @@ def _keep_rows(graph: GraphValues, node: onnx.NodeProto) -> Iterator[onnx.NodePr
         return
     active.input[0] = split.input[0]
     graph.rename(node.output[0], active.output[0])
+
+
+def _scale_once(graph: GraphValues, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    """A scale of a scaled value that others read too, as one scale of what that was made of.
+
+    ONNX Runtime moves scales into the products that read them. Where one product reads the inner value and
+    another the outer one, it takes away the inner one for both, and cannot load the graph any more.
+    """
+    outer = _scaled(graph, node)
+    inner = None if outer is None else graph.maker(outer[0], "Mul", "Div")
+    first = None if inner is None or graph.has_one_reader(inner.output[0]) else _scaled(graph, inner)
+    if outer is not None and first is not None:
+        factor = np.float32(first[1] * outer[1])
+        if np.isfinite(factor) and abs(factor) >= np.finfo(np.float32).tiny:
+            name = graph.constant(f"{node.output[0]}_scale", factor)
+            node.op_type = "Mul"
+            node.input[:] = [first[0], name]
+    yield node
+
+
+def _scaled(graph: GraphValues, node: onnx.NodeProto) -> tuple[str, float] | None:
+    """The value that a node scales by a constant, and by how much; None for any other node."""
+    if node.op_type == "Div":
+        by = graph.number(node.input[1])
+        return (node.input[0], 1 / by) if by else None
+    if node.op_type == "Mul":
+        for value, other in (node.input, reversed(node.input)):
+            by = graph.number(other)
+            if by is not None:
+                return value, by
+    return None

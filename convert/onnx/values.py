@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx
-from onnx.numpy_helper import from_array
+from onnx.numpy_helper import from_array, to_array
 
 Shape = tuple[int | str, ...]
 
@@ -33,6 +33,11 @@ class GraphValues:
             self._shapes[value.name] = tuple(dim.dim_param or dim.dim_value or "?" for dim in dims)
         self._makers = {name: node for node in graph.node for name in node.output}
         self._fixed = {each.name: each.data_type for each in graph.initializer}
+        self._numbers = {
+            each.name: float(to_array(each).item())
+            for each in graph.initializer
+            if each.data_type == onnx.TensorProto.FLOAT and not each.dims
+        }
         self._readers = Counter(name for node in graph.node for name in all_inputs(node))
         self._readers.update(each.name for each in graph.output)
 
@@ -54,6 +59,10 @@ class GraphValues:
         """Whether a value is stored, as float32."""
         return bool(self._fixed.get(name) == onnx.TensorProto.FLOAT)
 
+    def number(self, name: str) -> float | None:
+        """The one float32 that a value holds in every call; None where it is no such constant."""
+        return self._numbers.get(name)
+
     def is_output(self, name: str) -> bool:
         """Whether the graph gives a value out."""
         return name in self._outputs
@@ -72,6 +81,8 @@ class GraphValues:
     def constant(self, name: str, value: object) -> str:
         """The name of a new constant."""
         self.constants.append(from_array(np.asarray(value), name))
+        if isinstance(value, np.float32):
+            self._numbers[name] = float(value)
         return name
 
 

@@ -200,6 +200,47 @@ def test_an_activation_that_others_read_keeps_its_reshapes() -> None:
     assert gap == 0
 
 
+@pytest.mark.parametrize("first", ["Mul", "Div"])
+@pytest.mark.parametrize("second", ["Mul", "Div"])
+def test_a_value_that_is_scaled_twice_and_read_by_two_products_can_be_loaded(first: str, second: str) -> None:
+    """ONNX Runtime takes the inner scale away for both, and finds it missing: the premise is tested too."""
+    nodes = [
+        make("Abs", ["item"], ["sizes"]),
+        make(first, ["sizes", "inner"], ["keys"]),
+        make(second, ["keys", "outer"], ["queries"]),
+        make("MatMul", ["queries", "user"], ["scores"]),
+        make("MatMul", ["scores", "keys"], ["out"]),
+    ]
+    shape = ["batch", 4, 4]
+    constants = {"inner": np.float32(0.7), "outer": np.float32(0.3)}
+    model = graph_of(
+        nodes, dict.fromkeys(("user", "item", "sizes", "keys", "queries", "out"), shape), constants
+    )
+    with pytest.raises(Exception, match="Node input 'keys' is not a graph input"):
+        ort.InferenceSession(model.SerializeToString())
+    plain = ort.SessionOptions()
+    plain.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    inputs = {name: RNG.standard_normal((2, 4, 4)).astype(np.float32) for name in ("user", "item")}
+    (expected,) = ort.InferenceSession(model.SerializeToString(), plain).run(None, inputs)
+    simplify(model)
+    (found,) = ort.InferenceSession(model.SerializeToString()).run(None, inputs)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_value_that_one_node_scales_twice_is_left_as_it_is() -> None:
+    nodes = [
+        make("Mul", ["item", "inner"], ["once"]),
+        make("Mul", ["once", "outer"], ["twice"]),
+        make("Add", ["twice", "user"], ["out"]),
+    ]
+    shapes: dict[str, list[Any]] = {
+        name: ["batch", 4, 4] for name in ("user", "item", "once", "twice", "out")
+    }
+    model = graph_of(nodes, shapes, {"inner": np.float32(0.7), "outer": np.float32(0.3)})
+    simplify(model)
+    assert [list(each.input) for each in model.graph.node][:2] == [["item", "inner"], ["once", "outer"]]
+
+
 class Ranking(nn.Module):
     """An MLP over candidates and a user."""
 
