@@ -98,7 +98,12 @@ def read_rows(path: Path, names: list[str], start: int) -> Iterator[Any]:
         for batch in _parquet(path, names, start) if path.suffix == ".parquet" else _arrow(path, start):
             if batch.num_rows:
                 yield batch.select(names).replace_schema_metadata(None)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        KeyError,
+    ) as error:  # KeyError: a name stands twice
         raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
 
 

@@ -17,6 +17,7 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabu
 from pocketrec.errors import DataError, MissingExtra, RecipeError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.recipe import Evaluate
+from pocketrec.source.columns import read_rows
 from pocketrec.source.data import TableData, open_tables
 
 USERS = 11
@@ -238,6 +239,14 @@ def test_files_without_rows_or_with_one_name_twice_are_refused(tmp_path: Path) -
     pq.write_table(table, tmp_path / "users-a.parquet")
     with pytest.raises(DataError, match=r"users-a\.parquet: has two columns 'age'; rename one"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_rows_of_columns_that_share_a_name_are_a_damaged_file(suffix: str, tmp_path: Path) -> None:
+    table = pa.table([pa.array([1]), pa.array([2])], names=["age", "age"])
+    (write_parquet if suffix == "parquet" else write_arrow)(table, tmp_path / f"a.{suffix}")
+    with pytest.raises(DataError, match=rf"a\.{suffix}: .*age"):
+        list(read_rows(tmp_path / f"a.{suffix}", ["age", "age"], 0))
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
