@@ -66,10 +66,20 @@ def our_lowerings(lowerings: Mapping[str, Callable[[Any, Any], None]]) -> Iterat
         yield
 
 
+# Passes that run behind every pipeline, of which none can leave them out. fuse_pow2_sqrt takes the root of a
+# square for the number itself, whose sign it has lost.
+UNSAFE_BEHIND = frozenset({"mil_backend::fuse_pow2_sqrt"})
+
+
+def _idle(program: Program) -> None:
+    """A pass that leaves every program as it is."""
+
+
 @contextmanager
 def our_passes(passes: Iterable[type]) -> Iterator[None]:
-    """Lets pipelines name passes of ours: `pocketrec::` and the name of the class."""
-    named = {f"{OUR_NAMESPACE}::{each.__name__}": each for each in passes}
+    """Lets pipelines name passes of ours, `pocketrec::` and the class; unsafe ones behind them rest."""
+    named: dict[str, Any] = {f"{OUR_NAMESPACE}::{each.__name__}": each for each in passes}
+    named.update(dict.fromkeys(UNSAFE_BEHIND, _idle))
     with registered(PASS_REGISTRY.passes, named, releases=COREMLTOOLS):
         yield
 

@@ -44,6 +44,9 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "at_most": lambda x: x.clamp(max=0.7),
     "remainder": lambda x: torch.remainder(x, -0.7),
     "divided_down": lambda x: torch.div(x, 0.7, rounding_mode="floor"),
+    "root_of_square": lambda x: torch.sqrt(x**2),
+    "over_root_of_square": lambda x: torch.square(x) ** -0.5,
+    "square_of_root": lambda x: torch.sqrt(x) ** 2,
     "hidden": lambda x: torch.where(torch.arange(len(x)) % 2 == 0, -math.inf, torch.log(x)),
 }
 PAIRED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

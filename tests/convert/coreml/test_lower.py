@@ -21,7 +21,7 @@ from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.coreml.lower import program_for, to_coreml
 from pocketrec.convert.coreml.passes import OUR_PASSES, UNSAFE, recommender_pipeline
-from pocketrec.convert.coreml.patches import our_passes
+from pocketrec.convert.coreml.patches import UNSAFE_BEHIND, our_passes
 from pocketrec.errors import Refused
 
 Probes = list[dict[str, Tensor]]
@@ -104,6 +104,7 @@ def test_the_unsafe_passes_exist_in_coremltools_and_are_left_out() -> None:
     import coremltools as ct
 
     assert set(ct.PassPipeline().passes) >= UNSAFE
+    assert set(ct.PassPipeline.get_pipeline("backend_mlprogram").passes) >= UNSAFE_BEHIND
     with our_passes(OUR_PASSES):
         assert not UNSAFE & set(recommender_pipeline(float16=True).passes)
 
