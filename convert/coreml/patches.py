@@ -30,6 +30,7 @@ from coremltools.converters.mil.mil.ops.defs.iOS15.control_flow import select
 from coremltools.converters.mil.mil.ops.defs.iOS15.linear import linear
 from coremltools.converters.mil.mil.ops.defs.iOS15.normalization import layer_norm
 from coremltools.converters.mil.mil.ops.defs.iOS15.scatter_gather import scatter_along_axis
+from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 from coremltools.converters.mil.mil.types.symbolic import is_symbolic
 
@@ -71,15 +72,18 @@ def our_lowerings(lowerings: Mapping[str, Callable[[Any, Any], None]]) -> Iterat
 UNSAFE_BEHIND = frozenset({"mil_backend::fuse_pow2_sqrt"})
 
 
-def _idle(program: Program) -> None:
+class _Idle(AbstractGraphPass):  # type: ignore[misc]
     """A pass that leaves every program as it is."""
+
+    def apply(self, prog: Program) -> None:
+        pass
 
 
 @contextmanager
 def our_passes(passes: Iterable[type]) -> Iterator[None]:
     """Lets pipelines name passes of ours, `pocketrec::` and the class; unsafe ones behind them rest."""
     named: dict[str, Any] = {f"{OUR_NAMESPACE}::{each.__name__}": each for each in passes}
-    named.update(dict.fromkeys(UNSAFE_BEHIND, _idle))
+    named.update(dict.fromkeys(UNSAFE_BEHIND, _Idle))
     with registered(PASS_REGISTRY.passes, named, releases=COREMLTOOLS):
         yield
 
