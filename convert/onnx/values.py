@@ -80,9 +80,10 @@ class GraphValues:
 
     def constant(self, name: str, value: object) -> str:
         """The name of a new constant."""
-        self.constants.append(from_array(np.asarray(value), name))
-        if isinstance(value, np.float32):
-            self._numbers[name] = float(value)
+        array = np.asarray(value)
+        self.constants.append(from_array(array, name))
+        if array.dtype == np.float32 and not array.ndim:
+            self._numbers[name] = float(array)
         return name
 
 
