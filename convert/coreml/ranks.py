@@ -16,7 +16,6 @@ Core ML's own refusal tells.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
+from pocketrec.convert.lower.copies import with_own_graph
 from pocketrec.convert.rewrite.ops import gap
 from pocketrec.errors import ConversionError
 
@@ -50,8 +50,7 @@ def within_five_axes(
     """
     if not any(_rank(node) > MOST_AXES for node in program.graph.nodes if node.op == "call_function"):
         return program
-    changed = copy.copy(program)
-    changed._graph_module = copy.deepcopy(program.graph_module)
+    changed = with_own_graph(program)
     try:
         _Merged(changed.graph_module).rewrite()
     except _NoView:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from pocketrec.convert.lower.copies import with_own_graph
 
 
 def with_one_axis(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
@@ -14,8 +15,7 @@ def with_one_axis(program: torch.export.ExportedProgram) -> torch.export.Exporte
     names = set(program.graph_signature.user_inputs)
     if not _scalars(program, names):
         return program
-    changed = copy.copy(program)
-    changed._graph_module = copy.deepcopy(program.graph_module)
+    changed = with_own_graph(program)
     for node in _scalars(changed, names):
         _box(changed.graph, node)
     changed.graph_module.recompile()

@@ -11,14 +11,15 @@ import copy
 import torch
 from torch.utils._pytree import tree_leaves
 
+from pocketrec.convert.lower.copies import with_own_graph
+
 
 def with_names_beside_words(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
     """The program with no node of the name of a word; the same one where it has none."""
     words = _words(program)
     if not any(node.name in words for node in program.graph.nodes):
         return program
-    changed = copy.copy(program)
-    changed._graph_module = copy.deepcopy(program.graph_module)
+    changed = with_own_graph(program)
     changed._graph_signature = copy.deepcopy(program.graph_signature)
     names = {}
     for node in changed.graph.nodes:

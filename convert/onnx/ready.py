@@ -6,12 +6,13 @@ all else that it does. A capture is in the core ATen dialect already, of which l
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
 from torch import fx
+
+from pocketrec.convert.lower.copies import with_own_graph
 
 aten = torch.ops.aten
 
@@ -20,15 +21,13 @@ def ready(
     program: torch.export.ExportedProgram, decomposed: Collection[Any]
 ) -> torch.export.ExportedProgram | None:
     """A copy of the program of which nothing is decomposed; None where it holds more of `decomposed`."""
-    module = copy.deepcopy(program.graph_module)
-    for graph in _graphs(module):
+    taken = with_own_graph(program)
+    for graph in _graphs(taken.graph_module):
         if aten.squeeze.dims in decomposed:
             _squeeze_one_by_one(graph)
         if any(node.target in decomposed for node in graph.nodes):
             return None
-    module.recompile()
-    taken = copy.copy(program)
-    taken._graph_module = module  # the class has no public way to say so
+    taken.graph_module.recompile()
     return taken
 
 
