@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -63,10 +64,20 @@ def pyarrow() -> Any:
     return package
 
 
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Tells what the library raises on a file that is damaged as one DataError."""
+    pa = pyarrow()
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # KeyError: a name stands twice
+        raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
+
+
 def schema_of(path: Path) -> tuple[Any, int]:
     """The columns of a file, and how many rows it has."""
     pa = pyarrow()
-    try:
+    with _damage_told(path):
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
@@ -77,8 +88,6 @@ def schema_of(path: Path) -> tuple[Any, int]:
             counts = (reader.get_batch(each).num_rows for each in range(reader.num_record_batches))
             found, rows = reader.schema, sum(counts)
         list(found.names)  # as text, which bytes from outside may not be
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
     return found.remove_metadata(), rows
 
 
@@ -93,18 +102,10 @@ def read_rows(path: Path, names: list[str], start: int) -> Iterator[Any]:
     Raises:
         DataError: the file is damaged.
     """
-    pa = pyarrow()
-    try:
+    with _damage_told(path):
         for batch in _parquet(path, names, start) if path.suffix == ".parquet" else _arrow(path, start):
             if batch.num_rows:
                 yield batch.select(names).replace_schema_metadata(None)
-    except (
-        pa.ArrowException,
-        OSError,
-        ValueError,
-        KeyError,
-    ) as error:  # KeyError: a name stands twice
-        raise DataError(f"{path}: cannot be read ({_line(error)}); write it again") from None
 
 
 def _parquet(path: Path, names: list[str], start: int) -> Iterator[Any]:
