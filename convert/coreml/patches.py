@@ -17,7 +17,6 @@ coremltools is imported with this module, so import it inside functions.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -35,7 +34,7 @@ from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 from coremltools.converters.mil.mil.types.symbolic import is_symbolic
 
 from pocketrec.convert.lower.refusal import NotLowered
-from pocketrec.foreign import Releases, registered, replaced
+from pocketrec.foreign import Releases, older_kept, registered, replaced
 
 COREMLTOOLS = Releases(library="coremltools", first="9.0", below="10")
 OUR_NAMESPACE = "pocketrec"
@@ -153,21 +152,8 @@ def without_ado() -> Iterator[None]:
         if check_essential_scope is not False:  # which only the loop over the passes says
             validate(program, check_essential_scope=bool(check_essential_scope))
 
-    with replaced(Program, {"validate": between_pipelines}, releases=COREMLTOOLS), _older_kept():
+    with replaced(Program, {"validate": between_pipelines}, releases=COREMLTOOLS), older_kept():
         yield
-
-
-@contextmanager
-def _older_kept() -> Iterator[None]:
-    """Has the collector look only at what is made from now on, unless someone else does so already."""
-    if gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextmanager
