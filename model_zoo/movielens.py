@@ -55,6 +55,14 @@ def item_vocabulary() -> Vocabulary:
     return Vocabulary(tokens=(_PADDING, *_sorted_ids("item", "item_id")))
 
 
+def item_titles() -> Vocabulary:
+    """Film names with the year of release, in the order of `item_vocabulary`; what pads has none."""
+    place = _order("item", "item_id")
+    rows = list(zip(_column("item", "movie_title"), _column("item", "release_year"), strict=True))
+    titles = (f"{name} ({year})" if _year(year) else name for name, year in (rows[row] for row in place))
+    return Vocabulary(tokens=("", *titles))
+
+
 def user_vocabulary() -> Vocabulary:
     """MovieLens user ids in numeric order; id 0 is an unknown user."""
     return Vocabulary(tokens=(_UNKNOWN, *_sorted_ids("user", "user_id")))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pocketrec.contract import Contract
+from pocketrec.contract import Contract, vocabulary_file
 from pocketrec.convert.targets import TARGETS
 from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
@@ -81,13 +81,12 @@ def _gates(evidence: Mapping[str, Any]) -> Iterator[str]:
 
 def _vocabularies(bundle: Bundle, contract: Contract) -> Iterator[str]:
     for name, spec in contract.vocabularies.items():
-        file = f"vocabularies/{name}.txt"
-        if not spec.sha256:
-            continue
-        if file not in bundle.manifest.files:
-            yield f"{file}: missing; {CONTRACT} has its digest"
-        elif (found := file_sha256(bundle.file(file))) != spec.sha256:
-            yield f"{file}: sha256 is {found[:12]}…; {CONTRACT} has {spec.sha256[:12]}…"
+        for key, digest in spec.digests.items():
+            file = vocabulary_file(name, key)
+            if file not in bundle.manifest.files:
+                yield f"{file}: missing; {CONTRACT} has its digest"
+            elif (found := file_sha256(bundle.file(file))) != digest:
+                yield f"{file}: sha256 is {found[:12]}…; {CONTRACT} has {digest[:12]}…"
 
 
 def _formats(bundle: Bundle, recipe: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Tokens
+from pocketrec.contract import VocabularyFiles, vocabulary_file
 from pocketrec.convert.targets import TARGETS
 from pocketrec.errors import StorageError
 from pocketrec.recipe import Recipe, Target
@@ -28,7 +28,7 @@ _GOLDEN_VECTORS = 8
 def write_contents(
     folder: Path,
     recipe: Recipe,
-    vocabularies: Mapping[str, Tokens],
+    vocabularies: Mapping[str, VocabularyFiles],
     reference: Reference,
     evidence: Evidence,
 ) -> None:
@@ -44,9 +44,10 @@ def write_contents(
         _write_json(folder / "recipe.json", recipe.to_dict())
         _write_json(folder / "contract.json", reference.contract.to_dict())
         (folder / "vocabularies").mkdir()
-        for name, vocabulary in vocabularies.items():
-            with (folder / "vocabularies" / f"{name}.txt").open("wb") as file:
-                file.writelines(vocabulary.chunks())
+        for name, files in vocabularies.items():
+            for key, each in files.items():
+                with (folder / vocabulary_file(name, key)).open("wb") as file:
+                    file.writelines(each.chunks())
         tolerances = _tolerances(recipe, reference, evidence)
         write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
         place = folder / "evidence"

@@ -8,15 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketrec.contract import Contract, Dim, Tokens
+from pocketrec.contract import Contract, Dim, VocabularyFiles
 from pocketrec.errors import DataError, RecipeError, UsageError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
-from pocketrec.recipe import Evaluate, ModelSource, Recipe, check_evaluate, resolve_contract
+from pocketrec.recipe import (
+    ContractSource,
+    Evaluate,
+    ModelSource,
+    Recipe,
+    check_evaluate,
+    resolve_contract,
+)
 from pocketrec.source.contradictions import check_data, conformed
 from pocketrec.source.data import open_tables
 from pocketrec.source.factory import call_factory, load_vocabulary
 from pocketrec.source.model import Model, Trial, Trials, model_of, never_run, table_spans
-from pocketrec.source.vocabularies import check_tokens, check_widths
+from pocketrec.source.vocabularies import check_beside, check_tokens, check_widths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +78,7 @@ def with_data(recipe: Recipe, base: Path, model: Model, trials: Trials) -> Loade
 
 
 def _trials(
-    contract: Contract, vocabularies: Mapping[str, Tokens], core: Stubbed, spans: Mapping[str, Span]
+    contract: Contract, vocabularies: Mapping[str, VocabularyFiles], core: Stubbed, spans: Mapping[str, Span]
 ) -> Iterator[Trial]:
     """The model with the contract's own dims; then captured for the smallest batch."""
     model = model_of(core, contract, spans, vocabularies)
@@ -107,16 +114,26 @@ def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
     """The model of a recipe that states its contract, without its data; raises RecipeError."""
     if recipe.contract is None:
         raise RecipeError("the recipe states no contract; add one")
-    vocabularies = {
-        name: load_vocabulary(each.tokens, base=base, key=f"contract.vocabularies.{name}.tokens")
-        for name, each in recipe.contract.vocabularies.items()
-    }
-    for name, each in recipe.contract.vocabularies.items():
-        check_tokens(name, vocabularies[name], each)
+    vocabularies = load_vocabularies(recipe.contract, base)
     contract = resolve_contract(recipe.contract, vocabularies)
     check_widths(contract)
     core = _in_float32(load_core(recipe, base))
     return model_of(core, contract, table_spans(core, values), vocabularies)
+
+
+def load_vocabularies(source: ContractSource, base: Path) -> dict[str, VocabularyFiles]:
+    """The files of every vocabulary by name, checked against each other."""
+    found: dict[str, VocabularyFiles] = {
+        name: {
+            key: load_vocabulary(place, base=base, key=f"contract.vocabularies.{name}.{key}")
+            for key, place in each.sources.items()
+        }
+        for name, each in source.vocabularies.items()
+    }
+    for name, each in source.vocabularies.items():
+        check_tokens(name, found[name]["tokens"], each)
+        check_beside(name, each, found)
+    return found
 
 
 def load_core(recipe: Recipe, base: Path) -> Stubbed:

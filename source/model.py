@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketrec.contract import Contract, Tokens
+from pocketrec.contract import Contract, VocabularyFiles
 from pocketrec.evaluation import Arrays, EvaluationData, FarProbes, Probe
 from pocketrec.recipe import Evaluate
 
@@ -36,7 +36,7 @@ class Model:
         contract: with the vocabularies' sizes.
         core: what is captured and lowered, stubs in place of tables that are not held.
         module: what is evaluated; large tables in it are mapped from `spans`.
-        vocabularies: by name.
+        vocabularies: the files of each, by name.
         spans: where the values of each stub lie, float32, by the table's name.
         behind: makes of a module under the user's names one that the contract can be put around; most are.
     """
@@ -44,7 +44,7 @@ class Model:
     contract: Contract
     core: Stubbed
     module: nn.Module
-    vocabularies: Mapping[str, Tokens] = field(default_factory=dict)
+    vocabularies: Mapping[str, VocabularyFiles] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
     behind: Callable[[nn.Module], nn.Module] = as_it_is
 
@@ -58,7 +58,7 @@ def model_of(
     core: Stubbed,
     contract: Contract,
     spans: Mapping[str, Span],
-    vocabularies: Mapping[str, Tokens] | None = None,
+    vocabularies: Mapping[str, VocabularyFiles] | None = None,
 ) -> Model:
     """The model whose large tables are mapped from `spans`."""
     from pocketrec.source.mapped import mapped_module

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Contract, Output, Tokens
+from pocketrec.contract import Contract, Output, Tokens, VocabularyFiles
 from pocketrec.errors import ContractError
 from pocketrec.recipe import VocabularySource
 
+_LONGEST_ID = 11  # digits that an id of 32 bits cannot have
 _SCORES = ("score", "logit", "probability")
 
 
@@ -31,6 +32,51 @@ def check_tokens(name: str, tokens: Tokens, source: VocabularySource) -> None:
     values, counts = np.unique(digests, return_counts=True)
     if len(values) < tokens.size:
         _check_equal(name, tokens, digests, set(values[counts > 1].tolist()))
+
+
+def check_beside(name: str, source: VocabularySource, found: Mapping[str, VocabularyFiles]) -> None:
+    """Checks that what stands beside a vocabulary's tokens has a line for each, and that items can be told.
+
+    Raises:
+        ContractError: names the vocabulary, the file's key and line, and what was expected.
+    """
+    files = found[name]
+    for key in files.keys() - {"tokens"}:
+        if files[key].size != files["tokens"].size:
+            raise ContractError(
+                f"contract.vocabularies.{name}.{key}: {files[key].size} lines for {files['tokens'].size} "
+                "tokens; write one a token, blank for what is set aside"
+            )
+    if "spellings" in files and source.spelled_in in found:
+        aside = {source.padding_id, source.unknown_id}
+        size = found[source.spelled_in]["tokens"].size
+        _check_spellings(f"contract.vocabularies.{name}.spellings", files["spellings"], aside, size)
+
+
+def _check_spellings(where: str, spellings: Tokens, aside: Container[int | None], size: int) -> None:
+    """Checks that items are spelled differently, equally long, in ids below `size`."""
+    seen: dict[tuple[int, ...], int] = {}
+    for place, line in enumerate(_lines(spellings)):
+        if place in aside and not line.strip():
+            continue
+        words = line.split(b" ")
+        ids = tuple(int(each) for each in words if each.isdigit() and len(each) < _LONGEST_ID)
+        if len(ids) != len(words) or not all(each < size for each in ids):
+            raise ContractError(
+                f"{where}, line {place + 1} is {line.decode()[:80]!r}; expected ids from 0 to {size - 1} "
+                "with a space between"
+            )
+        if ids in seen:
+            raise ContractError(
+                f"{where}: items {seen[ids]} and {place} are both spelled {line.decode()!r}; append an id "
+                "that tells them apart"
+            )
+        if seen and len(ids) != len(next(iter(seen))):
+            raise ContractError(
+                f"{where}, line {place + 1} has {len(ids)} ids, and lines before it "
+                f"{len(next(iter(seen)))}; all items have equally many"
+            )
+        seen[ids] = place
 
 
 def _check_equal(name: str, tokens: Tokens, digests: npt.NDArray[np.int64], shared: Container[int]) -> None:

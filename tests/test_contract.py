@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,3 +91,24 @@ def test_a_token_is_one_line() -> None:
     assert Vocabulary(tokens=("a", "é")).to_bytes() == "a\né\n".encode()
     with pytest.raises(ContractError, match=r"token 1 .* holds a line break"):
         Vocabulary(tokens=("a", "b\nc")).to_bytes()
+
+
+def test_keys_that_came_later_change_no_digest_where_they_say_nothing() -> None:
+    """Bundles of earlier releases carry the digest of their contract in every artifact."""
+    whole = contract()
+    table = whole.to_dict()
+    later = {"role", "items", "titles_sha256", "spelled_in", "spellings_sha256", "tokenizer"}
+    assert not [key for each in table["functions"].values() for key in later & each.keys()]
+    assert not [key for each in table["vocabularies"].values() for key in later & each.keys()]
+    stated = replace(whole, functions={"main": replace(whole.functions["main"], role="recommend")})
+    assert stated.to_dict()["functions"]["main"]["role"] == "recommend"
+    assert stated.sha256() != whole.sha256()
+    assert from_table(Contract, stated.to_dict(), source="contract.json") == stated
+
+
+def test_vocabularies_that_are_pointed_at_exist() -> None:
+    with pytest.raises(ContractError, match=r"vocabulary item, spelled_in: vocabulary 'code' is not in"):
+        contract(item={"spelled_in": "code"})
+    signature = replace(contract().functions["main"], items="film")
+    with pytest.raises(ContractError, match=r"function main, items: vocabulary 'film' is not in"):
+        replace(contract(), functions={"main": signature})

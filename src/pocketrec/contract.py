@@ -25,10 +25,12 @@ WIDE_ENDS = (2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, -(2**53) - 1, 2**63 - 1,
 PaddingSide = Literal["left", "right"]
 OutOfVocabulary = Literal["padding", "unknown", "forbid"]
 Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "top_k_scores", "state"]
+Role = Literal["", "recommend", "rank", "search", "embed", "arrange", "decide", "predict", "generate"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _MOST = 2**31 - 1  # ids and sizes are int32
 _ID_KINDS = ("id", "id_sequence", "id_bag")
+_LATER = frozenset({"role", "items", "titles_sha256", "spelled_in", "spellings_sha256", "tokenizer"})
 # Core ML and Swift both give these words a meaning of their own.
 RESERVED_NAMES = frozenset({"description", "self", "init", "class", "default", "state"})
 # Words of the language that Core ML programs are written in: no input or output of one can be called so.
@@ -76,12 +78,18 @@ class VocabularySpec:
         padding_id: the id that fills sequences, or None.
         unknown_id: the id that stands for everything not in the vocabulary, or None.
         sha256: digest of the vocabulary's tokens file; empty until the tokens are read.
+        titles_sha256: digest of the file of what people read, a line a token; empty where there is none.
+        spelled_in: the vocabulary whose ids spell this one's items (semantic ids); empty for most.
+        spellings_sha256: digest of the file of these spellings, a line a token, blank for what is set aside.
     """
 
     size: int
     padding_id: int | None = None
     unknown_id: int | None = None
     sha256: str = ""
+    titles_sha256: str = ""
+    spelled_in: str = ""
+    spellings_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= _MOST:
@@ -89,6 +97,17 @@ class VocabularySpec:
         for label, value in (("padding_id", self.padding_id), ("unknown_id", self.unknown_id)):
             if value is not None and not 0 <= value < self.size:
                 raise ContractError(f"vocabulary {label} {value}: expected 0..{self.size - 1}")
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests that are known of its files, by key."""
+        found = {"tokens": self.sha256, "titles": self.titles_sha256, "spellings": self.spellings_sha256}
+        return {key: each for key, each in found.items() if each}
+
+    @property
+    def aside(self) -> frozenset[int]:
+        """The ids that are no tokens of anything: padding and unknown."""
+        return frozenset(each for each in (self.padding_id, self.unknown_id) if each is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,11 +197,21 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One function of a model: the method that computes it, its inputs and its outputs, in order."""
+    """One function of a model.
+
+    Attributes:
+        method: what computes it.
+        inputs: in order.
+        outputs: in order.
+        role: what an app calls it for; inferred from kinds and meanings where it is empty.
+        items: the vocabulary of its items, where that cannot be inferred.
+    """
 
     method: str = "forward"
     inputs: tuple[Feature, ...]
     outputs: tuple[Output, ...]
+    role: Role = ""
+    items: str = ""
 
     def __post_init__(self) -> None:
         names = self.names
@@ -257,8 +286,13 @@ class Contract:
             _check_word("dim", name)
         for name in self.vocabularies:
             _check_word("vocabulary", name)
+        for name, spec in self.vocabularies.items():
+            if spec.spelled_in:
+                self._check_known(f"vocabulary {name}, spelled_in", spec.spelled_in)
         for name, signature in self.functions.items():
             _check_name("function", name)
+            if signature.items:
+                self._check_known(f"function {name}, items", signature.items)
             everything: list[Feature | Output] = [*signature.inputs, *signature.outputs]
             for each in everything:
                 self._check_references(f"function {name}, {each.name}", each)
@@ -271,10 +305,14 @@ class Contract:
                 raise ContractError(f"{where}: dim {size!r} is not in [contract.dims] ({_known(self.dims)})")
             if isinstance(size, int) and not 1 <= size <= _MOST:
                 raise ContractError(f"{where}: size {size} in shape; expected 1 to {_MOST}")
-        if each.vocabulary is not None and each.vocabulary not in self.vocabularies:
+        if each.vocabulary is not None:
+            self._check_known(where, each.vocabulary)
+
+    def _check_known(self, where: str, vocabulary: str) -> None:
+        if vocabulary not in self.vocabularies:
             known = _known(self.vocabularies)
             raise ContractError(
-                f"{where}: vocabulary {each.vocabulary!r} is not in [contract.vocabularies] ({known})"
+                f"{where}: vocabulary {vocabulary!r} is not in [contract.vocabularies] ({known})"
             )
 
     def _check_guard(self, where: str, feature: Feature) -> None:
@@ -309,8 +347,15 @@ class Contract:
         return self.vocabularies[feature.vocabulary].padding_id or 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The contract as plain JSON values; `schema.from_table` gives it back."""
+        """The contract as plain JSON values; `schema.from_table` gives it back.
+
+        Keys that came later stand there only where they say something, so that a digest stays what it was.
+        """
         table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        for each in (*table["functions"].values(), *table["vocabularies"].values()):
+            for key in _LATER & each.keys():
+                if not each[key]:
+                    del each[key]
         return table
 
     def sha256(self) -> str:
@@ -338,6 +383,14 @@ class Tokens(Protocol):
     def chunks(self) -> Iterator[bytes]:
         """The tokens file: UTF-8, one token a line, in id order."""
         ...
+
+
+VocabularyFiles = Mapping[str, Tokens]  # by key: `tokens`, and beside them `titles` and `spellings`
+
+
+def vocabulary_file(name: str, key: str = "tokens") -> str:
+    """Where a bundle holds a file of a vocabulary."""
+    return f"vocabularies/{name}.txt" if key == "tokens" else f"vocabularies/{name}.{key}.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,14 @@ def test_tokens_and_features_agree_on_a_known_film() -> None:
     assert features["year"][movielens.item_vocabulary().tokens.index("267")] == 0, "its year is unknown"
 
 
+def test_titles_stand_beside_tokens() -> None:
+    tokens, titles = movielens.item_vocabulary().tokens, movielens.item_titles().tokens
+    assert len(titles) == len(tokens)
+    assert titles[0] == ""
+    assert titles[tokens.index("1")] == "Toy Story (1995)"
+    assert titles.count("Chasing Amy (1997)") == 2, "the data set has some films twice"
+
+
 def test_tokens_and_features_agree_on_a_known_user() -> None:
     features = movielens.user_features()
     row = movielens.user_vocabulary().tokens.index("2")

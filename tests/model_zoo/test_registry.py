@@ -100,7 +100,7 @@ def test_recipe_and_weights_are_where_the_family_says(name: str) -> None:
     assert recipe.model.weights is not None
     assert (family.recipe.parent / recipe.model.weights).resolve() == family.weights.resolve()
     assert recipe.contract is not None
-    vocabularies = {each: VOCABULARIES[each]() for each in recipe.contract.vocabularies}
+    vocabularies = {each: {"tokens": VOCABULARIES[each]()} for each in recipe.contract.vocabularies}
     contract = resolve_contract(recipe.contract, vocabularies)
     for each in contract.vocabularies:
         assert recipe.model.arguments[f"num_{each}s"] == contract.vocabularies[each].size - 1

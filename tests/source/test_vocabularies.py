@@ -7,7 +7,7 @@ import pytest
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabulary, VocabularySpec
 from pocketrec.errors import ContractError
 from pocketrec.recipe import VocabularySource
-from pocketrec.source.vocabularies import check_tokens, check_widths
+from pocketrec.source.vocabularies import check_beside, check_tokens, check_widths
 
 PADDED = VocabularySource(tokens="items.txt", padding_id=0)
 
@@ -29,6 +29,42 @@ def test_different_tokens_pass_and_padding_may_be_blank(tokens: tuple[str, ...])
 def test_blank_and_equal_tokens_are_named(tokens: tuple[str, ...], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         check_tokens("item", Vocabulary(tokens=tokens), PADDED)
+
+
+SPELLED = VocabularySource(tokens="items.txt", padding_id=0, spelled_in="code", spellings="codes.txt")
+
+
+def lines(*each: str) -> Vocabulary:
+    return Vocabulary(tokens=each)
+
+
+def check(**beside: Vocabulary) -> None:
+    codes = {"tokens": lines("[pad]", "x", "y")}
+    check_beside("item", SPELLED, {"item": {"tokens": lines("[pad]", "a", "b"), **beside}, "code": codes})
+
+
+def test_titles_may_be_empty_and_repeat_and_spellings_stand_for_every_item() -> None:
+    check(titles=lines("", "Same", "Same"), spellings=lines("", "1 2", "2 1"))
+
+
+@pytest.mark.parametrize(
+    ("beside", "message"),
+    [
+        ({"titles": lines("", "A")}, r"item\.titles: 2 lines for 3 tokens; write one a token"),
+        ({"spellings": lines("", "1 2", "")}, r"item\.spellings, line 3 is ''; expected ids from 0 to 2"),
+        ({"spellings": lines("", "1 2", "1 3")}, r"line 3 is '1 3'; expected ids from 0 to 2"),
+        ({"spellings": lines("", "1 2", "-1 1")}, r"line 3 is '-1 1'; expected ids"),
+        ({"spellings": lines("", "1 2", "1  2")}, r"line 3 is '1  2'; expected ids"),
+        ({"spellings": lines("", "1 2", f"1 {2**70}")}, r"expected ids from 0 to 2 with a space"),
+        ({"spellings": lines("", "1 2", "1 2")}, r"items 1 and 2 are both spelled '1 2'; append an id"),
+        ({"spellings": lines("", "1 2", "1")}, r"line 3 has 1 ids, and lines before it 2"),
+    ],
+)
+def test_what_stands_beside_tokens_and_does_not_fit_is_named(
+    beside: dict[str, Vocabulary], message: str
+) -> None:
+    with pytest.raises(ContractError, match=message):
+        check(**beside)
 
 
 def contract(columns: int | str, tokens: int) -> Contract:
