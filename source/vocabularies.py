@@ -29,9 +29,24 @@ def check_tokens(name: str, tokens: Tokens, source: VocabularySource) -> None:
             raise ContractError(
                 f"contract.vocabularies.{name}: token {place} (line {place + 1}) is blank; name it"
             )
+    _check_tokenizer(name, tokens, source)
     values, counts = np.unique(digests, return_counts=True)
     if len(values) < tokens.size:
         _check_equal(name, tokens, digests, set(values[counts > 1].tolist()))
+
+
+def _check_tokenizer(name: str, tokens: Tokens, source: VocabularySource) -> None:
+    """Checks that the tokens that a tokenizer puts in are there."""
+    if source.tokenizer is None:
+        return
+    needed = {key: getattr(source.tokenizer, key) for key in ("unknown", "start", "end")}
+    there = {line.decode() for line in _lines(tokens)} & set(needed.values())
+    for key, token in needed.items():
+        if token not in there:
+            raise ContractError(
+                f"contract.vocabularies.{name}.tokenizer.{key} is {token!r}, which is none of its tokens; "
+                "correct one of them"
+            )
 
 
 def check_beside(name: str, source: VocabularySource, found: Mapping[str, VocabularyFiles]) -> None:

@@ -70,6 +70,37 @@ class Dim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tokenizer:
+    """How text becomes tokens of a vocabulary, which is the file that BERT calls vocab.txt.
+
+    Attributes:
+        kind: the algorithm.
+        lowercase: whether letters become small first.
+        strip_accents: whether accents are taken off; None does as `lowercase`.
+        tokenize_chinese_chars: whether Chinese characters are words of their own.
+        unknown: the token of a word that cannot be spelled.
+        start: the token before the text.
+        end: the token after it.
+        max_characters_per_word: from more characters on, a word is unknown.
+    """
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    lowercase: bool = True
+    strip_accents: bool | None = None
+    tokenize_chinese_chars: bool = True
+    unknown: str = "[UNK]"
+    start: str = "[CLS]"
+    end: str = "[SEP]"
+    max_characters_per_word: int = 100
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_characters_per_word <= _MOST:
+            raise ContractError(
+                f"tokenizer max_characters_per_word is {self.max_characters_per_word}; expected 1 or more"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VocabularySpec:
     """An id space: `size` ids from 0, of which padding and unknown may be set aside.
 
@@ -81,6 +112,7 @@ class VocabularySpec:
         titles_sha256: digest of the file of what people read, a line a token; empty where there is none.
         spelled_in: the vocabulary whose ids spell this one's items (semantic ids); empty for most.
         spellings_sha256: digest of the file of these spellings, a line a token, blank for what is set aside.
+        tokenizer: cuts text into tokens; a sequence over the vocabulary takes text then.
     """
 
     size: int
@@ -90,6 +122,7 @@ class VocabularySpec:
     titles_sha256: str = ""
     spelled_in: str = ""
     spellings_sha256: str = ""
+    tokenizer: Tokenizer | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= _MOST:

@@ -7,6 +7,7 @@
     │   ├── ContractError                 2    corrects the contract, or what was given for it
     │   │   └── BeyondInt32               2    declares the output that is named as int64
     │   ├── InputError                    2    corrects the tensors handed to a runtime
+    │   ├── CallError                     2    corrects an app's call: the item, feature or number named
     │   ├── DataError                     2    makes the data set available
     │   ├── MissingExtra                  2    installs the extra that is named
     │   └── WrongVersion                  2    installs a release of the library that is named
@@ -71,6 +72,21 @@ class BeyondInt32(ContractError):
 
 class InputError(UsageError):
     """The tensors handed to a runtime are missing, surplus, or of the wrong shape or dtype."""
+
+
+class CallError(UsageError):
+    """An app's call names an item, a feature or a number that the model does not take.
+
+    Attributes:
+        code: which rule was broken; the same word in every language.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[CallError], tuple[str, str]]:
+        return CallError, (self.code, str(self))  # workers send their errors home
 
 
 class DataError(UsageError):

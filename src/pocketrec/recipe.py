@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pocketrec.contract import Contract, Dim, Signature, VocabularyFiles, VocabularySpec
+from pocketrec.contract import Contract, Dim, Signature, Tokenizer, VocabularyFiles, VocabularySpec
 from pocketrec.errors import ContractError, RecipeError
 from pocketrec.outside import read_toml
 from pocketrec.schema import from_table
@@ -131,6 +131,7 @@ class VocabularySource:
         titles: what people read in place of a token; a title may be empty, and several items may share one.
         spelled_in: the vocabulary whose ids spell this one's items (semantic ids).
         spellings: those ids, in decimals with a space between; blank for what is set aside.
+        tokenizer: cuts text into tokens.
     """
 
     tokens: str
@@ -139,6 +140,7 @@ class VocabularySource:
     titles: str | None = None
     spelled_in: str = ""
     spellings: str | None = None
+    tokenizer: Tokenizer | None = None
 
     def __post_init__(self) -> None:
         if bool(self.spelled_in) != (self.spellings is not None):
@@ -516,6 +518,7 @@ def _contract(source: ContractSource, found: Mapping[str, _Found]) -> Contract:
                 padding_id=each.padding_id,
                 unknown_id=each.unknown_id,
                 spelled_in=each.spelled_in,
+                tokenizer=each.tokenizer,
                 **found[name].digests,
             )
         except ContractError as error:

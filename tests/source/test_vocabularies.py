@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabulary, VocabularySpec
+from pocketrec.contract import (
+    Contract,
+    Dim,
+    Feature,
+    Output,
+    Signature,
+    Tokenizer,
+    Vocabulary,
+    VocabularySpec,
+)
 from pocketrec.errors import ContractError
 from pocketrec.recipe import VocabularySource
 from pocketrec.source.vocabularies import check_beside, check_tokens, check_widths
@@ -29,6 +38,13 @@ def test_different_tokens_pass_and_padding_may_be_blank(tokens: tuple[str, ...])
 def test_blank_and_equal_tokens_are_named(tokens: tuple[str, ...], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         check_tokens("item", Vocabulary(tokens=tokens), PADDED)
+
+
+def test_what_a_tokenizer_puts_in_is_a_token() -> None:
+    source = VocabularySource(tokens="vocab.txt", tokenizer=Tokenizer(start="[BOS]"))
+    check_tokens("word", Vocabulary(tokens=("[UNK]", "[BOS]", "[SEP]", "a")), source)
+    with pytest.raises(ContractError, match=r"word\.tokenizer\.start is '\[BOS\]', which is none of its"):
+        check_tokens("word", Vocabulary(tokens=("[UNK]", "[CLS]", "[SEP]", "a")), source)
 
 
 SPELLED = VocabularySource(tokens="items.txt", padding_id=0, spelled_in="code", spellings="codes.txt")

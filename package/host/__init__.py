@@ -1,0 +1,11 @@
+"""What stands between an app's words and a model's tensors: the reference that generated packages follow.
+
+    roles      what a function is called for, and what its arguments are called
+    items      a word to an id and back: tokens, titles, near misses
+    features   an app's arguments as arrays: looked up, cut, padded, stacked
+    best       scores as the k best, and as probabilities
+    calls      one function called in an app's words
+    answers    what comes back
+
+Every rule is a sentence here and a vector in a bundle's `golden/api.json`.
+"""

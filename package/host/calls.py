@@ -1,0 +1,89 @@
+"""A model called in an app's words. What runs the model is not known here: it is a function of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pocketrec.contract import Contract, Feature
+from pocketrec.errors import CallError
+from pocketrec.package.host.answering import ROLES
+from pocketrec.package.host.answers import Answer
+from pocketrec.package.host.asked import Asked
+from pocketrec.package.host.features import Array, Encoder, Tokenize
+from pocketrec.package.host.items import Items
+from pocketrec.package.host.roles import Call, calls_of
+
+Run = Callable[[str, Mapping[str, Array]], Mapping[str, Array]]
+States = dict[str, Array]
+
+
+@dataclass(slots=True, kw_only=True)
+class Host:
+    """What a model's functions are called with, and what they answer.
+
+    Attributes:
+        contract: of the model.
+        vocabularies: the items of every vocabulary.
+        run: the model: a function's name and its inputs to its outputs.
+        tokenize: text to ids.
+        calls: the functions by the name of their method.
+    """
+
+    contract: Contract
+    vocabularies: Mapping[str, Items]
+    run: Run
+    tokenize: Tokenize
+    calls: dict[str, Call] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.calls = calls_of(self.contract)
+
+    def call(self, method: str, arguments: Mapping[str, Any], states: States | None = None) -> Answer:
+        """The answer of a method.
+
+        Args:
+            method: one of `calls`.
+            arguments: by their names in an app; None counts as left out.
+            states: what earlier calls left, by the state's name; zeros where there is nothing yet. What this
+                call leaves is put there once it has its answer.
+
+        Raises:
+            CallError: `code` says which rule was broken.
+        """
+        call = self.calls[method]
+        given = {name: each for name, each in arguments.items() if each is not None}
+        _check_names(call, given)
+        kept: States = dict(states or {})
+        encoder = Encoder(
+            contract=self.contract,
+            signature=self.contract.functions[call.function],
+            vocabularies=self.vocabularies,
+            tokenize=self.tokenize,
+        )
+        answer = ROLES[call.role](Asked(lambda inputs: self._run(call, inputs, kept), call, given, encoder))
+        if states is not None:
+            states.update(kept)
+        return answer
+
+    def _run(self, call: Call, inputs: Mapping[str, Array], kept: States) -> Mapping[str, Array]:
+        """The outputs for inputs and states; the next states are kept."""
+        signature = self.contract.functions[call.function]
+        held = {each.name: kept.get(each.name, self._zeros(each)) for each, _ in signature.states}
+        outputs = self.run(call.function, {**inputs, **held})
+        kept.update({each.name: outputs[out.name] for each, out in signature.states})
+        return outputs
+
+    def _zeros(self, state: Feature) -> Array:
+        sizes = [self.contract.bounds(size)[0] for size in state.shape]
+        return np.zeros(sizes, np.dtype(state.dtype))
+
+
+def _check_names(call: Call, given: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in call.names:
+            known = ", ".join(call.names)
+            raise CallError("unknown_feature", f"{name} is no argument of {call.method}; expected {known}")

@@ -1,0 +1,266 @@
+"""An app's arguments as a model's arrays: looked up, cut to the most recent, padded, stacked row by row."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Contract, Feature, PaddingSide, Signature, Tokenizer
+from pocketrec.errors import CallError
+from pocketrec.package.host.answers import Unknown
+from pocketrec.package.host.items import Items
+from pocketrec.package.host.roles import axis_of, has_rows, is_text
+
+Array = npt.NDArray[np.generic]
+Arguments = Mapping[str, Any]
+Tokenize = Callable[[str, Tokenizer, Items, int], list[int]]
+_SEQUENCES = ("id_sequence", "id_bag")
+_LONGEST = 80  # characters of a value in a message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of a call: the entries of every sequence and the value of every other feature."""
+
+    entries: Mapping[str, list[Any]]
+    values: Mapping[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Encoder:
+    """Arguments of one function as arrays; what was unknown is kept in the order of its coming.
+
+    Attributes:
+        contract: of the model.
+        signature: of the function.
+        vocabularies: the items of every vocabulary that is read.
+        tokenize: text to ids, for features over a vocabulary with a tokenizer: the text, the tokenizer, the
+            vocabulary and the most ids.
+        unknown: words that no item is, each once.
+    """
+
+    contract: Contract
+    signature: Signature
+    vocabularies: Mapping[str, Items]
+    tokenize: Tokenize
+    unknown: dict[str, Unknown] = field(default_factory=dict)
+
+    def arrays(self, rows: Sequence[Arguments]) -> dict[str, Array]:
+        """Every input of the function but its states, a row for each of `rows`; values by features' names.
+
+        Raises:
+            CallError: names the argument, what came and what was expected.
+        """
+        encoded = [self._row(each) for each in rows]
+        lengths = self._lengths(encoded)
+        return {
+            each.name: self._stacked(each, [self._filled(each, row, lengths) for row in encoded])
+            for each in self.signature.inputs
+            if each.kind != "state"
+        }
+
+    def _stacked(self, feature: Feature, rows: list[Any]) -> Array:
+        dtype = np.dtype(feature.dtype)
+        if has_rows(self.signature):
+            low, _ = self.contract.bounds(feature.shape[0])
+            rows = rows + [rows[-1]] * (low - len(rows))  # a batch that is never smaller
+            return np.array(rows, dtype)
+        return np.array(rows[0], dtype)
+
+    def _row(self, arguments: Arguments) -> Row:
+        entries: dict[str, list[Any]] = {}
+        values: dict[str, Any] = {}
+        for each in self.signature.inputs:
+            if each.name not in arguments:
+                continue
+            given = arguments[each.name]
+            if each.kind in _SEQUENCES:
+                entries[each.name] = self._sequence(each, given)
+            elif self._along(each):
+                entries[each.name] = self._recent(each, _listed(each.name, given, "a list of numbers"))
+            elif each.kind == "id":
+                values[each.name] = self._id(each, each.name, given)
+            else:
+                values[each.name] = given
+        return Row(entries=entries, values=values)
+
+    def _sequence(self, feature: Feature, given: Any) -> list[Any]:
+        if is_text(self.contract, feature):
+            return self._text(feature, given)
+        words = _listed(feature.name, given, "a list of items")
+        ids = [self._id(feature, f"{feature.name}[{place}]", word) for place, word in enumerate(words)]
+        return self._recent(feature, ids)
+
+    def _text(self, feature: Feature, given: Any) -> list[int]:
+        if not isinstance(given, str):
+            raise _wrong(feature.name, given, "text")
+        vocabulary = str(feature.vocabulary)
+        tokenizer = self.contract.vocabularies[vocabulary].tokenizer
+        assert tokenizer is not None
+        most = self._bounds(feature)[1]
+        return self.tokenize(given, tokenizer, self.vocabularies[vocabulary], most)
+
+    def _recent(self, feature: Feature, entries: list[Any]) -> list[Any]:
+        """The most recent entries, which come last, as many as the contract allows."""
+        return entries[-self._bounds(feature)[1] :]
+
+    def _id(self, feature: Feature, where: str, word: Any) -> int:
+        if not isinstance(word, str):
+            raise _wrong(where, word, "a token or a title")
+        items = self.vocabularies[str(feature.vocabulary)]
+        place = items.find(word)
+        if place is not None:
+            return place
+        policy = feature.out_of_vocabulary
+        if policy == "forbid":
+            raise items.refused(word)
+        self.unknown.setdefault(word, items.unknown(word))
+        found = items.spec.padding_id if policy == "padding" else items.spec.unknown_id
+        assert found is not None  # the contract's own check
+        return found
+
+    def _along(self, feature: Feature) -> bool:
+        """Whether a feature has one number for every entry of a sequence."""
+        axis = axis_of(self.signature, feature)
+        along = feature.kind == "dense" and axis is not None and self._sequence_of(axis) is not None
+        return along and len(feature.shape) == 1 + has_rows(self.signature)
+
+    def _sequence_of(self, axis: int | str) -> Feature | None:
+        found = (each for each in self.signature.inputs if each.kind in _SEQUENCES)
+        return next((each for each in found if axis_of(self.signature, each) == axis), None)
+
+    def _bounds(self, feature: Feature) -> tuple[int, int]:
+        axis = axis_of(self.signature, feature)
+        assert axis is not None  # a sequence, or what runs along one
+        return self.contract.bounds(axis)
+
+    def _lengths(self, rows: Sequence[Row]) -> dict[int | str, int]:
+        """How long every axis of sequences is: the longest row, and at least what the contract says."""
+        found: dict[int | str, int] = {}
+        for each in self.signature.inputs:
+            axis = axis_of(self.signature, each)
+            if each.kind in _SEQUENCES and axis is not None:
+                longest = max((len(row.entries.get(each.name, ())) for row in rows), default=0)
+                found[axis] = max(found.get(axis, 0), longest, self.contract.bounds(axis)[0])
+        return found
+
+    def _filled(self, feature: Feature, row: Row, lengths: Mapping[int | str, int]) -> Any:
+        """One row of a feature."""
+        axis = axis_of(self.signature, feature)
+        if feature.name in row.entries:
+            assert axis is not None
+            entries = row.entries[feature.name]
+            self._check_along(feature, axis, row)
+            return self._padded(feature, entries, lengths[axis])
+        if feature.kind == "mask" and axis is not None and (source := self._sequence_of(axis)) is not None:
+            marks = [1] * len(row.entries[source.name])
+            return _pad(marks, lengths[axis], 0, _side(source))
+        if feature.kind == "length" and feature.name not in row.values:
+            source = next(each for each in self.signature.inputs if each.kind in _SEQUENCES)
+            return _shaped(feature, self.signature, len(row.entries[source.name]))
+        value = row.values[feature.name]
+        return value if feature.kind == "id" else self._number(feature, value)
+
+    def _check_along(self, feature: Feature, axis: int | str, row: Row) -> None:
+        """Checks that what runs along a sequence is as long as it is."""
+        source = self._sequence_of(axis)
+        if source is None or source.name not in row.entries:
+            return
+        expected, came = len(row.entries[source.name]), len(row.entries[feature.name])
+        if expected != came:
+            raise CallError(
+                "wrong_length",
+                f"{feature.name} has {came} entries and {source.name} has {expected}; pass one for each",
+            )
+
+    def _padded(self, feature: Feature, entries: list[Any], length: int) -> list[Any]:
+        axis = axis_of(self.signature, feature)
+        assert axis is not None
+        if feature.kind not in _SEQUENCES:
+            source = self._sequence_of(axis)
+            assert source is not None
+            numbers = [_number(f"{feature.name}[{i}]", each, feature) for i, each in enumerate(entries)]
+            return _pad(numbers, length, 0, _side(source))
+        padding = self.vocabularies[str(feature.vocabulary)].spec.padding_id
+        if padding is None and len(entries) < length:
+            raise CallError(
+                "too_short",
+                f"{feature.name} has {len(entries)} items; expected at least {self._bounds(feature)[0]}, as "
+                "nothing pads it",
+            )
+        return _pad(entries, length, padding or 0, _side(feature))
+
+    def _number(self, feature: Feature, value: Any) -> Any:
+        """A number, or lists of numbers, in the shape of one row."""
+        shape = feature.shape[1:] if has_rows(self.signature) else feature.shape
+        if shape == (1,) and not isinstance(value, list | tuple | np.ndarray):
+            value = [value]
+        return self._nested(feature, feature.name, value, shape)
+
+    def _nested(self, feature: Feature, where: str, value: Any, shape: Sequence[int | str]) -> Any:
+        if not shape:
+            return _number(where, value, feature)
+        low, high = self.contract.bounds(shape[0])
+        size = str(low) if low == high else f"{low} to {high}"
+        values = _listed(where, value, f"a list of {size} numbers" if len(shape) == 1 else f"{size} lists")
+        if not low <= len(values) <= high:
+            raise CallError("wrong_length", f"{where} has {len(values)} entries; expected {size}")
+        return [self._nested(feature, f"{where}[{i}]", each, shape[1:]) for i, each in enumerate(values)]
+
+
+def _side(feature: Feature) -> PaddingSide:
+    return feature.padding_side or "right"
+
+
+def _pad(entries: list[Any], length: int, value: int, side: PaddingSide) -> list[Any]:
+    """The entries, filled with `value` to a length on one side."""
+    fill = [value] * (length - len(entries))
+    return [*fill, *entries] if side == "left" else [*entries, *fill]
+
+
+def _shaped(feature: Feature, signature: Signature, value: int) -> Any:
+    rest = feature.shape[1:] if has_rows(signature) else feature.shape
+    return [value] if rest == (1,) else value
+
+
+def _listed(where: str, given: Any, expected: str) -> list[Any]:
+    if isinstance(given, np.ndarray):
+        return list(given.tolist())
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise _wrong(where, given, expected)
+    return list(given)
+
+
+def _number(where: str, value: Any, feature: Feature) -> float | int | bool:
+    if feature.dtype == "bool":
+        if not isinstance(value, bool):
+            raise _wrong(where, value, "true or false")
+        return value
+    whole = feature.dtype != "float32"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _wrong(where, value, "a whole number" if whole else "a finite number")
+    if not whole:
+        return float(value)
+    bound = 2**31 if feature.dtype == "int32" else 2**63
+    if value != int(value) or not -bound <= value < bound:
+        raise _wrong(where, value, f"a whole number of {feature.dtype}")
+    return int(value)
+
+
+def _wrong(where: str, value: Any, expected: str) -> CallError:
+    return CallError("wrong_type", f"{where} is {shown(value)}; expected {expected}")
+
+
+def shown(value: Any) -> str:
+    """A value as JSON writes it, cut where it is long."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        text = type(value).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
