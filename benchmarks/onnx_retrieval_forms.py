@@ -111,7 +111,7 @@ def scan_of(tensor: LinearTensor) -> Any:
     table = np.ascontiguousarray(tensor.dequantize().T)
     model = model_of(nodes, {"t": table, "k": np.array([BEST])})
     model.graph.value_info.append(helper.make_tensor_value_info("s", TensorProto.FLOAT, [1, tensor.rows]))
-    carry_codes(model, Carrier({tensor.name: tensor}), contrib_ops=True)
+    carry_codes(model, Carrier({tensor.name: tensor}))
     return model
 
 

@@ -48,7 +48,11 @@ _WEIGHTS = (".safetensors", ".npz", ".npy", ".index.json", ".ckpt", ".bin")
 @click.option("--contract", type=PATH, help="A corrected contract.json.")
 @click.option("--out", type=PATH, default=Path("converted"), show_default=True)
 @click.option(
-    "--target", "targets", multiple=True, type=click.Choice(["coreml", "onnx"]), help="[default: both]"
+    "--target",
+    "targets",
+    multiple=True,
+    type=click.Choice(["coreml", "onnx", "web"]),
+    help="[default: coreml and onnx]",
 )
 @click.option("--precision", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
 @click.option(

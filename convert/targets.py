@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from pocketrec.convert.capture.capture import Capture
+    from pocketrec.convert.onnx.dialect import Dialect
     from pocketrec.quantize import QuantizedTensor
     from pocketrec.source.tables import Table
 
@@ -46,6 +47,7 @@ class Row:
         lowest: the lowest minimum_deployment_target that carries a tensor; empty where every one does.
         joined: puts artifacts of several functions into one, for targets that ask for it.
         wants_fixed_sizes: whether devices run it better where no size is a range.
+        lowers_as: the format whose lowering it shares, so that what that refuses, it refuses too.
     """
 
     suffix: str
@@ -58,6 +60,7 @@ class Row:
     lowest: Callable[[QuantizedTensor], str]
     joined: Callable[[Mapping[str, Path], Path], Path] | None = None
     wants_fixed_sizes: bool = False
+    lowers_as: str = ""
 
 
 def row_of(name: str, target: Target) -> Row:
@@ -71,8 +74,15 @@ def row_of(name: str, target: Target) -> Row:
 
 
 def row_of_suffix(suffix: str) -> Row | None:
-    """The row whose artifacts end so; None for a file of another kind."""
+    """The first row whose artifacts end so; None for a file of another kind."""
     return next((each for each in TARGETS.values() if each.suffix == suffix), None)
+
+
+def with_others(targets: Mapping[str, Target]) -> list[str]:
+    """The targets, and the formats beside them that may take what these refuse."""
+    formats = {each.format or name for name, each in targets.items()}
+    others = (name for name, row in TARGETS.items() if not {name, row.lowers_as} & formats)
+    return [*targets, *others]
 
 
 def resolve_targets(recipe: Recipe) -> Recipe:
@@ -144,6 +154,20 @@ def _check_one_function(name: str, target: Target) -> None:
 def _onnx_ways(
     capture: Capture, target: Target, codes: Codes, tables: Sequence[Table]
 ) -> Mapping[str, Write]:
+    from pocketrec.convert.onnx.dialect import NATIVE
+
+    return _written(capture, target, codes, tables, NATIVE)
+
+
+def _web_ways(capture: Capture, target: Target, codes: Codes, tables: Sequence[Table]) -> Mapping[str, Write]:
+    from pocketrec.convert.onnx.dialect import WEB
+
+    return _written(capture, target, codes, tables, WEB)
+
+
+def _written(
+    capture: Capture, target: Target, codes: Codes, tables: Sequence[Table], dialect: Dialect
+) -> Mapping[str, Write]:
     from pocketrec.convert.onnx.lower import to_onnx
 
     def write(path: Path) -> object:
@@ -152,7 +176,7 @@ def _onnx_ways(
             path,
             opset_version=target.opset_version,
             tensors=codes,
-            contrib_ops=target.contrib_ops,
+            dialect=dialect if target.contrib_ops else dialect.standard,
             tables=tables,
         )
 
@@ -244,6 +268,17 @@ TARGETS: dict[str, Row] = {
         ways=_onnx_ways,
         lowered=lambda capture, target: capture.program,
         lowest=lambda tensor: "",
+    ),
+    "web": Row(
+        suffix=".onnx",
+        runtimes={"onnxruntime": "pocketrec.validate.open:open_onnx"},
+        graph="pocketrec.validate.artifact.onnx:read_onnx",
+        resolve=_onnx_target,
+        options=frozenset({"opset_version", "contrib_ops"}),
+        ways=_web_ways,
+        lowered=lambda capture, target: capture.program,
+        lowest=lambda tensor: "",
+        lowers_as="onnx",
     ),
     "coreml": Row(
         suffix=".mlpackage",

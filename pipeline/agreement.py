@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pocketrec.contract import Contract, vocabulary_file
-from pocketrec.convert.targets import TARGETS
+from pocketrec.convert.targets import TARGETS, Row, row_of_suffix
 from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
 from pocketrec.package.bundle import Bundle
@@ -38,6 +38,15 @@ def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
         *_vocabularies(bundle, contract),
         *_formats(bundle, recipe),
     )
+
+
+def row_of_artifact(bundle: Bundle, target: str, suffix: str) -> Row | None:
+    """The row of an artifact: that of the format which the recipe states, else the suffix's first one."""
+    try:
+        stated = TARGETS.get(_format(_table(bundle, RECIPE), target) or "")
+    except ArtifactError:  # which `disagreements` names
+        stated = None
+    return stated if stated is not None and stated.suffix == suffix else row_of_suffix(suffix)
 
 
 def contract_sha256(bundle: Bundle) -> str:
@@ -90,16 +99,21 @@ def _vocabularies(bundle: Bundle, contract: Contract) -> Iterator[str]:
 
 
 def _formats(bundle: Bundle, recipe: Mapping[str, Any]) -> Iterator[str]:
-    targets = recipe.get("targets")
     for name, artifacts in sorted(bundle.manifest.artifacts.items()):
-        target = targets.get(name) if isinstance(targets, Mapping) else None
-        stated = (target.get("format") or name) if isinstance(target, Mapping) else None
+        stated = _format(recipe, name)
         for path in artifacts.values():
             suffix = f".{path.rpartition('.')[2]}"
-            found = next((form for form, row in TARGETS.items() if row.suffix == suffix), None)
-            if stated != found:
-                what = found or "of no known format"
+            found = [form for form, row in TARGETS.items() if row.suffix == suffix]
+            if stated not in found:
+                what = " or ".join(found) or "of no known format"
                 yield f"{path}: is {what}; {RECIPE} has target {name} as {_shown(stated)}"
+
+
+def _format(recipe: Mapping[str, Any], name: str) -> str | None:
+    """The format that the recipe states for a target; None where it states none."""
+    targets = recipe.get("targets")
+    target = targets.get(name) if isinstance(targets, Mapping) else None
+    return str(target.get("format") or name) if isinstance(target, Mapping) else None
 
 
 def _word(table: Mapping[str, Any], key: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-from pocketrec.convert.targets import TARGETS, resolve_targets
+from pocketrec.convert.targets import resolve_targets, with_others
 from pocketrec.errors import ConversionError, RecipeError
 from pocketrec.foreign import generators_kept
 from pocketrec.pipeline.carried import check_carried, tensor_shapes
@@ -131,9 +131,8 @@ def build(
 
 def _refusal(built: Built, targets: Mapping[str, Target]) -> ConversionError:
     """The first refusal; it recommends no target whose format refuses, too."""
-    formats = {each.format for each in targets.values()}
-    known = [*targets, *(each for each in TARGETS if each not in formats)]
-    return next(iter(without_circles(built.refused, built.delivered, known).values()))
+    refused = without_circles(built.refused, built.delivered, with_others(targets))
+    return next(iter(refused.values()))
 
 
 def _offered(evidence: Evidence, front: Sequence[PlanPoint], out: Path) -> tuple[str, ...]:

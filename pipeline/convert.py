@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketrec.contract import Contract
 from pocketrec.convert.example.attempts import example_trials
-from pocketrec.convert.targets import TARGETS, resolve_target
+from pocketrec.convert.targets import TARGETS, resolve_target, with_others
 from pocketrec.errors import ConversionError, Derived, Refused, UsageError
 from pocketrec.foreign import generators_kept
 from pocketrec.pipeline.audit import audit
@@ -108,7 +108,8 @@ def convert_module(
         example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments; for a
             contract of several functions a dict of one for each.
         out: a folder; artifacts and contract.json are put there when they are proved.
-        targets: `coreml` and `onnx`, or targets with all options that a recipe has for them, by name.
+        targets: some of `coreml`, `onnx` and `web`, or targets with all options that a recipe has for
+            them, by name.
         contract: replaces the inferred one.
         precision: of the Core ML program where `targets` are names: `float32` or `float16`.
         minimum_deployment_target: likewise, `iOS15` to `iOS18`.
@@ -156,7 +157,7 @@ def convert_module(
             names={"main": "model"},
         )
         built = road(trials, journey, None if compress is None else example_planner(compress))
-        delivered, refused = _proved(built)
+        delivered, refused = _proved(built, chosen)
         if not delivered:
             raise _first(refused, list(chosen))
         places = {
@@ -199,14 +200,16 @@ def _named(name: str, precision: str, minimum_deployment_target: str) -> Target:
     return from_table(Target, {"flexible": ["*"], **options}, source=f"convert to {name}")
 
 
-def _proved(built: Built) -> tuple[dict[str, Delivered], dict[str, ConversionError]]:
+def _proved(
+    built: Built, chosen: Mapping[str, Target]
+) -> tuple[dict[str, Delivered], dict[str, ConversionError]]:
     """What equals the module, and why the rest does not."""
     refused = dict(built.refused)
     for name, each in built.delivered.items():
         if not each.holds:
             refused[name] = differs(name, each)
     held = {name: each for name, each in built.delivered.items() if each.holds}
-    return held, without_circles(refused, held, TARGETS)
+    return held, without_circles(refused, held, with_others(chosen))
 
 
 def _first(refused: Mapping[str, ConversionError], targets: Sequence[str]) -> ConversionError:

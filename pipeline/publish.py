@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from pocketrec.contract import Contract
+from pocketrec.convert.targets import TARGETS, row_of_suffix
 from pocketrec.errors import PocketrecError, Refused
 from pocketrec.pipeline.opening import open_artifact
 from pocketrec.pipeline.ways import Delivered
 
 
 def place_of(out: Path, target: str, form: str, path: Path) -> Path:
-    """Where an artifact goes: into `out`, or into a folder of its own where the target has its own name."""
-    return out / path.name if target == form else out / target / path.name
+    """Where an artifact goes: into `out`, or into a folder where it might have the name of another's."""
+    alone = target == form and row_of_suffix(path.suffix) is TARGETS.get(form)
+    return out / path.name if alone else out / target / path.name
 
 
 def publish_conversion(

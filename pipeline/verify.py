@@ -16,7 +16,7 @@ from pocketrec.foreign import generators_kept
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
 from pocketrec.package.manifest import read_json
-from pocketrec.pipeline.agreement import contract_sha256, disagreements
+from pocketrec.pipeline.agreement import contract_sha256, disagreements, row_of_artifact
 from pocketrec.progress import Progress, silent
 
 
@@ -112,7 +112,7 @@ def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...],
         if row_of_suffix(bundle.artifact(*each).suffix) is None
     ]
     if foreign:
-        known = " or ".join(each.suffix for each in TARGETS.values())
+        known = " or ".join(dict.fromkeys(each.suffix for each in TARGETS.values()))
         return tuple(f"{name}: expected {known}" for name in foreign), ()
     replays: list[Replayed] = []
     problems = [*said, *([] if artifacts else ["manifest.json: no artifacts, so nothing was compared"])]
@@ -163,7 +163,7 @@ def _replay_artifact(
     artifact = bundle.artifact(target, function)
     missing = {each.name: each.reason for each in available_runtimes() if not each.available}
     ran: list[Replayed] = []
-    row = row_of_suffix(artifact.suffix)
+    row = row_of_artifact(bundle, target, artifact.suffix)
     for runtime in () if row is None else row.runtimes:
         found = Replayed(
             target=target,

@@ -129,6 +129,8 @@ def test_a_row_whose_artifact_computes_something_else_fails_its_gate(
 
 def test_without_its_row_the_format_is_unknown_and_the_known_ones_are_named(recipe: Path) -> None:
     with pytest.raises(
-        RecipeError, match=r"targets\.text: 'text' is not a format; add format = 'onnx' or format = 'coreml'"
+        RecipeError,
+        match=r"targets\.text: 'text' is not a format; add format = 'onnx' or format = 'web' "
+        r"or format = 'coreml'",
     ):
         pocketrec.build(recipe)

@@ -108,4 +108,5 @@ class OnnxBlocks:
         return self._writer.constant(codes, "codes")
 
     def _scales(self) -> str:
-        return self._writer.cast(self._writer.constant(self.tensor.scales, "scales"))
+        scales = self.tensor.scales
+        return self._writer.float32(self._writer.constant(scales, "scales"), scales)

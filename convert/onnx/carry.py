@@ -9,6 +9,7 @@ import onnx
 from pocketrec.convert.lower.carry import Carrier, Match
 from pocketrec.convert.onnx.blocks import MANY, OnnxBlocks, fits_blocks, multiplies
 from pocketrec.convert.onnx.codes import OnnxCodes, OnnxLinear, OnnxSparse, onnx_codes
+from pocketrec.convert.onnx.dialect import NATIVE, Dialect
 from pocketrec.convert.onnx.external import Array, array_of
 from pocketrec.convert.onnx.integer import (
     check_products,
@@ -27,14 +28,18 @@ Codes = OnnxCodes | OnnxSparse | OnnxBlocks
 
 
 def carry_codes(
-    model: onnx.ModelProto, carrier: Carrier, *, contrib_ops: bool, hidden: dict[str, Array] | None = None
+    model: onnx.ModelProto,
+    carrier: Carrier,
+    *,
+    dialect: Dialect = NATIVE,
+    hidden: dict[str, Array] | None = None,
 ) -> None:
     """Rewrites the model in place: every constant that is a compressed tensor is read from its codes.
 
     Args:
         model: as exported.
         carrier: the compressed tensors; it is told which were carried.
-        contrib_ops: whether ops of ONNX Runtime's own domain may be used where they are faster.
+        dialect: what may be written.
         hidden: the constants whose values are not in the model, by name; kept up to date.
     """
     graph, hidden = model.graph, {} if hidden is None else hidden
@@ -47,7 +52,7 @@ def carry_codes(
     if not found:
         check_products(graph.node)
         return
-    rewriter = _Rewriter(graph, found, contrib_ops)
+    rewriter = _Rewriter(graph, found, dialect)
     nodes = [new for node in graph.node for new in rewriter.replaced(node)]
     replace_nodes(graph, [*rewriter.prologue, *nodes])
     check_products(graph.node)
@@ -66,7 +71,7 @@ def carry_codes(
 class _Rewriter:
     """Rewrites node by node. What reads a whole table goes to the front, once per table."""
 
-    def __init__(self, graph: onnx.GraphProto, found: dict[str, Match], contrib_ops: bool) -> None:
+    def __init__(self, graph: onnx.GraphProto, found: dict[str, Match], dialect: Dialect) -> None:
         self.prologue: list[onnx.NodeProto] = []
         self._found = found
         self._writers: dict[str, OnnxWriter] = {}
@@ -82,8 +87,9 @@ class _Rewriter:
         for match in found.values():
             name = match.tensor.name
             if name not in self._codes:
-                writer = self._writers[name] = OnnxWriter(name, len(self._writers))
-                blocks = contrib_ops and name not in scanned
+                writer = OnnxWriter(name, len(self._writers), float16=dialect.float16)
+                self._writers[name] = writer
+                blocks = dialect.blocks and name not in scanned
                 few = most.get(name, 0) < MANY
                 self._codes[name] = _codes(match.tensor, writer, blocks=blocks, few=few)
 

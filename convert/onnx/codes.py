@@ -61,7 +61,7 @@ class OnnxCodes:
             case PartsTensor() as tensor:
                 return self._joined(tensor, ids)
             case Float16Tensor() as tensor:
-                return self._writer.cast(self._picked(tensor.codes, ids, "codes"))
+                return self._writer.float32(self._picked(tensor.codes, ids, "codes"), tensor.codes)
             case LinearTensor() as tensor:
                 return self._levels(tensor, ids)
             case PaletteTensor() as tensor:
@@ -104,7 +104,8 @@ class OnnxCodes:
         if row_groups > 1:
             index = write.node("Add", [index, self._row_offset(ids, row_groups, column_groups * entries)])
         flat = books.reshape(-1, width) if width > 1 else books.ravel()
-        found = write.cast(write.node("Gather", [write.constant(flat, "codebook"), index], axis=0))
+        picked = write.node("Gather", [write.constant(flat, "codebook"), index], axis=0)
+        found = write.float32(picked, flat)
         return write.merge_last(found) if width > 1 else found
 
     def _row_offset(self, ids: str | None, groups: int, step: int) -> str:
@@ -130,7 +131,7 @@ class OnnxCodes:
 
     def _scaled(self, numbers: str, tensor: LinearTensor | ScaledPaletteTensor, ids: str | None) -> str:
         scales = self._spread(self._picked(tensor.scales, ids, "scales"), tensor)
-        return self._writer.node("Mul", [numbers, self._writer.cast(scales)])
+        return self._writer.node("Mul", [numbers, self._writer.float32(scales, tensor.scales)])
 
     def _spread(self, blocks: str, tensor: LinearTensor | ScaledPaletteTensor) -> str:
         """One number a block as one a column."""
@@ -171,7 +172,7 @@ class OnnxLinear(OnnxCodes):
 
     def scales(self) -> str:
         """The scales, float32 `[rows or 1, blocks]`."""
-        return self._writer.cast(self._picked(self.tensor.scales, None, "scales"))
+        return self._writer.float32(self._picked(self.tensor.scales, None, "scales"), self.tensor.scales)
 
 
 class OnnxSparse:
@@ -194,7 +195,8 @@ class OnnxSparse:
         place = write.node(
             "Max", [write.node("Sub", [count, write.constant(np.int64(1))]), write.constant(np.int64(0))]
         )
-        found = write.cast(write.node("Gather", [write.constant(tensor.kept, "kept"), place]))
+        picked = write.node("Gather", [write.constant(tensor.kept, "kept"), place])
+        found = write.float32(picked, tensor.kept)
         kept = write.node("Mul", [found, write.cast(flat)])
         return _shaped(write.reshape(kept, (tensor.rows, tensor.columns)), tensor.shape, write)
 

@@ -1,7 +1,7 @@
 """Large initializers of an ONNX model in a file of their own, so that protobuf's 2 GB are no limit.
 
-The model file refers to `<name>.onnx.data` by offset and length; each tensor begins at a multiple
-of 4096, so that a runtime can map it. Tables are streamed to their places.
+The model file refers to `<name>.onnx.data` by offset and length; each tensor begins at a page,
+so that a runtime can map it. Tables are streamed to their places.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pocketrec.source.stubs import Stub, number_of
 from pocketrec.source.tables import Table
 
 LARGE_BYTES = 64 << 20  # an initializer of this size or more does not go into the model file
-_ALIGNMENT = 4096
+_ALIGNMENT = 4096  # a page
 _PLAIN = (torch.float32, torch.float16, torch.float64, torch.int32, torch.int64, torch.int8, torch.uint8)
 
 Array = npt.NDArray[Any]
@@ -86,6 +86,7 @@ def save(
     tables: Sequence[Table],
     *,
     large_bytes: int = LARGE_BYTES,
+    alignment: int = _ALIGNMENT,
 ) -> None:
     """Writes the model to `path`, and what is large beside it to `<path>.data`.
 
@@ -93,7 +94,7 @@ def save(
         TableError: a table holds a number that cannot be stored.
         StorageError: there is no room.
     """
-    layout = _Layout()
+    layout = _Layout(alignment)
     stubs = {name: each for name, each in hidden.items() if isinstance(each, Stub)}
     for each in model.graph.initializer:
         held = hidden.get(each.name)
@@ -126,8 +127,8 @@ def save(
 class _Layout:
     """What goes where in the data file."""
 
-    def __init__(self) -> None:
-        self.end = 0
+    def __init__(self, alignment: int) -> None:
+        self.end, self._alignment = 0, alignment
         self.reserved: list[Reserved] = []
         self.pieces: list[tuple[int, bytes | memoryview]] = []
 
@@ -148,7 +149,7 @@ class _Layout:
         return start
 
     def _next(self, size: int) -> int:
-        start = -(-self.end // _ALIGNMENT) * _ALIGNMENT
+        start = -(-self.end // self._alignment) * self._alignment
         self.end = start + size
         return start
 

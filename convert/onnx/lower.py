@@ -18,6 +18,7 @@ from pocketrec.convert.capture.origins import node_origins, output_names
 from pocketrec.convert.lower.carry import METADATA, Carrier
 from pocketrec.convert.lower.refusal import refusal
 from pocketrec.convert.onnx.carry import carry_codes
+from pocketrec.convert.onnx.dialect import NATIVE, Dialect
 from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, save
 from pocketrec.convert.onnx.guards import SCOPES, guard_lookups
 from pocketrec.convert.onnx.integer import rounding_table
@@ -50,7 +51,7 @@ def to_onnx(
     *,
     opset_version: int = _OPSET,
     tensors: Mapping[str, QuantizedTensor] | None = None,
-    contrib_ops: bool = True,
+    dialect: Dialect = NATIVE,
     tables: Sequence[Table] = (),
     large_bytes: int = LARGE_BYTES,
 ) -> Path:
@@ -61,8 +62,7 @@ def to_onnx(
         path: the file to write.
         opset_version: 20 or later.
         tensors: the codes of compressed tensors by name, whose dequantized values the capture holds.
-        contrib_ops: whether compressed tensors may be read by ops of ONNX Runtime's own domain where
-            those are faster; without, the standard opset is all that the file needs.
+        dialect: what the file may hold, and what lies beside it.
         tables: what is streamed to `<path>.data`; the capture holds stubs of them.
         large_bytes: tensors of this size or more go to `<path>.data` too.
 
@@ -102,7 +102,7 @@ def to_onnx(
     exact_sigmoids(model.graph)
     assert exported.exported_program is not None
     guard_lookups(model, exported.exported_program, lambda each: carrier(array_of(each, hidden)) is not None)
-    carry_codes(model, carrier, contrib_ops=contrib_ops, hidden=hidden)
+    carry_codes(model, carrier, dialect=dialect, hidden=hidden)
     carrier.check(carrier.used_by(capture.program), "ONNX")
     _widen_indices(model)
     _finish(model, capture)
@@ -116,7 +116,8 @@ def to_onnx(
         metadata[ACTIVATIONS] = rounding
     onnx.helper.set_model_props(model, metadata)
     with files_or_nothing(path) as place:
-        save(model, place, hidden, tables, large_bytes=large_bytes)
+        outside = min(large_bytes, dialect.table_bytes)
+        save(model, place, hidden, tables, large_bytes=outside, alignment=dialect.alignment)
         _check(model, capture, place)
     return path
 

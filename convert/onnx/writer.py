@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto
 
 from pocketrec.convert.onnx.external import tensor_of
+from pocketrec.convert.onnx.halves import EXPONENTS, LEADING, STEP
 from pocketrec.source.stubs import Stub
 
 MICROSOFT = "com.microsoft"
@@ -27,12 +28,13 @@ class OnnxWriter:
         contrib: whether an op of ONNX Runtime's own domain was written.
     """
 
-    def __init__(self, prefix: str, number: int) -> None:
+    def __init__(self, prefix: str, number: int, *, float16: bool = True) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.contrib = False
         # Graphs of small models are as large as their codes; so only constants carry the full name.
         self._prefix, self._short, self._count = prefix, f"c{number}", 0
+        self._float16 = float16
         self.stubs: dict[str, Stub] = {}
         self._known: dict[Hashable, str] = {}
 
@@ -54,7 +56,7 @@ class OnnxWriter:
         return f"{self._short}.{self._count}"
 
     def constant(self, value: Any, kind: str = "constant") -> str:
-        """The name of a stored array; the same array has the same name."""
+        """The name of a stored array; the same array has the same name. `float32` reads float16 ones."""
         if isinstance(value, Stub):
             key: Hashable = value.source
         else:
@@ -63,7 +65,23 @@ class OnnxWriter:
         if key not in self._known:
             self._known[key] = self._constant_name(kind)
             self.constants.append(tensor_of(value, self._known[key], self.stubs))
+            if self._in_bits(value):
+                self.constants[-1].data_type = TensorProto.UINT16
         return self._known[key]
+
+    def float32(self, value: str, stored: Any) -> str:
+        """The value, of the array `stored` or picked from it, as float32."""
+        if not self._in_bits(stored):
+            return self.cast(value)
+        bits = self.cast(value, TensorProto.INT32)
+        step = self.constant(np.int32(STEP))
+        top = self.node("Div", [bits, step])
+        low = self.cast(self.node("Sub", [bits, self.node("Mul", [top, step])]))
+        whole = self.node("Add", [low, self.node("Gather", [self.constant(LEADING), top])])
+        return self.node("Mul", [whole, self.node("Gather", [self.constant(EXPONENTS), top])])
+
+    def _in_bits(self, stored: Any) -> bool:
+        return not self._float16 and getattr(stored, "dtype", None) == np.float16
 
     def _constant_name(self, kind: str) -> str:
         prefix = self._prefix if kind in _NAMED else self._short

@@ -55,7 +55,8 @@ def convert_module(
         example_inputs: a tensor, a tuple of arguments, or a dict of one or of keyword arguments; for a
             contract of several functions a dict of one for each.
         out: a folder for the artifacts and the inferred contract.
-        targets: `coreml` and `onnx`, or `pocketrec.recipe.Target`s by name, with all options of a recipe's.
+        targets: some of `coreml`, `onnx` and `web`, or `pocketrec.recipe.Target`s by name, with all
+            options of a recipe's.
         contract: replaces the inferred one.
         precision: of the Core ML program where `targets` are names, `float32` or `float16`.
         minimum_deployment_target: likewise, `iOS15` to `iOS18`.

@@ -214,13 +214,13 @@ class Target:
     """One artifact to build.
 
     Attributes:
-        format: `onnx` or `coreml`; where it is left out, the target's name must be one of these.
+        format: `onnx`, `web` or `coreml`; where it is left out, the target's name must be one of these.
         precision: of weights and activations; scores and top-k stay float32.
-        opset_version: ONNX only.
+        opset_version: ONNX and the web only.
         minimum_deployment_target: Core ML only; by default `iOS17`, or what the preset needs.
         compute_units: Core ML only; what the application should ask for.
-        contrib_ops: ONNX only; whether compressed tensors may be read by ops of ONNX Runtime's own
-            domain where those are faster; otherwise the standard opset is enough.
+        contrib_ops: ONNX and the web only; whether compressed tensors may be read by ops of ONNX
+            Runtime's own domain where those are faster; otherwise the standard opset is enough.
         gather_codes: Core ML only; names, or patterns with `*`, of compressed tables that are stored as a
             plain constant of 8-bit codes, of which rows are gathered and then dequantized.
         flexible: Core ML only; the contract's dims that stay ranges, or `*` for all. Others are fixed:
@@ -403,7 +403,7 @@ class Recipe:
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
         if not self.targets:
-            raise RecipeError("targets is empty; add [targets.onnx] or [targets.coreml]")
+            raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:
             _check_folder("targets: a target's name", name)
         if self.contract is not None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.convert.onnx.dialect import NATIVE, STANDARD, WEB, Dialect
 from pocketrec.convert.onnx.integer import check_products
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import CannotCarry
@@ -109,12 +110,12 @@ def worst(path: Path, engine: str, module: nn.Module) -> float:
 
 @pytest.mark.parametrize("kind", [Tower, Block])
 @pytest.mark.parametrize("dynamic", [True, False])
-@pytest.mark.parametrize("contrib_ops", [True, False])
+@pytest.mark.parametrize("dialect", [NATIVE, STANDARD, WEB])
 def test_onnx_multiplies_in_integers_and_equals_the_reference(
-    kind: type[nn.Module], dynamic: bool, contrib_ops: bool, tmp_path: Path
+    kind: type[nn.Module], dynamic: bool, dialect: Dialect, tmp_path: Path
 ) -> None:
     module, captured, codes = made(kind, dynamic=dynamic)
-    path = to_onnx(captured, tmp_path / "m.onnx", tensors=codes, contrib_ops=contrib_ops)
+    path = to_onnx(captured, tmp_path / "m.onnx", tensors=codes, dialect=dialect)
     found = [node.op_type for node in onnx.load(path).graph.node]
     assert found.count("MatMulInteger") == (3 if kind is Tower else 8)
     assert ("DynamicQuantizeLinear" in found) == dynamic

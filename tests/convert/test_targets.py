@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketrec.convert.targets import TARGETS, carries, resolve_target, row_of, row_of_suffix
+from pocketrec.convert.targets import TARGETS, carries, resolve_target, row_of, row_of_suffix, with_others
 from pocketrec.errors import RecipeError
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.recipe import Compress, Target
@@ -30,6 +30,7 @@ def test_a_target_is_named_by_its_format_or_states_it() -> None:
     ("name", "target", "compress", "expected"),
     [
         ("onnx", Target(), Compress(), ("float32", "iOS17")),
+        ("web", Target(), Compress(), ("float32", "iOS17")),
         ("coreml", Target(), Compress(), ("float16", "iOS17")),
         ("coreml", Target(minimum_deployment_target="iOS15"), Compress(), ("float32", "iOS15")),
         ("coreml", Target(), Compress(preset="int4"), ("float16", "iOS18")),
@@ -47,6 +48,7 @@ def test_defaults_follow_the_format_and_what_is_compressed(
     ("name", "target", "message"),
     [
         ("onnx", Target(precision="float16"), "an ONNX target is float32"),
+        ("web", Target(precision="float16"), "an ONNX target is float32"),
         ("onnx", Target(multifunction=True), "several functions in one package need format 'coreml'"),
         ("coreml", Target(multifunction=True), "minimum_deployment_target 'iOS18'"),
         (
@@ -59,6 +61,12 @@ def test_defaults_follow_the_format_and_what_is_compressed(
 def test_options_that_do_not_fit_are_one_line(name: str, target: Target, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         resolve_target(name, target)
+
+
+def test_a_format_that_shares_the_lowering_of_one_that_refused_is_no_way_out() -> None:
+    assert with_others({"onnx": Target()}) == ["onnx", "coreml"]
+    assert with_others({"mine": Target(format="coreml")}) == ["mine", "onnx", "web"]
+    assert with_others({"web": Target()}) == ["web", "onnx", "coreml"]
 
 
 def test_what_a_target_carries_depends_on_its_deployment_target() -> None:

@@ -121,6 +121,10 @@ ROADS = {
     "float16": Road(targets="[targets.coreml]\nprecision = 'float16'\n"),
     # What a preset rounds with error feedback follows the data, which a recipe has and an example has not.
     "8 bits": Road(compress={"tensors": {"*.weight": {"scheme": "linear", "bits": 8}}}),
+    "the web": Road(
+        targets="[targets.onnx]\n[targets.web]\n",
+        compress={"tensors": {"item.weight": {"scheme": "linear", "bits": 8}}},
+    ),
     "a palette": Road(
         compress={"tensors": {"mix.weight": {"scheme": "palette", "bits": 4}}, "max_ndcg_drop": 1.0}
     ),

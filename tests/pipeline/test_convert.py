@@ -154,7 +154,7 @@ def test_an_answer_that_depends_on_earlier_calls_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"targets": ("tflite",)}, UsageError, r"targets \['tflite'\]: expected some of onnx, coreml"),
+        ({"targets": ("tflite",)}, UsageError, r"targets \['tflite'\]: expected some of onnx, web, coreml"),
         ({"example_inputs": ()}, InputError, r"the example has no tensor"),
         ({"example_inputs": (torch.rand(4, 2),)}, InputError, r"the module does not run on its example"),
         ({"module": nn.Linear(3, 2)}, UsageError, r"Linear is in training mode; call module.eval\(\) first"),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
+from pocketrec.convert.targets import TARGETS
 from pocketrec.package.bundle import publish, seal, staging
 from pocketrec.package.golden import Vector, write_golden
 from pocketrec.pipeline.verify import verify
@@ -50,8 +52,8 @@ GATE = {
 }
 
 
-def write_statements(place: Path, **evidence: object) -> None:
-    recipe = {"name": "double", "version": "1", "targets": {"onnx": {"format": "onnx"}}}
+def write_statements(place: Path, *, form: str = "onnx", **evidence: object) -> None:
+    recipe = {"name": "double", "version": "1", "targets": {"onnx": {"format": form}}}
     (place / "recipe.json").write_text(json.dumps(recipe))
     said = {"recipe": "double", "contract_sha256": CONTRACT.sha256(), "gates": [GATE], **evidence}
     (place / "evidence").mkdir(exist_ok=True)
@@ -65,6 +67,7 @@ def make(
     tolerance: float = 1e-6,
     vectors: bool = True,
     artifact: str = "artifacts/onnx/main.onnx",
+    form: str = "onnx",
 ) -> Path:
     outputs = {"scores": 2 * X} if expected is None else expected
     golden = (Vector(name="one user", inputs={"x": X}, outputs=outputs),) if vectors else ()
@@ -72,7 +75,7 @@ def make(
         write_onnx(place / artifact)
         (place / "contract.json").write_text(json.dumps(CONTRACT.to_dict()))
         write_golden(place, {"main": golden}, {"onnx": {"main": {"scores": tolerance}}})
-        write_statements(place)
+        write_statements(place, form=form)
         seal(place, name="double", version="1", artifacts={"onnx": {"main": artifact}})
         return publish(place, folder)
 
@@ -82,6 +85,23 @@ def test_a_good_bundle_passes_on_the_runtime_that_is_here(tmp_path: Path) -> Non
     assert result.passed
     (replayed,) = result.replays
     assert (replayed.runtime, replayed.status, replayed.vectors) == ("onnxruntime", "passed", 1)
+
+
+def test_an_artifact_runs_on_the_engines_of_its_targets_own_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two formats share a suffix, and the one that the recipe states decides; a third is a contradiction."""
+    engines = {"onnxruntime": "pocketrec.validate.open:open_onnx", "nowhere": "none:none"}
+    monkeypatch.setitem(TARGETS, "web", replace(TARGETS["web"], runtimes=engines))
+    statuses = [RuntimeStatus(name="nowhere", available=False, reason="no such engine")]
+    monkeypatch.setattr("pocketrec.validate.open.available_runtimes", lambda: statuses)
+    for form, expected in (("onnx", ["onnxruntime"]), ("web", ["onnxruntime", "nowhere"])):
+        bundle = make(tmp_path / form, form=form)
+        result = verify(bundle)
+        assert result.passed
+        assert [each.runtime for each in result.replays] == expected
+    contradicted = verify(make(tmp_path / "other", form="coreml"))
+    assert any("is onnx or web" in each and "as 'coreml'" in each for each in contradicted.problems)
 
 
 @pytest.mark.parametrize(

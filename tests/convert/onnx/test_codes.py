@@ -21,6 +21,7 @@ from pocketrec.convert.onnx import carry as onnx_carry
 from pocketrec.convert.onnx.blocks import fits_blocks
 from pocketrec.convert.onnx.carry import carry_codes
 from pocketrec.convert.onnx.codes import pack
+from pocketrec.convert.onnx.dialect import NATIVE, STANDARD, WEB, Dialect
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import CannotCarry
 from pocketrec.quantize import Plan, compress
@@ -62,6 +63,9 @@ SCHEMES: list[Scheme] = [
 ]
 
 
+DIALECTS = {"native": NATIVE, "standard": STANDARD, "web": WEB}
+
+
 def label(scheme: Scheme) -> str:
     return "-".join(str(each) for each in scheme_to_table(scheme).values())
 
@@ -87,7 +91,11 @@ def tied_model(table: Floats, mix: Floats, shape: Sequence[int | str]) -> onnx.M
 
 
 def carried(
-    scheme: Scheme, tmp_path: Path, *, contrib_ops: bool, shape: Sequence[int | str] = ("batch", "length")
+    scheme: Scheme,
+    tmp_path: Path,
+    *,
+    dialect: Dialect = NATIVE,
+    shape: Sequence[int | str] = ("batch", "length"),
 ) -> tuple[Path, float]:
     """The file with `scheme` for both tensors, and how far its scores are from float32 arithmetic."""
     rng = np.random.default_rng(0)
@@ -100,7 +108,7 @@ def carried(
     }
     table, mix = tensors["item"].dequantize(), tensors["mix"].dequantize()
     model, carrier = tied_model(table, mix, shape), Carrier(tensors)
-    carry_codes(model, carrier, contrib_ops=contrib_ops)
+    carry_codes(model, carrier, dialect=dialect)
     assert carrier.carried == {"item", "mix"}
     path = tmp_path / "x.onnx"
     onnx.save(model, path)
@@ -116,29 +124,31 @@ def ops(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=label)
-@pytest.mark.parametrize("contrib_ops", [True, False])
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 def test_the_file_equals_float32_arithmetic_on_the_dequantized_values(
-    scheme: Scheme, contrib_ops: bool, tmp_path: Path
+    scheme: Scheme, dialect: Dialect, tmp_path: Path
 ) -> None:
-    path, gap = carried(scheme, tmp_path, contrib_ops=contrib_ops)
+    path, gap = carried(scheme, tmp_path, dialect=dialect)
     assert gap < 1e-5
-    if not contrib_ops:
+    if dialect is not NATIVE:
         assert {each.domain for each in onnx.load(path).opset_import} == {""}
+    if not dialect.float16:
+        assert "float16" not in {each.dtype for each in tensor_sizes(path)}
 
 
-@pytest.mark.parametrize("contrib_ops", [True, False])
-def test_a_tied_table_is_one_set_of_codes_in_the_file(contrib_ops: bool, tmp_path: Path) -> None:
-    path, _ = carried(Linear(bits=4), tmp_path, contrib_ops=contrib_ops)
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_a_tied_table_is_one_set_of_codes_in_the_file(dialect: Dialect, tmp_path: Path) -> None:
+    path, _ = carried(Linear(bits=4), tmp_path, dialect=dialect)
     tables = [each for each in tensor_sizes(path) if each.shape[:1] == (60,) and each.size_bytes > 200]
     assert [(each.dtype, each.size_bytes) for each in tables] == [("uint8", 60 * 8)]
-    assert ("GatherBlockQuantized" in ops(path)) == contrib_ops
+    assert ("GatherBlockQuantized" in ops(path)) == (dialect is NATIVE)
 
 
 def test_a_large_4_bit_table_is_multiplied_by_its_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_blocks, "LARGE", 60)
-    path, gap = carried(Linear(bits=4), tmp_path, contrib_ops=True)
+    path, gap = carried(Linear(bits=4), tmp_path)
     assert {"GatherBlockQuantized", "MatMulNBits"} <= set(ops(path))
     assert "Transpose" not in ops(path)[-3:]
     assert gap < 1e-5
@@ -150,7 +160,7 @@ def test_a_lookup_of_many_rows_is_dequantized_all_at_once(
 ) -> None:
     for many, blocks in ((6, False), (7, True)):
         monkeypatch.setattr(onnx_carry, "MANY", many)
-        path, gap = carried(Linear(bits=bits), tmp_path, contrib_ops=True, shape=[2, 3])
+        path, gap = carried(Linear(bits=bits), tmp_path, shape=[2, 3])
         assert ("GatherBlockQuantized" in ops(path)) == blocks
         assert gap < 1e-5
 
@@ -170,7 +180,7 @@ def test_a_tensor_that_the_graph_does_not_hold_is_named() -> None:
     table = np.random.default_rng(0).standard_normal((60, 16)).astype(np.float32)
     tensors = {"other": Linear().quantize("other", table)}
     model, carrier = tied_model(table, table[:16], [2, 3]), Carrier(tensors)
-    carry_codes(model, carrier, contrib_ops=True)
+    carry_codes(model, carrier)
     with pytest.raises(CannotCarry, match=r"other: linear 8 bit .*the ONNX graph holds it only in a derived"):
         carrier.check({"other"}, "ONNX")
 

@@ -14,6 +14,7 @@ from onnx.numpy_helper import from_array
 from pocketrec.convert.lower.carry import Carrier
 from pocketrec.convert.onnx import scan as onnx_scan
 from pocketrec.convert.onnx.carry import carry_codes
+from pocketrec.convert.onnx.dialect import STANDARD
 from pocketrec.convert.onnx.scan import lengths
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.schemes import Scheme
@@ -65,7 +66,7 @@ def retrieval(table: Floats, *, scores: bool = False, largest: int = 1) -> onnx.
 def carried(table: Floats, path: Path, scheme: Scheme | None = None, **options: Any) -> QuantizedTensor:
     tensor = (scheme or Linear()).quantize("item", table)
     model = retrieval(tensor.dequantize(), **options)
-    carry_codes(model, Carrier({"item": tensor}), contrib_ops=False)
+    carry_codes(model, Carrier({"item": tensor}), dialect=STANDARD)
     onnx.save(model, path)
     onnx.checker.check_model(str(path), full_check=True)
     return tensor
@@ -213,7 +214,7 @@ def biases() -> dict[str, Floats]:
 def test_a_bias_per_row_is_part_of_the_scan(name: str, form: str, table: str, tmp_path: Path) -> None:
     bias, tensor = biases()[name], Linear().quantize("item", tables()[table])
     model = biased(tensor.dequantize(), bias[None] if form == "Add" else bias, form)
-    carry_codes(model, Carrier({"item": tensor}), contrib_ops=False)
+    carry_codes(model, Carrier({"item": tensor}), dialect=STANDARD)
     onnx.save(model, tmp_path / "x.onnx")
     onnx.checker.check_model(str(tmp_path / "x.onnx"), full_check=True)
     assert {"MatMulInteger", "Loop"} <= ops(tmp_path / "x.onnx")
@@ -241,7 +242,7 @@ def test_other_biases_and_products_are_multiplied_as_they_are(
 ) -> None:
     tensor = Linear().quantize("item", tables()["spread"])
     model = biased(tensor.dequantize(), bias, form, scores=scores)
-    carry_codes(model, Carrier({"item": tensor}), contrib_ops=False)
+    carry_codes(model, Carrier({"item": tensor}), dialect=STANDARD)
     assert "MatMulInteger" not in {each.op_type for each in model.graph.node}
 
 
@@ -250,6 +251,6 @@ def test_a_bias_that_is_stored_as_codes_stays_in_its_node(tmp_path: Path) -> Non
     narrow = Float16().quantize("bias", biases()["small"])
     model = biased(tensor.dequantize(), narrow.dequantize(), "Gemm")
     carrier = Carrier({"item": tensor, "bias": narrow})
-    carry_codes(model, carrier, contrib_ops=False)
+    carry_codes(model, carrier, dialect=STANDARD)
     assert "MatMulInteger" not in {each.op_type for each in model.graph.node}
     assert carrier.carried == {"item", "bias"}
