@@ -16,7 +16,7 @@ from pocketrec.cli.paths import PATH
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def verify(ctx: click.Context, bundle: Path, as_json: bool) -> None:
-    """Check every digest of BUNDLE, then replay its golden vectors on the runtimes that are there.
+    """Check every digest of BUNDLE, then replay its golden and API vectors on the runtimes that are there.
 
     Works without PyTorch. Exits with 1 where a file is damaged, files contradict each other, a gate of the
     bundle's evidence failed, a vector differs, or nothing could be compared; a runtime that is not there
@@ -30,9 +30,16 @@ def verify(ctx: click.Context, bundle: Path, as_json: bool) -> None:
         print_json({"schema": 1, "passed": result.passed, **asdict(result), "path": str(result.path)})
     else:
         if result.replays:
-            header = ("target", "function", "runtime", "vectors", "result")
+            header = ("target", "function", "runtime", "vectors", "calls", "result")
             rows = [
-                (each.target, each.function, each.runtime, str(each.vectors), each.status.replace("_", " "))
+                (
+                    each.target,
+                    each.function,
+                    each.runtime,
+                    str(each.vectors),
+                    str(each.calls),
+                    each.status.replace("_", " "),
+                )
                 for each in result.replays
             ]
             print_table("", header, rows)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from pocketrec.convert.targets import resolve_targets, with_others
 from pocketrec.errors import ConversionError, RecipeError
 from pocketrec.foreign import generators_kept
+from pocketrec.package.host.roles import calls_of
+from pocketrec.pipeline.api import vectors_of
 from pocketrec.pipeline.carried import check_carried, tensor_shapes
 from pocketrec.pipeline.contents import write_contents
 from pocketrec.pipeline.examine import evidence_of
@@ -93,6 +95,7 @@ def build(
         values.mkdir()
         loaded = load_source(chosen, base, values)
         check_carried(chosen.compress, chosen.targets, named, tensor_shapes(loaded.trials.core.lowered))
+        calls_of(loaded.model.contract)  # a role that does not fit is told before anything is computed
         journey = Journey(
             targets=chosen.targets,
             gates=chosen.gates,
@@ -106,13 +109,15 @@ def build(
         if built.refused:
             raise _refusal(built, chosen.targets)
         said = check_model(loaded.model.module, built.original)
-        evidence = evidence_of(built, chosen, folder, report, said)
+        report("api", 0, 1)
+        api, lacking = vectors_of(built.reference, loaded.model.vocabularies)
+        evidence = evidence_of(built, chosen, folder, report, (*said, *lacking))
         if built.compressed is not None:
             said = _offered(evidence, built.compressed.planned.front, out)
             evidence = replace(evidence, notes=(*evidence.notes, *said))
             chosen = _with_plan(chosen, built.compressed.compression.plan)
         rmtree(values)
-        write_contents(folder, chosen, loaded.model.vocabularies, built.reference, evidence)
+        write_contents(folder, chosen, loaded.model.vocabularies, built.reference, evidence, api)
         paths = {
             target: {name: str(path.relative_to(folder)) for name, path in each.artifacts.items()}
             for target, each in built.delivered.items()

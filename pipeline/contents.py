@@ -18,6 +18,7 @@ from pocketrec.recipe import Recipe, Target
 from pocketrec.report import Evidence
 
 if TYPE_CHECKING:
+    from pocketrec.package.api import ApiVectors
     from pocketrec.package.golden import Vector
     from pocketrec.validate.evidence import Reference
 
@@ -31,12 +32,14 @@ def write_contents(
     vocabularies: Mapping[str, VocabularyFiles],
     reference: Reference,
     evidence: Evidence,
+    api: ApiVectors | None = None,
 ) -> None:
-    """Writes recipe, contract, vocabularies, golden vectors and evidence into `folder`.
+    """Writes recipe, contract, vocabularies, golden vectors, API vectors and evidence into `folder`.
 
     Raises:
         StorageError: there is no room for them.
     """
+    from pocketrec.package.api import write_api
     from pocketrec.package.golden import write_golden
     from pocketrec.validate.report.render import to_html, to_markdown
 
@@ -50,6 +53,8 @@ def write_contents(
                     file.writelines(each.chunks())
         tolerances = _tolerances(recipe, reference, evidence)
         write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
+        if api is not None:
+            write_api(folder, api)
         place = folder / "evidence"
         place.mkdir()
         (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")

@@ -5,6 +5,7 @@ Knows `package` and `validate`, as the pipeline does; never PyTorch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,10 +14,14 @@ from pocketrec.contract import Contract
 from pocketrec.convert.targets import TARGETS, row_of_suffix
 from pocketrec.errors import ArtifactError, PocketrecError
 from pocketrec.foreign import generators_kept
+from pocketrec.package.api import API, ApiVectors, read_api
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
+from pocketrec.package.host.items import Items
 from pocketrec.package.manifest import read_json
 from pocketrec.pipeline.agreement import contract_sha256, disagreements, row_of_artifact
+from pocketrec.pipeline.api import replay_api
+from pocketrec.pipeline.app import vocabularies_of
 from pocketrec.progress import Progress, silent
 
 
@@ -30,6 +35,7 @@ class Replayed:
         runtime: the engine's name.
         status: `passed`, `failed`, or `not_run` where the engine is not there.
         vectors: how many golden vectors were compared.
+        calls: how many API vectors, in an app's words.
         message: which output and how far, or why it did not run; empty where it passed.
     """
 
@@ -38,6 +44,7 @@ class Replayed:
     runtime: str
     status: Literal["passed", "failed", "not_run"]
     vectors: int = 0
+    calls: int = 0
     message: str = ""
 
 
@@ -101,6 +108,7 @@ def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...],
         contract = read_json(bundle.path, "contract.json", Contract)
         index = read_golden_index(bundle)
         vectors = {name: _checked_vectors(bundle, contract, name) for name in _functions(bundle)}
+        spoken = _spoken(bundle, contract)
         said = disagreements(bundle, contract)
         digest = contract_sha256(bundle)
     except ArtifactError as error:
@@ -118,11 +126,29 @@ def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...],
     problems = [*said, *([] if artifacts else ["manifest.json: no artifacts, so nothing was compared"])]
     for count, (target, function) in enumerate(artifacts):
         progress(f"replay {target}/{function}", count, len(artifacts))
-        ran = _replay_artifact(bundle, contract, index, (target, function), vectors[function], digest)
+        ran = _replay_artifact(bundle, contract, index, (target, function), vectors[function], digest, spoken)
         replays += ran
         if all(each.status == "not_run" for each in ran):
             problems.append(f"{target}/{function}: no runtime for it on this machine, nothing was compared")
     return tuple(problems), tuple(replays)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spoken:
+    """The API vectors of a bundle, and the items that their words are looked up among."""
+
+    vectors: ApiVectors
+    vocabularies: Mapping[str, Items]
+
+
+def _spoken(bundle: Bundle, contract: Contract) -> _Spoken | None:
+    """None where the bundle has no API vectors; ArtifactError where they are of another contract."""
+    vectors = read_api(bundle)
+    if vectors is None:
+        return None
+    if vectors.contract_sha256 != contract_sha256(bundle):
+        raise ArtifactError(f"{API}: is of another contract than contract.json; build the bundle again")
+    return _Spoken(vectors=vectors, vocabularies=vocabularies_of(bundle, contract))
 
 
 def _functions(bundle: Bundle) -> list[str]:
@@ -155,6 +181,7 @@ def _replay_artifact(
     place: tuple[str, str],
     vectors: tuple[Vector, ...],
     digest: str,
+    spoken: _Spoken | None,
 ) -> list[Replayed]:
     """One entry per runtime that the artifact's format has."""
     from pocketrec.validate.open import available_runtimes
@@ -173,9 +200,9 @@ def _replay_artifact(
             message=missing.get(runtime, ""),
         )
         if runtime not in missing:
-            message = _compare(artifact, runtime, contract, index, place, vectors, digest)
+            calls, message = _compare(artifact, runtime, contract, index, place, vectors, digest, spoken)
             status: Literal["passed", "failed"] = "failed" if message else "passed"
-            found = replace(found, status=status, vectors=len(vectors), message=message)
+            found = replace(found, status=status, vectors=len(vectors), calls=calls, message=message)
         ran.append(found)
     return ran
 
@@ -188,8 +215,9 @@ def _compare(
     place: tuple[str, str],
     vectors: tuple[Vector, ...],
     digest: str,
-) -> str:
-    """Which output of which vector differs and how far; empty where all vectors hold."""
+    spoken: _Spoken | None,
+) -> tuple[int, str]:
+    """How many API calls held, and which vector or call differs and how far; empty where none does."""
     from pocketrec.pipeline.opening import open_artifact
     from pocketrec.validate.replay import GoldenVector, replay
 
@@ -202,7 +230,7 @@ def _compare(
         with open_artifact(artifact, runtime, function=function) as loaded:
             carried = loaded.describe().metadata.get("pocketrec.contract_sha256", digest)
             if carried != digest:
-                return f"{artifact.name} carries the digest of another contract than contract.json"
+                return 0, f"{artifact.name} carries the digest of another contract than contract.json"
             results = replay(
                 golden,
                 loaded,
@@ -211,8 +239,10 @@ def _compare(
                 tolerances=index.tolerances.get(target, {}).get(function, {}),
                 tie_tolerance=index.tie_tolerance,
             )
+            failed = [each for each in results if not each.passed]
+            if failed or spoken is None:
+                more = f" (and {len(failed) - 1} more of {len(results)})" if len(failed) > 1 else ""
+                return 0, f"{failed[0].message}{more}" if failed else ""
+            return replay_api(loaded, contract, spoken.vocabularies, spoken.vectors, index, place)
     except PocketrecError as error:
-        return str(error)
-    failed = [each for each in results if not each.passed]
-    more = f" (and {len(failed) - 1} more of {len(results)})" if len(failed) > 1 else ""
-    return f"{failed[0].message}{more}" if failed else ""
+        return 0, str(error)

@@ -20,7 +20,8 @@ from pocketrec.package.host.answers import (
 )
 from pocketrec.package.host.asked import Asked
 from pocketrec.package.host.best import best, check_scores, drawn, share, sigmoid, softmax
-from pocketrec.package.host.features import Array, shown
+from pocketrec.package.host.features import Array
+from pocketrec.package.host.items import shown
 from pocketrec.package.host.roles import axis_of, has_rows, lists_items, one_number
 
 _SCORES = ("score", "logit", "probability")

@@ -12,8 +12,8 @@ from pocketrec.contract import Feature, Output
 from pocketrec.errors import CallError
 from pocketrec.package.host.answers import Recommendation, Recommendations, Unknown
 from pocketrec.package.host.best import check_k
-from pocketrec.package.host.features import Array, Encoder, shown
-from pocketrec.package.host.items import Items
+from pocketrec.package.host.features import Array, Encoder
+from pocketrec.package.host.items import Items, shown
 from pocketrec.package.host.roles import Call, has_rows, is_text
 
 Model = Callable[[Mapping[str, Array]], Mapping[str, Array]]

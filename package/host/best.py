@@ -6,12 +6,13 @@ import math
 from collections.abc import Collection, Sequence
 
 from pocketrec.errors import CallError
+from pocketrec.package.host.items import shown
 
 
 def check_k(k: object) -> int:
     """The number of items asked for; CallError `bad_k` where it is no whole number from 0."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 0:
-        raise CallError("bad_k", f"k is {k}; expected a whole number from 0")
+        raise CallError("bad_k", f"k is {shown(k)}; expected a whole number from 0")
     return k
 
 
@@ -46,7 +47,7 @@ def softmax(logits: Sequence[float], left_out: Collection[int]) -> list[float]:
     """The probability of each logit among all that are not left out, in float64; 0 for those."""
     kept = [each for place, each in enumerate(logits) if place not in left_out]
     top = max(kept, default=0.0)
-    if top == -math.inf:
+    if not kept or top == -math.inf:
         return [0.0] * len(logits)
     raised = [0.0 if place in left_out else math.exp(each - top) for place, each in enumerate(logits)]
     total = sum(raised)
@@ -77,8 +78,9 @@ def drawn(probabilities: Sequence[float], draw: float, left_out: Collection[int]
 
 
 def share(probabilities: Sequence[float], place: int, left_out: Collection[int]) -> float:
-    """The probability of an id among all that are not left out, in float64."""
-    return probabilities[place] / _total(probabilities, left_out)
+    """The probability of an id among all that are not left out, in float64; 0 where none has any."""
+    total = _total(probabilities, left_out)
+    return probabilities[place] / total if total else 0.0
 
 
 def _total(probabilities: Sequence[float], left_out: Collection[int]) -> float:

@@ -63,6 +63,7 @@ class Host:
             signature=self.contract.functions[call.function],
             vocabularies=self.vocabularies,
             tokenize=self.tokenize,
+            names={feature: name for name, feature in call.arguments.items()},
         )
         answer = ROLES[call.role](Asked(lambda inputs: self._run(call, inputs, kept), call, given, encoder))
         if states is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +13,13 @@ import numpy.typing as npt
 from pocketrec.contract import Contract, Feature, PaddingSide, Signature, Tokenizer
 from pocketrec.errors import CallError
 from pocketrec.package.host.answers import Unknown
-from pocketrec.package.host.items import Items
+from pocketrec.package.host.items import Items, shown
 from pocketrec.package.host.roles import axis_of, has_rows, is_text
 
 Array = npt.NDArray[np.generic]
 Arguments = Mapping[str, Any]
 Tokenize = Callable[[str, Tokenizer, Items, int], list[int]]
 _SEQUENCES = ("id_sequence", "id_bag")
-_LONGEST = 80  # characters of a value in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +40,7 @@ class Encoder:
         vocabularies: the items of every vocabulary that is read.
         tokenize: text to ids, for features over a vocabulary with a tokenizer: the text, the tokenizer, the
             vocabulary and the most ids.
+        names: what features are called in messages, where it is not their own name.
         unknown: words that no item is, each once.
     """
 
@@ -49,6 +48,7 @@ class Encoder:
     signature: Signature
     vocabularies: Mapping[str, Items]
     tokenize: Tokenize
+    names: Mapping[str, str] = field(default_factory=dict)
     unknown: dict[str, Unknown] = field(default_factory=dict)
 
     def arrays(self, rows: Sequence[Arguments]) -> dict[str, Array]:
@@ -64,6 +64,9 @@ class Encoder:
             for each in self.signature.inputs
             if each.kind != "state"
         }
+
+    def _named(self, feature: Feature) -> str:
+        return self.names.get(feature.name, feature.name)
 
     def _stacked(self, feature: Feature, rows: list[Any]) -> Array:
         dtype = np.dtype(feature.dtype)
@@ -83,9 +86,11 @@ class Encoder:
             if each.kind in _SEQUENCES:
                 entries[each.name] = self._sequence(each, given)
             elif self._along(each):
-                entries[each.name] = self._recent(each, _listed(each.name, given, "a list of numbers"))
+                entries[each.name] = self._recent(
+                    each, _listed(self._named(each), given, "a list of numbers")
+                )
             elif each.kind == "id":
-                values[each.name] = self._id(each, each.name, given)
+                values[each.name] = self._id(each, self._named(each), given)
             else:
                 values[each.name] = given
         return Row(entries=entries, values=values)
@@ -93,13 +98,15 @@ class Encoder:
     def _sequence(self, feature: Feature, given: Any) -> list[Any]:
         if is_text(self.contract, feature):
             return self._text(feature, given)
-        words = _listed(feature.name, given, "a list of items")
-        ids = [self._id(feature, f"{feature.name}[{place}]", word) for place, word in enumerate(words)]
+        words = _listed(self._named(feature), given, "a list of items")
+        ids = [
+            self._id(feature, f"{self._named(feature)}[{place}]", word) for place, word in enumerate(words)
+        ]
         return self._recent(feature, ids)
 
     def _text(self, feature: Feature, given: Any) -> list[int]:
         if not isinstance(given, str):
-            raise _wrong(feature.name, given, "text")
+            raise _wrong(self._named(feature), given, "text")
         vocabulary = str(feature.vocabulary)
         tokenizer = self.contract.vocabularies[vocabulary].tokenizer
         assert tokenizer is not None
@@ -141,13 +148,22 @@ class Encoder:
         return self.contract.bounds(axis)
 
     def _lengths(self, rows: Sequence[Row]) -> dict[int | str, int]:
-        """How long every axis of sequences is: the longest row, and at least what the contract says."""
+        """How long every axis of sequences is: the longest row, and at least what the contract says.
+
+        A row of padding alone is as long as the contract allows: what a model makes of it depends on its
+        length, and artifacts of a fixed length have no other.
+        """
         found: dict[int | str, int] = {}
         for each in self.signature.inputs:
             axis = axis_of(self.signature, each)
-            if each.kind in _SEQUENCES and axis is not None:
-                longest = max((len(row.entries.get(each.name, ())) for row in rows), default=0)
-                found[axis] = max(found.get(axis, 0), longest, self.contract.bounds(axis)[0])
+            if each.kind not in _SEQUENCES or axis is None:
+                continue
+            low, high = self.contract.bounds(axis)
+            padding = self.vocabularies[str(each.vocabulary)].spec.padding_id
+            for row in rows:
+                entries = row.entries[each.name]
+                empty = padding is not None and all(entry == padding for entry in entries)
+                found[axis] = max(found.get(axis, low), high if empty else len(entries))
         return found
 
     def _filled(self, feature: Feature, row: Row, lengths: Mapping[int | str, int]) -> Any:
@@ -176,7 +192,8 @@ class Encoder:
         if expected != came:
             raise CallError(
                 "wrong_length",
-                f"{feature.name} has {came} entries and {source.name} has {expected}; pass one for each",
+                f"{self._named(feature)} has {came} entries and {self._named(source)} has {expected}; "
+                "pass one for each",
             )
 
     def _padded(self, feature: Feature, entries: list[Any], length: int) -> list[Any]:
@@ -185,14 +202,16 @@ class Encoder:
         if feature.kind not in _SEQUENCES:
             source = self._sequence_of(axis)
             assert source is not None
-            numbers = [_number(f"{feature.name}[{i}]", each, feature) for i, each in enumerate(entries)]
+            numbers = [
+                _number(f"{self._named(feature)}[{i}]", each, feature) for i, each in enumerate(entries)
+            ]
             return _pad(numbers, length, 0, _side(source))
         padding = self.vocabularies[str(feature.vocabulary)].spec.padding_id
         if padding is None and len(entries) < length:
             raise CallError(
                 "too_short",
-                f"{feature.name} has {len(entries)} items; expected at least {self._bounds(feature)[0]}, as "
-                "nothing pads it",
+                f"{self._named(feature)} has {len(entries)} items; expected at least "
+                f"{self._bounds(feature)[0]}, as nothing pads it",
             )
         return _pad(entries, length, padding or 0, _side(feature))
 
@@ -201,7 +220,7 @@ class Encoder:
         shape = feature.shape[1:] if has_rows(self.signature) else feature.shape
         if shape == (1,) and not isinstance(value, list | tuple | np.ndarray):
             value = [value]
-        return self._nested(feature, feature.name, value, shape)
+        return self._nested(feature, self._named(feature), value, shape)
 
     def _nested(self, feature: Feature, where: str, value: Any, shape: Sequence[int | str]) -> Any:
         if not shape:
@@ -255,12 +274,3 @@ def _number(where: str, value: Any, feature: Feature) -> float | int | bool:
 
 def _wrong(where: str, value: Any, expected: str) -> CallError:
     return CallError("wrong_type", f"{where} is {shown(value)}; expected {expected}")
-
-
-def shown(value: Any) -> str:
-    """A value as JSON writes it, cut where it is long."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except (TypeError, ValueError):
-        text = type(value).__name__
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

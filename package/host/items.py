@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from pocketrec.contract import VocabularySpec
 from pocketrec.errors import CallError
@@ -26,6 +27,15 @@ def quoted(word: str) -> str:
     return json.dumps(word if len(word) <= _LONGEST else f"{word[:_LONGEST]}…", ensure_ascii=False)
 
 
+def shown(value: Any) -> str:
+    """A value as JSON writes it, cut where it is long."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        text = type(value).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
 class Items:
     """The items of one vocabulary: every id that is not set aside."""
 
@@ -36,6 +46,11 @@ class Items:
         self.titles = titles
         self._aside = spec.aside
         self._by_token = {token: place for place, token in enumerate(tokens) if place not in self._aside}
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Every token's id, those that are set aside among them."""
+        return {token: place for place, token in enumerate(self.tokens)}
 
     @cached_property
     def _by_title(self) -> dict[str, list[int]]:

@@ -211,11 +211,6 @@ def _call(contract: Contract, function: str, role: Role, method: str) -> Call:
     candidate = _candidate(signature, role, items)
     filled = tuple(each.name for each in signature.inputs if _is_filled(signature, each))
     arguments = dict(_arguments(contract, signature, role, items, candidate, filled))
-    clash = next((name for name in arguments if name in OPTIONS[role]), None)
-    if clash is not None:
-        raise ContractError(
-            f"function {function}: input {clash} has the name of an option of {role}; rename the input"
-        )
     return Call(
         function=function,
         role=role,
@@ -245,7 +240,10 @@ def _is_filled(signature: Signature, feature: Feature) -> bool:
 def _arguments(
     contract: Contract, signature: Signature, role: Role, items: str, candidate: str, filled: tuple[str, ...]
 ) -> Iterator[tuple[str, str]]:
-    """Arguments and their features: the one sequence of items is the history, the one text the text."""
+    """Arguments and their features: the one sequence of items is the history, the one text the text.
+
+    A feature with the name of an option, such as `k`, is called `k_feature`.
+    """
     histories = [each.name for each in _of_items(signature, items) if each.kind in _SEQUENCES]
     texts = [each.name for each in signature.inputs if is_text(contract, each)]
     own = {each.name for each in signature.inputs}
@@ -259,4 +257,4 @@ def _arguments(
             name = "history"
         elif texts == [name] and "text" not in own - {name}:
             name = "text"
-        yield name, each.name
+        yield (f"{name}_feature" if name in OPTIONS[role] else name), each.name

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from pocketrec.contract import Contract
+    from pocketrec.pipeline.app import Recommender
     from pocketrec.pipeline.build import BuildResult
     from pocketrec.pipeline.convert import Conversion
     from pocketrec.quantize import Plan
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pocketrec.validate.runtimes.runtime import Runtime
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build", "convert_module", "open"]
+__all__ = ["__version__", "build", "convert_module", "load", "open"]
 
 
 def build(
@@ -78,6 +79,19 @@ def convert_module(
         compress=compress,
         stream_mb=stream_mb,
     )
+
+
+def load(path: str | Path, *, target: str | None = None, runtime: str | None = None) -> Recommender:
+    """The bundle at `path`, called in an app's words: `load("bundle").recommend(history=[...], k=10)`.
+
+    Args:
+        path: a bundle.
+        target: whose artifacts run; by default the first ONNX target, which runs everywhere.
+        runtime: the engine's name; by default the first that can load them.
+    """
+    from pocketrec.pipeline.app import load as run
+
+    return run(path, target=target, runtime=runtime)
 
 
 def open(path: str | Path, runtime: str | None = None, *, function: str | None = None) -> Runtime:  # noqa: A001 - as `gzip.open`

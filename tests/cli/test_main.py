@@ -27,7 +27,7 @@ from pocketrec.errors import (
 )
 
 HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich")
-COMMANDS = ("build", "convert", "diverge", "verify", "inspect", "lint", "run", "doctor", "zoo")
+COMMANDS = ("build", "convert", "diverge", "verify", "inspect", "lint", "run", "recommend", "doctor", "zoo")
 
 
 def raising(error: BaseException) -> click.Group:

@@ -1,0 +1,111 @@
+"""`pocketrec recommend`: what a bundle recommends, asked in an app's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketrec.cli.console import examples, print_json, print_table
+from pocketrec.cli.paths import PATH
+from pocketrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketrec.package.host.answers import Recommendations
+    from pocketrec.pipeline.app import Recommender
+
+_ROLES = ("recommend", "search")
+
+
+@click.command(
+    epilog=examples(
+        'pocketrec recommend build/sasrec --history "Toy Story (1995)" --history "Heat (1995)"',
+        "pocketrec recommend build/sasrec --history 1 --excluding 1 --k 3 --json",
+        "pocketrec recommend build/two-tower --history 1 --set age=25-34 --set gender=F ...",
+    )
+)
+@click.argument("bundle", type=PATH)
+@click.option("--history", multiple=True, help="An item, by token or title; the most recent comes last.")
+@click.option("--text", default=None, help="What is searched for, where the bundle takes text.")
+@click.option("--k", type=int, default=10, show_default=True, help="How many items to list.")
+@click.option("--excluding", multiple=True, help="An item that is not listed.")
+@click.option(
+    "--set", "features", multiple=True, metavar="NAME=VALUE", help="Another argument: JSON or a word."
+)
+@click.option("--method", default=None, help="Which, where the bundle recommends in several ways.")
+@click.option("--target", default=None, help="Whose artifacts run; by default the first ONNX target.")
+@click.option("--runtime", default=None, help="The engine; by default the first that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def recommend(
+    bundle: Path,
+    history: Sequence[str],
+    text: str | None,
+    k: int,
+    excluding: Sequence[str],
+    features: Sequence[str],
+    method: str | None,
+    target: str | None,
+    runtime: str | None,
+    as_json: bool,
+) -> None:
+    """List what BUNDLE recommends after a history of items, given by token or title.
+
+    Titles and tokens are looked up as a generated package does it; words that the model does not know are
+    named on stderr with what they may have been meant for.
+    """
+    from pocketrec import load
+
+    with load(bundle, target=target, runtime=runtime) as model:
+        name = _method(model, method)
+        given: dict[str, Any] = {"k": k, "excluding": list(excluding), **dict(map(_feature, features))}
+        if text is not None:
+            given["text"] = text
+        if history or "history" in model.methods[name]:
+            given.setdefault("history", list(history))
+        found = model.call(name, given)
+    _print(found, as_json)  # type: ignore[arg-type]  # the role lists items
+
+
+def _method(model: Recommender, stated: str | None) -> str:
+    """The method that is asked: the one stated, else the only one that lists items."""
+    known = [name for name in model.methods if name.partition("_")[0] in _ROLES]
+    if not known:
+        raise UsageError(f"the bundle lists no items; it has {', '.join(model.methods)}")
+    if stated is None and len(known) == 1:
+        return known[0]
+    if stated not in known:
+        came = "not given" if stated is None else repr(stated)
+        raise UsageError(f"--method is {came}; expected one of {', '.join(known)}")
+    return stated
+
+
+def _feature(stated: str) -> tuple[str, Any]:
+    """An argument and its value: JSON where it is a list, a number or an object, else a word."""
+    name, mark, value = stated.partition("=")
+    if not mark:
+        raise UsageError(f"--set {stated!r}: expected NAME=VALUE")
+    if value[:1] in ("[", "{", '"'):
+        try:
+            return name, json.loads(value)
+        except ValueError as error:
+            raise UsageError(f"--set {name}: {value!r} is no JSON ({error})") from None
+    return name, value
+
+
+def _print(found: Recommendations, as_json: bool) -> None:
+    from pocketrec.package.host.answers import plain
+
+    for each in found.unknown:
+        near = f"; did you mean {' or '.join(map(repr, each.near))}?" if each.near else ""
+        click.echo(f"unknown: {each.given!r}{near}", err=True)
+    if as_json:
+        print_json({"schema": 1, **plain(found)})
+        return
+    rows = [
+        (str(place), each.token, each.title, "-" if each.score is None else f"{each.score:.4f}")
+        for place, each in enumerate(found, 1)
+    ]
+    print_table("", ("", "token", "title", "score"), rows)

@@ -1,0 +1,75 @@
+"""The API vectors of a build, answered by its reference, and their replay on an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pocketrec.contract import Contract, VocabularyFiles
+from pocketrec.package.api import ApiVectors, replay_calls
+from pocketrec.package.api_calls import api_vectors
+from pocketrec.package.golden import GoldenIndex
+from pocketrec.package.host.items import Items
+from pocketrec.pipeline.app import host_of, lines_of
+
+if TYPE_CHECKING:
+    from pocketrec.package.host.features import Array
+    from pocketrec.validate.evidence import Reference
+    from pocketrec.validate.runtimes.runtime import Runtime
+
+MOST_TOKENS = 1_000_000  # of all vocabularies together, up to which their words are held at once
+
+
+def vectors_of(
+    reference: Reference, vocabularies: Mapping[str, VocabularyFiles]
+) -> tuple[ApiVectors | None, tuple[str, ...]]:
+    """The API vectors that the reference answers, and what is to be said of them; None where words lack."""
+    contract = reference.contract
+    tokens = sum(each.size for each in contract.vocabularies.values())
+    if contract.vocabularies.keys() - vocabularies.keys():
+        return None, ()
+    if tokens > MOST_TOKENS:
+        return None, (f"No API vectors: the vocabularies have {tokens} tokens, more than {MOST_TOKENS}.",)
+
+    def run(function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        return _fitted(reference.runtimes[function], contract, function, inputs)
+
+    return api_vectors(host_of(contract, _items(contract, vocabularies), run)), ()
+
+
+def _items(contract: Contract, vocabularies: Mapping[str, VocabularyFiles]) -> dict[str, Items]:
+    found = {}
+    for name, spec in contract.vocabularies.items():
+        lines = {
+            key: lines_of(b"".join(each.chunks()).decode("utf-8")) for key, each in vocabularies[name].items()
+        }
+        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()))
+    return found
+
+
+def replay_api(
+    loaded: Runtime,
+    contract: Contract,
+    vocabularies: Mapping[str, Items],
+    vectors: ApiVectors,
+    index: GoldenIndex,
+    place: tuple[str, str],
+) -> tuple[int, str]:
+    """How many API calls of a function hold, and what the first other has; `place` is target and function."""
+    target, function = place
+
+    def run(name: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        return _fitted(loaded, contract, name, inputs)
+
+    tolerances = index.tolerances.get(target, {}).get(function, {})
+    return replay_calls(
+        host_of(contract, vocabularies, run), vectors, function, tolerances, index.tie_tolerance
+    )
+
+
+def _fitted(
+    runtime: Runtime, contract: Contract, function: str, inputs: Mapping[str, Array]
+) -> Mapping[str, Array]:
+    from pocketrec.validate.runtimes.fit import run_fitted
+
+    return run_fitted(runtime, contract, contract.functions[function], inputs)

@@ -1,0 +1,200 @@
+"""A bundle called in an app's words, on any of its targets: the reference of what generated packages do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pocketrec.contract import Contract, vocabulary_file
+from pocketrec.convert.targets import row_of_suffix
+from pocketrec.errors import ArtifactError, UsageError
+from pocketrec.outside import read_file
+from pocketrec.package.bundle import Bundle, read_bundle
+from pocketrec.package.host.answers import Answer
+from pocketrec.package.host.calls import Host, States
+from pocketrec.package.host.items import Items
+from pocketrec.package.host.roles import Call
+from pocketrec.package.manifest import file_sha256, read_json
+
+if TYPE_CHECKING:
+    from pocketrec.package.host.features import Array
+    from pocketrec.validate.runtimes.runtime import Runtime
+
+_LARGEST = 1 << 31  # bytes of a vocabulary's file
+
+
+def load(path: str | Path, *, target: str | None = None, runtime: str | None = None) -> Recommender:
+    """The bundle at `path` as an app calls it: `load("build/sasrec").recommend(history=[...], k=10)`.
+
+    Args:
+        path: a bundle.
+        target: whose artifacts run; by default the first that runs everywhere.
+        runtime: the engine; by default the first that the target has here.
+
+    Raises:
+        UsageError: there is no bundle, or no such target.
+        ArtifactError: a file is damaged.
+    """
+    bundle = read_bundle(Path(path))
+    contract = read_json(bundle.path, "contract.json", Contract)
+    return Recommender(bundle, contract, _target(bundle, target), runtime)
+
+
+def _target(bundle: Bundle, target: str | None) -> str:
+    known = sorted(bundle.manifest.artifacts)
+    if target is None and known:
+        suffixes = {name: Path(next(iter(bundle.manifest.artifacts[name].values()))).suffix for name in known}
+        return next((name for name in known if suffixes[name] == ".onnx"), known[0])
+    if target not in known:
+        raise UsageError(f"{target!r} is no target of {bundle.path}; expected one of {', '.join(known)}")
+    return str(target)
+
+
+class Recommender:
+    """A bundle's functions as methods in an app's words.
+
+    Each is called as its role, such as `recommend`; where several functions have one role, as the role and
+    the function, such as `embed_user_tower`. `methods` lists them with their arguments.
+    """
+
+    def __init__(self, bundle: Bundle, contract: Contract, target: str, runtime: str | None = None) -> None:
+        self._bundle, self._target, self._runtime = bundle, target, runtime
+        self._open: dict[str, Runtime] = {}
+        self._states: States | None = None
+        self._host = host_of(contract, vocabularies_of(bundle, contract), self._run)
+
+    @property
+    def methods(self) -> dict[str, tuple[str, ...]]:
+        """What can be called, with the names of its arguments."""
+        return {name: call.names for name, call in self._host.calls.items()}
+
+    def call(self, method: str, arguments: Mapping[str, Any]) -> Answer:
+        """The answer of a method; UsageError where there is none of that name."""
+        if method not in self._host.calls:
+            known = ", ".join(self._host.calls)
+            raise UsageError(f"{method!r} is no method of {self._bundle.manifest.name}; expected {known}")
+        return self._host.call(method, arguments, self._states)
+
+    def session(self) -> Recommender:
+        """The same model, which hands the states of each call to the next; `reset` begins again."""
+        made = Recommender.__new__(Recommender)
+        made.__dict__.update(self.__dict__)
+        made._states = {}
+        return made
+
+    def reset(self) -> None:
+        """Puts a session's states back to zeros."""
+        if self._states is not None:
+            self._states.clear()
+
+    def items(self, vocabulary: str) -> Items:
+        """The items of a vocabulary, to look words up in; UsageError where there is none of that name."""
+        if vocabulary not in self._host.vocabularies:
+            known = ", ".join(self._host.vocabularies)
+            raise UsageError(f"{vocabulary!r} is no vocabulary of the contract; expected {known}")
+        return self._host.vocabularies[vocabulary]
+
+    def close(self) -> None:
+        """Releases the artifacts; a second call does nothing."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> _Method:
+        calls = self.__dict__["_host"].calls if "_host" in self.__dict__ else {}
+        if name not in calls:
+            raise AttributeError(f"{name!r} is no method of the bundle; it has {', '.join(calls)}")
+        return _Method(self, calls[name])
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._host.calls]
+
+    def _run(self, function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        from pocketrec.validate.runtimes.fit import run_fitted
+
+        contract = self._host.contract
+        return run_fitted(self._opened(function), contract, contract.functions[function], inputs)
+
+    def _opened(self, function: str) -> Runtime:
+        from pocketrec.pipeline.opening import open_artifact
+
+        if function not in self._open:
+            path = self._bundle.artifact(self._target, function)
+            if row_of_suffix(path.suffix) is None:
+                raise ArtifactError(f"{path.name}: no target's artifacts end so; pull the bundle again")
+            _check_files(self._bundle, path)
+            self._open[function] = open_artifact(path, self._runtime, function=function)
+        return self._open[function]
+
+
+class _Method:
+    """One method of a recommender."""
+
+    def __init__(self, model: Recommender, call: Call) -> None:
+        self._model, self._call = model, call
+        self.__doc__ = (
+            f"{call.method}({', '.join(call.names)}), the function {call.function} of the contract."
+        )
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Signature([inspect.Parameter(name, kind) for name in self._call.names])
+
+    def __call__(self, **arguments: Any) -> Any:
+        return self._model.call(self._call.method, arguments)
+
+
+def host_of(contract: Contract, vocabularies: Mapping[str, Items], run: Any) -> Host:
+    """The host logic of a contract around what runs its functions."""
+    from pocketrec.package.host.wordpiece import tokenize
+
+    return Host(contract=contract, vocabularies=vocabularies, run=run, tokenize=tokenize)
+
+
+def vocabularies_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
+    """The items of every vocabulary of a bundle.
+
+    Raises:
+        ArtifactError: a file is missing or is not what the contract says; names it.
+    """
+    found = {}
+    for name, spec in contract.vocabularies.items():
+        lines = {
+            key: _lines(bundle, vocabulary_file(name, key), digest) for key, digest in spec.digests.items()
+        }
+        if "tokens" not in lines:
+            raise ArtifactError(
+                f"contract.json: vocabulary {name} has no tokens, so words cannot be looked up; state the "
+                "contract in the recipe, and build the bundle again"
+            )
+        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()))
+    return found
+
+
+def _lines(bundle: Bundle, file: str, digest: str) -> list[str]:
+    path = bundle.file(file)
+    if file_sha256(path) != digest:
+        raise ArtifactError(f"{file}: altered, contract.json has another sha256; pull the bundle again")
+    return lines_of(read_file(path, largest=_LARGEST).decode("utf-8"))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a vocabulary's file, which all end in a line feed."""
+    return text.removesuffix("\n").split("\n")
+
+
+def _check_files(bundle: Bundle, artifact: Path) -> None:
+    """Checks an artifact's files against the manifest; ArtifactError names the one that is altered."""
+    place = artifact.relative_to(bundle.path).as_posix()
+    for name, digest in bundle.manifest.files.items():
+        own = name == place or name.startswith((f"{place}/", f"{place}."))
+        if own and file_sha256(bundle.path / name) != digest:
+            raise ArtifactError(f"{name}: altered, manifest.json has another sha256; pull the bundle again")

@@ -1,0 +1,157 @@
+"""API vectors say what every language answers, and a model that answers otherwise is found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.package.host.toys import contract_of, films, history, scores
+
+from pocketrec.contract import Contract, Feature, Output, Signature
+from pocketrec.package.api import ApiVectors, replay_calls, write_api
+from pocketrec.package.api_calls import api_vectors
+from pocketrec.package.host.calls import Host
+from pocketrec.schema import from_table
+
+STATE = Feature(name="hidden", kind="state", dtype="float32", shape=("batch", 1))
+NEXT = Output(name="next", meaning="state", shape=("batch", 1), updates="hidden")
+SESSION = contract_of(Signature(inputs=(history(), STATE), outputs=(scores(), NEXT)))
+RANK = contract_of(
+    Signature(
+        inputs=(
+            Feature(name="film", kind="id", shape=("batch",), vocabulary="film", out_of_vocabulary="unknown"),
+            Feature(name="weight", kind="dense", dtype="float32", shape=("batch",), maximum=8.0),
+        ),
+        outputs=(Output(name="click", meaning="logit", shape=("batch",)),),
+    )
+)
+
+
+def session_model(function: str, inputs: Mapping[str, Any], shift: float = 0.0) -> dict[str, Any]:
+    """A score for each film: how often it stands in the history, a tenth of its id, and the state."""
+    ids = np.asarray(inputs["history"])
+    counts = np.stack([(ids == each).sum(1) for each in range(6)], 1)
+    state = np.asarray(inputs["hidden"])
+    return {
+        "scores": (counts + 0.1 * np.arange(6) + state + shift).astype(np.float32),
+        "next": (state + 1).astype(np.float32),
+    }
+
+
+def rank_model(function: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"click": (np.asarray(inputs["film"]) * np.asarray(inputs["weight"])).astype(np.float32)}
+
+
+def host(contract: Contract, run: Any) -> Host:
+    return Host(contract=contract, vocabularies={"film": films()}, run=run, tokenize=lambda *each: [])
+
+
+VECTORS = api_vectors(host(SESSION, session_model))
+
+
+def test_every_rule_has_a_call_or_a_vector_of_its_own() -> None:
+    named = {each.name for each in VECTORS.calls}
+    assert {
+        *("as an app would", "without history", "history: nothing", "history: one item"),
+        *("history: longer than the limit", "history: one item twice", "history: no item"),
+        *("history: a title of several", "history: a part of a title", "k of 0", "k of 1", "k of -1"),
+        *("more than there is", "everything excluded", "call 3 of a session"),
+    } <= named
+    codes = {each.error["code"] for each in VECTORS.calls if each.error}
+    assert {"missing_feature", "unknown_feature", "wrong_type", "ambiguous_title", "bad_k"} <= codes
+    assert {each["rule"] for each in VECTORS.rules} == {
+        *("top_k", "softmax", "sigmoid", "drawn", "edit_distance", "find")
+    }
+
+
+def test_answers_are_those_of_the_model() -> None:
+    by_name = {each.name: each.answer for each in VECTORS.calls}
+    more = by_name["more than there is"]
+    assert more is not None
+    assert [each["token"] for each in more["items"]] == ["c", "b", "a"], "each stands in the history once"
+    assert by_name["everything excluded"] == {"items": []}
+    third, first = by_name["call 3 of a session"], by_name["call 1 of a session"]
+    assert third is not None
+    assert first is not None
+    assert third["items"][0]["score"] - first["items"][0]["score"] == pytest.approx(2), "the state counts"
+
+
+def test_they_survive_their_file(tmp_path: Path) -> None:
+    write_api(tmp_path, VECTORS)
+    table = json.loads((tmp_path / "golden" / "api.json").read_text(encoding="utf-8"))
+    again = from_table(ApiVectors, table, source="api.json")
+    assert replay_calls(host(SESSION, session_model), again, "main", {"scores": 0.0}, 0.0) == (
+        len(VECTORS.calls),
+        "",
+    )
+
+
+@pytest.mark.parametrize("contract", [SESSION, RANK], ids=["recommend", "rank"])
+def test_the_model_itself_passes(contract: Contract) -> None:
+    run = session_model if contract is SESSION else rank_model
+    vectors = api_vectors(host(contract, run))
+    count, difference = replay_calls(host(contract, run), vectors, "main", {}, 0.0)
+    assert (count, difference) == (len(vectors.calls), "")
+
+
+def wrong(change: Any) -> str:
+    def run(function: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(change(session_model(function, inputs)))
+
+    return replay_calls(host(SESSION, run), VECTORS, "main", {"scores": 1e-4}, 1e-5)[1]
+
+
+def test_other_scores_another_order_and_a_lost_state_are_found() -> None:
+    assert "place 0 is" in wrong(lambda out: {**out, "scores": out["scores"] + np.float32(0.01)})
+    assert "place 0 is" in wrong(lambda out: {**out, "scores": out["scores"][:, ::-1]})
+    assert "call 2 of a session" in wrong(lambda out: {**out, "next": out["next"] * 0})
+    fewer = wrong(lambda out: {**out, "scores": np.where(np.arange(6) == 1, -np.inf, out["scores"])})
+    assert "items; expected" in fewer
+    assert wrong(lambda out: {**out, "scores": out["scores"] + np.float32(1e-5)}) == "", (
+        "within the tolerance"
+    )
+
+
+def test_equal_scores_may_swap_places_and_others_may_not() -> None:
+    call = next(each for each in VECTORS.calls if each.name == "more than there is")
+    assert call.answer is not None
+    items = [
+        dict(each, score=score) for each, score in zip(call.answer["items"], (2.0, 1.0, 1.0), strict=True)
+    ]
+
+    def replayed(order: list[int], tie_tolerance: float) -> str:
+        swapped = replace(call, answer={"items": [items[each] for each in order]})
+        vectors = replace(VECTORS, calls=(swapped,))
+
+        def run(function: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+            found = np.zeros((1, 6), np.float32)
+            for each in items:
+                found[0, each["id"]] = each["score"]
+            return {"scores": found, "next": np.zeros((1, 1), np.float32)}
+
+        return replay_calls(host(SESSION, run), vectors, "main", {}, tie_tolerance)[1]
+
+    assert replayed([0, 1, 2], 1e-6) == replayed([0, 2, 1], 1e-6) == ""
+    assert "place 0" in replayed([1, 0, 2], 1e-6)
+
+
+def test_an_error_in_place_of_an_answer_is_found() -> None:
+    call = replace(VECTORS.calls[0], answer=None, error={"code": "bad_k", "message": "k"})
+    vectors = replace(VECTORS, calls=(call,))
+    _, difference = replay_calls(host(SESSION, session_model), vectors, "main", {}, 0.0)
+    assert 'expected {"code": "bad_k"' in difference
+
+
+def test_a_model_that_gives_no_number_has_no_vector() -> None:
+    def run(function: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        empty = not np.asarray(inputs["history"]).any()
+        return session_model(function, inputs, shift=float("nan") if empty else 0.0)
+
+    named = {each.name for each in api_vectors(host(SESSION, run)).calls}
+    assert "history: nothing" not in named
+    assert "history: one item" in named

@@ -1,0 +1,113 @@
+"""A bundle is called in an app's words, from Python and by the command, and its API vectors are replayed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+from click.testing import CliRunner
+from tests.mean import RECIPE, write_mean
+
+import pocketrec
+from pocketrec.cli.main import main
+from pocketrec.errors import ArtifactError, CallError, UsageError
+from pocketrec.pipeline.verify import verify
+
+TITLED = RECIPE.replace('tokens = "items.txt"', 'tokens = "items.txt"\ntitles = "titles.txt"')
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("app")
+    titles = ["", *(f"Film {number // 2}" for number in range(1, 30))]
+    (folder / "titles.txt").write_text("".join(f"{each}\n" for each in titles))
+    recipe = write_mean(folder, "[targets.onnx]\n[targets.coreml]\n", recipe=TITLED)
+    built = pocketrec.build(recipe, out=folder / "mean")
+    assert built.passed
+    return built.path
+
+
+@pytest.mark.parametrize("target", [None, "coreml"])
+def test_items_are_recommended_by_token_or_title(bundle: Path, target: str | None) -> None:
+    with pocketrec.load(bundle, target=target) as model:
+        assert model.methods == {"recommend": ("history", "k", "excluding")}
+        found = model.recommend(history=["item 3", "item 4"], k=3)
+        assert len(found) == 3
+        again = model.recommend(history=["item 3", "item 4"], k=3, excluding=[found[0].token])
+        assert [each.token for each in again[:2]] == [each.token for each in found[1:]]
+        assert {each.title for each in found} == {f"Film {each.id // 2}" for each in found}
+        assert model.recommend(history=["Film 0"], k=1) == model.recommend(history=["item 1"], k=1)
+        with pytest.raises(
+            CallError, match='"Film 7" is the title of 2 items: item 14, item 15; pass a token'
+        ):
+            model.recommend(history=["Film 7"])
+
+
+def test_what_a_bundle_does_not_have_is_named(bundle: Path) -> None:
+    with pocketrec.load(bundle) as model:
+        with pytest.raises(AttributeError, match="'rank' is no method of the bundle; it has recommend"):
+            _ = model.rank
+        with pytest.raises(UsageError, match="'rank' is no method of mean; expected recommend"):
+            model.call("rank", {})
+        with pytest.raises(UsageError, match="'user' is no vocabulary of the contract; expected item"):
+            model.items("user")
+        assert "recommend" in dir(model)
+        assert "recommend(history, k, excluding)" in str(model.recommend.__doc__)
+    with pytest.raises(UsageError, match="'web' is no target"):
+        pocketrec.load(bundle, target="web")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vocabularies/item.titles.txt", "titles.txt: altered"),
+        ("artifacts/onnx/main.onnx", "main.onnx: altered"),
+    ],
+)
+def test_an_altered_file_answers_nothing(bundle: Path, tmp_path: Path, name: str, message: str) -> None:
+    place = copytree(bundle, tmp_path / "mean")
+    (place / name).write_bytes((place / name).read_bytes() + b"x\n")
+    with pytest.raises(ArtifactError, match=message), pocketrec.load(place) as model:
+        model.recommend(history=[])
+
+
+def test_verify_replays_the_calls_on_every_runtime(bundle: Path) -> None:
+    result = verify(bundle)
+    assert result.passed
+    ran = [each for each in result.replays if each.status == "passed"]
+    assert {each.target for each in ran} == {"onnx", "coreml"}
+    assert min(each.calls for each in ran) > 20
+
+
+def test_the_command_lists_items(bundle: Path) -> None:
+    run = CliRunner().invoke(main, ["recommend", str(bundle), "--history", "item 3", "--k", "2", "--json"])
+    assert run.exit_code == 0, run.output
+    table = json.loads(run.stdout)
+    assert [set(each) for each in table["items"]] == [{"id", "token", "title", "score"}] * 2
+    shown = CliRunner().invoke(main, ["recommend", str(bundle), "--history", "item 3", "--set", "k=[1]"])
+    assert shown.exit_code == 2
+    assert "error: k is [1]; expected a whole number from 0" in shown.stderr
+    table = CliRunner().invoke(main, ["recommend", str(bundle), "--history", "item 3", "--excluding", "x"])
+    assert table.exit_code == 0
+    assert "token" in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--method", "rank"), "--method is 'rank'; expected one of recommend"),
+        (("--text", "film"), "text is no argument of recommend; expected history, k, excluding"),
+        (("--set", "x"), "--set 'x': expected NAME=VALUE"),
+        (("--set", "x=[1"), "--set x: '[1' is no JSON"),
+        (("--history", "itm 29"), "is no item of"),
+        (("--k", "-2"), "k is -2; expected a whole number from 0"),
+    ],
+)
+def test_a_call_from_the_command_line_that_cannot_be_answered_exits_with_2(
+    bundle: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    run = CliRunner().invoke(main, ["recommend", str(bundle), *arguments])
+    assert run.exit_code == 2
+    assert message in run.stderr
