@@ -1,0 +1,217 @@
+/** What a function of a contract is called for, over which items, and what its arguments are called. */
+
+import {
+  bounds,
+  signatureOf,
+  vocabularySpec,
+  type Contract,
+  type Feature,
+  type Output,
+  type Role,
+  type Signature,
+  type Size,
+} from "./contract.js";
+
+const SCORES: ReadonlySet<string> = new Set(["score", "logit", "probability"]);
+const OPTIONS: Readonly<Record<Role, readonly string[]>> = {
+  recommend: ["k", "excluding"],
+  search: ["k", "excluding"],
+  generate: ["k", "excluding"],
+  rank: ["candidates"],
+  arrange: ["k"],
+  decide: ["draw"],
+  embed: [],
+  predict: [],
+};
+
+/** One function as an app sees it. */
+export interface Call {
+  /** Its name in the contract. */
+  readonly function: string;
+  readonly role: Role;
+  /** The role where no other function has it, else role and function. */
+  readonly method: string;
+  /** The vocabulary of its items; empty where it has none. */
+  readonly items: string;
+  /** The app's name of an argument to the feature that it fills. */
+  readonly arguments: ReadonlyMap<string, string>;
+  /** Every name that a call may pass, the options last. */
+  readonly names: readonly string[];
+  /** The feature that a candidate is an item of; empty for most roles. */
+  readonly candidate: string;
+}
+
+/** Every function as an app sees it, by method. */
+export function callsOf(contract: Contract): Map<string, Call> {
+  const roles = Object.keys(contract.functions).map((name) => [name, roleOf(contract, name)] as const);
+  const calls = new Map<string, Call>();
+  for (const [name, role] of roles) {
+    const alone = roles.filter(([, each]) => each === role).length === 1;
+    const call = callOf(contract, name, role, alone ? role : `${role}_${name}`);
+    calls.set(call.method, call);
+  }
+  return calls;
+}
+
+/** The role that the function states, else the one that its kinds and meanings show. */
+export function roleOf(contract: Contract, name: string): Role {
+  const signature = signatureOf(contract, name);
+  if (signature.role !== undefined && signature.role !== "") return signature.role;
+  const items = itemsOf(contract, name);
+  const recommends = signature.outputs.some((each) => listsItems(contract, each));
+  if (recommends) return signature.inputs.some((each) => isText(contract, each)) ? "search" : "recommend";
+  if (signature.outputs.some((each) => each.meaning === "embedding")) return "embed";
+  if (arranges(signature, items)) return "arrange";
+  return ranks(signature, items) ? "rank" : "predict";
+}
+
+/**
+ * The vocabulary of a function's items: the one stated, else that of its listed ids or scores, else one that an id and
+ * a sequence share, else the only one with titles, else the only one that is spelled; empty where none shows.
+ */
+export function itemsOf(contract: Contract, name: string): string {
+  const signature = signatureOf(contract, name);
+  if (signature.items !== undefined && signature.items !== "") return signature.items;
+  const listed = signature.outputs.filter((each) => listsItems(contract, each)).map((each) => each.vocabulary);
+  const singles = new Set(signature.inputs.filter((each) => each.kind === "id").map((each) => each.vocabulary));
+  const shared = signature.inputs
+    .filter((each) => isSequence(each) && singles.has(each.vocabulary))
+    .map((each) => each.vocabulary);
+  const read = new Set(signature.inputs.map((each) => each.vocabulary).filter((each) => each !== null));
+  const titled = [...read].filter((each) => Boolean(contract.vocabularies[each]?.titles_sha256));
+  const spelled = Object.keys(contract.vocabularies).filter((each) => contract.vocabularies[each]?.spelled_in);
+  return listed[0] ?? shared[0] ?? (titled.length === 1 ? titled[0] : undefined) ?? spelled[0] ?? "";
+}
+
+/** Whether an output has a score for every id of a vocabulary, or lists ids of one. */
+export function listsItems(contract: Contract, out: Output): boolean {
+  const last = out.shape.at(-1);
+  if (out.vocabulary === null || last === undefined) return false;
+  if (out.meaning === "top_k_ids") return true;
+  const { size } = vocabularySpec(contract, out.vocabulary);
+  const [low, high] = bounds(contract, last);
+  return SCORES.has(out.meaning) && low === size && high === size;
+}
+
+/** Whether a feature is a sequence or a bag of ids. */
+export function isSequence(feature: Feature): boolean {
+  return feature.kind === "id_sequence" || feature.kind === "id_bag";
+}
+
+/** Whether a feature's values are ids of a vocabulary. */
+export function isId(feature: Feature): boolean {
+  return feature.kind === "id" || isSequence(feature);
+}
+
+/** Whether a feature is text, which its vocabulary's tokenizer cuts into tokens. */
+export function isText(contract: Contract, feature: Feature): boolean {
+  return feature.vocabulary !== null && Boolean(vocabularySpec(contract, feature.vocabulary).tokenizer);
+}
+
+/** Whether the first axis of every input counts rows: calls of one user, or candidates. */
+export function hasRows(signature: Signature): boolean {
+  const inputs = signature.inputs.filter((each) => each.kind !== "state");
+  const leading = new Set(inputs.map((each) => each.shape[0]));
+  if (leading.size !== 1 || leading.has(undefined)) return false;
+  return inputs.every((each) => !isSequence(each) || each.shape.length > 1);
+}
+
+/** A feature's or output's shape without the axis that counts rows. */
+export function restOf(signature: Signature, each: Feature | Output): readonly Size[] {
+  return hasRows(signature) ? each.shape.slice(1) : each.shape;
+}
+
+/** Whether an output is one number a row. */
+export function oneNumber(signature: Signature, out: Output): boolean {
+  const rest = restOf(signature, out);
+  return SCORES.has(out.meaning) && (rest.length === 0 || (rest.length === 1 && rest[0] === 1));
+}
+
+/** Whether an output is a score of some kind. */
+export function isScore(out: Output): boolean {
+  return SCORES.has(out.meaning);
+}
+
+/** The axis that runs along a feature's entries; undefined for a feature of one entry. */
+export function axisOf(signature: Signature, feature: Feature): Size | undefined {
+  return restOf(signature, feature).at(-1);
+}
+
+function ofItems(signature: Signature, items: string): Feature[] {
+  return items === "" ? [] : signature.inputs.filter((each) => each.vocabulary === items);
+}
+
+function arranges(signature: Signature, items: string): boolean {
+  const axes = new Set(
+    ofItems(signature, items)
+      .filter(isSequence)
+      .map((each) => axisOf(signature, each)),
+  );
+  return signature.outputs.some((each) => {
+    const last = restOf(signature, each).at(-1);
+    return isScore(each) && last !== undefined && axes.has(last);
+  });
+}
+
+function ranks(signature: Signature, items: string): boolean {
+  const single = ofItems(signature, items).some((each) => each.kind === "id");
+  return single && signature.outputs.some((each) => oneNumber(signature, each));
+}
+
+function callOf(contract: Contract, name: string, role: Role, method: string): Call {
+  const signature = signatureOf(contract, name);
+  const items = itemsOf(contract, name);
+  const fits = (each: Feature): boolean =>
+    (role === "rank" && each.kind === "id") || (role === "arrange" && isSequence(each));
+  const candidate = ofItems(signature, items).find(fits)?.name ?? "";
+  const named = argumentsOf(contract, signature, role, items, candidate);
+  return {
+    function: name,
+    role,
+    method,
+    items,
+    arguments: named,
+    names: [...named.keys(), ...OPTIONS[role]],
+    candidate,
+  };
+}
+
+/** Whether a state, or what a sequence says of itself, so that no argument fills it. */
+function isFilled(signature: Signature, feature: Feature): boolean {
+  if (feature.kind === "state") return true;
+  const sequences = signature.inputs.filter(isSequence);
+  if (feature.kind === "mask") {
+    return sequences.some((each) => axisOf(signature, each) === axisOf(signature, feature));
+  }
+  return feature.kind === "length" && sequences.length === 1;
+}
+
+/** Arguments and their features: the one sequence of items is the history, the one text the text. */
+function argumentsOf(
+  contract: Contract,
+  signature: Signature,
+  role: Role,
+  items: string,
+  candidate: string,
+): Map<string, string> {
+  const histories = ofItems(signature, items).filter(isSequence);
+  const texts = signature.inputs.filter((each) => isText(contract, each));
+  const taken = (name: string, own: string): boolean =>
+    own !== name && signature.inputs.some((each) => each.name === name);
+  const found = new Map<string, string>();
+  for (const { name, ...feature } of signature.inputs) {
+    if (isFilled(signature, { name, ...feature }) || (role === "rank" && name === candidate)) continue;
+    let called = name;
+    if (role === "arrange" && name === candidate) called = "candidates";
+    else if (
+      (role === "recommend" || role === "generate") &&
+      histories.length === 1 &&
+      histories[0]?.name === name &&
+      !taken("history", name)
+    ) {
+      called = "history";
+    } else if (texts.length === 1 && texts[0]?.name === name && !taken("text", name)) called = "text";
+    found.set(OPTIONS[role].includes(called) ? `${called}_feature` : called, name);
+  }
+  return found;
+}
