@@ -69,7 +69,7 @@ export async function replay(
 export function replayRules(host: Host, vectors: Vectors): Replayed {
   const differences: string[] = [];
   for (const rule of vectors.rules) {
-    const name = String(rule["rule"]);
+    const name = textOf(rule, "rule");
     const given = (rule["arguments"] ?? {}) as Table;
     let found: Found;
     try {
@@ -98,16 +98,22 @@ function ruled(host: Host, name: string, given: Table): Json {
     case "drawn":
       return drawn(numbers("probabilities"), Number(given["draw"]), leftOut);
     case "edit_distance":
-      return editDistance(String(given["left"]), String(given["right"]));
+      return editDistance(textOf(given, "left"), textOf(given, "right"));
     case "find": {
-      const items = host.given.vocabularies.get(String(given["vocabulary"]));
-      const word = String(given["word"]);
+      const items = host.given.vocabularies.get(textOf(given, "vocabulary"));
+      const word = textOf(given, "word");
       const id = items?.find(word) ?? null;
       return { id, near: id === null ? (items?.near(word) ?? []) : [] };
     }
     default:
       throw new RangeError(`there is no rule ${name}; generate the package by the release that built the bundle`);
   }
+}
+
+function textOf(table: Table, key: string): string {
+  const value = table[key];
+  if (typeof value !== "string") throw new TypeError(`${key} is ${cut(value ?? null)}; expected text`);
+  return value;
 }
 
 interface Found {
