@@ -169,7 +169,8 @@ def _list_difference(
     allowed = 2 * tolerance + tie_tolerance * largest
     scores = {each["id"]: each for each in expected}
     for place, (want, came) in enumerate(zip(expected, found, strict=True)):
-        own = scores.get(came["id"], {**came, "score": expected[-1]["score"]})
+        other = scores.get(came["id"], {**came, "score": expected[-1]["score"]})
+        own = want if came["id"] == want["id"] else other
         near = all(abs(came["score"] - each["score"]) <= allowed for each in (own, want))
         named = own["token"] == came["token"] and own["title"] == came["title"]
         if not (near and named):
