@@ -3,6 +3,7 @@
     roles      what a function is called for, and what its arguments are called
     items      a word to an id and back: tokens, titles, near misses
     features   an app's arguments as arrays: looked up, cut, padded, stacked
+    wordpiece  text as tokens, by the tables of unicode
     best       scores as the k best, and as probabilities
     calls      one function called in an app's words
     answers    what comes back

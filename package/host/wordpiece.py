@@ -1,95 +1,110 @@
 """Text as the tokens of a BERT vocabulary: words and punctuation, then the longest pieces that are there.
 
+    text ─▶ special tokens apart ─▶ cleaned, small, without accents ─▶ words ─▶ pieces ─▶ start … end
+
+The same as Hugging Face's `tokenizers`, code point by code point.
 Source: Devlin et al., "BERT", 2019; Wu et al., "Google's Neural Machine Translation System", 2016, 4.1.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from pocketrec.contract import Tokenizer
 from pocketrec.package.host.items import Items
-
-_CHINESE = (
-    *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
-    *((0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
+from pocketrec.package.host.unicode import (
+    CHINESE,
+    DROPPED,
+    PUNCTUATION,
+    SPACE,
+    belongs,
+    lowercase,
+    without_marks,
 )
-_PUNCTUATION = ((33, 47), (58, 64), (91, 96), (123, 126))  # of ASCII, symbols among them
+
+_CONTINUES = "##"
 
 
 def tokenize(text: str, tokenizer: Tokenizer, vocabulary: Items, most: int) -> list[int]:
-    """The ids of a text between the start and the end token, at most `most`: the end of the text is cut."""
-    ids = [_id(vocabulary, tokenizer.start)]
-    for word in words(text, tokenizer):
-        ids.extend(_pieces(word, tokenizer, vocabulary))
-    return [*ids[: most - 1], _id(vocabulary, tokenizer.end)]
+    """The ids of a text between the start and the end token, at most `most` of them: the text's end is cut.
+
+    A special token that stands in the text as it is written in the vocabulary is that token. A word of more
+    characters than the tokenizer allows, or with a piece that the vocabulary lacks, is the unknown token.
+    """
+    places = vocabulary.places
+    found: list[int] = []
+    for part, special in _parts(text, _specials(tokenizer, vocabulary)):
+        if special:
+            found.append(places[part])
+            continue
+        for word in words(part, tokenizer):
+            found.extend(_pieces(word, tokenizer, places))
+    whole = [places[tokenizer.start], *found[: max(most - 2, 0)], places[tokenizer.end]]
+    return whole[:most]
 
 
-def words(text: str, tokenizer: Tokenizer) -> Iterator[str]:
-    """Words and signs of punctuation, normalized as the tokenizer says."""
-    cleaned = "".join(_cleaned(text, tokenizer))
+def words(text: str, tokenizer: Tokenizer) -> list[str]:
+    """The words and signs of punctuation of a text, normalized as the tokenizer says."""
+    characters: Iterable[str] = _cleaned(text, tokenizer)
     accents = tokenizer.lowercase if tokenizer.strip_accents is None else tokenizer.strip_accents
     if accents:
-        parts = unicodedata.normalize("NFD", cleaned)
-        cleaned = "".join(each for each in parts if unicodedata.category(each) != "Mn")
-    if tokenizer.lowercase:
-        cleaned = "".join(each.lower() for each in cleaned)
-    for word in cleaned.split(" "):
-        yield from _split(word)
+        characters = without_marks(characters)
+    normal = "".join(characters)
+    return "".join(_spaced(lowercase(normal) if tokenizer.lowercase else normal)).split(" ")
+
+
+def _specials(tokenizer: Tokenizer, vocabulary: Items) -> list[str]:
+    """The tokens that no text is cut into, longest first."""
+    named = {tokenizer.unknown, tokenizer.start, tokenizer.end, tokenizer.mask}
+    aside = {vocabulary.tokens[place] for place in vocabulary.spec.aside}
+    return sorted(((named & vocabulary.places.keys()) | aside) - {""}, key=lambda each: (-len(each), each))
+
+
+def _parts(text: str, specials: list[str]) -> Iterator[tuple[str, bool]]:
+    """The text cut at special tokens, each part with whether it is one."""
+    start = place = 0
+    while place < len(text):
+        special = next((each for each in specials if text.startswith(each, place)), None)
+        if special is None:
+            place += 1
+            continue
+        yield text[start:place], False
+        yield special, True
+        start = place = place + len(special)
+    yield text[start:], False
 
 
 def _cleaned(text: str, tokenizer: Tokenizer) -> Iterator[str]:
     """The characters without control characters, white space as spaces, Chinese ones between spaces."""
     for each in text:
-        if each in "\t\n\r" or unicodedata.category(each) == "Zs":
-            yield " "
-        elif unicodedata.category(each).startswith("C") or each == "\ufffd":
+        if belongs(each, DROPPED):
             continue
-        elif tokenizer.tokenize_chinese_chars and any(low <= ord(each) <= high for low, high in _CHINESE):
-            yield f" {each} "
+        if belongs(each, SPACE):
+            yield " "
+        elif tokenizer.tokenize_chinese_chars and belongs(each, CHINESE):
+            yield from (" ", each, " ")
         else:
             yield each
 
 
-def _split(word: str) -> Iterator[str]:
-    """A word cut at its punctuation, every sign of which is one of its own."""
-    held = ""
-    for each in word:
-        if _is_punctuation(each):
-            if held:
-                yield held
-            yield each
-            held = ""
-        else:
-            held += each
-    if held:
-        yield held
+def _spaced(text: str) -> Iterator[str]:
+    """The text with every sign of punctuation between spaces."""
+    for each in text:
+        yield f" {each} " if belongs(each, PUNCTUATION) else each
 
 
-def _is_punctuation(each: str) -> bool:
-    code = ord(each)
-    return any(low <= code <= high for low, high in _PUNCTUATION) or unicodedata.category(each)[0] == "P"
-
-
-def _pieces(word: str, tokenizer: Tokenizer, vocabulary: Items) -> list[int]:
-    """The longest pieces from the left; the unknown token where one is missing or the word is too long."""
+def _pieces(word: str, tokenizer: Tokenizer, places: Mapping[str, int]) -> list[int]:
+    """The longest pieces from the left; nothing for an empty word."""
+    if len(word) > tokenizer.max_characters_per_word:
+        return [places[tokenizer.unknown]]
     found: list[int] = []
     start = 0
-    while start < len(word) <= tokenizer.max_characters_per_word:
-        prefix = "##" if start else ""
+    while start < len(word):
+        prefix = _CONTINUES if start else ""
         ends = range(len(word), start, -1)
-        end = next((each for each in ends if _known(vocabulary, prefix + word[start:each]) is not None), None)
+        end = next((each for each in ends if prefix + word[start:each] in places), None)
         if end is None:
-            return [_id(vocabulary, tokenizer.unknown)]
-        found.append(_id(vocabulary, prefix + word[start:end]))
+            return [places[tokenizer.unknown]]
+        found.append(places[prefix + word[start:end]])
         start = end
-    return found or [_id(vocabulary, tokenizer.unknown)]
-
-
-def _known(vocabulary: Items, piece: str) -> int | None:
-    return vocabulary.places.get(piece)
-
-
-def _id(vocabulary: Items, token: str) -> int:
-    return vocabulary.places[token]
+    return found

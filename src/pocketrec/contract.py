@@ -81,6 +81,7 @@ class Tokenizer:
         unknown: the token of a word that cannot be spelled.
         start: the token before the text.
         end: the token after it.
+        mask: the token that hides a word. Where it, or one of the others, stands in a text, it is kept whole.
         max_characters_per_word: from more characters on, a word is unknown.
     """
 
@@ -91,6 +92,7 @@ class Tokenizer:
     unknown: str = "[UNK]"
     start: str = "[CLS]"
     end: str = "[SEP]"
+    mask: str = "[MASK]"
     max_characters_per_word: int = 100
 
     def __post_init__(self) -> None:
