@@ -26,9 +26,8 @@ from pocketrec.validate.measure.rows import check_rows
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
 from pocketrec.validate.measure.tolerances import FLOAT16_TIE, tie_tolerance
 from pocketrec.validate.open import open_artifact
-from pocketrec.validate.runtimes.coreml_framework import RuntimeUnavailable
 from pocketrec.validate.runtimes.fit import run_fitted
-from pocketrec.validate.runtimes.runtime import Array, Runtime
+from pocketrec.validate.runtimes.runtime import Array, Runtime, RuntimeUnavailable
 from pocketrec.workers import Workers
 
 Open = Callable[..., Runtime]

@@ -44,7 +44,11 @@ _CORE_ML = Format(
 FORMATS: Mapping[str, Format] = {
     ".onnx": Format(
         reader="pocketrec.validate.artifact.onnx:read_onnx",
-        runtimes={"onnxruntime": "pocketrec.validate.open:open_onnx"},
+        runtimes={
+            "onnxruntime": "pocketrec.validate.open:open_onnx",
+            "web-wasm": "pocketrec.validate.open:open_web_wasm",
+            "web-webgpu": "pocketrec.validate.open:open_web_webgpu",
+        },
     ),
     ".mlpackage": _CORE_ML,
     ".mlmodel": _CORE_ML,
@@ -140,7 +144,25 @@ def open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
     """The .onnx file on ONNX Runtime; UsageError where it says that it holds another function."""
     from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 
-    loaded = OnnxRuntime(path, threads=threads)
+    return _only(OnnxRuntime(path, threads=threads), path, function)
+
+
+def open_web_wasm(path: Path, threads: int, function: str | None) -> Runtime:
+    """The .onnx file in a browser on WebAssembly; UsageError where it holds another function."""
+    from pocketrec.validate.runtimes.web_runtime import WebRuntime
+
+    return _only(WebRuntime(path, "wasm", threads), path, function)
+
+
+def open_web_webgpu(path: Path, threads: int, function: str | None) -> Runtime:
+    """The .onnx file in a browser on WebGPU; UsageError where it holds another function."""
+    from pocketrec.validate.runtimes.web_runtime import WebRuntime
+
+    return _only(WebRuntime(path, "webgpu", threads), path, function)
+
+
+def _only(loaded: Runtime, path: Path, function: str | None) -> Runtime:
+    """The runtime of a file that holds one function, which must be the one that is asked for."""
     held = loaded.describe().metadata.get("pocketrec.function")
     if None not in (function, held) and function != held:
         loaded.close()
@@ -165,17 +187,24 @@ def open_interpreter(path: Path, threads: int, function: str | None) -> Runtime:
 def available_runtimes() -> list[RuntimeStatus]:
     """Every engine that pocketrec knows, with its version or what to do to get it; imports none."""
     from pocketrec.validate.runtimes.coreml_framework import unavailable_reason
+    from pocketrec.validate.runtimes.web_places import found_here
 
     framework = _status("coreml-framework", "coremltools", "pip install coremltools")
     if framework.available and unavailable_reason():
         framework = RuntimeStatus(
             name=framework.name, available=False, version=framework.version, reason=unavailable_reason()
         )
+    version, reason = found_here()
+    browser = (
+        RuntimeStatus(name=name, available=not reason, version=version, reason=reason)
+        for name in ("web-wasm", "web-webgpu")
+    )
     return [
         _status("pytorch", "torch", "pip install 'pocketrec[build]'"),
         _status("onnxruntime", "onnxruntime", "pip install onnxruntime"),
         _status("coreml-interpreter", "coremltools", "pip install coremltools"),
         framework,
+        *browser,
     ]
 
 

@@ -279,9 +279,9 @@ class Gates:
     max_p50_ms: Limit | None = None
     max_load_ms: Limit | None = None
     max_assumptions: int | None = 0
-    may_skip: tuple[Literal["onnxruntime", "coreml-interpreter", "coreml-framework"], ...] = (
-        "coreml-framework",
-    )
+    may_skip: tuple[
+        Literal["onnxruntime", "coreml-interpreter", "coreml-framework", "web-wasm", "web-webgpu"], ...
+    ] = ("coreml-framework", "web-wasm", "web-webgpu")
 
     def __post_init__(self) -> None:
         _check_ranges("gates", self, GATE_RANGES)

@@ -102,6 +102,35 @@ class LatencyResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WireSize:
+    """Bytes of one file over the wire: as it is, and as a server's gzip and brotli make it."""
+
+    file: str
+    raw: int
+    gzip: int
+    brotli: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebFacts:
+    """What a browser has to say of one artifact.
+
+    Attributes:
+        creation_ms: from fetched bytes to a session, compilation included.
+        first_run_ms: inside the page, of the first call; 0 where there was none.
+        adapter: WebGPU's name of the device; empty on WebAssembly.
+        software: whether the CPU plays the device, so that times say nothing of one.
+        files: the artifact's, the graph first.
+    """
+
+    creation_ms: float
+    first_run_ms: float
+    adapter: str
+    software: bool
+    files: tuple[WireSize, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeResult:
     """One target on one runtime. `status` is `ran` or `not_run`; `reason` says why not.
 
@@ -116,6 +145,7 @@ class RuntimeResult:
         ranking: None where it did not run.
         latency: per function; empty where it did not run.
         accumulation: per function and output of a float16 artifact, where the engine offers the choice.
+        web: per function, of a runtime in a browser.
     """
 
     target: str
@@ -130,6 +160,7 @@ class RuntimeResult:
     ranking: RankingParity | None = None
     latency: Mapping[str, LatencyResult] = field(default_factory=dict)
     accumulation: tuple[AccumulationSensitivity, ...] = ()
+    web: Mapping[str, WebFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from pocketrec.recipe import Evaluate, Gates, Latency
 from pocketrec.report import RuntimeResult
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
 from pocketrec.validate.gates import check_gates
-from pocketrec.validate.runtimes.coreml_framework import RuntimeUnavailable
+from pocketrec.validate.runtimes.runtime import RuntimeUnavailable
 from pocketrec.validate.timing import with_latency
 
 PATHS = {"main": Path("main.onnx")}

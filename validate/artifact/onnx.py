@@ -40,8 +40,10 @@ def read_onnx(path: Path) -> Graph:
         ops=tuple(reader.ops),
         tensors=reader.tensors,
         held=tuple(reader.held),
-        inputs=tuple(_spec(each) for each in stated.graph.input if each.name not in reader.initializers),
-        outputs=tuple(_spec(each) for each in stated.graph.output),
+        inputs=tuple(
+            tensor_spec(each) for each in stated.graph.input if each.name not in reader.initializers
+        ),
+        outputs=tuple(tensor_spec(each) for each in stated.graph.output),
         results=tuple(each.name for each in model.graph.output),
         metadata=metadata,
         producer=model.producer_name,
@@ -188,7 +190,8 @@ def _described(value: Any) -> Tensor:
     return Tensor(name=value.name, dtype=dtype_name(tensor.elem_type), shape=shape)
 
 
-def _spec(value: Any) -> TensorSpec:
+def tensor_spec(value: Any) -> TensorSpec:
+    """What a ValueInfoProto says of a tensor; sizes that it leaves open are free from 1 on."""
     shape = _sizes(value.type.tensor_type)
     return TensorSpec(
         name=value.name,

@@ -13,7 +13,14 @@ from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UsageE
 from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.runtimes.private import PrivateCopy
-from pocketrec.validate.runtimes.runtime import Array, Description, as_taken, check_inputs, with_rounding
+from pocketrec.validate.runtimes.runtime import (
+    Array,
+    Description,
+    RuntimeUnavailable,
+    as_taken,
+    check_inputs,
+    with_rounding,
+)
 
 _UNITS = {
     "all": "ALL",
@@ -21,10 +28,6 @@ _UNITS = {
     "cpu_and_gpu": "CPU_AND_GPU",
     "cpu_and_neural_engine": "CPU_AND_NE",
 }
-
-
-class RuntimeUnavailable(UsageError):
-    """This engine does not exist on this system; the message names the one that does."""
 
 
 def unavailable_reason() -> str:

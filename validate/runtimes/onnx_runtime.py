@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UnsupportedOp, UsageError
 from pocketrec.validate.artifact.onnx_file import load_onnx
-from pocketrec.validate.runtimes.runtime import Array, Description, TensorSpec, check_inputs, with_rounding
+from pocketrec.validate.runtimes.runtime import Array, Description, TensorSpec, check_inputs, float_precision
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -53,11 +53,10 @@ class OnnxRuntime:
         inputs = tuple(_spec(each, self._path.name) for each in session.get_inputs())
         outputs = tuple(_spec(each, self._path.name) for each in session.get_outputs())
         metadata = dict(session.get_modelmeta().custom_metadata_map)
-        floats = sorted({spec.dtype for spec in (*inputs, *outputs) if spec.dtype.startswith("float")})
         return Description(
             runtime="onnxruntime",
             version=self._version,
-            precision=with_rounding(", ".join(floats) or "float32", metadata),
+            precision=float_precision((*inputs, *outputs), metadata),
             compute_units="cpu",
             inputs=inputs,
             outputs=outputs,

@@ -6,7 +6,7 @@ against `Runtime`; an engine is a module that implements it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, Protocol, Self, runtime_checkable
@@ -15,10 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Contract, Feature, Output, Signature
-from pocketrec.errors import InputError
+from pocketrec.errors import InputError, UsageError
 from pocketrec.origin import ACTIVATIONS
+from pocketrec.report import WebFacts
 
 Array = npt.NDArray[np.generic]
+
+
+class RuntimeUnavailable(UsageError):
+    """This engine is not on this machine; the message says what is missing, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,12 @@ def with_rounding(precision: str, metadata: Mapping[str, str]) -> str:
     """The arithmetic of an artifact, with what its metadata says of inputs in 8 bits."""
     mode = metadata.get(ACTIVATIONS)
     return precision if mode is None else f"{precision}, {mode} {ROUNDED}"
+
+
+def float_precision(specs: tuple[TensorSpec, ...], metadata: Mapping[str, str]) -> str:
+    """The arithmetic of an artifact as its inputs and outputs say; float32 where they are ids alone."""
+    floats = sorted({spec.dtype for spec in specs if spec.dtype.startswith("float")})
+    return with_rounding(", ".join(floats) or "float32", metadata)
 
 
 def is_coarse(precision: str) -> bool:
@@ -156,6 +167,19 @@ class Accumulating(Protocol):
 
     def with_accumulation(self, accumulation: Literal["float32", "float16"]) -> Runtime:
         """The same artifact on the same engine, accumulated so."""
+        ...
+
+
+@runtime_checkable
+class Browsed(Protocol):
+    """A runtime in a page of a browser, which times its calls itself."""
+
+    def timer(self, inputs: Mapping[str, Array]) -> Callable[[], float]:
+        """A call of these inputs that gives the milliseconds it took inside the page."""
+        ...
+
+    def facts(self) -> WebFacts:
+        """What only a browser has to say."""
         ...
 
 

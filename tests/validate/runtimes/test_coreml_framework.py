@@ -13,7 +13,8 @@ import pytest
 from pocketrec.errors import ArtifactError
 from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.open import available_runtimes
-from pocketrec.validate.runtimes.coreml_framework import CoreMLFramework, RuntimeUnavailable, precision_of
+from pocketrec.validate.runtimes.coreml_framework import CoreMLFramework, precision_of
+from pocketrec.validate.runtimes.runtime import RuntimeUnavailable
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the framework is there")
