@@ -17,7 +17,8 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabu
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.coreml.multifunction import to_multifunction
-from pocketrec.validate.runtimes.generation import PrefixTrie, beam_search, decoder_step
+from pocketrec.package.host.beam import PrefixTrie, beam_search
+from pocketrec.validate.runtimes.generation import decoder_step
 
 LEVELS, CODES, WIDTH, SOURCE = 3, 6, 16, 6
 TOKENS = 1 + LEVELS * CODES  # 0 pads, and starts every prefix

@@ -4,6 +4,7 @@
     items      a word to an id and back: tokens, titles, near misses
     features   an app's arguments as arrays: looked up, cut, padded, stacked
     wordpiece  text as tokens, by the tables of unicode
+    beam       items that are spelled, found by what their ids may begin with
     best       scores as the k best, and as probabilities
     calls      one function called in an app's words
     answers    what comes back
