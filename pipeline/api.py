@@ -43,7 +43,7 @@ def _items(contract: Contract, vocabularies: Mapping[str, VocabularyFiles]) -> d
         lines = {
             key: lines_of(b"".join(each.chunks()).decode("utf-8")) for key, each in vocabularies[name].items()
         }
-        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()))
+        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()), lines.get("spellings", ()))
     return found
 
 

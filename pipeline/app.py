@@ -175,7 +175,7 @@ def vocabularies_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
                 f"contract.json: vocabulary {name} has no tokens, so words cannot be looked up; state the "
                 "contract in the recipe, and build the bundle again"
             )
-        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()))
+        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()), lines.get("spellings", ()))
     return found
 
 

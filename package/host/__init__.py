@@ -7,6 +7,7 @@
     beam       items that are spelled, found by what their ids may begin with
     best       scores as the k best, and as probabilities
     calls      one function called in an app's words
+    generating items spelled id by id, by the search in beam
     answers    what comes back
 
 Every rule is a sentence here and a vector in a bundle's `golden/api.json`.

@@ -21,6 +21,7 @@ from pocketrec.package.host.answers import (
 from pocketrec.package.host.asked import Asked
 from pocketrec.package.host.best import best, check_scores, drawn, share, sigmoid, softmax
 from pocketrec.package.host.features import Array
+from pocketrec.package.host.generating import generate
 from pocketrec.package.host.items import shown
 from pocketrec.package.host.roles import axis_of, has_rows, lists_items, one_number
 
@@ -238,4 +239,5 @@ ROLES: dict[str, Callable[[Asked], Answer]] = {
     "predict": _predict,
     "arrange": _arrange,
     "decide": _decide,
+    "generate": generate,
 }

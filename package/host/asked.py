@@ -16,7 +16,7 @@ from pocketrec.package.host.features import Array, Encoder
 from pocketrec.package.host.items import Items, shown
 from pocketrec.package.host.roles import Call, has_rows, is_text
 
-Model = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+Model = Callable[[str, Mapping[str, Array]], Mapping[str, Array]]
 _DEFAULT_K = 10
 
 
@@ -25,7 +25,7 @@ class Asked:
 
     def __init__(
         self,
-        model: Callable[..., Mapping[str, Array]],
+        model: Model,
         call: Call,
         given: Mapping[str, Any],
         encoder: Encoder,
@@ -86,7 +86,11 @@ class Asked:
 
     def outputs(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """The model's outputs; states are put in and kept by whoever runs it."""
-        return self._model(inputs)
+        return self.run(self.call.function, inputs)
+
+    def run(self, function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The outputs of any function of the model."""
+        return self._model(function, inputs)
 
     def row(self, out: Output, outputs: Mapping[str, Array], place: int = 0) -> npt.NDArray[Any]:
         """One row of an output."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,16 +66,16 @@ class Host:
             tokenize=self.tokenize,
             names={feature: name for name, feature in call.arguments.items()},
         )
-        answer = ROLES[call.role](Asked(lambda inputs: self._run(call, inputs, kept), call, given, encoder))
+        answer = ROLES[call.role](Asked(partial(self._run, kept), call, given, encoder))
         if states is not None:
             states.update(kept)
         return answer
 
-    def _run(self, call: Call, inputs: Mapping[str, Array], kept: States) -> Mapping[str, Array]:
+    def _run(self, kept: States, function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """The outputs for inputs and states; the next states are kept."""
-        signature = self.contract.functions[call.function]
+        signature = self.contract.functions[function]
         held = {each.name: kept.get(each.name, self._zeros(each)) for each, _ in signature.states}
-        outputs = self.run(call.function, {**inputs, **held})
+        outputs = self.run(function, {**inputs, **held})
         kept.update({each.name: outputs[out.name] for each, out in signature.states})
         return outputs
 

@@ -41,6 +41,8 @@ class Encoder:
         tokenize: text to ids, for features over a vocabulary with a tokenizer: the text, the tokenizer, the
             vocabulary and the most ids.
         names: what features are called in messages, where it is not their own name.
+        spelled: the items that are given where a sequence takes the ids that spell them.
+        without: inputs that no argument fills.
         unknown: words that no item is, each once.
     """
 
@@ -49,6 +51,8 @@ class Encoder:
     vocabularies: Mapping[str, Items]
     tokenize: Tokenize
     names: Mapping[str, str] = field(default_factory=dict)
+    spelled: Items | None = None
+    without: frozenset[str] = frozenset()
     unknown: dict[str, Unknown] = field(default_factory=dict)
 
     def arrays(self, rows: Sequence[Arguments]) -> dict[str, Array]:
@@ -62,7 +66,7 @@ class Encoder:
         return {
             each.name: self._stacked(each, [self._filled(each, row, lengths) for row in encoded])
             for each in self.signature.inputs
-            if each.kind != "state"
+            if each.kind != "state" and each.name not in self.without
         }
 
     def _named(self, feature: Feature) -> str:
@@ -99,10 +103,24 @@ class Encoder:
         if is_text(self.contract, feature):
             return self._text(feature, given)
         words = _listed(self._named(feature), given, "a list of items")
+        if self.spelled is not None and self.spelled.spec.spelled_in == feature.vocabulary:
+            return self._spelled(feature, words, self.spelled)
         ids = [
             self._id(feature, f"{self._named(feature)}[{place}]", word) for place, word in enumerate(words)
         ]
         return self._recent(feature, ids)
+
+    def _spelled(self, feature: Feature, words: list[Any], items: Items) -> list[Any]:
+        """The ids that spell the most recent items, whole ones; an unknown one is as many as an item has."""
+        length = len(next(iter(items.spelled.values()), ()))
+        spelled: list[tuple[int, ...]] = []
+        for place, word in enumerate(words):
+            where = f"{self._named(feature)}[{place}]"
+            found = self._place(where, word, items)
+            policy = self._fallback(feature, word, items) if found is None else 0
+            spelled.append((policy,) * length if found is None else items.spelled[found])
+        kept = self._bounds(feature)[1] // max(1, length)
+        return [each for ids in spelled[len(spelled) - kept if kept < len(spelled) else 0 :] for each in ids]
 
     def _text(self, feature: Feature, given: Any) -> list[int]:
         if not isinstance(given, str):
@@ -118,17 +136,23 @@ class Encoder:
         return entries[-self._bounds(feature)[1] :]
 
     def _id(self, feature: Feature, where: str, word: Any) -> int:
+        items = self.vocabularies[str(feature.vocabulary)]
+        place = self._place(where, word, items)
+        return self._fallback(feature, word, items) if place is None else place
+
+    def _place(self, where: str, word: Any, items: Items) -> int | None:
         if not isinstance(word, str):
             raise _wrong(where, word, "a token or a title")
-        items = self.vocabularies[str(feature.vocabulary)]
-        place = items.find(word)
-        if place is not None:
-            return place
+        return items.find(word)
+
+    def _fallback(self, feature: Feature, word: str, items: Items) -> int:
+        """What stands for a word that is no item, as the feature says."""
         policy = feature.out_of_vocabulary
         if policy == "forbid":
             raise items.refused(word)
         self.unknown.setdefault(word, items.unknown(word))
-        found = items.spec.padding_id if policy == "padding" else items.spec.unknown_id
+        spec = self.contract.vocabularies[str(feature.vocabulary)]
+        found = spec.padding_id if policy == "padding" else spec.unknown_id
         assert found is not None  # the contract's own check
         return found
 
@@ -160,7 +184,7 @@ class Encoder:
                 continue
             low, high = self.contract.bounds(axis)
             padding = self.vocabularies[str(each.vocabulary)].spec.padding_id
-            for row in rows:
+            for row in rows if each.name not in self.without else ():
                 entries = row.entries[each.name]
                 empty = padding is not None and all(entry == padding for entry in entries)
                 found[axis] = max(found.get(axis, low), high if empty else len(entries))

@@ -40,12 +40,23 @@ class Items:
     """The items of one vocabulary: every id that is not set aside."""
 
     def __init__(
-        self, name: str, spec: VocabularySpec, tokens: Sequence[str], titles: Sequence[str] = ()
+        self,
+        name: str,
+        spec: VocabularySpec,
+        tokens: Sequence[str],
+        titles: Sequence[str] = (),
+        spellings: Sequence[str] = (),
     ) -> None:
-        self.name, self.spec, self.tokens = name, spec, tokens
-        self.titles = titles
+        self.name, self.spec, self.tokens, self.titles = name, spec, tokens, titles
+        self._spellings = spellings
         self._aside = spec.aside
         self._by_token = {token: place for place, token in enumerate(tokens) if place not in self._aside}
+
+    @cached_property
+    def spelled(self) -> dict[int, tuple[int, ...]]:
+        """Every item's id to the ids that spell it in another vocabulary."""
+        lines = enumerate(self._spellings)
+        return {place: tuple(map(int, line.split(" "))) for place, line in lines if self.is_item(place)}
 
     @cached_property
     def places(self) -> dict[str, int]:

@@ -60,6 +60,8 @@ def calls_of(contract: Contract) -> dict[str, Call]:
         ContractError: a stated role does not fit the function's inputs and outputs.
     """
     roles = {name: role_of(contract, name) for name in contract.functions}
+    inner = {each for name in roles if roles[name] == "generate" for each in fed_by(contract, name).values()}
+    roles = {name: role for name, role in roles.items() if name not in inner}
     calls = {}
     for name, role in roles.items():
         alone = list(roles.values()).count(role) == 1
@@ -82,18 +84,20 @@ def items_of(contract: Contract, function: str) -> str:
     """The vocabulary of a function's items; empty where none shows.
 
     The one stated, else that of its listed ids or scores, else one that an id and a sequence share, else
-    the only one with titles, else the only one that is spelled.
+    the only one with titles; of generation the one that is spelled.
     """
     signature = contract.functions[function]
     if signature.items:
         return signature.items
+    spelled = [name for name, each in contract.vocabularies.items() if each.spelled_in]
+    if signature.role == "generate":
+        return spelled[0] if spelled else ""
     listed = [str(each.vocabulary) for each in signature.outputs if lists_items(contract, each)]
     singles = {each.vocabulary for each in signature.inputs if each.kind == "id"}
     shared = [str(e.vocabulary) for e in signature.inputs if e.kind in _SEQUENCES and e.vocabulary in singles]
     read = {str(each.vocabulary) for each in signature.inputs if each.is_id}
     titled = [name for name in sorted(read) if contract.vocabularies[name].titles_sha256]
-    spelled = [name for name, each in contract.vocabularies.items() if each.spelled_in]
-    for found in (listed[:1], shared[:1], titled if len(titled) == 1 else [], spelled[:1]):
+    for found in (listed[:1], shared[:1], titled if len(titled) == 1 else []):
         if found:
             return found[0]
     return ""
@@ -107,6 +111,38 @@ def lists_items(contract: Contract, out: Output) -> bool:
         return True
     size = contract.vocabularies[out.vocabulary].size
     return out.meaning in _SCORES and contract.bounds(out.shape[-1]) == (size, size)
+
+
+def fed_by(contract: Contract, function: str) -> dict[str, str]:
+    """The inputs of a function that are outputs of another one, such as an encoder's, and of which."""
+    given = {
+        out.name: name
+        for name, signature in contract.functions.items()
+        for out in signature.outputs
+        if name != function
+    }
+    return {
+        each.name: given[each.name]
+        for each in contract.functions[function].inputs
+        if each.name in given and each.kind == "dense"
+    }
+
+
+def prefix_of(contract: Contract, function: str, items: str) -> Feature:
+    """The sequence that a generating function goes on with: the last one in what spells its items.
+
+    One that a function before it takes, too, is a history.
+    """
+    code = contract.vocabularies[items].spelled_in
+    before = {
+        each.name for name in fed_by(contract, function).values() for each in contract.functions[name].inputs
+    }
+    spelled = [
+        each
+        for each in contract.functions[function].inputs
+        if each.vocabulary == code and each.kind in _SEQUENCES
+    ]
+    return next((each for each in reversed(spelled) if each.name not in before), spelled[-1])
 
 
 def is_text(contract: Contract, feature: Feature) -> bool:
@@ -210,7 +246,8 @@ def _call(contract: Contract, function: str, role: Role, method: str) -> Call:
     items = items_of(contract, function)
     candidate = _candidate(signature, role, items)
     filled = tuple(each.name for each in signature.inputs if _is_filled(signature, each))
-    arguments = dict(_arguments(contract, signature, role, items, candidate, filled))
+    asked = _asked_inputs(contract, function, role, items)
+    arguments = dict(_arguments(contract, asked, role, items, candidate, filled))
     return Call(
         function=function,
         role=role,
@@ -220,6 +257,17 @@ def _call(contract: Contract, function: str, role: Role, method: str) -> Call:
         filled=filled,
         candidate=candidate,
     )
+
+
+def _asked_inputs(contract: Contract, function: str, role: Role, items: str) -> tuple[Feature, ...]:
+    """The inputs that a call is asked for: of generation, those of every function that takes part."""
+    own = contract.functions[function].inputs
+    if role != "generate":
+        return own
+    fed = fed_by(contract, function)
+    without = {*fed, prefix_of(contract, function, items).name}
+    parts = [each for name in dict.fromkeys(fed.values()) for each in contract.functions[name].inputs]
+    return tuple({each.name: each for each in (*parts, *own) if each.name not in without}.values())
 
 
 def _candidate(signature: Signature, role: Role, items: str) -> str:
@@ -238,16 +286,22 @@ def _is_filled(signature: Signature, feature: Feature) -> bool:
 
 
 def _arguments(
-    contract: Contract, signature: Signature, role: Role, items: str, candidate: str, filled: tuple[str, ...]
+    contract: Contract,
+    inputs: tuple[Feature, ...],
+    role: Role,
+    items: str,
+    candidate: str,
+    filled: tuple[str, ...],
 ) -> Iterator[tuple[str, str]]:
     """Arguments and their features: the one sequence of items is the history, the one text the text.
 
     A feature with the name of an option, such as `k`, is called `k_feature`.
     """
-    histories = [each.name for each in _of_items(signature, items) if each.kind in _SEQUENCES]
-    texts = [each.name for each in signature.inputs if is_text(contract, each)]
-    own = {each.name for each in signature.inputs}
-    for each in signature.inputs:
+    words = {items, contract.vocabularies[items].spelled_in} if role == "generate" else {items} - {""}
+    histories = [each.name for each in inputs if each.vocabulary in words and each.kind in _SEQUENCES]
+    texts = [each.name for each in inputs if is_text(contract, each)]
+    own = {each.name for each in inputs}
+    for each in inputs:
         if each.name in filled or (role == "rank" and each.name == candidate):
             continue
         name = each.name

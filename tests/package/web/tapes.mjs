@@ -8,9 +8,9 @@ const found = {};
 for (const [name, tape] of Object.entries(JSON.parse(readFileSync(0, "utf8")))) {
   const runs = new Map(tape.runs.map((each) => [key(each.function, each.inputs), each.outputs]));
   const vocabularies = new Map(
-    Object.entries(tape.vocabularies).map(([each, { tokens, titles }]) => [
+    Object.entries(tape.vocabularies).map(([each, { tokens, titles = [], spellings = [] }]) => [
       each,
-      new Items(each, tape.contract.vocabularies[each], tokens, titles),
+      new Items(each, tape.contract.vocabularies[each], tokens, titles, spellings),
     ]),
   );
   const run = async (each, inputs) => {

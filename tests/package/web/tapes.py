@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from tests.package.host.toys import contract_of, films, history, scores
+from tests.package.host.toys import BATCH, FILMS, TITLES, TOKENS, contract_of, history, scores
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.package.api_calls import api_vectors
@@ -35,6 +35,23 @@ PLACES = Output(name="places", meaning="score", shape=("batch", "length"))
 VECTOR = Output(name="vector", meaning="embedding", shape=("batch", 3))
 MINUTES = Output(name="minutes", meaning="score", shape=("batch", 2, 2), unit="minutes")
 CHANCE = scores(name="chance", meaning="probability")
+
+CODES = VocabularySpec(size=4, padding_id=0, sha256="3")
+SPELLINGS = ("", "1 2", "1 3", "2 1", "3 3", "")
+PAST = Feature(
+    name="past",
+    kind="id_sequence",
+    shape=("batch", 5),
+    vocabulary="code",
+    padding_side="right",
+    out_of_vocabulary="padding",
+)
+PREFIX = replace(PAST, name="prefix", shape=("batch", 2), out_of_vocabulary="forbid")
+LEFT = replace(PREFIX, padding_side="left")
+MEMORY = Feature(name="memory", kind="dense", dtype="float32", shape=("batch", 5))
+ENCODED = Output(name="memory", meaning="embedding", shape=("batch", 5))
+LOGITS = Output(name="logits", meaning="logit", shape=("batch", 2, 4), vocabulary="code")
+NEXT_CODE = Output(name="logits", meaning="logit", shape=("batch", 4), vocabulary="code")
 
 CONTRACTS: dict[str, Contract] = {
     "recommend": contract_of(Signature(inputs=(history(), STARS, MASK, SIZE), outputs=(scores(),))),
@@ -63,6 +80,20 @@ CONTRACTS: dict[str, Contract] = {
     "a fixed batch": contract_of(
         Signature(inputs=(history(), WEIGHT), outputs=(scores(),)),
         dims={"batch": Dim(min=3, max=3), "length": Dim(min=3, max=3)},
+    ),
+    "generate": Contract(
+        functions={
+            "encode": Signature(inputs=(PAST,), outputs=(ENCODED,)),
+            "decode": Signature(inputs=(PAST, MEMORY, PREFIX), outputs=(LOGITS,), role="generate"),
+        },
+        dims={"batch": BATCH},
+        vocabularies={"film": replace(FILMS, spelled_in="code", spellings_sha256="2"), "code": CODES},
+    ),
+    "generate by items": contract_of(
+        Signature(
+            inputs=(history(), replace(PREFIX, padding_side="left")), outputs=(NEXT_CODE,), role="generate"
+        ),
+        vocabularies={"film": replace(FILMS, spelled_in="code", spellings_sha256="2"), "code": CODES},
     ),
     "nothing set aside": contract_of(
         Signature(inputs=(history(padding_side=None, out_of_vocabulary="forbid"),), outputs=(scores(),)),
@@ -116,16 +147,19 @@ def _plain(array: Any) -> dict[str, Any]:
 
 def tape_of(contract: Contract) -> dict[str, Any]:
     """The contract, its words, its API vectors and the tape, as JSON values."""
-    items = films()
+    words: dict[str, dict[str, tuple[str, ...]]] = {
+        "film": {"tokens": TOKENS, "titles": TITLES, "spellings": SPELLINGS},
+        "code": {"tokens": ("[pad]", "x", "y", "z")},
+    }
     if contract.vocabularies["film"].padding_id is None:
-        items = Items("film", contract.vocabularies["film"], tuple("uabcde"))
+        words["film"] = {"tokens": tuple("uabcde")}
     tape = Tape(contract=contract)
-    host = Host(contract=contract, vocabularies={"film": items}, run=tape.run, tokenize=lambda *each: [1])
+    vocabularies = {name: Items(name, spec, **words[name]) for name, spec in contract.vocabularies.items()}
+    host = Host(contract=contract, vocabularies=vocabularies, run=tape.run, tokenize=lambda *each: [1])
     vectors = asdict(api_vectors(host))
-    words = {"tokens": list(items.tokens), "titles": list(items.titles)}
     return {
         "contract": contract.to_dict(),
-        "vocabularies": {"film": words},
+        "vocabularies": {name: words[name] for name in contract.vocabularies},
         "vectors": vectors,
         "runs": tape.runs,
     }

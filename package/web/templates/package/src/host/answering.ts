@@ -6,6 +6,7 @@ import { best, checkScores, drawn, share, sigmoid, softmax, type Scored } from "
 import { bounds, type Output, type Role } from "./contract.js";
 import { CallError, wrong } from "./errors.js";
 import { listed, type Given } from "./features.js";
+import { generate } from "./generating.js";
 import { axisOf, hasRows, isScore, listsItems, oneNumber, restOf } from "./roles.js";
 import { numbersOf, type Tensors } from "./tensors.js";
 
@@ -236,7 +237,7 @@ async function decide(asked: Asked): Promise<Answer> {
 }
 
 /** How each role answers. */
-export const ROLES: Readonly<Partial<Record<Role, Answering>>> = {
+export const ROLES: Readonly<Record<Role, Answering>> = {
   recommend,
   search: recommend,
   rank,
@@ -244,4 +245,5 @@ export const ROLES: Readonly<Partial<Record<Role, Answering>>> = {
   predict,
   arrange,
   decide,
+  generate,
 };

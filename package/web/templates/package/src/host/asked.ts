@@ -16,14 +16,19 @@ export class Asked {
   readonly signature: Signature;
 
   constructor(
-    /** The model's outputs; states are put in and kept by whoever runs it. */
-    readonly outputs: (inputs: Tensors) => Promise<Tensors>,
+    /** The outputs of any function of the model; states are put in and kept by whoever runs it. */
+    readonly run: (name: string, inputs: Tensors) => Promise<Tensors>,
     readonly call: Call,
     readonly given: Given,
     readonly encoder: Encoder,
   ) {
     this.contract = encoder.given.contract;
     this.signature = encoder.given.signature;
+  }
+
+  /** The outputs of the function that is called. */
+  outputs(inputs: Tensors): Promise<Tensors> {
+    return this.run(this.call.function, inputs);
   }
 
   /** The items of the function. */

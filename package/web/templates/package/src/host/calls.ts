@@ -58,25 +58,23 @@ export class Host {
       tokenize: this.given.tokenize,
       names: new Map([...call.arguments].map(([name, feature]) => [feature, name])),
     });
-    const answering = ROLES[call.role];
-    if (answering === undefined) throw new CallError("no_role", `${method} cannot be called; its role is ${call.role}`);
-    const run = async (inputs: Tensors): Promise<Tensors> => {
+    const run = async (name: string, inputs: Tensors): Promise<Tensors> => {
       signal?.throwIfAborted();
-      const outputs = await this.#run(call, inputs, kept);
+      const outputs = await this.#run(name, inputs, kept);
       signal?.throwIfAborted();
       return outputs;
     };
-    const answer = await answering(new Asked(run, call, named, encoder));
+    const answer = await ROLES[call.role](new Asked(run, call, named, encoder));
     if (states !== undefined) for (const [name, state] of kept) states.set(name, state);
     return answer;
   }
 
   /** The outputs for inputs and states; the next states are kept. */
-  async #run(call: Call, inputs: Tensors, kept: States): Promise<Tensors> {
-    const signature = signatureOf(this.given.contract, call.function);
+  async #run(name: string, inputs: Tensors, kept: States): Promise<Tensors> {
+    const signature = signatureOf(this.given.contract, name);
     const states = signature.inputs.filter((each) => each.kind === "state");
     const held = Object.fromEntries(states.map((each) => [each.name, kept.get(each.name) ?? this.#zeros(each)]));
-    const outputs = await this.given.run(call.function, { ...inputs, ...held });
+    const outputs = await this.given.run(name, { ...inputs, ...held });
     for (const each of states) {
       const next = signature.outputs.find((out) => out.updates === each.name);
       const state = next === undefined ? undefined : outputs[next.name];

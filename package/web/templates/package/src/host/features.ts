@@ -25,14 +25,20 @@ export interface Encoding {
   readonly tokenize: Tokenize;
   /** What features are called in messages, where it is not their own name. */
   readonly names: ReadonlyMap<string, string>;
+  /** The items that are given where a sequence takes the ids that spell them. */
+  readonly spelled?: Items;
+  /** Inputs that no argument fills. */
+  readonly without?: ReadonlySet<string>;
 }
 
 /** Arguments of one function as arrays; what was unknown is kept in the order of its coming. */
 export class Encoder {
-  readonly unknown = new Map<string, Unknown>();
   readonly #rows: boolean;
 
-  constructor(readonly given: Encoding) {
+  constructor(
+    readonly given: Encoding,
+    readonly unknown = new Map<string, Unknown>(),
+  ) {
     this.#rows = hasRows(given.signature);
   }
 
@@ -40,7 +46,7 @@ export class Encoder {
   tensors(rows: readonly Given[]): Record<string, Tensor> {
     const encoded = rows.map((each) => this.#row(each));
     const lengths = this.#lengths(encoded);
-    const inputs = this.given.signature.inputs.filter((each) => each.kind !== "state");
+    const inputs = this.given.signature.inputs.filter((each) => each.kind !== "state" && !this.#skips(each));
     return Object.fromEntries(
       inputs.map((each) => [
         each.name,
@@ -50,6 +56,10 @@ export class Encoder {
         ),
       ]),
     );
+  }
+
+  #skips(feature: Feature): boolean {
+    return this.given.without?.has(feature.name) ?? false;
   }
 
   #name(feature: Feature): string {
@@ -100,8 +110,23 @@ export class Encoder {
       return this.given.tokenize(given, tokenizer, items, this.#bounds(feature)[1]);
     }
     const words = listed(name, given, "a list of items");
+    const { spelled } = this.given;
+    if (spelled?.spec.spelled_in === feature.vocabulary) return this.#spelled(feature, words, spelled);
     const ids = words.map((word, place) => this.#id(feature, `${name}[${String(place)}]`, word));
     return this.#recent(feature, ids);
+  }
+
+  /** The ids that spell the most recent items, whole ones; an unknown one is as many as an item has. */
+  #spelled(feature: Feature, words: readonly unknown[], items: Items): number[] {
+    const [first] = items.spelled.values();
+    const length = first?.length ?? 0;
+    const ids = words.map((word, place) => {
+      const found = placeOf(`${this.#name(feature)}[${String(place)}]`, word, items);
+      if (found !== undefined) return items.spelled.get(found) ?? [];
+      return new Array<number>(length).fill(this.#fallback(feature, String(word), items));
+    });
+    const kept = Math.floor(this.#bounds(feature)[1] / Math.max(1, length));
+    return ids.slice(Math.max(0, ids.length - kept)).flat();
   }
 
   /** The most recent entries, which come last, as many as the contract allows. */
@@ -110,12 +135,15 @@ export class Encoder {
   }
 
   #id(feature: Feature, where: string, word: unknown): number {
-    if (typeof word !== "string") throw wrong(where, word, "a token or a title");
     const items = this.#items(feature);
-    const place = items.find(word);
-    if (place !== undefined) return place;
+    return placeOf(where, word, items) ?? this.#fallback(feature, String(word), items);
+  }
+
+  /** What stands for a word that is no item, as the feature says. */
+  #fallback(feature: Feature, word: string, items: Items): number {
     const policy = feature.out_of_vocabulary;
-    const id = policy === "padding" ? items.spec.padding_id : items.spec.unknown_id;
+    const { spec } = this.#items(feature);
+    const id = policy === "padding" ? spec.padding_id : spec.unknown_id;
     if (policy === "forbid" || id === null) throw items.refused(word);
     if (!this.unknown.has(word)) this.unknown.set(word, items.unknown(word));
     return id;
@@ -147,7 +175,7 @@ export class Encoder {
     const found = new Map<Size, number>();
     for (const each of this.given.signature.inputs) {
       const axis = axisOf(this.given.signature, each);
-      if (!isSequence(each) || axis === undefined) continue;
+      if (!isSequence(each) || axis === undefined || this.#skips(each)) continue;
       const [low, high] = bounds(this.given.contract, axis);
       const padding = this.#items(each).spec.padding_id;
       for (const row of rows) {
@@ -230,6 +258,11 @@ export class Encoder {
     }
     return values.map((each, place) => this.#nested(feature, `${where}[${String(place)}]`, each, rest));
   }
+}
+
+function placeOf(where: string, word: unknown, items: Items): number | undefined {
+  if (typeof word !== "string") throw wrong(where, word, "a token or a title");
+  return items.find(word);
 }
 
 type Nested = number | readonly Nested[];

@@ -16,6 +16,7 @@ export class Items {
   /** Every token's id, those that are set aside among them. */
   readonly places: ReadonlyMap<string, number>;
   readonly aside: ReadonlySet<number>;
+  #spelled: Map<number, readonly number[]> | undefined;
   #byTitle: Map<string, number[]> | undefined;
 
   constructor(
@@ -27,6 +28,17 @@ export class Items {
   ) {
     this.aside = asideOf(spec);
     this.places = new Map(tokens.map((token, place) => [token, place]));
+  }
+
+  /** Every item's id to the ids that spell it in another vocabulary. */
+  get spelled(): ReadonlyMap<number, readonly number[]> {
+    if (this.#spelled === undefined) {
+      const lines = this.spellings.map((line, place) => [place, line] as const);
+      this.#spelled = new Map(
+        lines.filter(([place]) => this.isItem(place)).map(([place, line]) => [place, line.split(" ").map(Number)]),
+      );
+    }
+    return this.#spelled;
   }
 
   /** The token of an id. */

@@ -43,7 +43,10 @@ export interface Call {
 
 /** Every function as an app sees it, by method. */
 export function callsOf(contract: Contract): Map<string, Call> {
-  const roles = Object.keys(contract.functions).map((name) => [name, roleOf(contract, name)] as const);
+  const all = Object.keys(contract.functions).map((name) => [name, roleOf(contract, name)] as const);
+  const generating = all.filter(([, role]) => role === "generate").map(([name]) => name);
+  const inner = new Set(generating.flatMap((name) => [...fedBy(contract, name).values()]));
+  const roles = all.filter(([name]) => !inner.has(name));
   const calls = new Map<string, Call>();
   for (const [name, role] of roles) {
     const alone = roles.filter(([, each]) => each === role).length === 1;
@@ -66,12 +69,15 @@ export function roleOf(contract: Contract, name: string): Role {
 }
 
 /**
- * The vocabulary of a function's items: the one stated, else that of its listed ids or scores, else one that an id and
- * a sequence share, else the only one with titles, else the only one that is spelled; empty where none shows.
+ * The vocabulary of a function's items: the one stated, of generation the one that is spelled, else that of its listed
+ * ids or scores, else one that an id and a sequence share, else the only one with titles; empty where none shows.
  */
 export function itemsOf(contract: Contract, name: string): string {
   const signature = signatureOf(contract, name);
   if (signature.items !== undefined && signature.items !== "") return signature.items;
+  if (signature.role === "generate") {
+    return Object.keys(contract.vocabularies).find((each) => contract.vocabularies[each]?.spelled_in) ?? "";
+  }
   const listed = signature.outputs.filter((each) => listsItems(contract, each)).map((each) => each.vocabulary);
   const singles = new Set(signature.inputs.filter((each) => each.kind === "id").map((each) => each.vocabulary));
   const shared = signature.inputs
@@ -79,8 +85,7 @@ export function itemsOf(contract: Contract, name: string): string {
     .map((each) => each.vocabulary);
   const read = new Set(signature.inputs.map((each) => each.vocabulary).filter((each) => each !== null));
   const titled = [...read].filter((each) => Boolean(contract.vocabularies[each]?.titles_sha256));
-  const spelled = Object.keys(contract.vocabularies).filter((each) => contract.vocabularies[each]?.spelled_in);
-  return listed[0] ?? shared[0] ?? (titled.length === 1 ? titled[0] : undefined) ?? spelled[0] ?? "";
+  return listed[0] ?? shared[0] ?? (titled.length === 1 ? titled[0] : undefined) ?? "";
 }
 
 /** Whether an output has a score for every id of a vocabulary, or lists ids of one. */
@@ -91,6 +96,35 @@ export function listsItems(contract: Contract, out: Output): boolean {
   const { size } = vocabularySpec(contract, out.vocabulary);
   const [low, high] = bounds(contract, last);
   return SCORES.has(out.meaning) && low === size && high === size;
+}
+
+/** The inputs of a function that are outputs of another one, such as an encoder's, and of which. */
+export function fedBy(contract: Contract, name: string): Map<string, string> {
+  const given = new Map<string, string>();
+  for (const [other, signature] of Object.entries(contract.functions)) {
+    for (const out of other === name ? [] : signature.outputs) given.set(out.name, other);
+  }
+  const found = new Map<string, string>();
+  for (const each of signatureOf(contract, name).inputs) {
+    const giver = given.get(each.name);
+    if (giver !== undefined && each.kind === "dense") found.set(each.name, giver);
+  }
+  return found;
+}
+
+/**
+ * The sequence that a generating function goes on with: the last one in what spells its items. One that a function
+ * before it takes, too, is a history.
+ */
+export function prefixOf(contract: Contract, name: string, items: string): Feature {
+  const code = vocabularySpec(contract, items).spelled_in ?? "";
+  const before = new Set(
+    [...fedBy(contract, name).values()].flatMap((each) => signatureOf(contract, each).inputs.map((own) => own.name)),
+  );
+  const spelled = signatureOf(contract, name).inputs.filter((each) => each.vocabulary === code && isSequence(each));
+  const found = spelled.findLast((each) => !before.has(each.name)) ?? spelled.at(-1);
+  if (found === undefined) throw new RangeError(`function ${name} takes no prefix of ids that spell its items`);
+  return found;
 }
 
 /** Whether a feature is a sequence or a bag of ids. */
@@ -164,7 +198,8 @@ function callOf(contract: Contract, name: string, role: Role, method: string): C
   const fits = (each: Feature): boolean =>
     (role === "rank" && each.kind === "id") || (role === "arrange" && isSequence(each));
   const candidate = ofItems(signature, items).find(fits)?.name ?? "";
-  const named = argumentsOf(contract, signature, role, items, candidate);
+  const inputs = role === "generate" ? askedInputs(contract, name, items) : signature.inputs;
+  const named = argumentsOf(contract, signature, inputs, role, items, candidate);
   return {
     function: name,
     role,
@@ -174,6 +209,15 @@ function callOf(contract: Contract, name: string, role: Role, method: string): C
     names: [...named.keys(), ...OPTIONS[role]],
     candidate,
   };
+}
+
+/** The inputs that generation is asked for: those of every function that takes part. */
+function askedInputs(contract: Contract, name: string, items: string): Feature[] {
+  const feeding = fedBy(contract, name);
+  const without = new Set([...feeding.keys(), prefixOf(contract, name, items).name]);
+  const functions = [...new Set(feeding.values()), name];
+  const parts = functions.flatMap((each) => signatureOf(contract, each).inputs);
+  return [...new Map(parts.map((each) => [each.name, each])).values()].filter((each) => !without.has(each.name));
 }
 
 /** Whether a state, or what a sequence says of itself, so that no argument fills it. */
@@ -190,16 +234,18 @@ function isFilled(signature: Signature, feature: Feature): boolean {
 function argumentsOf(
   contract: Contract,
   signature: Signature,
+  inputs: readonly Feature[],
   role: Role,
   items: string,
   candidate: string,
 ): Map<string, string> {
-  const histories = ofItems(signature, items).filter(isSequence);
-  const texts = signature.inputs.filter((each) => isText(contract, each));
-  const taken = (name: string, own: string): boolean =>
-    own !== name && signature.inputs.some((each) => each.name === name);
+  const words = new Set(items === "" ? [] : [items]);
+  if (role === "generate") words.add(vocabularySpec(contract, items).spelled_in ?? "");
+  const histories = inputs.filter((each) => isSequence(each) && words.has(each.vocabulary ?? ""));
+  const texts = inputs.filter((each) => isText(contract, each));
+  const taken = (name: string, own: string): boolean => own !== name && inputs.some((each) => each.name === name);
   const found = new Map<string, string>();
-  for (const { name, ...feature } of signature.inputs) {
+  for (const { name, ...feature } of inputs) {
     if (isFilled(signature, { name, ...feature }) || (role === "rank" && name === candidate)) continue;
     let called = name;
     if (role === "arrange" && name === candidate) called = "candidates";
