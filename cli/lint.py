@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 _SEVERITIES = ("error", "warning", "note")
 
 
-@click.command(epilog=examples("pocketrec lint model.mlpackage", "pocketrec lint build/sasrec --json"))
+@click.command(
+    epilog=examples(
+        "pocketrec lint model.mlpackage",
+        "pocketrec lint build/sasrec --json",
+        "pocketrec lint model.onnx --for web",
+    )
+)
 @click.argument("path", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -29,16 +35,19 @@ _SEVERITIES = ("error", "warning", "note")
     show_default=True,
     help="Show nothing milder than this.",
 )
+@click.option(
+    "--for", "engine", type=click.Choice(["web"]), help="Name what onnxruntime-web does not run, too."
+)
 @click.pass_context
-def lint(ctx: click.Context, path: Path, as_json: bool, severity: str) -> None:
+def lint(ctx: click.Context, path: Path, as_json: bool, severity: str, engine: str | None) -> None:
     """Name the hazards of PATH: a bundle, a .mlpackage, a .mlmodel or a .onnx file.
 
-    Each with its consequence and its remedy; the file may come from any converter. Exits with 1 where
-    one is an error.
+    Each with its consequence and its remedy; the file may come from any converter. With --for web, of a
+    bundle only its artifacts for the web. Exits with 1 where one is an error.
     """
     from pocketrec.validate.lint import lint_artifact
 
-    found = {str(each): lint_artifact(each) for each in _artifacts(path)}
+    found = {str(each): lint_artifact(each, engine=engine) for each in _artifacts(path, engine)}
     counts: Counter[str] = Counter(each.severity for findings in found.values() for each in findings)
     shown = {
         name: tuple(each for each in findings if _worst(each.severity) <= _worst(severity))
@@ -48,15 +57,20 @@ def lint(ctx: click.Context, path: Path, as_json: bool, severity: str) -> None:
     ctx.exit(1 if counts["error"] else 0)
 
 
-def _artifacts(path: Path) -> list[Path]:
-    """The artifacts of a bundle; any other path is one itself."""
+def _artifacts(path: Path, engine: str | None) -> list[Path]:
+    """The artifacts of a bundle, those for one engine where that is named; any other path is one itself."""
+    from pocketrec.errors import UsageError
     from pocketrec.package.bundle import is_bundle, read_bundle
     from pocketrec.validate.open import FORMATS
 
     if path.suffix in FORMATS or not is_bundle(path):
         return [path]
-    functions = read_bundle(path).manifest.artifacts.values()
-    return [path / name for name in sorted({name for each in functions for name in each.values()})]
+    from pocketrec.pipeline.agreement import artifacts_of
+
+    found = artifacts_of(read_bundle(path), engine)
+    if not found:
+        raise UsageError(f"{path}: no artifact for the {engine}; build it with [targets.{engine}]")
+    return found
 
 
 def _worst(severity: str) -> int:

@@ -160,9 +160,9 @@ def _onnx_ways(
 
 
 def _web_ways(capture: Capture, target: Target, codes: Codes, tables: Sequence[Table]) -> Mapping[str, Write]:
-    from pocketrec.convert.onnx.dialect import WEB
+    from pocketrec.convert.onnx.dialect import web_dialect
 
-    return _written(capture, target, codes, tables, WEB)
+    return _written(capture, target, codes, tables, web_dialect())
 
 
 def _written(

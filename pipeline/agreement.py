@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pocketrec.contract import Contract, vocabulary_file
@@ -47,6 +48,17 @@ def row_of_artifact(bundle: Bundle, target: str, suffix: str) -> Row | None:
     except ArtifactError:  # which `disagreements` names
         stated = None
     return stated if stated is not None and stated.suffix == suffix else row_of_suffix(suffix)
+
+
+def artifacts_of(bundle: Bundle, form: str | None) -> list[Path]:
+    """The artifacts of a bundle, each once, by their names; those of one format where it is named."""
+    found = {
+        bundle.path / name
+        for target, functions in bundle.manifest.artifacts.items()
+        for name in functions.values()
+        if form is None or row_of_artifact(bundle, target, Path(name).suffix) is TARGETS[form]
+    }
+    return sorted(found)
 
 
 def contract_sha256(bundle: Bundle) -> str:

@@ -21,7 +21,7 @@ def links() -> set[str]:
 
 
 def own_files() -> set[str]:
-    return {path.name for path in OWN.iterdir() if path.suffix == ".py" or path.name == "py.typed"}
+    return {path.name for path in OWN.iterdir() if path.suffix in (".py", ".json") or path.name == "py.typed"}
 
 
 def disagreements(project: Mapping[str, Any], folders: set[str]) -> list[str]:

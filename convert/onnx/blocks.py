@@ -108,5 +108,4 @@ class OnnxBlocks:
         return self._writer.constant(codes, "codes")
 
     def _scales(self) -> str:
-        scales = self.tensor.scales
-        return self._writer.float32(self._writer.constant(scales, "scales"), scales)
+        return self._writer.numbers(self.tensor.scales, "scales")

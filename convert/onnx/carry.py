@@ -96,7 +96,8 @@ class _Rewriter:
     @property
     def constants(self) -> list[onnx.TensorProto]:
         """What all tensors store."""
-        return [each for writer in self._writers.values() for each in writer.constants]
+        held = (each for writer in self._writers.values() for each in writer.constants)
+        return list({each.name: each for each in held}.values())
 
     @property
     def stubs(self) -> dict[str, Stub]:

@@ -61,7 +61,7 @@ class OnnxCodes:
             case PartsTensor() as tensor:
                 return self._joined(tensor, ids)
             case Float16Tensor() as tensor:
-                return self._writer.float32(self._picked(tensor.codes, ids, "codes"), tensor.codes)
+                return self._numbers(tensor.codes, ids, "codes")
             case LinearTensor() as tensor:
                 return self._levels(tensor, ids)
             case PaletteTensor() as tensor:
@@ -73,10 +73,15 @@ class OnnxCodes:
 
     def _picked(self, array: Array, ids: str | None, kind: str) -> str:
         """The array's rows `ids`; all of them where that is None, or where all rows share one."""
-        stored = self._writer.constant(array, kind)
-        if ids is None or len(array) == 1 != self.tensor.rows:
-            return stored
-        return self._writer.node("Gather", [stored, ids], axis=0)
+        stored, ids = self._writer.constant(array, kind), self._rows(array, ids)
+        return stored if ids is None else self._writer.node("Gather", [stored, ids], axis=0)
+
+    def _numbers(self, array: Array, ids: str | None, kind: str) -> str:
+        """The same of an array of floats, float32."""
+        return self._writer.numbers(array, kind, self._rows(array, ids))
+
+    def _rows(self, array: Array, ids: str | None) -> str | None:
+        return None if len(array) == 1 != self.tensor.rows else ids
 
     def _codes(self, tensor: _Coded, ids: str | None) -> str:
         """Codes as uint8, or int8 where they are of 8 bits and signed, one a number."""
@@ -104,8 +109,7 @@ class OnnxCodes:
         if row_groups > 1:
             index = write.node("Add", [index, self._row_offset(ids, row_groups, column_groups * entries)])
         flat = books.reshape(-1, width) if width > 1 else books.ravel()
-        picked = write.node("Gather", [write.constant(flat, "codebook"), index], axis=0)
-        found = write.float32(picked, flat)
+        found = write.numbers(flat, "codebook", index)
         return write.merge_last(found) if width > 1 else found
 
     def _row_offset(self, ids: str | None, groups: int, step: int) -> str:
@@ -130,8 +134,8 @@ class OnnxCodes:
         return self._scaled(numbers, tensor, ids)
 
     def _scaled(self, numbers: str, tensor: LinearTensor | ScaledPaletteTensor, ids: str | None) -> str:
-        scales = self._spread(self._picked(tensor.scales, ids, "scales"), tensor)
-        return self._writer.node("Mul", [numbers, self._writer.float32(scales, tensor.scales)])
+        scales = self._spread(self._numbers(tensor.scales, ids, "scales"), tensor)
+        return self._writer.node("Mul", [numbers, scales])
 
     def _spread(self, blocks: str, tensor: LinearTensor | ScaledPaletteTensor) -> str:
         """One number a block as one a column."""
@@ -172,7 +176,7 @@ class OnnxLinear(OnnxCodes):
 
     def scales(self) -> str:
         """The scales, float32 `[rows or 1, blocks]`."""
-        return self._writer.float32(self._picked(self.tensor.scales, None, "scales"), self.tensor.scales)
+        return self._writer.numbers(self.tensor.scales, "scales")
 
 
 class OnnxSparse:
@@ -195,8 +199,7 @@ class OnnxSparse:
         place = write.node(
             "Max", [write.node("Sub", [count, write.constant(np.int64(1))]), write.constant(np.int64(0))]
         )
-        picked = write.node("Gather", [write.constant(tensor.kept, "kept"), place])
-        found = write.float32(picked, tensor.kept)
+        found = write.numbers(tensor.kept, "kept", place)
         kept = write.node("Mul", [found, write.cast(flat)])
         return _shaped(write.reshape(kept, (tensor.rows, tensor.columns)), tensor.shape, write)
 

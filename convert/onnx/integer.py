@@ -80,7 +80,7 @@ def integer_product(
     inputs, scale, zero = rounded.input
     middle = write.constant(np.uint8(_MIDDLE))
     total = write.cast(write.node("MatMulInteger", [inputs, codes, zero, middle]))
-    stored = write.float32(write.constant(tensor.scales, "scales"), tensor.scales)
+    stored = write.numbers(tensor.scales, "scales")
     scales = write.node("Mul", [write.reshape(stored, (-1,)), scale])
     product = write.node("Mul", [total, scales])
     bias = node.input[2] if node.op_type == "Gemm" and len(node.input) > 2 else ""

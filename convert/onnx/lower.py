@@ -18,7 +18,7 @@ from pocketrec.convert.capture.origins import node_origins, output_names
 from pocketrec.convert.lower.carry import METADATA, Carrier
 from pocketrec.convert.lower.refusal import refusal
 from pocketrec.convert.onnx.carry import carry_codes
-from pocketrec.convert.onnx.dialect import NATIVE, Dialect
+from pocketrec.convert.onnx.dialect import NATIVE, Dialect, check_operators
 from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, save
 from pocketrec.convert.onnx.guards import SCOPES, guard_lookups
 from pocketrec.convert.onnx.integer import rounding_table
@@ -67,7 +67,7 @@ def to_onnx(
         large_bytes: tensors of this size or more go to `<path>.data` too.
 
     Raises:
-        Refused: an op has no ONNX lowering.
+        Refused: an op has no ONNX lowering, or becomes an operator that the dialect's engines lack.
         CannotCarry: the graph holds a compressed tensor in a form that codes cannot replace.
         TableError: a streamed table holds a number that cannot be stored.
         StorageError: the files could not be written to their end; nothing is left of them.
@@ -106,7 +106,8 @@ def to_onnx(
     carrier.check(carrier.used_by(capture.program), "ONNX")
     _widen_indices(model)
     _finish(model, capture)
-    metadata = _metadata(model, capture, exported.exported_program)
+    origins = _origins(model, capture, exported.exported_program)
+    metadata = _metadata(capture, origins)
     _strip(model)
     drop_unread(model.graph)
     if carrier.carried:
@@ -118,6 +119,7 @@ def to_onnx(
     with files_or_nothing(path) as place:
         outside = min(large_bytes, dialect.table_bytes)
         save(model, place, hidden, tables, large_bytes=outside, alignment=dialect.alignment)
+        check_operators(model, dialect, origins, function=capture.name)
         _check(model, capture, place)
     return path
 
@@ -170,13 +172,11 @@ def _finish(model: onnx.ModelProto, capture: Capture) -> None:
         _name_dims(value, out)
 
 
-def _metadata(
-    model: onnx.ModelProto, capture: Capture, program: torch.export.ExportedProgram
-) -> dict[str, str]:
+def _metadata(capture: Capture, origins: Mapping[str, Origin]) -> dict[str, str]:
     return {
         "pocketrec.contract_sha256": capture.contract_sha256,
         "pocketrec.function": capture.name,
-        ORIGINS: to_text(_origins(model, capture, program)),
+        ORIGINS: to_text(origins),
     }
 
 

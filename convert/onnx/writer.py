@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto
 
 from pocketrec.convert.onnx.external import tensor_of
-from pocketrec.convert.onnx.halves import EXPONENTS, LEADING, STEP
+from pocketrec.convert.onnx.halves import FEW, HIGHEST, STEPS, lower, upper
 from pocketrec.source.stubs import Stub
 
 MICROSOFT = "com.microsoft"
@@ -56,7 +56,7 @@ class OnnxWriter:
         return f"{self._short}.{self._count}"
 
     def constant(self, value: Any, kind: str = "constant") -> str:
-        """The name of a stored array; the same array has the same name. `float32` reads float16 ones."""
+        """The name of a stored array; the same array has the same name."""
         if isinstance(value, Stub):
             key: Hashable = value.source
         else:
@@ -65,25 +65,28 @@ class OnnxWriter:
         if key not in self._known:
             self._known[key] = self._constant_name(kind)
             self.constants.append(tensor_of(value, self._known[key], self.stubs))
-            if self._in_bits(value):
-                self.constants[-1].data_type = TensorProto.UINT16
         return self._known[key]
 
-    def float32(self, value: str, stored: Any) -> str:
-        """The value, of the array `stored` or picked from it, as float32."""
-        if not self._in_bits(stored):
-            return self.cast(value)
-        bits = self.cast(value, TensorProto.INT32)
-        step = self.constant(np.int32(STEP))
-        top = self.node("Div", [bits, step])
-        low = self.cast(self.node("Sub", [bits, self.node("Mul", [top, step])]))
-        whole = self.node("Add", [low, self.node("Gather", [self.constant(LEADING), top])])
-        return self.node("Mul", [whole, self.node("Gather", [self.constant(EXPONENTS), top])])
+    def numbers(self, array: Any, kind: str, ids: str | None = None) -> str:
+        """A stored float array, or its places `ids` along the first axis, as float32."""
+        if array.dtype != np.float16 or self._float16:
+            return self.cast(self._picked(self.constant(array, kind), ids))
+        if array.size < FEW and not isinstance(array, Stub):
+            return self._picked(self.constant(array.astype(np.float32), kind), ids)
+        high = self._picked(self.constant(upper(array), kind), ids)
+        low = self.cast(self._picked(self.constant(lower(array), kind), ids))
+        place = self.cast(high, TensorProto.INT32)
+        steps = self.node("Mul", [low, self.node("Gather", [self.constant(STEPS, "float16/steps"), place])])
+        return self.node(
+            "Add", [steps, self.node("Gather", [self.constant(HIGHEST, "float16/highest"), place])]
+        )
 
-    def _in_bits(self, stored: Any) -> bool:
-        return not self._float16 and getattr(stored, "dtype", None) == np.float16
+    def _picked(self, stored: str, ids: str | None) -> str:
+        return stored if ids is None else self.node("Gather", [stored, ids], axis=0)
 
     def _constant_name(self, kind: str) -> str:
+        if "/" in kind:
+            return kind  # all tensors of a graph share it
         prefix = self._prefix if kind in _NAMED else self._short
         return f"{prefix}/{kind}{len(self._known)}"
 

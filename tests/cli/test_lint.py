@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from pocketrec.cli.main import main
+from pocketrec.errors import UsageError
 from pocketrec.package.bundle import seal
 from pocketrec.validate.lint import RULES
 
@@ -75,6 +76,31 @@ def test_json_holds_every_field(tmp_path: Path) -> None:
     assert (code, given["passed"], given["counts"]) == (1, False, {"error": 1, "warning": 2, "note": 0})
     (finding,) = given["artifacts"][str(path)]
     assert set(finding) == {"rule", "severity", "place", "message", "consequence", "remedy"}
+
+
+def test_for_the_web_a_file_is_asked_what_a_browser_runs(tmp_path: Path) -> None:
+    path = artifact(tmp_path / "m.onnx", TensorProto.INT16)
+    code, text = run(path, "--for", "web")
+    assert code == 1
+    assert "no kernel for Cast of int16 in ort.webgpu.min.mjs" in text
+    assert "web-no-kernel" not in run(path)[1]
+
+
+def test_for_the_web_a_bundles_artifacts_for_it_are_read_and_no_others(tmp_path: Path) -> None:
+    names = {each: f"artifacts/{each}/main.onnx" for each in ("onnx", "page")}
+    for each in names.values():
+        artifact(tmp_path / each, TensorProto.INT32)
+    targets = {"onnx": {"format": None}, "page": {"format": "web"}}
+    (tmp_path / "recipe.json").write_text(json.dumps({"targets": targets}))
+    artifacts = {target: {"main": path} for target, path in names.items()}
+    seal(tmp_path, name="example", version="1", artifacts=artifacts)
+    code, text = run(tmp_path, "--for", "web", "--json")
+    assert code == 0
+    assert [Path(each).parent.name for each in json.loads(text)["artifacts"]] == ["page"]
+    (tmp_path / "recipe.json").write_text(json.dumps({"targets": {"onnx": {}, "page": {"format": "onnx"}}}))
+    done = CliRunner().invoke(main, ["lint", str(tmp_path), "--for", "web"])
+    assert isinstance(done.exception, UsageError | SystemExit)
+    assert done.exit_code != 0
 
 
 def test_every_artifact_of_a_bundle_is_read(tmp_path: Path) -> None:

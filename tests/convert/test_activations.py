@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.convert.capture.capture import Capture, capture
 from pocketrec.convert.coreml.lower import to_coreml
-from pocketrec.convert.onnx.dialect import NATIVE, STANDARD, WEB, Dialect
+from pocketrec.convert.onnx.dialect import NATIVE, STANDARD, Dialect, web_dialect
 from pocketrec.convert.onnx.integer import check_products
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import CannotCarry
@@ -110,7 +110,7 @@ def worst(path: Path, engine: str, module: nn.Module) -> float:
 
 @pytest.mark.parametrize("kind", [Tower, Block])
 @pytest.mark.parametrize("dynamic", [True, False])
-@pytest.mark.parametrize("dialect", [NATIVE, STANDARD, WEB])
+@pytest.mark.parametrize("dialect", [NATIVE, STANDARD, web_dialect()])
 def test_onnx_multiplies_in_integers_and_equals_the_reference(
     kind: type[nn.Module], dynamic: bool, dialect: Dialect, tmp_path: Path
 ) -> None:

@@ -92,7 +92,7 @@ def float16_scores(graph: Graph) -> Iterator[Hit]:
             yield Hit(severity="warning", place=op.name, message=message)
 
 
-RULES = {
+RULES: dict[str, Rule[Graph]] = {
     "saturated-constant": Rule(
         check=saturated_constant,
         consequence="a wider constant was cut to int32 on conversion, so hashes and ids become others",

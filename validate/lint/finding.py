@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
-
-from pocketrec.validate.artifact.graph import Graph
+from typing import Generic, Literal, TypeVar
 
 Severity = Literal["error", "warning", "note"]
+Read = TypeVar("Read")  # what a rule reads: a graph, or a file as its format has it
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
@@ -22,10 +21,10 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A hazard: how it is found in a graph, what follows from it, and what to do about it."""
+class Rule(Generic[Read]):
+    """A hazard: how it is found, what follows from it, and what to do about it."""
 
-    check: Callable[[Graph], Iterator[Hit]]
+    check: Callable[[Read], Iterator[Hit]]
     consequence: str
     remedy: str
 

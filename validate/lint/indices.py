@@ -201,7 +201,7 @@ def _deciding(graph: Graph, condition: str) -> Iterator[str]:
             yield from _deciding(graph, each)
 
 
-RULES = {
+RULES: dict[str, Rule[Graph]] = {
     "narrow-top-k-indices": Rule(
         check=narrow_top_k_indices,
         consequence="items beyond the dtype's end come out as other items",

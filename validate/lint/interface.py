@@ -131,7 +131,7 @@ def conversion_date(graph: Graph) -> Iterator[Hit]:
         yield Hit(severity="note", place="metadata", message=f"converted on {graph.metadata[_DATE]}")
 
 
-RULES = {
+RULES: dict[str, Rule[Graph]] = {
     "dynamic-shape": Rule(
         check=dynamic_shape,
         consequence="the Neural Engine takes a range at its default size only; others run on GPU or CPU",

@@ -87,7 +87,7 @@ def _shape(value: Tensor) -> str:
     return "×".join(f"{size:,}" for size in value.shape or () if size is not None)
 
 
-RULES = {
+RULES: dict[str, Rule[Graph]] = {
     "uncompressed-table": Rule(
         check=uncompressed_table,
         consequence="the largest part of the file keeps its size, though compression was asked for",

@@ -21,7 +21,7 @@ from pocketrec.convert.onnx import carry as onnx_carry
 from pocketrec.convert.onnx.blocks import fits_blocks
 from pocketrec.convert.onnx.carry import carry_codes
 from pocketrec.convert.onnx.codes import pack
-from pocketrec.convert.onnx.dialect import NATIVE, STANDARD, WEB, Dialect
+from pocketrec.convert.onnx.dialect import NATIVE, STANDARD, Dialect, web_dialect
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import CannotCarry
 from pocketrec.quantize import Plan, compress
@@ -63,7 +63,7 @@ SCHEMES: list[Scheme] = [
 ]
 
 
-DIALECTS = {"native": NATIVE, "standard": STANDARD, "web": WEB}
+DIALECTS = {"native": NATIVE, "standard": STANDARD, "web": web_dialect()}
 
 
 def label(scheme: Scheme) -> str:
@@ -139,7 +139,7 @@ def test_the_file_equals_float32_arithmetic_on_the_dequantized_values(
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 def test_a_tied_table_is_one_set_of_codes_in_the_file(dialect: Dialect, tmp_path: Path) -> None:
     path, _ = carried(Linear(bits=4), tmp_path, dialect=dialect)
-    tables = [each for each in tensor_sizes(path) if each.shape[:1] == (60,) and each.size_bytes > 200]
+    tables = [each for each in tensor_sizes(path) if each.shape[:1] == (60,) and each.size_bytes > 300]
     assert [(each.dtype, each.size_bytes) for each in tables] == [("uint8", 60 * 8)]
     assert ("GatherBlockQuantized" in ops(path)) == (dialect is NATIVE)
 

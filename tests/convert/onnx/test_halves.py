@@ -1,4 +1,4 @@
-"""Every float16 that a table can hold comes out of its bits as float16 itself would."""
+"""Every float16 that a table can hold comes out of its bytes as float16 itself would."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 
 from pocketrec.convert.onnx.writer import OnnxWriter
 from pocketrec.source.stubs import Source, Stub
@@ -20,8 +19,7 @@ def read(halves: np.ndarray, folder: Path, *, float16: bool) -> tuple[np.ndarray
     """Rows picked from stored halves, as a file of that kind gives them."""
     write = OnnxWriter("table", 0, float16=float16)
     stored = halves.reshape(-1, 1)
-    picked = write.node("Gather", [write.constant(stored, "codes"), "ids"], axis=0)
-    result = write.float32(picked, stored)
+    result = write.numbers(stored, "codes", "ids")
     graph = onnx.helper.make_graph(
         write.take(),
         "halves",
@@ -49,11 +47,22 @@ def test_where_float16_may_be_stored_it_is(tmp_path: Path) -> None:
     assert [each.data_type for each in model.graph.initializer] == [onnx.TensorProto.FLOAT16]
 
 
-@pytest.mark.parametrize("float16", [True, False])
-def test_streamed_rows_keep_their_two_bytes(float16: bool) -> None:
-    write = OnnxWriter("table", 0, float16=float16)
-    write.constant(Stub.of(np.float16(1.5), (70, 3), Source.of(0, "codes")), "codes")
-    (held,) = write.constants
-    assert held.data_type == (onnx.TensorProto.FLOAT16 if float16 else onnx.TensorProto.UINT16)
-    assert list(held.dims) == [70, 3]
-    assert list(write.stubs) == [held.name]
+def test_few_numbers_are_float32_without_a_node_that_decodes(tmp_path: Path) -> None:
+    few = HELD[1:100]
+    given, model = read(few, tmp_path, float16=False)
+    assert given.tobytes() == few.astype(np.float32).tobytes()
+    assert [each.op_type for each in model.graph.node] == ["Gather"]
+    assert [each.data_type for each in model.graph.initializer] == [onnx.TensorProto.FLOAT]
+
+
+def test_streamed_rows_keep_their_two_bytes_in_two_arrays() -> None:
+    write = OnnxWriter("table", 0, float16=False)
+    write.numbers(Stub.of(np.float16(1.5), (70, 3), Source.of(0, "codes")), "codes")
+    high, low = (write.stubs[each.name] for each in write.constants if each.name in write.stubs)
+    rows = HELD[:210].reshape(70, 3)
+    bits = rows.view(np.uint16)
+    assert high.shape == low.shape == (70, 3)
+    assert high.source is not None
+    assert low.source is not None
+    assert np.array_equal(high.source.make({"codes": rows}), bits >> 8)
+    assert np.array_equal(low.source.make({"codes": rows}), bits & 255)
