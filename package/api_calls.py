@@ -9,6 +9,7 @@ from typing import Any
 from pocketrec.contract import Feature
 from pocketrec.errors import CallError
 from pocketrec.package.api import ALL_BUT, ApiCall, ApiVectors, answered
+from pocketrec.package.api_text import text_rules
 from pocketrec.package.host.answering import ROLES
 from pocketrec.package.host.best import drawn, sigmoid, softmax, top_k
 from pocketrec.package.host.calls import Host, States
@@ -34,7 +35,7 @@ def api_vectors(host: Host) -> ApiVectors:
         schema=1,
         contract_sha256=host.contract.sha256(),
         calls=tuple(calls),
-        rules=(*_rules(), *_word_rules(host)),
+        rules=(*_rules(), *_word_rules(host), *text_rules(host)),
     )
 
 

@@ -26,6 +26,7 @@ export interface Tokenizer {
   readonly unknown: string;
   readonly start: string;
   readonly end: string;
+  readonly mask: string;
   readonly max_characters_per_word: number;
 }
 

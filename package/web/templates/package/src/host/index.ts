@@ -1,6 +1,7 @@
 /** The host logic: what stands between an app's words and a model's tensors. */
 
 export * from "./answers.js";
+export { beamSearch, PrefixTrie, type Generated, type Search, type Step } from "./beam.js";
 export { best, checkK, drawn, share, sigmoid, softmax, topK } from "./best.js";
 export { Host, type HostOptions, type Run, type States } from "./calls.js";
 export type * from "./contract.js";
@@ -11,3 +12,4 @@ export { replay, replayRules, type Replayed, type Vectors } from "./replay.js";
 export { type Call, callsOf } from "./roles.js";
 export { tokenize } from "./wordpiece.js";
 export { numbersOf, tensorOf, type Tensor, type TensorData, type Tensors } from "./tensors.js";
+export { tokenize } from "./wordpiece.js";

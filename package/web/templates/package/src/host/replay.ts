@@ -6,6 +6,7 @@ import type { Host, States } from "./calls.js";
 import { CallError } from "./errors.js";
 import type { Given } from "./features.js";
 import { editDistance } from "./items.js";
+import { tokenize } from "./wordpiece.js";
 
 const ROUNDING = 1e-12; // of exponential functions, which languages compute to other last digits
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -104,6 +105,12 @@ function ruled(host: Host, name: string, given: Table): Json {
       const word = textOf(given, "word");
       const id = items?.find(word) ?? null;
       return { id, near: id === null ? (items?.near(word) ?? []) : [] };
+    }
+    case "tokenize": {
+      const items = host.given.vocabularies.get(textOf(given, "vocabulary"));
+      const tokenizer = items?.spec.tokenizer;
+      if (!items || !tokenizer) throw new RangeError("a rule about text names a vocabulary without a tokenizer");
+      return tokenize(textOf(given, "text"), tokenizer, items, Number(given["most"]));
     }
     default:
       throw new RangeError(`there is no rule ${name}; generate the package by the release that built the bundle`);

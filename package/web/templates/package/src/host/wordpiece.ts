@@ -7,19 +7,8 @@
  * Source: Devlin et al., "BERT", 2019; Wu et al., "Google's Neural Machine Translation System", 2016, 4.1.
  */
 
+import type { Tokenizer } from "./contract.js";
 import * as tables from "./unicode.js";
-
-/** How text is cut, as the contract says it. */
-export interface WordPiece {
-  readonly lowercase: boolean;
-  readonly strip_accents: boolean | null;
-  readonly tokenize_chinese_chars: boolean;
-  readonly unknown: string;
-  readonly start: string;
-  readonly end: string;
-  readonly mask: string;
-  readonly max_characters_per_word: number;
-}
 
 /** The tokens that text is cut into: every one's id, and the ids that are set aside. */
 export interface Pieces {
@@ -32,7 +21,7 @@ const CONTINUES = "##";
 const BLANK = 0x20;
 
 /** The ids of a text between the start and the end token, at most `most` of them: the text's end is cut. */
-export function tokenize(text: string, tokenizer: WordPiece, vocabulary: Pieces, most: number): number[] {
+export function tokenize(text: string, tokenizer: Tokenizer, vocabulary: Pieces, most: number): number[] {
   const found: number[] = [];
   for (const [part, special] of parts(text, specials(tokenizer, vocabulary))) {
     if (special) found.push(idOf(part, vocabulary));
@@ -43,7 +32,7 @@ export function tokenize(text: string, tokenizer: WordPiece, vocabulary: Pieces,
 }
 
 /** The words and signs of punctuation of a text, normalized as the tokenizer says, as characters. */
-export function words(text: string, tokenizer: WordPiece): string[][] {
+export function words(text: string, tokenizer: Tokenizer): string[][] {
   const clean = cleaned(codesOf(text), tokenizer);
   const plain = (tokenizer.strip_accents ?? tokenizer.lowercase) ? withoutMarks(clean) : clean;
   const normal = tokenizer.lowercase ? plain.flatMap(small) : plain;
@@ -74,7 +63,7 @@ function idOf(token: string, vocabulary: Pieces): number {
 }
 
 /** The tokens that no text is cut into, longest first. */
-function specials(tokenizer: WordPiece, vocabulary: Pieces): string[] {
+function specials(tokenizer: Tokenizer, vocabulary: Pieces): string[] {
   const { unknown, start, end, mask } = tokenizer;
   const named = [unknown, start, end, mask].filter((each) => vocabulary.places.has(each));
   const aside = Array.from(vocabulary.aside, (place) => vocabulary.tokens[place] ?? "");
@@ -101,7 +90,7 @@ function* parts(text: string, known: readonly string[]): Generator<[string, bool
 }
 
 /** The characters without control characters, white space as blanks, Chinese ones between blanks. */
-function cleaned(codes: readonly number[], tokenizer: WordPiece): number[] {
+function cleaned(codes: readonly number[], tokenizer: Tokenizer): number[] {
   const found: number[] = [];
   for (const code of codes) {
     if (belongs(code, tables.DROPPED)) continue;
@@ -162,7 +151,7 @@ function smallLetters(): Map<number, readonly number[]> {
 }
 
 /** The longest pieces from the left; the unknown token where one is missing, or the word is too long. */
-function pieces(word: readonly string[], tokenizer: WordPiece, vocabulary: Pieces): number[] {
+function pieces(word: readonly string[], tokenizer: Tokenizer, vocabulary: Pieces): number[] {
   const unknown = idOf(tokenizer.unknown, vocabulary);
   if (word.length > tokenizer.max_characters_per_word) return [unknown];
   const found: number[] = [];

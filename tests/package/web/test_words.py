@@ -1,0 +1,99 @@
+"""The TypeScript of text and of beam search answers as the Python does, where node and tsc are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.package.host.test_wordpiece import ALIKE, KINDS, ODD, TOKENS
+
+from pocketrec.package import host
+from pocketrec.package.host.beam import PrefixTrie, Tokens, beam_search
+from pocketrec.package.host.wordpiece import tokenize
+
+SOURCES = Path(host.__file__).parent.parent / "web/templates/package/src/host"
+TEXTS = [f"a{odd}b {odd}\u0301" for odd in (*ODD, "\ud83d", "\ude00")] + ["the\ud83d\x00\udc4dtoy"]
+CATALOGUE: list[tuple[int, ...]] = list(product((1, 2), (3, 4), (5, 6, 7)))
+PERMUTED: list[tuple[int, ...]] = [each for each in product((1, 2, 3), repeat=3) if len(set(each)) == 3]
+Logits = dict[str, list[float]]
+
+
+def drawn(catalogue: list[tuple[int, ...]], seed: int, *, alike: bool) -> Logits:
+    """Logits for every prefix of a catalogue: the same for all, or of each its own."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=9)
+    prefixes = {each[:depth] for each in catalogue for depth in range(len(each))}
+    return {
+        ",".join(map(str, each)): (shared if alike else rng.normal(size=9)).tolist()
+        for each in sorted(prefixes)
+    }
+
+
+CASES = ((CATALOGUE, False), (PERMUTED, True))
+
+
+def searches() -> list[dict[str, Any]]:
+    return [
+        {"catalogue": catalogue, "logits": drawn(catalogue, seed, alike=alike), "beamWidth": width}
+        for catalogue, alike in CASES
+        for seed, width in product(range(4), (1, 3, 20))
+    ]
+
+
+def texts() -> list[dict[str, Any]]:
+    return [
+        {"text": text, "tokenizer": asdict(kind), "most": most}
+        for text, kind, most in product(TEXTS, KINDS, (4, 999))
+    ]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the compiled TypeScript answers."""
+    tsc, node = shutil.which("tsc"), shutil.which("node")
+    if tsc is None or node is None:
+        pytest.skip("not run: tsc and node have to be on PATH")
+    folder = tmp_path_factory.mktemp("words")
+    (folder / "package.json").write_text('{"type": "module"}')
+    flags = "--strict --noUncheckedIndexedAccess --module es2022 --moduleResolution bundler --target es2022"
+    lib = ["--lib", "es2022,dom,dom.iterable"]
+    compile_ = [tsc, *flags.split(), "--outDir", str(folder), *lib, str(SOURCES / "index.ts")]
+    subprocess.run(compile_, check=True, timeout=120)
+    given = json.dumps(
+        {"spec": asdict(ALIKE.spec), "tokens": TOKENS, "texts": texts(), "searches": searches()}
+    )
+    script = [node, str(Path(__file__).with_name("words.mjs")), str(folder / "index.js")]
+    ran = subprocess.run(script, input=given, capture_output=True, check=True, text=True, timeout=120)
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def test_every_text_has_the_same_tokens_in_both_languages(answers: dict[str, Any]) -> None:
+    kinds = {json.dumps(asdict(kind)): kind for kind in KINDS}
+    for each, found in zip(texts(), answers["cut"], strict=True):
+        kind = kinds[json.dumps(each["tokenizer"])]
+        assert found == tokenize(each["text"], kind, ALIKE, each["most"]), each
+
+
+def test_every_search_finds_the_same_items_in_the_same_order(answers: dict[str, Any]) -> None:
+    for each, found in zip(searches(), answers["found"], strict=True):
+        logits = each["logits"]
+
+        def step(prefixes: Tokens, logits: Logits = logits) -> Any:
+            return np.array([logits[",".join(map(str, row[1:]))] for row in prefixes.tolist()])
+
+        expected = beam_search(step, PrefixTrie(each["catalogue"]), beam_width=each["beamWidth"])
+        assert [one["item"] for one in found] == expected.items.tolist()
+        assert [one["score"] for one in found] == pytest.approx(expected.scores.tolist(), rel=2e-7)
+
+
+def test_a_search_ends_between_steps_and_refuses_what_are_no_logits(answers: dict[str, Any]) -> None:
+    assert (answers["aborted"], answers["steps"]) == ("AbortError", 1)
+    assert answers["refused"] == {"nan": "bad_score", "short": "RangeError"}
