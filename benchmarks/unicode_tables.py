@@ -16,6 +16,7 @@ import subprocess
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import __version__
 from tokenizers.normalizers import NFD, BertNormalizer
@@ -161,7 +162,7 @@ def compare() -> None:
             print(f"{label}: {name}: {differ} differ")
 
 
-def python() -> dict[str, object]:
+def python() -> dict[str, Any]:
     """The same kinds by this Python's own Unicode."""
     category = {code: unicodedata.category(chr(code)) for code in CODES}
     decomposed = {code: unicodedata.normalize("NFD", chr(code)) for code in CODES}

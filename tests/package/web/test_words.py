@@ -63,7 +63,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("words")
     (folder / "package.json").write_text('{"type": "module"}')
     flags = "--strict --noUncheckedIndexedAccess --module es2022 --moduleResolution bundler --target es2022"
-    lib = ["--lib", "es2022,dom,dom.iterable"]
+    lib = ["--lib", "es2023,dom,dom.iterable"]
     compile_ = [tsc, *flags.split(), "--outDir", str(folder), *lib, str(SOURCES / "index.ts")]
     subprocess.run(compile_, check=True, timeout=120)
     given = json.dumps(

@@ -10,6 +10,5 @@ export type { Given, Tokenize } from "./features.js";
 export { editDistance, Items } from "./items.js";
 export { replay, replayRules, type Replayed, type Vectors } from "./replay.js";
 export { type Call, callsOf } from "./roles.js";
-export { tokenize } from "./wordpiece.js";
 export { numbersOf, tensorOf, type Tensor, type TensorData, type Tensors } from "./tensors.js";
 export { tokenize } from "./wordpiece.js";
