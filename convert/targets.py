@@ -271,7 +271,11 @@ TARGETS: dict[str, Row] = {
     ),
     "web": Row(
         suffix=".onnx",
-        runtimes={"onnxruntime": "pocketrec.validate.open:open_onnx"},
+        runtimes={
+            "onnxruntime": "pocketrec.validate.open:open_onnx",
+            "web-wasm": "pocketrec.validate.open:open_web_wasm",
+            "web-webgpu": "pocketrec.validate.open:open_web_webgpu",
+        },
         graph="pocketrec.validate.artifact.onnx:read_onnx",
         resolve=_onnx_target,
         options=frozenset({"opset_version", "contrib_ops"}),
