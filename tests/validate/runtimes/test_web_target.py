@@ -54,7 +54,7 @@ def test_a_browser_gives_native_numbers_and_refuses_ids_outside_of_the_table(
     inside = {"ids": np.array([[0, 1, 2, ROWS - 1]] * 2, np.int32)}
     with open_artifact(artifact, "onnxruntime") as native, open_artifact(artifact, engine) as browser:
         expected, given = native.run(inside)["output"], browser.run(inside)["output"]
-        assert float(np.abs(given - expected).max()) < 1e-5
+        assert np.allclose(given, expected, rtol=0, atol=1e-5)
         for wrong in (ROWS, -1, 2**31 - 1, -(2**31)):
             with pytest.raises(PocketrecError):
                 browser.run({"ids": np.array([[0, 1, 2, wrong]] * 2, np.int32)})
