@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pocketrec.source.stubs import Stub
 
 Array = npt.NDArray[Any]
-FEW = 1024  # numbers, whose other two bytes are fewer than those of the tables and nodes here
+FEW = 320  # numbers, whose other two bytes are fewer than those of the nodes that would join them
 _FIRST = (np.arange(256, dtype=np.uint16) << 8).view(np.float16).astype(np.float32)
 _POWERS = np.maximum(np.arange(256) >> 2 & 31, 1) - 25.0  # subnormal numbers have the first one's
 _SIGNS = np.where(np.arange(256) < 128, 1, -1)
