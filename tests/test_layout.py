@@ -82,7 +82,7 @@ def test_the_constraints_pin_every_direct_dependency(project: dict[str, Any]) ->
         if "==" in line
     }
     extras = project["project"]["optional-dependencies"]
-    asked = [*project["project"]["dependencies"], *extras["build"], *extras["dev"]]
+    asked = [*project["project"]["dependencies"], *extras["build"], *extras["dev"], *extras["web"]]
     assert {each.partition(">")[0].lower() for each in asked} <= pinned
 
 

@@ -23,11 +23,12 @@ from pocketrec.validate.measure.probes import make_probes
 from pocketrec.validate.measure.quality import Runtimes, quality_of
 from pocketrec.validate.measure.ranking import QualityRun, compare_quality
 from pocketrec.validate.measure.rows import check_rows
+from pocketrec.validate.measure.sample import quality_within
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
 from pocketrec.validate.measure.tolerances import FLOAT16_TIE, tie_tolerance
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import run_fitted
-from pocketrec.validate.runtimes.runtime import Array, Runtime, RuntimeUnavailable
+from pocketrec.validate.runtimes.runtime import Array, Browsed, Runtime, RuntimeUnavailable
 from pocketrec.workers import Workers
 
 Open = Callable[..., Runtime]
@@ -193,16 +194,16 @@ def examine_target(
             tell(f"{target} on {runtime}: quality", total - 1, total)
             places = {name: path.resolve() for name, path in paths.items()}
             reopen = partial(_open_all, places, runtime, open_with)
-            artifact = _quality(opened, reference, workers, reopen)
-            before = reference.quality
-            ranking = None if artifact is None or before is None else compare_quality(before, artifact)
-            rows = () if artifact is None else _rows(artifact, opened, reference, gates)
+            quality = _quality(opened, reference, workers, reopen)
+            ranking = None if quality is None else _ranking(*quality, reference)
+            rows = () if quality is None else _rows(*quality, opened, reference, gates)
             accumulation = _accumulation(opened, parity, reference) if reference.evaluation else ()
         except UnsupportedOp as error:
             return _not_run(target, runtime, str(error))
         tell(f"{target} on {runtime}", total, total)
         ran = _ran(target, opened, tuple(parity), ranking)
-        return replace(ran, rows=rows, accumulation=accumulation)
+        web = {name: each.facts() for name, each in opened.items() if isinstance(each, Browsed)}
+        return replace(ran, rows=rows, accumulation=accumulation, web=web)
 
 
 def _open_all(paths: Mapping[str, Path], runtime: str, open_with: Open) -> Runtimes:
@@ -291,34 +292,44 @@ def _accumulation(
 
 def _quality(
     opened: Runtimes, reference: Reference, workers: Workers | None, reopen: Callable[[], Runtimes]
-) -> QualityRun | None:
-    """The artifact's; None where it failed on the way, which no quality gate passes, or without data."""
+) -> tuple[QualityRun, QualityRun] | None:
+    """The reference's and the artifact's, of the same rows.
+
+    None where the artifact failed on the way, which no quality gate passes, or without data. A browser, which
+    is many processes already, is asked by this one alone, on a sample where it is slow.
+    """
     known = reference.evaluation
     if known is None:
         return None
+    run = partial(quality_of, known.evaluate, reference.contract, keep=True)
     try:
-        return quality_of(
-            known.evaluate,
-            reference.contract,
-            opened,
-            known.data,
-            workers=workers,
-            reopen=reopen,
-            keep=True,
-        )
+        if any(isinstance(each, Browsed) for each in opened.values()):
+            return quality_within(
+                lambda data: run(opened, data),
+                lambda data: run(reference.runtimes, data),
+                known.quality,
+                known.data,
+            )
+        return known.quality, run(opened, known.data, workers=workers, reopen=reopen)
     except UnsupportedOp:
         raise
     except (CheckFailed, InputError):
         return None
 
 
+def _ranking(before: QualityRun, artifact: QualityRun, reference: Reference) -> RankingParity:
+    """Both side by side; how many rows there are, where not all were examined."""
+    found, known = compare_quality(before, artifact), reference.quality
+    assert known is not None
+    return found if before.examples == known.examples else replace(found, available=known.examples)
+
+
 def _rows(
-    artifact: QualityRun, opened: Runtimes, reference: Reference, gates: Gates
+    before: QualityRun, artifact: QualityRun, opened: Runtimes, reference: Reference, gates: Gates
 ) -> tuple[TensorParity, ...]:
-    """Parity on every row of the evaluation data, of the functions that it ran."""
+    """Parity on every row of the evaluation data that it ran, of the functions that it ran."""
     found: list[TensorParity] = []
-    kept = {} if reference.quality is None else reference.quality.kept
-    for function, expected in kept.items():
+    for function, expected in before.kept.items():
         if function not in artifact.kept:
             continue  # its quality failed, which a gate says
         found += check_rows(

@@ -216,7 +216,7 @@ def _change(gate: str, metric: str, limit: float, ranking: RankingParity) -> Ite
         change = artifact - reference
         message = (
             f"{name}: {artifact:.5f} against {reference:.5f}, change {change:+.2g}, limit ±{limit:g}, "
-            f"over {ranking.examples} examples"
+            f"over {ranking.examined} examples"
         )
         yield gate, abs(change) <= limit, message
 
@@ -225,7 +225,7 @@ def _overlap(limit: float, ranking: RankingParity) -> Verdict:
     value = ranking.top_k_overlap
     if value is None:
         return "min_top_k_overlap", False, "the lists were not compared"
-    message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examples} examples"
+    message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examined} examples"
     if ranking.worst_overlap is not None and ranking.worst_overlap < 1:
         message += f"; the worst is row {ranking.worst_row} with {ranking.worst_overlap:.4f}"
     return "min_top_k_overlap", value >= limit, message

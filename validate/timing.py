@@ -17,7 +17,7 @@ from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import fit_inputs
-from pocketrec.validate.runtimes.runtime import Runtime
+from pocketrec.validate.runtimes.runtime import Browsed, Runtime
 
 
 def with_latency(
@@ -65,6 +65,7 @@ def _measure(
     calls: dict[str, Callable[[], object]] = {}
     batch: dict[str, int] = {}
     load_ms: dict[str, float] = {}
+    inside: set[str] = set()
     with ExitStack() as stack:
         stack.enter_context(torch_threads(latency.threads))
         for index, result in enumerate(results):
@@ -80,6 +81,9 @@ def _measure(
             else:
                 continue
             calls[str(index)], batch[str(index)] = _call(runtime, reference, function)
+            if isinstance(runtime, Browsed):
+                inside.add(str(index))
+                load_ms[str(index)] = result.web[function].creation_ms
         return measure_latency(
             calls,
             warmup=latency.warmup,
@@ -87,6 +91,7 @@ def _measure(
             threads=latency.threads,
             batch=batch,
             load_ms=load_ms,
+            inside=inside,
         )
 
 
@@ -104,4 +109,6 @@ def _call(runtime: Runtime, reference: Reference, function: str) -> tuple[Callab
         reference.probes[function][0],
     )
     inputs, rows = fit_inputs(runtime, reference.contract, signature, probe.inputs)[0]
+    if isinstance(runtime, Browsed):
+        return runtime.timer(inputs), max(rows, 1)
     return lambda: runtime.run(inputs), max(rows, 1)

@@ -261,7 +261,7 @@ class Gates:
             to the largest score of the list.
         max_size_mb: largest size of a target's files, in 10^6 bytes.
         max_p50_ms: largest median latency of a call of one row, on this machine, of the slowest function;
-            the interpreter's is never gated, as it is no device's.
+            the interpreter's, and that of WebGPU in software, is never gated, as it is no device's.
         max_load_ms: longest time to load the slowest function's artifact, on this machine.
         max_assumptions: how many branches on values of its inputs a target's graph may have fixed, as they
             went the same way on all probes; each is named.

@@ -64,6 +64,7 @@ class RankingParity:
         top_k_overlap: mean share of the k best in both lists; None for classification.
         worst_overlap: the smallest share of any example; None for classification.
         worst_row: the number of that example.
+        available: how many examples there are, where a slow runtime examined a sample; else None.
     """
 
     examples: int
@@ -72,6 +73,12 @@ class RankingParity:
     top_k_overlap: float | None = None
     worst_overlap: float | None = None
     worst_row: int | None = None
+    available: int | None = None
+
+    @property
+    def examined(self) -> str:
+        """How many examples, and of how many where that is a sample."""
+        return str(self.examples) if self.available is None else f"{self.examples} of {self.available}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +168,15 @@ class RuntimeResult:
     latency: Mapping[str, LatencyResult] = field(default_factory=dict)
     accumulation: tuple[AccumulationSensitivity, ...] = ()
     web: Mapping[str, WebFacts] = field(default_factory=dict)
+
+    @property
+    def pretended(self) -> str:
+        """What played the device, where times are none of a device's; else empty."""
+        if self.runtime == "coreml-interpreter":
+            return "the interpreter"
+        if any(each.software for each in self.web.values()):
+            return "WebGPU in software"
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

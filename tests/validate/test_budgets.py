@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketrec.recipe import Compress, Gates
-from pocketrec.report import ArtifactSize, GateResult, LatencyResult, RuntimeResult, TensorSize
+from pocketrec.report import ArtifactSize, GateResult, LatencyResult, RuntimeResult, TensorSize, WebFacts
 from pocketrec.validate.budgets import check_budgets
 
 CONSTANT = TensorSize(name="folded", dtype="float32", shape=(192_000,), size_bytes=768_000)
@@ -90,3 +90,15 @@ def test_the_interpreter_and_an_absent_runtime_are_no_measurement() -> None:
 def test_a_target_without_latency_fails_its_gate() -> None:
     (gate,) = check_budgets(Gates(max_p50_ms=1.0), Compress(), SIZES, (replace(ONNX, latency={}),), ("onnx",))
     assert (gate.status, gate.message) == ("failed", "nothing was measured")
+
+
+def test_webgpu_in_software_is_no_measurement() -> None:
+    """Its time passes no gate, and no gate passes on it alone."""
+    facts = WebFacts(creation_ms=1.0, first_run_ms=1.0, adapter="google swiftshader", software=True, files=())
+    played = replace(ONNX, target="onnx", runtime="web-webgpu", web={"main": facts})
+    gates = Gates(max_p50_ms=1e5)
+    found = check_budgets(gates, Compress(), [], [played], ["onnx"])
+    assert [each.status for each in found] == ["skipped", "failed"]
+    assert found[0].message == "WebGPU in software: its times are no device's"
+    real = replace(played, web={"main": replace(facts, software=False)})
+    assert [each.status for each in check_budgets(gates, Compress(), [], [real], ["onnx"])] == ["passed"]

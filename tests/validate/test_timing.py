@@ -11,7 +11,7 @@ import pytest
 from pocketrec.contract import Contract
 from pocketrec.evaluation import RankingData
 from pocketrec.recipe import Evaluate, Gates, Latency
-from pocketrec.report import RuntimeResult
+from pocketrec.report import RuntimeResult, WebFacts, WireSize
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
 from pocketrec.validate.timing import with_latency
 
@@ -72,3 +72,36 @@ def test_what_did_not_run_or_was_not_compared_is_left_as_it_is_and_never_opened(
 
     (found,) = with_latency((changed,), reference, PATHS, LATENCY, open_with=open_with)
     assert found == changed
+
+
+FACTS = WebFacts(
+    creation_ms=77.0,
+    first_run_ms=9.0,
+    adapter="google swiftshader",
+    software=True,
+    files=(WireSize(file="main.onnx", raw=2000, gzip=1500, brotli=1400),),
+)
+
+
+def test_a_browser_times_itself_and_its_facts_stand_in_the_evidence(fake: Any, reference: Reference) -> None:
+    """Calls are measured inside the page, and loading is the creation of the session there."""
+
+    class Paged(fake):  # type: ignore[misc]
+        def timer(self, inputs: Any) -> Any:
+            return lambda: 3.5
+
+        def facts(self) -> WebFacts:
+            return FACTS
+
+    def open_with(*_: Any, **__: Any) -> Any:
+        return Paged(name="web-webgpu")
+
+    result = examine_target(
+        "onnx", "web-webgpu", PATHS["onnx"], reference=reference, gates=Gates(), open_with=open_with
+    )
+    assert result.web == {"main": FACTS}
+    assert result.ranking is not None
+    assert (result.ranking.examined, result.ranking.available) == ("20", None)
+    (timed,) = with_latency((result,), reference, PATHS, LATENCY, open_with=open_with)
+    assert set(timed.latency["main"].samples_ms) == {3.5}
+    assert timed.latency["main"].load_ms == 77.0

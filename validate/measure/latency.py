@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from time import perf_counter_ns
+from typing import cast
 
 import numpy as np
 
@@ -19,6 +20,7 @@ def measure_latency(
     threads: int,
     batch: int | Mapping[str, int],
     load_ms: Mapping[str, float],
+    inside: Collection[str] = (),
 ) -> dict[str, LatencyResult]:
     """Milliseconds per call of each callable, p50, p95 and p99 over `runs` counted calls.
 
@@ -32,6 +34,7 @@ def measure_latency(
         threads: as the callables were set up; only written into the result.
         batch: rows per call, of all or by name.
         load_ms: how long each took to load; 0 where it is not known.
+        inside: names of calls that return their own milliseconds, measured where they run.
     """
     if runs < 1 or warmup < 0:
         raise UsageError(f"latency: runs {runs}, warmup {warmup}; expected runs >= 1, warmup >= 0")
@@ -40,8 +43,10 @@ def measure_latency(
     for turn in range(warmup + runs):
         for name in names if turn % 2 == 0 else reversed(names):
             start = perf_counter_ns()
-            callables[name]()
+            returned = callables[name]()
             elapsed = (perf_counter_ns() - start) / 1e6
+            if name in inside:
+                elapsed = float(cast(float, returned))
             if turn >= warmup:
                 samples[name].append(elapsed)
     return {

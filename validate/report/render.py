@@ -98,6 +98,8 @@ def _tables(evidence: Evidence) -> list[ReportTable]:
         _accumulation(evidence),
         _ranking(evidence),
         _latency(evidence),
+        _web(evidence),
+        _wire(evidence),
         _sizes(evidence),
         _compression(evidence),
         _activations(evidence),
@@ -151,7 +153,7 @@ def _ranking(evidence: Evidence) -> ReportTable:
                 f"{value:.5f}",
                 f"{value - base:+.2g}",
             )
-            rows.append((*cells, str(result.ranking.examples)))
+            rows.append((*cells, result.ranking.examined))
     head = ("target", "runtime", "metric", "reference", "artifact", "change", "examples")
     return ReportTable(title="Quality on the evaluation data", head=head, rows=rows)
 
@@ -169,6 +171,34 @@ def _latency(evidence: Evidence) -> ReportTable:
             rows.append((result.target, result.runtime, function, *figures, ratio, load, *setting))
     head = ("target", "runtime", "function", "p50 ms", "p95 ms", "p99 ms", "p50 against eager", "load ms")
     return ReportTable(title="Latency on this machine", head=(*head, "runs", "threads", "batch"), rows=rows)
+
+
+def _web(evidence: Evidence) -> ReportTable:
+    rows = [
+        (
+            *(result.target, result.runtime, function),
+            result.compute_units,
+            result.runtime_version,
+            f"{each.creation_ms:.1f}",
+            f"{each.first_run_ms:.1f}",
+        )
+        for result in evidence.results
+        for function, each in result.web.items()
+    ]
+    head = ("target", "runtime", "function", "ran on", "version", "creation ms", "first run ms")
+    return ReportTable(title="In the browser", head=head, rows=rows)
+
+
+def _wire(evidence: Evidence) -> ReportTable:
+    """Bytes over the wire of each file, once however many runtimes fetched it."""
+    rows = {
+        (result.target, each.file): tuple(size_text(size) for size in (each.raw, each.gzip, each.brotli))
+        for result in evidence.results
+        for facts in result.web.values()
+        for each in facts.files
+    }
+    head = ("target", "file", "raw", "gzip", "brotli")
+    return ReportTable(title="Over the wire", head=head, rows=[(*key, *each) for key, each in rows.items()])
 
 
 def _sizes(evidence: Evidence) -> ReportTable:

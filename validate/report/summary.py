@@ -109,8 +109,8 @@ def _latency_text(result: RuntimeResult, reference: RuntimeResult | None) -> str
         return "—"
     function, slowest = max(result.latency.items(), key=lambda pair: pair[1].p50_ms)
     text = f"{slowest.p50_ms:.2f} ms"
-    if result.runtime == "coreml-interpreter":
-        return f"{text} (interpreter, not a device)"
+    if result.pretended:
+        return f"{text} ({result.pretended.removeprefix('the ')}, not a device)"
     base = reference.latency.get(function) if reference is not None else None
     if base is None or result.target == REFERENCE:
         return text
@@ -148,6 +148,8 @@ def notes(evidence: Evidence) -> tuple[str, ...]:
         said.append(f"Core ML artifacts were executed by Apple's Core ML framework on {system}.")
     elif any(each.runtime.startswith("coreml") for each in evidence.results):
         said.append("Core ML: not measured on Apple hardware.")
+    if any(facts.software for each in found for facts in each.web.values()):
+        said.append("WebGPU ran in software, on the CPU: parity counts, times say nothing of a device.")
     said += [_accumulation_note(each) for each in evidence.results if each.accumulation]
     for each in evidence.results:
         if each.status == "not_run":

@@ -28,7 +28,7 @@ def to_frame(arrays: Mapping[str, Array]) -> bytes:
     parts = {name: np.ascontiguousarray(each, each.dtype.newbyteorder("<")) for name, each in arrays.items()}
     header = json.dumps(
         [
-            {"name": name, "dtype": str(arrays[name].dtype), "shape": list(arrays[name].shape)}
+            {"name": name, "dtype": arrays[name].dtype.name, "shape": list(arrays[name].shape)}
             for name in parts
         ]
     ).encode()

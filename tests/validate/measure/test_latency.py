@@ -28,3 +28,18 @@ def test_calls_take_turns_and_warm_up_is_not_counted() -> None:
 def test_no_runs_is_an_error() -> None:
     with pytest.raises(UsageError, match="runs 0"):
         measure_latency({}, warmup=0, runs=0, threads=1, batch=1, load_ms={})
+
+
+def test_a_call_that_measures_itself_is_believed() -> None:
+    """What carries a call to another process is no part of its time."""
+    found = measure_latency(
+        {"page": lambda: 5e6, "here": lambda: 5e6},
+        warmup=0,
+        runs=2,
+        threads=1,
+        batch=1,
+        load_ms={},
+        inside={"page"},
+    )
+    assert found["page"].samples_ms == (5e6, 5e6)
+    assert max(found["here"].samples_ms) < 5e6

@@ -17,6 +17,8 @@ from pocketrec.report import (
     RuntimeResult,
     TensorParity,
     TensorSize,
+    WebFacts,
+    WireSize,
 )
 from pocketrec.validate.measure.machine import this_machine, tool_versions
 from pocketrec.validate.report.render import summary_rows, to_html, to_markdown
@@ -101,6 +103,28 @@ def test_both_reports_say_what_was_not_measured_and_what_failed(evidence: Eviden
         assert "1 failed" in text
     measured = replace(evidence.results[2], status="ran")
     assert "not measured on Apple" not in to_markdown(replace(evidence, results=(measured,)))
+
+
+def test_a_browser_says_where_it_ran_what_it_fetched_and_what_was_software(evidence: Evidence) -> None:
+    facts = WebFacts(
+        creation_ms=812.5,
+        first_run_ms=9.25,
+        adapter="google swiftshader",
+        software=True,
+        files=(WireSize(file="main.onnx.data", raw=2_000_000, gzip=1_500_000, brotli=1_400_000),),
+    )
+    units = "webgpu (software: google swiftshader), 2 of 9 nodes on the CPU"
+    onnx = replace(evidence.results[0], target="web", runtime="web-webgpu", compute_units=units)
+    sampled = replace(RANKING, examples=320, available=1000)
+    result = replace(onnx, web={"main": facts}, ranking=sampled)
+    found = replace(evidence, results=(result, *evidence.results))
+    for text in (to_html(found), to_markdown(found)):
+        for each in (units, "812.5", "1.4 MB", "320 of 1000", "nothing of a device", "In the browser"):
+            assert each in text
+    assert next(row for row in summary_rows(found) if row.target == "web").p50 == (
+        "1.00 ms (WebGPU in software, not a device)"
+    )
+    assert "In the browser" not in to_markdown(evidence)
 
 
 def test_a_bar_in_a_name_does_not_break_the_table(evidence: Evidence) -> None:
