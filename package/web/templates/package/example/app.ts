@@ -13,7 +13,7 @@ const MEGABYTE = 1e6;
 const [main, ask, answer] = [byId("main"), byId("ask"), byId("answer")];
 const progress = byId("progress") as HTMLProgressElement;
 const started = performance.now();
-let turn = 0;
+let asking = new AbortController();
 
 /** Shows how far the model is. */
 function show(state: LoadState): void {
@@ -83,17 +83,21 @@ function tabs(model: Loaded, calls: readonly Call[], shown: Call): HTMLElement {
 
 /** Asks the model, and shows the answer unless a later one was asked meanwhile. */
 async function answerTo(model: Loaded, call: Call, form: Form): Promise<void> {
-  turn += 1;
-  const mine = turn;
+  asking.abort();
+  const { signal } = (asking = new AbortController());
+  answer.setAttribute("aria-busy", "true");
+  if (answer.childElementCount === 0) answer.append(element("p", { class: "empty" }, "Asking the model…"));
   let shown: HTMLElement[];
   try {
-    const begun = performance.now();
-    const found = await model.host.call(call.method, form.read());
+    const begun = performance.now(); // waiting for an earlier answer counts, too
+    const found = await model.host.call(call.method, form.read(), undefined, signal);
     shown = results(found, performance.now() - begun, form.history?.add);
   } catch (error) {
     shown = [failed(error)];
   }
-  if (mine === turn) answer.replaceChildren(...shown);
+  if (signal.aborted) return;
+  answer.removeAttribute("aria-busy");
+  answer.replaceChildren(...shown);
 }
 
 begin().catch((error: unknown) => {

@@ -46,7 +46,7 @@ function list(items: Recommendations, add?: (token: string) => void): HTMLElemen
   if (items.length === 0) return element("p", { class: "empty" }, "Nothing is left to list.");
   const scores = items.map((each) => each.probability ?? each.score ?? 0);
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
-  const share = (score: number): string => (high > low ? 0.12 + (0.88 * (score - low)) / (high - low) : 1).toFixed(3);
+  const share = (score: number): number => (high > low ? 0.12 + (0.88 * (score - low)) / (high - low) : 1);
   return element(
     "ol",
     { class: "list" },
@@ -54,12 +54,14 @@ function list(items: Recommendations, add?: (token: string) => void): HTMLElemen
   );
 }
 
-function row(item: Recommendation, place: number, share: string, add?: (token: string) => void): HTMLElement {
+function row(item: Recommendation, place: number, share: number, add?: (token: string) => void): HTMLElement {
   const score = item.probability ?? item.score;
+  const bar = element("span", { class: "bar", "aria-hidden": "true" });
+  bar.style.setProperty("width", `${(100 * share).toFixed(1)}%`);
   const made = element(
     "li",
     {},
-    element("meter", { min: "0", max: "1", value: share, "aria-hidden": "true" }),
+    bar,
     element("span", { class: "rank" }, String(place)),
     element("span", { class: "title" }, item.title),
     element("span", { class: "score" }, score === undefined ? "" : score.toFixed(3)),
