@@ -227,5 +227,6 @@ def _overlap(limit: float, ranking: RankingParity) -> Verdict:
         return "min_top_k_overlap", False, "the lists were not compared"
     message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examined} examples"
     if ranking.worst_overlap is not None and ranking.worst_overlap < 1:
-        message += f"; the worst is row {ranking.worst_row} with {ranking.worst_overlap:.4f}"
+        of = "" if ranking.available is None else " of the sample"
+        message += f"; the worst is row {ranking.worst_row}{of} with {ranking.worst_overlap:.4f}"
     return "min_top_k_overlap", value >= limit, message

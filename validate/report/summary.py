@@ -99,6 +99,8 @@ def _ranking_text(result: RuntimeResult) -> str:
     if ranking is None:
         return "—"
     text = " ".join(f"{name} {value:.4f}" for name, value in ranking.artifact.items())
+    if ranking.available is not None:  # figures of a sample are not those of the reference's row
+        text += f" on {ranking.examined}"
     if ranking.top_k_overlap is None or result.target == REFERENCE:
         return text
     return f"{text} overlap {ranking.top_k_overlap:.3f}"
