@@ -24,6 +24,7 @@ from pocketrec.cli.doctor import doctor
 from pocketrec.cli.imports import import_less
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
+from pocketrec.cli.package import package
 from pocketrec.cli.recommend import recommend
 from pocketrec.cli.run import run
 from pocketrec.cli.signals import INTERRUPTED, TERMINATED, Terminated, endings
@@ -101,5 +102,5 @@ def main(debug: bool) -> None:
     import_less()
 
 
-for _command in (build, convert, verify, inspect, lint, run, recommend, diverge, doctor, zoo):
+for _command in (build, convert, verify, inspect, lint, run, recommend, package, diverge, doctor, zoo):
     main.add_command(_command)

@@ -14,7 +14,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,8 +41,15 @@ def staging(destination: Path, *others: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def workspace(destination: Path, *, checked: tuple[Path, ...] = ()) -> Iterator[Path]:
+def workspace(
+    destination: Path, *, checked: tuple[Path, ...] = (), check: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """An empty hidden folder beside `destination`, removed at the end; those of killed builds are, too.
+
+    Args:
+        destination: where the folder's content will be.
+        checked: the places where it may be published.
+        check: raises where something that must stay is in a place; `check_destination` by default.
 
     Raises:
         UsageError: something is in one of the places in `checked`, or their parent cannot be written.
@@ -53,7 +60,7 @@ def workspace(destination: Path, *, checked: tuple[Path, ...] = ()) -> Iterator[
             for each in checked:
                 _check_name(each)
                 _recover(each)
-                check_destination(each)
+                (check or check_destination)(each)
             _remove_stale(destination)
             folder = Path(tempfile.mkdtemp(prefix=_prefix(destination), dir=destination.parent))
             lock = _lock(folder)
@@ -66,10 +73,10 @@ def workspace(destination: Path, *, checked: tuple[Path, ...] = ()) -> Iterator[
         os.close(lock)
 
 
-def publish(folder: Path, destination: Path) -> Path:
-    """`destination`, now holding what the sealed staging folder held; an older bundle is replaced."""
+def publish(folder: Path, destination: Path, *, check: Callable[[Path], None] | None = None) -> Path:
+    """`destination`, now holding what the staging folder held; what is there and passes the check is replaced."""
     with _alone_in(destination.parent):
-        check_destination(destination)
+        (check or check_destination)(destination)
         if not destination.exists():
             folder.rename(destination)
         elif not _exchange(folder, destination):  # after an exchange the staging folder holds the old one

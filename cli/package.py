@@ -1,0 +1,48 @@
+"""`pocketrec package`: what is generated from a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from pocketrec.cli.console import examples, print_json, show_bytes
+from pocketrec.cli.paths import PATH
+
+
+@click.group()
+def package() -> None:
+    """Generate packages that call a bundle in an app's words."""
+
+
+@package.command(
+    epilog=examples(
+        "pocketrec package web build/sasrec",
+        "pocketrec package web build/sasrec --out web/recommender --target web",
+        "pocketrec package web build/sasrec --with-vectors --json",
+    )
+)
+@click.argument("bundle", type=PATH)
+@click.option("--out", type=PATH, default=None, help="The folder to write; BUNDLE-web by default.")
+@click.option("--target", default=None, help="Whose artifacts run; `web`, else the only ONNX target.")
+@click.option("--with-vectors", is_flag=True, help="Take the API vectors along, to replay them in a page.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def web(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, as_json: bool) -> None:
+    """Write an npm package that runs BUNDLE in a browser.
+
+    A typed class with a method for each function of the contract, the model's files, a README and a page to
+    try it on. The same bundle gives the same package; an earlier package in the folder is replaced.
+    """
+    from pocketrec.package.bundle import read_bundle
+    from pocketrec.package.web.generate import write_web_package
+
+    place = out or bundle.with_name(f"{bundle.resolve().name}-web")
+    written = write_web_package(read_bundle(bundle), place, target=target, vectors=with_vectors)
+    if as_json:
+        print_json({"schema": 1, **asdict(written), "path": str(written.path)})
+        return
+    click.echo(f"package  {written.path}")
+    click.echo(f"npm      {written.name} {written.version}, class {written.type_name}")
+    click.echo(f"calls    {', '.join(written.methods)}")
+    click.echo(f"model    {show_bytes(written.model_bytes)}, target {written.target}")
