@@ -74,7 +74,7 @@ def workspace(
 
 
 def publish(folder: Path, destination: Path, *, check: Callable[[Path], None] | None = None) -> Path:
-    """`destination`, now holding what the staging folder held; what is there and passes the check is replaced."""
+    """`destination`, now holding what the staging folder held; an older one that passes is replaced."""
     with _alone_in(destination.parent):
         (check or check_destination)(destination)
         if not destination.exists():

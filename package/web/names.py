@@ -11,7 +11,7 @@ _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]*[
 _NUMBERS = re.compile(r"\d{1,9}(\.\d{1,9}){0,2}\Z")
 _LONGEST = 100  # characters of a package's name; npm allows 214 with a scope
 
-# What a class must not be called: what the generated module imports, what every page has, and words of the language.
+# What a class must not be called: what the generated module imports, and what every page has.
 _TAKEN = frozenset(
     {
         *("Answer", "Array", "BigInt", "Boolean", "CallError", "Calls", "Contract", "Date", "Decision"),

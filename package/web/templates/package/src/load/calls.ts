@@ -24,7 +24,7 @@ export interface Item {
 export class Calls {
   #last: Promise<unknown> = Promise.resolve();
 
-  protected constructor(
+  constructor(
     protected readonly loaded: Loaded,
     private readonly states?: States,
   ) {}
@@ -57,7 +57,7 @@ export class Calls {
 export class Model extends Calls {
   readonly #finders = new Map<string, Finder>();
 
-  protected constructor(
+  constructor(
     loaded: Loaded,
     private readonly vocabulary: string,
   ) {
