@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +87,6 @@ def _context(bundle: Bundle, contract: Contract, methods: tuple[Method, ...]) ->
     from pocketrec import __version__
 
     name = bundle.manifest.name
-    main = next((each for each in methods if each.call.items), methods[0])
     return {
         "name": name,
         "package_name": package_name(name),
@@ -96,9 +95,7 @@ def _context(bundle: Bundle, contract: Contract, methods: tuple[Method, ...]) ->
         "contract": contract.to_dict(),
         "contract_sha256": contract.sha256(),
         "methods": methods,
-        "main": main,
-        "items": main.call.items,
-        "stateful": any(each.states for each in contract.functions.values()),
+        "items": next((each.call.items for each in methods if each.call.items), ""),
         "answers": sorted({each.answer for each in methods}),
         "pocketrec": __version__,
     }
@@ -129,7 +126,6 @@ def _environment() -> Environment:
         undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"json": as_json, "comment": as_comment, "text": as_text, "html": as_html}
-    environment.globals["asdict"] = asdict
     return environment
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pocketrec.contract import Contract, Feature, Signature
 from pocketrec.package.host.roles import OPTIONS, Call, axis_of, calls_of, has_rows, is_text
-from pocketrec.package.web.names import camel, camels
+from pocketrec.package.web.names import camels
 
 _MEMBERS = ("constructor", "load", "loader", "session", "reset", "item", "suggest", "dispose", "provider")
 _OWN_ARGUMENTS = ("signal",)
@@ -21,7 +21,12 @@ _ANSWERS = {
     "predict": "Prediction",
     "decide": "Decision",
 }
-_OPTION_TYPES = {"k": "number", "excluding": "Iterable<string>", "draw": "number"}
+_OPTIONS = {  # the type of each, and what to pass
+    "k": ("number", "How many to list, 10 by default."),
+    "excluding": ("Iterable<string>", "Items that are not listed, by token or title."),
+    "draw": ("number", "A number from 0 to below 1 by which the arm is drawn; left out, the best is taken."),
+    "candidates": ("readonly string[]", "What to order, by token or title."),
+}
 _SAYS = {
     "recommend": "The items that may come next, best first.",
     "search": "The items that a text asks for, best first.",
@@ -44,8 +49,6 @@ class Argument:
         type: in TypeScript.
         optional: whether it may be left out.
         says: what to pass.
-        form: how a page asks for it: items, item, words, text, numbers, number, switch or skip.
-        vocabulary: that its items are of; empty where it takes none.
     """
 
     name: str
@@ -53,8 +56,6 @@ class Argument:
     type: str
     optional: bool
     says: str
-    form: str = "skip"
-    vocabulary: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,21 @@ class Method:
     answer: str
     says: str
 
+    @property
+    def example(self) -> str:
+        """Arguments as a reader may type them; what may be left out is, but for candidates."""
+        shown = [each for each in self.arguments if not each.optional or each.given == "k"]
+        return ", ".join(f"{each.name}: {_example(each)}" for each in shown)
+
+
+def _example(argument: Argument) -> str:
+    """A value of an argument's type."""
+    first = argument.type.partition(" | ")[0]
+    if argument.given == "k":
+        return "10"
+    known = {"string": '"a title or a token"', "number": "1", "boolean": "true"}
+    return known.get(first, '["a title", "a token"]' if "string" in first else "[…]")
+
 
 def methods_of(contract: Contract) -> tuple[Method, ...]:
     """Every call of the contract as a method, in the contract's order."""
@@ -88,100 +104,71 @@ def methods_of(contract: Contract) -> tuple[Method, ...]:
 
 
 def _method(contract: Contract, call: Call, name: str) -> Method:
-    signature = contract.functions[call.function]
     shown = camels(call.names, taken=_OWN_ARGUMENTS)
-    features = {each.name: each for each in signature.inputs}
-    ranks = call.role == "rank"
-    own = [
-        _argument(contract, signature, features[feature], given, shown[given], optional=ranks)
+    asked = [
+        _argument(contract, call, feature, shown[given], given)
         for given, feature in call.arguments.items()
-        if not (call.role == "arrange" and feature == call.candidate)
+        if given != "candidates"
     ]
     return Method(
         name=name,
         type=name[0].upper() + name[1:],
         call=call,
-        arguments=(*own, *_options(contract, call, shown, features, name[0].upper() + name[1:])),
-        candidate=tuple(_candidate(contract, signature, call, own, features)) if ranks else (),
+        arguments=(*asked, *_options(call, shown, name[0].upper() + name[1:])),
+        candidate=tuple(_candidate(contract, call, asked)) if call.role == "rank" else (),
         answer=_ANSWERS[call.role],
         says=_SAYS[call.role],
     )
 
 
-def _argument(
-    contract: Contract, signature: Signature, feature: Feature, given: str, name: str, *, optional: bool
-) -> Argument:
-    kind, form, says = _kind(contract, signature, feature)
-    vocabulary = feature.vocabulary or ""
-    return Argument(
-        name=name, given=given, type=kind, optional=optional, says=says, form=form, vocabulary=vocabulary
-    )
+def _argument(contract: Contract, call: Call, name: str, shown: str, given: str) -> Argument:
+    """The argument of a feature; those of `rank` may be given by every candidate, so they may be left out."""
+    signature = _signature(contract, call, name)
+    kind, says = _kind(contract, signature, signature.input(name))
+    return Argument(name=shown, given=given, type=kind, optional=call.role == "rank", says=says)
 
 
-def _kind(contract: Contract, signature: Signature, feature: Feature) -> tuple[str, str, str]:
-    """The type of a feature's argument, how a form asks for it, and what to pass."""
+def _signature(contract: Contract, call: Call, name: str) -> Signature:
+    """The function that takes an input: the call's own, else one that feeds it."""
+    own = contract.functions[call.function]
+    takes = [
+        each for each in (own, *contract.functions.values()) if name in [one.name for one in each.inputs]
+    ]
+    return takes[0]
+
+
+def _kind(contract: Contract, signature: Signature, feature: Feature) -> tuple[str, str]:
+    """The type of a feature's argument, and what to pass."""
     if is_text(contract, feature):
-        return "string", "text", "Text."
+        return "string", "Text."
     if feature.kind in ("id_sequence", "id_bag"):
         most = contract.bounds(axis_of(signature, feature) or 1)[1]
-        return "readonly string[]", "items", f"Items by token or title; of more than {most} the last count."
+        return "readonly string[]", f"Items by token or title, the latest last; the last {most} count."
     if feature.kind == "id":
-        return "string", "item", "An item by token or title."
+        return "string", "An item by token or title."
     axes = len(feature.shape) - has_rows(signature)
     single = "boolean" if feature.dtype == "bool" else "number"
     if axes <= 0:
-        return single, "switch" if single == "boolean" else "number", f"A {single}."
-    listed = f"{'readonly ' * (axes > 0)}{single}[]"
+        return single, f"A {single}."
+    listed = f"readonly {single}[]"
     for _ in range(axes - 1):
         listed = f"readonly ({listed})[]"
     if axes == 1 and feature.shape[-1] == 1:
-        return f"{single} | {listed}", "switch" if single == "boolean" else "number", f"A {single}."
-    form = "numbers" if axes == 1 and single == "number" else "skip"
-    return f"{listed} | Float32Array" if form == "numbers" else listed, form, f"A list of {single}s."
+        return f"{single} | {listed}", f"A {single}."
+    return f"{listed} | Float32Array" if listed == "readonly number[]" else listed, f"{single.capitalize()}s."
 
 
-def _options(
-    contract: Contract, call: Call, shown: dict[str, str], features: dict[str, Feature], type_name: str
-) -> Iterator[Argument]:
-    says = {
-        "k": "How many to list, 10 by default.",
-        "excluding": "Items that are not listed, by token or title.",
-        "draw": "A number from 0 to below 1 by which the arm is drawn; left out, the best is taken.",
-        "candidates": "What to order, by token or title.",
-    }
-    if call.role == "arrange":
-        yield Argument(
-            name=shown["candidates"],
-            given="candidates",
-            type="readonly string[]",
-            optional=False,
-            says=says["candidates"],
-            form="items",
-            vocabulary=call.items,
-        )
-    for name in OPTIONS[call.role]:
-        ranks = name == "candidates"
-        yield Argument(
-            name=shown[name],
-            given=name,
-            type=f"readonly (string | {type_name}Candidate)[]" if ranks else _OPTION_TYPES[name],
-            optional=not ranks,
-            says=says[name],
-            form="items" if name in ("candidates", "excluding") else "number",
-            vocabulary=call.items if name in ("candidates", "excluding") else "",
-        )
+def _options(call: Call, shown: dict[str, str], type_name: str) -> Iterator[Argument]:
+    """What a call of this role takes beside its features."""
+    for name in [*(["candidates"] if "candidates" in call.arguments else []), *OPTIONS[call.role]]:
+        kind, says = _OPTIONS[name]
+        if name == "candidates" and call.role == "rank":
+            kind = f"readonly (string | {type_name}Candidate)[]"
+        yield Argument(name=shown[name], given=name, type=kind, optional=name != "candidates", says=says)
 
 
-def _candidate(
-    contract: Contract,
-    signature: Signature,
-    call: Call,
-    shared: list[Argument],
-    features: dict[str, Feature],
-) -> Iterator[Argument]:
+def _candidate(contract: Contract, call: Call, shared: list[Argument]) -> Iterator[Argument]:
     """The fields of a candidate: the item, and what differs from candidate to candidate."""
-    item = features[call.candidate]
-    taken = [each.name for each in shared]
-    name = camel(item.name) if camel(item.name) not in taken else camels([item.name], taken=taken)[item.name]
-    yield _argument(contract, signature, item, item.name, name, optional=False)
+    name = camels([call.candidate], taken=[each.name for each in shared])[call.candidate]
+    yield replace(_argument(contract, call, call.candidate, name, call.candidate), optional=False)
     yield from shared

@@ -1,6 +1,6 @@
 /** What every generated class does: calls by an app's names, words looked up, sessions that keep states. */
 
-import { CallError, type Answer, type Given, type Items, type States } from "../host/index.js";
+import { CallError, type Answer, type Given, type Host, type Items, type States } from "../host/index.js";
 import { unlessAborted } from "./errors.js";
 import type { Loaded } from "./loaded.js";
 import type { Provider } from "./state.js";
@@ -77,6 +77,18 @@ export class Model extends Calls {
   /** Threads of the processor that a run may use. */
   get threads(): number {
     return this.loaded.threads;
+  }
+
+  /** Where the model runs, as a page shows it. */
+  get where(): string {
+    if (this.provider === "webgpu") return "WebGPU";
+    return `WebAssembly, ${String(this.threads)} ${this.threads === 1 ? "thread" : "threads"}`;
+  }
+
+  /** The host logic, for pages that ask by the contract's own names. */
+  get host(): Host {
+    this.loaded.check();
+    return this.loaded.host;
   }
 
   /** The item of a token or a title; undefined where there is none. Throws CallError where a title is ambiguous. */

@@ -4,4 +4,4 @@ export { Calls, Model, type CallOptions, type Item, type Names } from "./calls.j
 export { LoadError, type LoadCode } from "./errors.js";
 export { Loaded, loadModel, type LoadOptions, type ModelSpec } from "./loaded.js";
 export { Loader } from "./loader.js";
-export type { LoadState, OnState, Provider } from "./state.js";
+export type { LoadState, OnState, Progress, Provider } from "./state.js";

@@ -6,7 +6,7 @@ import { fetchFiles, fetchManifest, folderUrl, type Source } from "./fetching.js
 import type { Manifest, VocabularyFiles } from "./manifest.js";
 import { engineOf, whyNoWebGpu } from "./provider.js";
 import { disposed, Sessions } from "./sessions.js";
-import type { OnState, Provider } from "./state.js";
+import type { OnState, Progress, Provider } from "./state.js";
 import { Store } from "./store.js";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -19,15 +19,20 @@ export interface ModelSpec {
 }
 
 export interface LoadOptions {
-  /** Where to run: on the processor by default; `webgpu` falls back to it and says why. */
-  readonly provider?: Provider;
+  /**
+   * Where to run. `auto`, the default, takes WebGPU where a GPU is behind it; `webgpu` takes it in software, too. Both
+   * go on with WASM where it cannot be, and the model's `fallback` says why.
+   */
+  readonly provider?: Provider | "auto";
   /** Whether files are kept in Cache Storage for the next time; they are by default. */
   readonly cache?: boolean;
   /** The address of onnxruntime-web's `dist` folder; needed where no bundler finds it. */
   readonly ortUrl?: string | URL;
   /** Threads of WASM where the page is cross-origin isolated; half of the processors, at most 4, by default. */
   readonly threads?: number;
-  /** Told of every step, with bytes while files are fetched. */
+  /** Told how many bytes there are while files are fetched; those from the cache count, too. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Told of every step. */
   readonly onState?: OnState;
   /** Ends the loading; its reason is what is thrown. */
   readonly signal?: AbortSignal;
@@ -75,15 +80,27 @@ export class Loaded {
 
 /** A model from the address of its folder. Throws LoadError, and the signal's reason. */
 export async function loadModel(spec: ModelSpec, url: string | URL, options: LoadOptions = {}): Promise<Loaded> {
-  const { signal, cache = true, onState = () => undefined } = options;
+  const { signal, cache = true } = options;
+  const onState = teller(options);
   signal?.throwIfAborted();
   const source: Source = { url: folderUrl(url), store: await Store.open(cache), signal, onState };
   const manifest = await fetchManifest(source, spec.contract, spec.contractSha256);
   const files = await fetchFiles(source, manifest, namesOf(manifest));
   const vocabularies = vocabulariesOf(spec.contract, manifest, files);
-  const { sessions, fallback } = await compile(spec, manifest, files, options, onState);
+  const { sessions, fallback } = await compile(manifest, files, options, onState);
   onState({ status: "ready", provider: sessions.engine.provider });
   return new Loaded(spec, vocabularies, sessions, fallback);
+}
+
+/** Tells both listeners of the options. */
+function teller({ onState, onProgress }: LoadOptions): OnState {
+  return (state) => {
+    onState?.(state);
+    if (state.status === "fetching" || state.status === "checking") {
+      const { file, loaded, total } = state;
+      if (total > 0) onProgress?.({ file, loaded, total });
+    }
+  };
 }
 
 /** Every file that the model needs; the vectors of tests are not among them. */
@@ -127,7 +144,6 @@ interface Compiled {
 
 /** Sessions where the options ask for them; on the processor where that cannot be, with the reason. */
 async function compile(
-  spec: ModelSpec,
   manifest: Manifest,
   files: ReadonlyMap<string, Bytes>,
   options: LoadOptions,
@@ -142,8 +158,9 @@ async function compile(
     return Sessions.create(engine, manifest, files, signal);
   };
   const work = async (): Promise<Compiled> => {
-    if (options.provider !== "webgpu") return { sessions: await on("wasm"), fallback: undefined };
-    let fallback = await whyNoWebGpu();
+    const { provider = "auto" } = options;
+    if (provider === "wasm") return { sessions: await on("wasm"), fallback: undefined };
+    let fallback = await whyNoWebGpu(provider === "webgpu");
     if (fallback === undefined) {
       try {
         return { sessions: await on("webgpu"), fallback: undefined };

@@ -21,16 +21,25 @@ export interface Engine {
 const MOST_THREADS = 4;
 const WORK = Symbol.for("pocketrec.work"); // on onnxruntime-web's `env`, so that all packages of a page share it
 
-/** Why WebGPU cannot be used here; undefined where it can. */
-export async function whyNoWebGpu(): Promise<string | undefined> {
-  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<unknown> } };
+interface Adapter {
+  readonly info?: { readonly isFallbackAdapter?: boolean; readonly architecture?: string };
+}
+
+/** Why WebGPU cannot be used here; undefined where it can. An adapter in software is slower than WASM. */
+export async function whyNoWebGpu(inSoftware: boolean): Promise<string | undefined> {
+  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<Adapter | null> } };
   if (gpu === undefined) return "this browser has no WebGPU";
   try {
     const adapter = await gpu.requestAdapter();
-    return adapter === null ? "WebGPU found no adapter" : undefined;
+    if (adapter === null) return "WebGPU found no adapter";
+    return !inSoftware && isSoftware(adapter) ? "WebGPU runs in software here" : undefined;
   } catch (error) {
     return `WebGPU gives no adapter (${reasonOf(error)})`;
   }
+}
+
+function isSoftware({ info }: Adapter): boolean {
+  return info?.isFallbackAdapter === true || info?.architecture === "swiftshader";
 }
 
 /** The build of onnxruntime-web for a provider. */

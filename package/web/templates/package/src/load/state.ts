@@ -13,4 +13,11 @@ export type LoadState =
   | { readonly status: "ready"; readonly provider: Provider }
   | { readonly status: "failed"; readonly error: LoadError };
 
+/** How much of the model's files is there, in bytes. */
+export interface Progress {
+  readonly file: string;
+  readonly loaded: number;
+  readonly total: number;
+}
+
 export type OnState = (state: LoadState) => void;

@@ -1,0 +1,120 @@
+"""A small bundle with an ONNX file made by hand, its package, and the tools of npm where they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
+from pocketrec.package.bundle import Bundle, publish, read_bundle, seal, staging
+from pocketrec.package.web.generate import write_web_package
+
+TOKENS = ("[pad]", "a", "b", "c", "d", "e")
+TITLES = ("", "Heat", 'Say "hi"', "`${x}`", "</script>", "Heat")
+SCORES = np.arange(36, dtype=np.float32).reshape(6, 6) % 7
+TOOLS = Path(__file__).parents[3] / "build" / "web"
+LOCK = Path(__file__).parents[3] / "package" / "web" / "templates" / "package" / "package-lock.json"
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lines(words: tuple[str, ...]) -> str:
+    return "".join(f"{each}\n" for each in words)
+
+
+def toy_contract(name: str = "history") -> Contract:
+    history = Feature(
+        name=name,
+        kind="id_sequence",
+        dtype="int32",
+        shape=("batch", "length"),
+        vocabulary="item",
+        padding_side="left",
+        out_of_vocabulary="padding",
+    )
+    scores = Output(name="scores", meaning="score", dtype="float32", shape=("batch", 6), vocabulary="item")
+    item = VocabularySpec(
+        size=6, padding_id=0, sha256=digest(lines(TOKENS)), titles_sha256=digest(lines(TITLES))
+    )
+    return Contract(
+        functions={"main": Signature(inputs=(history,), outputs=(scores,))},
+        dims={"batch": Dim(min=1, max=4), "length": Dim(min=1, max=3)},
+        vocabularies={"item": item},
+    )
+
+
+def toy_model() -> bytes:
+    """The mean of the rows of a table at the history's items."""
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node("Gather", ["table", "history"], ["rows"]),
+            node("ReduceMean", ["rows", "axis"], ["scores"], keepdims=0),
+        ],
+        "toy",
+        [helper.make_tensor_value_info("history", TensorProto.INT32, ["batch", "length"])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 6])],
+        [numpy_helper.from_array(SCORES, "table"), numpy_helper.from_array(np.array([1], np.int64), "axis")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def make_bundle(place: Path, *, name: str = "toy", contract: Contract | None = None) -> Bundle:
+    with staging(place) as folder:
+        (folder / "artifacts" / "web").mkdir(parents=True)
+        (folder / "vocabularies").mkdir()
+        (folder / "artifacts" / "web" / "main.onnx").write_bytes(toy_model())
+        (folder / "vocabularies" / "item.txt").write_text(lines(TOKENS))
+        (folder / "vocabularies" / "item.titles.txt").write_text(lines(TITLES))
+        (folder / "contract.json").write_text(json.dumps((contract or toy_contract()).to_dict()))
+        seal(folder, name=name, version="1.0.0", artifacts={"web": {"main": "artifacts/web/main.onnx"}})
+        publish(folder, place)
+    return read_bundle(place)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return make_bundle(tmp_path / "toy")
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """What the committed lock file names, installed once for all tests."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("not run: node and npm are not here")
+    found, done = TOOLS / "node_modules", TOOLS / "installed.json"
+    if done.is_file() and done.read_bytes() == LOCK.read_bytes():
+        return found
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    (TOOLS / "package.json").write_text(json.dumps(json.loads(LOCK.read_text())["packages"][""]))
+    shutil.copyfile(LOCK, TOOLS / "package-lock.json")
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    installed = subprocess.run(npm, cwd=TOOLS, capture_output=True, text=True)
+    assert installed.returncode == 0, installed.stderr
+    shutil.copyfile(LOCK, done)
+    return found
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory, node_modules: Path) -> Path:
+    """The toy's package, compiled."""
+    place = tmp_path_factory.mktemp("web")
+    write_web_package(make_bundle(place / "toy"), place / "package")
+    (place / "package" / "node_modules").symlink_to(node_modules)
+    done = subprocess.run(
+        ["npx", "--no-install", "tsc"], cwd=place / "package", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    return place / "package"
