@@ -102,3 +102,12 @@ def test_an_argument_named_as_a_word_of_the_language_is_one_name(tmp_path: Path)
     made = make_bundle(tmp_path / "toy", name="function", contract=toy_contract("delete"))
     write_web_package(made, tmp_path / "out")
     assert "readonly history: readonly string[];" in (tmp_path / "out" / "src" / "index.ts").read_text()
+
+
+def test_the_tests_of_the_package_pass(compiled: Path) -> None:
+    done = subprocess.run(
+        ["node", "--test", "--test-reporter=tap"], cwd=compiled, capture_output=True, text=True
+    )
+    passed = [line for line in done.stdout.splitlines() if line.startswith("# pass ")]
+    assert done.returncode == 0, done.stdout
+    assert int(passed[0].split()[-1]) > 20
