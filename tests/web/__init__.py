@@ -1,0 +1,1 @@
+"""Every zoo bundle as a package in a browser: `make web`."""
