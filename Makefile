@@ -7,7 +7,11 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests large cluster conformance differential coverage fuzz clean
+.PHONY: demo zoo test lint types mypy pyright tests large cluster conformance differential coverage fuzz web clean
+
+# Where the browser's engine is; tests that need it say "not run" where it could not be installed.
+WEB := build/web
+export POCKETREC_ONNXRUNTIME_WEB ?= $(CURDIR)/$(WEB)/node_modules/onnxruntime-web
 
 demo: $(STAMP)
 	$(BIN)/pocketrec zoo data
@@ -37,7 +41,7 @@ pyright: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # Neighbours in a folder share what their fixtures make, so each worker begins with a half of the folders.
-tests: $(STAMP)
+tests: $(STAMP) $(WEB)/installed.json
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not large and not cluster"
 
 large: $(STAMP)
@@ -52,6 +56,11 @@ cluster: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),1800) $(TARGETS)
+
+# Every zoo bundle in Chromium, on both providers, through its generated package; goes on where it was stopped.
+web: $(STAMP) $(WEB)/installed.json
+	command -v chromium || (apt-get update -q && apt-get install -y -q chromium)
+	$(BIN)/python -m tests.web.run --folder $(WEB) --docs docs/web.md
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py
@@ -74,8 +83,12 @@ clean:
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[build,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[build,dev,web]'
 	touch $@
+
+# What the committed lock file names; without npm the folder stays away.
+$(WEB)/installed.json: $(STAMP) package/web/templates/package/package-lock.json
+	if command -v npm; then $(BIN)/python -m tests.web.install $(WEB); fi
 
 # The libraries share the project's packages through a .pth file and bring no dependencies of their own.
 $(COVERAGE)/installed: benchmarks/coverage_requirements.txt $(STAMP)

@@ -40,6 +40,8 @@ ALLOWED = {
     "convert.coreml.multifunction: load_spec": "likewise",
     "convert.coreml.multifunction: np.memmap": "likewise",
     "model_zoo.movielens_files: zipfile.ZipFile": "its digest was checked",
+    "package.host.unicode: path.read_text": "a table of this package",
+    "package.web.generate: path.read_text": "a template of this package, or what was written a moment ago",
     "source.arrays: archive.open": "a member of an archive that was opened",
     "source.exported: zipfile.ZipFile": "it is handed an opened file",
     "validate.artifact.onnx_engine: onnxruntime.InferenceSession": "it is handed bytes",
@@ -47,6 +49,7 @@ ALLOWED = {
     "validate.runtimes.coreml_framework: ct.models.MLModel": "it is handed a private copy",
     "validate.runtimes.onnx_runtime: onnxruntime.InferenceSession": "load_onnx was here first",
     "package.publish: os.open": "a folder, to flush it",
+    "web_operators: Path(__file__).with_name('web_operators.json').read_text": "a table of this package",
     "validate.measure.machine: Path('/proc/cpuinfo').read_text": "the system's own",
 }
 

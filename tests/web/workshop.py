@@ -120,7 +120,7 @@ class Harness:
 
 
 class PackageRuntime:
-    """A function of a loaded package behind the protocol of runtimes, so that golden vectors are replayed on it."""
+    """A function of a loaded package behind the protocol of runtimes, so that golden vectors reach it."""
 
     def __init__(self, harness: Harness, contract: Contract, function: str, provider: str) -> None:
         self._harness, self._contract, self._function = harness, contract, function

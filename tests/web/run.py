@@ -1,0 +1,305 @@
+"""Every zoo bundle in Chromium, on WebAssembly and WebGPU: `make web`.
+
+For each family and compression: built with `[targets.web]` and its evidence from both providers, packaged,
+compiled, golden and API vectors replayed through the package's public API, and timed beside bare onnxruntime-web
+in the same run. Bundles that are there are kept, so that a run goes on where it was stopped. The last line counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from tests.web.workshop import (
+    Built,
+    Harness,
+    PackageRuntime,
+    build_package,
+    chromium,
+    install_tools,
+    served,
+    tensor_of,
+)
+
+from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.package.bundle import is_bundle, read_bundle
+from pocketrec.package.golden import read_golden, read_golden_index
+from pocketrec.pipeline.build import build
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.recipe import Compress, Target
+from pocketrec.validate.replay import GoldenVector, replay
+
+PROVIDERS = ("wasm", "webgpu")
+PRESETS: dict[str, Compress] = {
+    "float32": Compress(),
+    "int8": Compress(preset="int8"),
+    "int4": Compress(preset="int4"),
+    "smallest-neutral": Compress(preset="smallest-neutral", time_limit_s=120.0),
+}
+_LOADS, _RUNS, _BEST = 5, 60, 10
+_LIMIT = 1.1  # times bare onnxruntime-web
+_MARKS = "<!-- measured by make web -->", "<!-- end -->"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """The package beside bare onnxruntime-web, medians in milliseconds."""
+
+    what: str
+    package_ms: float
+    bare_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """The package's time as a share of the bare one."""
+        return self.package_ms / self.bare_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One bundle on one provider."""
+
+    bundle: str
+    provider: str
+    ran: str
+    golden: int
+    calls: int
+    failures: tuple[str, ...]
+    ratios: tuple[Ratio, ...]
+
+
+def bundle_of(family: str, preset: str, folder: Path) -> Path:
+    """A family's bundle with a web target, built where it is not there yet; every browser has to have run."""
+    out = folder / f"{family}-{preset}"
+    if is_bundle(out):
+        return out
+    recipe = load_recipe(FAMILIES[family].recipe)
+    weights = FAMILIES[family].weights
+    made = replace(
+        recipe,
+        model=replace(recipe.model, weights=str(weights)),
+        targets={"onnx": Target(format="onnx"), "web": Target(format="web")},
+        compress=PRESETS[preset],
+        gates=replace(recipe.gates, may_skip=()),
+    )
+    result = build(made, out=out)
+    if not result.passed:
+        failed = [each.message for each in result.evidence.gates if each.status == "failed"]
+        raise SystemExit(f"{out.name}: the build failed: {failed[0]}")
+    return result.path
+
+
+def rows_of(built: Built, browser: Any, providers: tuple[str, ...], timed: bool) -> Iterator[Row]:
+    """What each provider gives for a package."""
+    name = built.bundle.path.name
+    index = read_golden_index(built.bundle)
+    tolerances = index.tolerances[built.package.target]
+    with served(built.package.path) as address:
+        for provider in providers:
+            harness = Harness(browser, address)
+            try:
+                where = harness.call("load", built.package.type_name, provider)
+                failures = (
+                    []
+                    if where["provider"] == provider
+                    else [f"ran on {where['provider']}: {where['fallback']}"]
+                )
+                golden, differing = _golden(harness, built, provider)
+                said = harness.call("replay", tolerances, index.tie_tolerance)
+                failures += [*differing, *said["differences"]]
+            finally:
+                harness.close()
+            ratios = tuple(_ratios(built, browser, address, provider)) if timed and provider == "wasm" else ()
+            threads = where["threads"]
+            yield Row(
+                bundle=name,
+                provider=provider,
+                ran=f"{where['provider']}, {threads} thread{'s' if threads > 1 else ''}",
+                golden=golden,
+                calls=said["compared"],
+                failures=tuple(failures),
+                ratios=ratios,
+            )
+
+
+def _golden(harness: Harness, built: Built, provider: str) -> tuple[int, list[str]]:
+    """How many golden vectors were replayed through the package, and what differs."""
+    index = read_golden_index(built.bundle)
+    compared, failures = 0, []
+    for function in index.functions:
+        vectors = [
+            GoldenVector(function=function, name=each.name, inputs=each.inputs, outputs=each.outputs)
+            for each in read_golden(built.bundle, function)
+        ]
+        results = replay(
+            vectors,
+            PackageRuntime(harness, built.contract, function, provider),
+            built.contract,
+            function=function,
+            tolerances=index.tolerances[built.package.target][function],
+            tie_tolerance=index.tie_tolerance,
+        )
+        compared += len(vectors)
+        failures += [each.message for each in results if not each.passed]
+    return compared, failures
+
+
+def _ratios(built: Built, browser: Any, address: str, provider: str) -> Iterator[Ratio]:
+    """Time to the first answer, cold and warm, and of a call, beside the same artifact run bare."""
+    function, first = next(iter(_listing(built)), (None, None))
+    if function is None or first is None:
+        return
+    golden = read_golden(built.bundle, function)[0]
+    inputs = {name: tensor_of(each[:1]) for name, each in golden.inputs.items()}
+    manifest = json.loads((built.package.path / "model" / "manifest.json").read_text())
+    files = manifest["functions"][function]
+    bare = (provider, files["graph"], files["data"], inputs, first, _BEST)
+    cold: dict[str, list[float]] = {"package": [], "bare": []}
+    warm: dict[str, list[float]] = {"package": [], "bare": []}
+    for _ in range(_LOADS):
+        for name, call in (
+            ("package", ("firstAnswer", built.package.type_name, provider)),
+            ("bare", ("firstBare", *bare)),
+        ):
+            harness = Harness(browser, address)
+            cold[name].append(harness.call(*call))
+            harness.open()
+            warm[name].append(harness.call(*call))
+            harness.close()
+    for what, times in (("first answer, cold", cold), ("first answer, warm", warm)):
+        yield Ratio(
+            what=what,
+            package_ms=statistics.median(times["package"]),
+            bare_ms=statistics.median(times["bare"]),
+        )
+    harness = Harness(browser, address)
+    found = harness.call("medians", built.package.type_name, *bare, _RUNS)
+    harness.close()
+    yield Ratio(what="a call, p50", package_ms=found["package"], bare_ms=found["bare"])
+
+
+def _listing(built: Built) -> Iterator[tuple[str, str]]:
+    """Functions that list items by their scores, and the output that has them."""
+    for function, signature in built.contract.functions.items():
+        for out in signature.outputs:
+            if out.meaning == "score" and out.vocabulary is not None:
+                yield function, out.name
+
+
+def evidence_of(bundle: Path) -> list[Mapping[str, Any]]:
+    """The web target's results in a bundle's evidence."""
+    table = json.loads((bundle / "evidence" / "evidence.json").read_text())
+    return [each for each in table["results"] if each["target"] == "web"]
+
+
+def table_of(rows: list[Row], folder: Path) -> list[str]:
+    """The table of docs/web.md."""
+    names = [
+        "bundle",
+        "provider",
+        "bytes_(gzip)",
+        "largest_difference",
+        "ranking",
+        "p50_ms",
+        "golden",
+        "calls",
+        "failed",
+    ]
+    lines = [
+        f"| {' | '.join(each.replace('_', ' ') for each in names)} |",
+        "|---|---|--:|--:|---|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        results = {each["runtime"]: each for each in evidence_of(folder / row.bundle)}
+        found = results[f"web-{row.provider}"]
+        sizes = found["web"]["files"]
+        raw, gzip = (sum(each[key] for each in sizes) for key in ("raw_bytes", "gzip_bytes"))
+        worst = max(each["max_abs_error"] for each in (*found["parity"], *found["rows"]))
+        ranking = found["ranking"] or {}
+        equal = _equal(ranking)
+        p50 = max(each["p50_ms"] for each in found["latency"].values())
+        time = f"{p50:.2f}" if not found["web"]["software"] else f"({p50:.0f}, software)"
+        lines.append(
+            f"| {row.bundle} | {row.provider} | {raw:,} ({gzip:,}) | {worst:.1e} | {equal} | {time} | "
+            f"{row.golden} | {row.calls} | {len(row.failures)} |"
+        )
+    return lines
+
+
+def _equal(ranking: Mapping[str, Any]) -> str:
+    """Whether all metrics are the reference's, on how many users or rows."""
+    if not ranking:
+        return "not run"
+    off = max(abs(ranking["artifact"][name] - each) for name, each in ranking["reference"].items())
+    overlap = ranking["top_k_overlap"]
+    share = "" if overlap is None else f", overlap {overlap:.4f}"
+    return f"Δ {off:.1g}{share}, {ranking['examples']:,} rows"
+
+
+def ratio_lines(rows: list[Row]) -> list[str]:
+    """The ratios to bare onnxruntime-web."""
+    lines = ["| bundle | measure | package ms | bare ms | ratio |", "|---|---|--:|--:|--:|"]
+    lines += [
+        f"| {row.bundle} | {each.what} | {each.package_ms:.2f} | {each.bare_ms:.2f} | {each.ratio:.2f} |"
+        for row in rows
+        for each in row.ratios
+    ]
+    return lines
+
+
+def write_docs(path: Path, lines: list[str]) -> None:
+    """Puts the tables between the marks of the page."""
+    text = path.read_text()
+    start, end = _MARKS
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    path.write_text("\n".join([f"{before}{start}", *lines, f"{end}{after}"]))
+
+
+def main() -> int:
+    """Runs all that was asked for; 1 where something failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--families", nargs="*", default=sorted(FAMILIES), choices=sorted(FAMILIES))
+    parser.add_argument("--presets", nargs="*", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--folder", type=Path, default=Path("build/web"))
+    parser.add_argument("--docs", type=Path, help="The page whose tables are written.")
+    asked = parser.parse_args()
+    console = Console(stderr=True)
+    tools = install_tools(asked.folder)
+    rows: list[Row] = []
+    work = [(family, preset) for preset in asked.presets for family in asked.families]
+    with Progress(console=console) as progress, chromium() as browser:
+        task = progress.add_task("bundles", total=len(work))
+        for family, preset in work:
+            progress.update(task, description=f"{family} {preset}")
+            place = bundle_of(family, preset, asked.folder)
+            package = build_package(read_bundle(place), asked.folder / "packages" / place.name, tools)
+            for row in rows_of(package, browser, PROVIDERS, timed=preset in ("float32", "int8")):
+                rows.append(row)
+                print(json.dumps(asdict(row)), flush=True)
+            progress.advance(task)
+    lines = [*table_of(rows, asked.folder), "", *ratio_lines(rows)]
+    print("\n".join(lines))
+    if asked.docs is not None:
+        write_docs(asked.docs, lines)
+    slow = [each for row in rows for each in row.ratios if each.ratio > _LIMIT]
+    failed = [row for row in rows if row.failures]
+    for row in failed:
+        print(f"failed: {row.bundle} on {row.provider}: {row.failures[0]}")
+    print(
+        f"{len(work)} bundles, {len(PROVIDERS)} providers: {len(rows) - len(failed)} of {len(rows)} passed; "
+        f"{len(slow)} ratios above {_LIMIT}"
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
