@@ -1,14 +1,16 @@
 """Every zoo bundle in Chromium, on WebAssembly and WebGPU: `make web`.
 
 For each family and compression: built with `[targets.web]` and its evidence from both providers, packaged,
-compiled, golden and API vectors replayed through the package's public API, and timed beside bare onnxruntime-web
-in the same run. Bundles that are there are kept, so that a run goes on where it was stopped. The last line counts.
+compiled, golden and API vectors replayed through the package's public API, and timed beside bare
+onnxruntime-web in the same run. Bundles that are there are kept, so that a run goes on where it was stopped.
+The last line counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,7 +28,6 @@ from tests.web.workshop import (
     chromium,
     install_tools,
     served,
-    tensor_of,
 )
 
 from pocketrec.model_zoo.registry import FAMILIES
@@ -36,6 +37,7 @@ from pocketrec.pipeline.build import build
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.recipe import Compress, Target
 from pocketrec.validate.replay import GoldenVector, replay
+from pocketrec.validate.runtimes.web_places import ONNXRUNTIME_WEB
 
 PROVIDERS = ("wasm", "webgpu")
 PRESETS: dict[str, Compress] = {
@@ -153,45 +155,43 @@ def _golden(harness: Harness, built: Built, provider: str) -> tuple[int, list[st
 
 
 def _ratios(built: Built, browser: Any, address: str, provider: str) -> Iterator[Ratio]:
-    """Time to the first answer, cold and warm, and of a call, beside the same artifact run bare."""
-    function, first = next(iter(_listing(built)), (None, None))
-    if function is None or first is None:
+    """Time to the first answer, cold and warm, and of a call, beside the same run made bare."""
+    name = built.package.type_name
+    output = next(iter(_listing(built)), None)
+    if output is None:
         return
-    golden = read_golden(built.bundle, function)[0]
-    inputs = {name: tensor_of(each[:1]) for name, each in golden.inputs.items()}
-    manifest = json.loads((built.package.path / "model" / "manifest.json").read_text())
-    files = manifest["functions"][function]
-    bare = (provider, files["graph"], files["data"], inputs, first, _BEST)
-    cold: dict[str, list[float]] = {"package": [], "bare": []}
-    warm: dict[str, list[float]] = {"package": [], "bare": []}
-    for _ in range(_LOADS):
-        for name, call in (
-            ("package", ("firstAnswer", built.package.type_name, provider)),
-            ("bare", ("firstBare", *bare)),
-        ):
-            harness = Harness(browser, address)
-            cold[name].append(harness.call(*call))
-            harness.open()
-            warm[name].append(harness.call(*call))
-            harness.close()
-    for what, times in (("first answer, cold", cold), ("first answer, warm", warm)):
-        yield Ratio(
-            what=what,
-            package_ms=statistics.median(times["package"]),
-            bare_ms=statistics.median(times["bare"]),
-        )
     harness = Harness(browser, address)
-    found = harness.call("medians", built.package.type_name, *bare, _RUNS)
+    asked = harness.call("encoded", name, provider)
+    manifest = json.loads((built.package.path / "model" / "manifest.json").read_text())
+    files = manifest["functions"][asked["name"]]
+    bare = (provider, files["graph"], files["data"], asked["inputs"], output, _BEST)
+    calls: dict[str, tuple[Any, ...]] = {
+        "package": ("firstAnswer", name, provider),
+        "bare": ("firstBare", *bare),
+    }
+    times: dict[str, dict[str, list[float]]] = {"cold": {}, "warm": {}}
+    for _ in range(_LOADS):
+        for side, call in calls.items():
+            fresh = Harness(browser, address)
+            for heat in ("cold", "warm"):
+                times[heat].setdefault(side, []).append(fresh.call(*call))
+                fresh.open()
+            fresh.close()
+    for heat, found in times.items():
+        medians = {side: statistics.median(each) for side, each in found.items()}
+        yield Ratio(what=f"first answer, {heat}", package_ms=medians["package"], bare_ms=medians["bare"])
+    p50 = harness.call("medians", name, *bare, _RUNS)
     harness.close()
-    yield Ratio(what="a call, p50", package_ms=found["package"], bare_ms=found["bare"])
+    yield Ratio(what="a call and its list, p50", package_ms=p50["package"], bare_ms=p50["bare"])
+    yield Ratio(what="a call beside a run alone, p50", package_ms=p50["package"], bare_ms=p50["alone"])
 
 
-def _listing(built: Built) -> Iterator[tuple[str, str]]:
-    """Functions that list items by their scores, and the output that has them."""
-    for function, signature in built.contract.functions.items():
+def _listing(built: Built) -> Iterator[str]:
+    """The outputs that score items."""
+    for signature in built.contract.functions.values():
         for out in signature.outputs:
             if out.meaning == "score" and out.vocabulary is not None:
-                yield function, out.name
+                yield out.name
 
 
 def evidence_of(bundle: Path) -> list[Mapping[str, Any]]:
@@ -220,13 +220,14 @@ def table_of(rows: list[Row], folder: Path) -> list[str]:
     for row in rows:
         results = {each["runtime"]: each for each in evidence_of(folder / row.bundle)}
         found = results[f"web-{row.provider}"]
-        sizes = found["web"]["files"]
-        raw, gzip = (sum(each[key] for each in sizes) for key in ("raw_bytes", "gzip_bytes"))
+        facts = list(found["web"].values())
+        sizes = [each for fact in facts for each in fact["files"]]
+        raw, gzip = (sum(each[key] for each in sizes) for key in ("raw", "gzip"))
         worst = max(each["max_abs_error"] for each in (*found["parity"], *found["rows"]))
         ranking = found["ranking"] or {}
         equal = _equal(ranking)
         p50 = max(each["p50_ms"] for each in found["latency"].values())
-        time = f"{p50:.2f}" if not found["web"]["software"] else f"({p50:.0f}, software)"
+        time = f"{p50:.2f}" if not facts[0]["software"] else f"({p50:.0f}, software)"
         lines.append(
             f"| {row.bundle} | {row.provider} | {raw:,} ({gzip:,}) | {worst:.1e} | {equal} | {time} | "
             f"{row.golden} | {row.calls} | {len(row.failures)} |"
@@ -274,6 +275,7 @@ def main() -> int:
     asked = parser.parse_args()
     console = Console(stderr=True)
     tools = install_tools(asked.folder)
+    os.environ.setdefault(ONNXRUNTIME_WEB, str((tools / "onnxruntime-web").resolve()))
     rows: list[Row] = []
     work = [(family, preset) for preset in asked.presets for family in asked.families]
     with Progress(console=console) as progress, chromium() as browser:

@@ -2,7 +2,7 @@
 
 import type { Answer, Prediction, Predicted, Recommendation, Value } from "./answers.js";
 import type { Asked } from "./asked.js";
-import { best, checkScores, drawn, share, sigmoid, softmax, type Scored } from "./best.js";
+import { best, bestOf, checkScores, drawn, share, sigmoid, softmax, type Scored } from "./best.js";
 import { bounds, type Output, type Role } from "./contract.js";
 import { CallError, wrong } from "./errors.js";
 import { listed, type Given } from "./features.js";
@@ -23,11 +23,7 @@ async function recommend(asked: Asked): Promise<Answer> {
   if (out === undefined) throw new RangeError("the function lists no items");
   if (out.meaning === "top_k_ids") return asked.list(fromLists(asked, out, outputs, k, leftOut));
   const scores = asked.row(out, outputs);
-  const found = best(
-    scores.map((score, place) => [place, score] as const),
-    k,
-    leftOut,
-  );
+  const found = bestOf(scores, k, leftOut);
   const chances = out.meaning === "logit" ? softmax(scores, asked.items.aside) : scores;
   return asked.list(
     found.map(([place, score]) => {
@@ -226,11 +222,7 @@ async function decide(asked: Asked): Promise<Answer> {
   let arm: number | null = null;
   if (chances !== undefined && draw !== undefined) arm = drawn(chances, draw, aside);
   arm ??=
-    best(
-      scores.map((score, place) => [place, score] as const),
-      1,
-      aside,
-    )[0]?.[0] ?? null;
+    bestOf(scores, 1, aside)[0]?.[0] ?? null;
   if (arm === null) throw new CallError("bad_score", "no arm has a score; build the model again");
   const propensity = chances === undefined || draw === undefined ? null : share(chances, arm, aside);
   return { arm: asked.item(arm, { score: scores[arm] ?? 0 }), propensity, unknown: asked.unknown };

@@ -27,11 +27,19 @@ function notANumber(what: string, place: number): CallError {
 
 /** The ids of the k best scores, best first; of equal scores the lower id comes first. */
 export function topK(scores: readonly number[], k: number, leftOut: ReadonlySet<number>): number[] {
-  return best(
-    scores.map((score, place) => [place, score] as const),
-    k,
-    leftOut,
-  ).map(([place]) => place);
+  return bestOf(scores, k, leftOut).map(([place]) => place);
+}
+
+/** The k best of the scores of ids from 0, best first; the same rules as `best`. */
+export function bestOf(scores: readonly number[], k: number, leftOut: ReadonlySet<number>): Scored[] {
+  const heap: Scored[] = [];
+  for (let place = 0; place < scores.length; place += 1) {
+    const score = scores[place] ?? Number.NaN;
+    const worst = heap.length < k ? undefined : heap[0];
+    if (worst !== undefined && score <= worst[1]) continue; // of equal scores the lower id was here first
+    offer(heap, [place, score], k, leftOut);
+  }
+  return heap.sort(order);
 }
 
 /**
@@ -40,18 +48,21 @@ export function topK(scores: readonly number[], k: number, leftOut: ReadonlySet<
  */
 export function best(scored: readonly Scored[], k: number, leftOut: ReadonlySet<number>): Scored[] {
   const heap: Scored[] = []; // the worst of the best on top
-  for (const each of scored) {
-    if (Number.isNaN(each[1])) throw notANumber("id", each[0]);
-    if (leftOut.has(each[0]) || each[1] === -Infinity || k === 0) continue;
-    if (heap.length < k) {
-      heap.push(each);
-      rise(heap);
-    } else if (heap[0] !== undefined && order(each, heap[0]) < 0) {
-      heap[0] = each;
-      sink(heap);
-    }
-  }
+  for (const each of scored) offer(heap, each, k, leftOut);
   return heap.sort(order);
+}
+
+/** Puts one among the k best where it belongs there. */
+function offer(heap: Scored[], each: Scored, k: number, leftOut: ReadonlySet<number>): void {
+  if (Number.isNaN(each[1])) throw notANumber("id", each[0]);
+  if (leftOut.has(each[0]) || each[1] === -Infinity || k === 0) return;
+  if (heap.length < k) {
+    heap.push(each);
+    rise(heap);
+  } else if (heap[0] !== undefined && order(each, heap[0]) < 0) {
+    heap[0] = each;
+    sink(heap);
+  }
 }
 
 function order(left: Scored, right: Scored): number {

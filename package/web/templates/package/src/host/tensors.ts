@@ -33,5 +33,6 @@ export function countOf(shape: readonly number[]): number {
 
 /** A tensor's numbers. */
 export function numbersOf(tensor: Tensor): number[] {
-  return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  const { data } = tensor;
+  return data instanceof BigInt64Array ? Array.from(data, Number) : Array.from(data);
 }
