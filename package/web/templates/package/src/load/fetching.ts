@@ -67,17 +67,16 @@ async function forgetOlder(store: Store, address: string, manifest: Manifest): P
 export async function fetchFiles(source: Source, manifest: Manifest, names: Iterable<string>): Promise<Map<string, Bytes>> {
   const wanted = new Map([...new Set(names)].map((name) => [name, entryOf(manifest, name)] as const));
   const total = [...wanted.values()].reduce((sum, each) => sum + each.bytes, 0);
-  const found = new Map<string, Bytes>();
-  let loaded = 0;
-  for (const [name, entry] of wanted) {
-    const before = loaded;
+  const counts = new Map<string, number>();
+  const fetched = [...wanted].map(async ([name, entry]) => {
     const advance = (status: "fetching" | "checking", bytes: number): void => {
-      source.onState({ status, file: name, loaded: before + bytes, total });
+      counts.set(name, bytes);
+      const loaded = [...counts.values()].reduce((sum, each) => sum + each, 0);
+      source.onState({ status, file: name, loaded, total });
     };
-    found.set(name, await fetchFile(source, name, entry, advance));
-    loaded += entry.bytes;
-  }
-  return found;
+    return [name, await fetchFile(source, name, entry, advance)] as const;
+  });
+  return new Map(await Promise.all(fetched));
 }
 
 type Advance = (status: "fetching" | "checking", bytes: number) => void;
@@ -95,7 +94,7 @@ async function fetchFile(source: Source, name: string, entry: FileEntry, advance
     if (!(error instanceof LoadError && error.code === "altered_file")) throw error;
     return download(source, name, entry, advance, "reload"); // an older file may lie in the browser's own cache
   });
-  await source.store.keepFile(entry.sha256, bytes);
+  source.store.keepFile(entry.sha256, bytes);
   return bytes;
 }
 

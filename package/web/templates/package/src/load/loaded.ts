@@ -4,7 +4,7 @@ import { Host, Items, type Contract, type Tokenize } from "../host/index.js";
 import { LoadError, reasonOf, unlessAborted } from "./errors.js";
 import { fetchFiles, fetchManifest, folderUrl, type Source } from "./fetching.js";
 import type { Manifest, VocabularyFiles } from "./manifest.js";
-import { engineOf, whyNoWebGpu } from "./provider.js";
+import { engineOf, whyNoWebGpu, type Engine } from "./provider.js";
 import { disposed, Sessions } from "./sessions.js";
 import type { OnState, Progress, Provider } from "./state.js";
 import { Store } from "./store.js";
@@ -84,10 +84,13 @@ export async function loadModel(spec: ModelSpec, url: string | URL, options: Loa
   const onState = teller(options);
   signal?.throwIfAborted();
   const source: Source = { url: folderUrl(url), store: await Store.open(cache), signal, onState };
+  const chosen = choose(options); // the engine comes while the files do
+  chosen.catch(() => undefined); // told where it is waited for
   const manifest = await fetchManifest(source, spec.contract, spec.contractSha256);
   const files = await fetchFiles(source, manifest, namesOf(manifest));
   const vocabularies = vocabulariesOf(spec.contract, manifest, files);
-  const { sessions, fallback } = await compile(manifest, files, options, onState);
+  const { sessions, fallback } = await compile(chosen, manifest, files, options, onState);
+  await source.store.written();
   onState({ status: "ready", provider: sessions.engine.provider });
   return new Loaded(spec, vocabularies, sessions, fallback);
 }
@@ -142,34 +145,45 @@ interface Compiled {
   readonly fallback: string | undefined;
 }
 
-/** Sessions where the options ask for them; on the processor where that cannot be, with the reason. */
+interface Chosen {
+  readonly engine: Engine;
+  readonly fallback: string | undefined;
+}
+
+/** The engine that the options ask for; that of the processor where WebGPU cannot be, with the reason. */
+async function choose(options: LoadOptions, tried?: string): Promise<Chosen> {
+  const { provider = "auto" } = options;
+  const ortUrl = options.ortUrl === undefined ? undefined : folderUrl(options.ortUrl);
+  const fallback = tried ?? (provider === "wasm" ? undefined : await whyNoWebGpu(provider === "webgpu"));
+  const wasm = provider === "wasm" || fallback !== undefined;
+  return { engine: await engineOf(wasm ? "wasm" : "webgpu", ortUrl, options.threads), fallback };
+}
+
+/** Sessions on the engine that was chosen; on the processor where WebGPU makes none, with the reason. */
 async function compile(
+  chosen: Promise<Chosen>,
   manifest: Manifest,
   files: ReadonlyMap<string, Bytes>,
   options: LoadOptions,
   onState: OnState,
 ): Promise<Compiled> {
   const { signal } = options;
-  const ortUrl = options.ortUrl === undefined ? undefined : folderUrl(options.ortUrl);
-  const on = async (provider: Provider): Promise<Sessions> => {
+  const on = async ({ engine, fallback }: Chosen): Promise<Compiled> => {
     signal?.throwIfAborted();
-    onState({ status: "compiling", provider });
-    const engine = await engineOf(provider, ortUrl, options.threads);
-    return Sessions.create(engine, manifest, files, signal);
+    onState({ status: "compiling", provider: engine.provider });
+    return { sessions: await Sessions.create(engine, manifest, files, signal), fallback };
   };
   const work = async (): Promise<Compiled> => {
-    const { provider = "auto" } = options;
-    if (provider === "wasm") return { sessions: await on("wasm"), fallback: undefined };
-    let fallback = await whyNoWebGpu(provider === "webgpu");
-    if (fallback === undefined) {
-      try {
-        return { sessions: await on("webgpu"), fallback: undefined };
-      } catch (error) {
-        if (!(error instanceof LoadError)) throw error;
-        fallback = error.message;
-      }
+    const first = await chosen.catch((error: unknown) => {
+      if (options.provider === "wasm" || !(error instanceof LoadError)) throw error;
+      return choose(options, error.message);
+    });
+    try {
+      return await on(first);
+    } catch (error) {
+      if (first.engine.provider === "wasm" || !(error instanceof LoadError)) throw error;
+      return on(await choose(options, error.message));
     }
-    return { sessions: await on("wasm"), fallback };
   };
   return unlessAborted(work(), signal);
 }

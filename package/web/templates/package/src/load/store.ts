@@ -6,6 +6,8 @@ const FILE = "https://sha256.invalid/";
 const MANIFEST = "https://manifest.invalid/?of=";
 
 export class Store {
+  readonly #writing: Promise<void>[] = [];
+
   private constructor(private readonly cache: Cache | undefined) {}
 
   /** The page's store; an empty one where there is none, or where `use` is false. */
@@ -28,9 +30,14 @@ export class Store {
     return this.get(FILE + sha256);
   }
 
-  /** Keeps bytes under their digest; a full store keeps nothing. */
-  async keepFile(sha256: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    await this.put(FILE + sha256, bytes);
+  /** Keeps bytes under their digest while other work goes on; a full store keeps nothing. */
+  keepFile(sha256: string, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#writing.push(this.put(FILE + sha256, bytes));
+  }
+
+  /** Waits for what is still being kept. */
+  async written(): Promise<void> {
+    await Promise.all(this.#writing.splice(0));
   }
 
   /** Forgets what is kept under a digest. */
