@@ -166,7 +166,8 @@ def _ratios(built: Built, browser: Any, address: str, provider: str) -> Iterator
     files = manifest["functions"][asked["name"]]
     bare = (provider, files["graph"], files["data"], asked["inputs"], output, _BEST)
     calls: dict[str, tuple[Any, ...]] = {
-        "package": ("firstAnswer", name, provider),
+        "package": ("firstAnswer", name, provider, False),
+        "modules": ("firstAnswer", name, provider, True),
         "bare": ("firstBare", *bare),
     }
     times: dict[str, dict[str, list[float]]] = {"cold": {}, "warm": {}}
@@ -179,7 +180,8 @@ def _ratios(built: Built, browser: Any, address: str, provider: str) -> Iterator
             fresh.close()
     for heat, found in times.items():
         medians = {side: statistics.median(each) for side, each in found.items()}
-        yield Ratio(what=f"first answer, {heat}", package_ms=medians["package"], bare_ms=medians["bare"])
+        for side, what in (("package", ""), ("modules", ", modules fetched one by one")):
+            yield Ratio(what=f"first answer, {heat}{what}", package_ms=medians[side], bare_ms=medians["bare"])
     p50 = harness.call("medians", name, *bare, _RUNS)
     harness.close()
     yield Ratio(what="a call and its list, p50", package_ms=p50["package"], bare_ms=p50["bare"])
