@@ -188,8 +188,10 @@ def _number_difference(expected: Any, found: Any, tolerance: float, where: str) 
         pairs = zip(expected, found, strict=True)
         parts = [(f"{where}[{place}]", want, came) for place, (want, came) in enumerate(pairs)]
     else:
-        numbers = all(isinstance(each, float) for each in (expected, found))
-        same = abs(expected - found) <= tolerance if numbers else expected == found
+        if isinstance(expected, float) and isinstance(found, float):
+            same = abs(expected - found) <= tolerance
+        else:
+            same = bool(expected == found)
         return "" if same else f"{where} is {_cut(found)}; expected {_cut(expected)}"
     return next(
         (said for at, want, came in parts if (said := _number_difference(want, came, tolerance, at))), ""

@@ -59,13 +59,13 @@ def calls_of(contract: Contract) -> dict[str, Call]:
     Raises:
         ContractError: a stated role does not fit the function's inputs and outputs.
     """
-    roles = {name: role_of(contract, name) for name in contract.functions}
+    roles: dict[str, Role] = {name: role_of(contract, name) for name in contract.functions}
     inner = {each for name in roles if roles[name] == "generate" for each in fed_by(contract, name).values()}
     roles = {name: role for name, role in roles.items() if name not in inner}
     calls = {}
     for name, role in roles.items():
         alone = list(roles.values()).count(role) == 1
-        call = _call(contract, name, role, role if alone else f"{role}_{name}")
+        call = _call(contract, name, role, f"{role}" if alone else f"{role}_{name}")
         calls[call.method] = call
     return calls
 
