@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ _LEAST_BEAMS = 10  # of which fewer would miss items that begin badly
 def generate(one: Asked) -> Recommendations:
     """The items of the k best spellings that the call does not exclude; scores are log-probabilities.
 
+    What the model itself forbids is not listed.
     As many beams as items are asked for live on, and ten at least.
     """
     k, left_out = one.k(), one.left_out()
@@ -33,7 +35,8 @@ def generate(one: Asked) -> Recommendations:
     step = _Step(one, inputs.fed(given))
     found = beam_search(step, trie, start=step.start, beam_width=max(k, _LEAST_BEAMS))
     pairs = zip(found.items.tolist(), found.scores.tolist(), strict=True)
-    return one.listed([one.item(places[place], score) for place, score in pairs][:k])
+    found_items = [one.item(places[place], score) for place, score in pairs if score > -math.inf]
+    return one.listed(found_items[:k])
 
 
 class _Inputs:

@@ -102,6 +102,20 @@ def test_what_is_excluded_is_no_branch_and_k_cuts() -> None:
         decoder.call(k=0)
 
 
+def test_what_the_model_forbids_is_not_listed() -> None:
+    decoder = Decoder()
+    given = decoder.run
+
+    def run(function: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        outputs = dict(given(function, inputs))
+        if "logits" in outputs:
+            outputs["logits"][:, 0, 1] = -np.inf
+        return outputs
+
+    decoder.host.run = run
+    assert [each.token for each in decoder.call(history=["a"])] == ["d", "c"], "a and b begin with 1"
+
+
 def test_beams_are_run_in_the_batches_of_the_contract() -> None:
     decoder = Decoder(replace(CONTRACT, dims={"batch": Dim(min=2, max=2)}))
     decoder.call(history=["a"])

@@ -25,7 +25,8 @@ export async function generate(asked: Asked): Promise<Recommendations> {
     start: step.start,
     beamWidth: Math.max(k, LEAST_BEAMS),
   });
-  return asked.list(found.slice(0, k).map(({ item, score }) => asked.item(places[item] ?? 0, { score })));
+  const listed = found.filter(({ score }) => score > -Infinity).slice(0, k);
+  return asked.list(listed.map(({ item, score }) => asked.item(places[item] ?? 0, { score })));
 }
 
 /** The functions of one generation, the generating one last. */
