@@ -27,7 +27,19 @@ from pocketrec.errors import (
 )
 
 HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich")
-COMMANDS = ("build", "convert", "diverge", "verify", "inspect", "lint", "run", "recommend", "doctor", "zoo")
+COMMANDS = (
+    "build",
+    "convert",
+    "diverge",
+    "verify",
+    "inspect",
+    "lint",
+    "run",
+    "recommend",
+    "package",
+    "doctor",
+    "zoo",
+)
 
 
 def raising(error: BaseException) -> click.Group:
