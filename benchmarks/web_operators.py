@@ -29,20 +29,12 @@ import numpy as np
 import onnxruntime
 from web_operators_cases import OPSET, Case, cases
 
+from pocketrec.validate.runtimes.web_browser import QUIET, SOFTWARE, WEBGPU
+
 TABLE = Path(__file__).parents[1] / "src" / "pocketrec" / "web_operators.json"
 PAGE = Path(__file__).with_name("web_operators_page.html")
 COLUMNS = (("ort.wasm.min.mjs", "wasm"), ("ort.webgpu.min.mjs", "wasm"), ("ort.webgpu.min.mjs", "webgpu"))
-FLAGS = (
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--use-vulkan=swiftshader",
-)
+FLAGS = ("--no-sandbox", *QUIET, *WEBGPU, *SOFTWARE)
 _BROKEN = ("abort", "device", "memory access", "unreachable", "not a function", "crash", "table index")
 _NO_FALLBACK = "fallback to CPU EP has been explicitly disabled"
 Arrays = dict[str, np.ndarray[Any, Any]]

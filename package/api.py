@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,14 +92,8 @@ def answered(host: Host, call: ApiCall, states: States | None = None) -> ApiCall
     try:
         found = host.call(call.method, arguments, states)
     except CallError as error:
-        said = {"code": error.code, "message": str(error)}
-        return ApiCall(**{**_fields(call), "answer": None, "error": said})
-    return ApiCall(**{**_fields(call), "answer": plain(found), "error": None})
-
-
-def _fields(call: ApiCall) -> dict[str, Any]:
-    names = ("name", "function", "method", "arguments", "session")
-    return {name: getattr(call, name) for name in names}
+        return replace(call, answer=None, error={"code": error.code, "message": str(error)})
+    return replace(call, answer=plain(found), error=None)
 
 
 def _spread(call: ApiCall, host: Host) -> dict[str, Any]:

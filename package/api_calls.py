@@ -14,7 +14,7 @@ from pocketrec.package.host.answering import ROLES
 from pocketrec.package.host.best import drawn, sigmoid, softmax, top_k
 from pocketrec.package.host.calls import Host, States
 from pocketrec.package.host.items import Items, edit_distance
-from pocketrec.package.host.roles import Call, has_rows, is_text
+from pocketrec.package.host.roles import Call, has_rows, is_text, rest_of
 
 _NO_ITEM = "no such item ☃"
 _TEXT = "the quick brown fox jumps"
@@ -100,8 +100,8 @@ class _Calls:
             return _some(self.vocabulary(feature), min(3, most))
         if feature.kind == "id":
             return _some(self.vocabulary(feature), 3)[-1]
-        rest = feature.shape[1:] if has_rows(self.signature) else feature.shape
-        return self._numbers(feature, [self.size(each) for each in rest], place)
+        sizes = [self.size(each) for each in rest_of(self.signature, feature)]
+        return self._numbers(feature, sizes, place)
 
     def size(self, axis: int | str) -> int:
         """How long an axis of the drawn arguments is."""

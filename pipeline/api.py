@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pocketrec.contract import Contract, VocabularyFiles
@@ -10,7 +10,8 @@ from pocketrec.package.api import ApiVectors, replay_calls
 from pocketrec.package.api_calls import api_vectors
 from pocketrec.package.golden import GoldenIndex
 from pocketrec.package.host.items import Items
-from pocketrec.pipeline.app import host_of, lines_of
+from pocketrec.package.vocabularies import vocabularies_held
+from pocketrec.pipeline.app import host_of, run_function
 
 if TYPE_CHECKING:
     from pocketrec.package.host.features import Array
@@ -32,44 +33,29 @@ def vectors_of(
         return None, (f"No API vectors: the vocabularies have {tokens} tokens, more than {MOST_TOKENS}.",)
 
     def run(function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        return _fitted(reference.runtimes[function], contract, function, inputs)
+        return run_function(reference.runtimes[function], contract, function, inputs)
 
-    return api_vectors(host_of(contract, _items(contract, vocabularies), run)), ()
-
-
-def _items(contract: Contract, vocabularies: Mapping[str, VocabularyFiles]) -> dict[str, Items]:
-    found = {}
-    for name, spec in contract.vocabularies.items():
-        lines = {
-            key: lines_of(b"".join(each.chunks()).decode("utf-8")) for key, each in vocabularies[name].items()
-        }
-        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()), lines.get("spellings", ()))
-    return found
+    return api_vectors(host_of(contract, vocabularies_held(contract, vocabularies), run)), ()
 
 
 def replay_api(
-    loaded: Runtime,
+    opened: Callable[[str], Runtime],
     contract: Contract,
     vocabularies: Mapping[str, Items],
     vectors: ApiVectors,
     index: GoldenIndex,
     place: tuple[str, str],
 ) -> tuple[int, str]:
-    """How many API calls of a function hold, and what the first other has; `place` is target and function."""
+    """How many API calls of a function hold, and what the first other has; `place` is target and function.
+
+    `opened` gives the artifact of any function: generation runs several.
+    """
     target, function = place
 
     def run(name: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        return _fitted(loaded, contract, name, inputs)
+        return run_function(opened(name), contract, name, inputs)
 
     tolerances = index.tolerances.get(target, {}).get(function, {})
     return replay_calls(
         host_of(contract, vocabularies, run), vectors, function, tolerances, index.tie_tolerance
     )
-
-
-def _fitted(
-    runtime: Runtime, contract: Contract, function: str, inputs: Mapping[str, Array]
-) -> Mapping[str, Array]:
-    from pocketrec.validate.runtimes.fit import run_fitted
-
-    return run_fitted(runtime, contract, contract.functions[function], inputs)

@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pocketrec.contract import Contract, vocabulary_file
+from pocketrec.contract import Contract
 from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.outside import read_file
 from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.host.answers import Answer
-from pocketrec.package.host.calls import Host, States
+from pocketrec.package.host.calls import Host, Run, States
 from pocketrec.package.host.items import Items
 from pocketrec.package.host.roles import Call
 from pocketrec.package.manifest import file_sha256, read_json
+from pocketrec.package.vocabularies import vocabularies_of
 
 if TYPE_CHECKING:
     from pocketrec.package.host.features import Array
     from pocketrec.validate.runtimes.runtime import Runtime
-
-_LARGEST = 1 << 31  # bytes of a vocabulary's file
 
 
 def load(path: str | Path, *, target: str | None = None, runtime: str | None = None) -> Recommender:
@@ -117,10 +115,7 @@ class Recommender:
         return [*super().__dir__(), *self._host.calls]
 
     def _run(self, function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        from pocketrec.validate.runtimes.fit import run_fitted
-
-        contract = self._host.contract
-        return run_fitted(self._opened(function), contract, contract.functions[function], inputs)
+        return run_function(self._opened(function), self._host.contract, function, inputs)
 
     def _opened(self, function: str) -> Runtime:
         from pocketrec.pipeline.opening import open_artifact
@@ -152,43 +147,20 @@ class _Method:
         return self._model.call(self._call.method, arguments)
 
 
-def host_of(contract: Contract, vocabularies: Mapping[str, Items], run: Any) -> Host:
+def run_function(
+    runtime: Runtime, contract: Contract, function: str, inputs: Mapping[str, Array]
+) -> Mapping[str, Array]:
+    """The outputs of a function, whatever batch and lengths its artifact was built for."""
+    from pocketrec.validate.runtimes.fit import run_fitted
+
+    return run_fitted(runtime, contract, contract.functions[function], inputs)
+
+
+def host_of(contract: Contract, vocabularies: Mapping[str, Items], run: Run) -> Host:
     """The host logic of a contract around what runs its functions."""
     from pocketrec.package.host.wordpiece import tokenize
 
     return Host(contract=contract, vocabularies=vocabularies, run=run, tokenize=tokenize)
-
-
-def vocabularies_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
-    """The items of every vocabulary of a bundle.
-
-    Raises:
-        ArtifactError: a file is missing or is not what the contract says; names it.
-    """
-    found = {}
-    for name, spec in contract.vocabularies.items():
-        lines = {
-            key: _lines(bundle, vocabulary_file(name, key), digest) for key, digest in spec.digests.items()
-        }
-        if "tokens" not in lines:
-            raise ArtifactError(
-                f"contract.json: vocabulary {name} has no tokens, so words cannot be looked up; state the "
-                "contract in the recipe, and build the bundle again"
-            )
-        found[name] = Items(name, spec, lines["tokens"], lines.get("titles", ()), lines.get("spellings", ()))
-    return found
-
-
-def _lines(bundle: Bundle, file: str, digest: str) -> list[str]:
-    path = bundle.file(file)
-    if file_sha256(path) != digest:
-        raise ArtifactError(f"{file}: altered, contract.json has another sha256; pull the bundle again")
-    return lines_of(read_file(path, largest=_LARGEST).decode("utf-8"))
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a vocabulary's file, which all end in a line feed."""
-    return text.removesuffix("\n").split("\n")
 
 
 def _check_files(bundle: Bundle, artifact: Path) -> None:

@@ -6,9 +6,10 @@ Knows `package` and `validate`, as the pipeline does; never PyTorch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from pocketrec.contract import Contract
 from pocketrec.convert.targets import TARGETS, row_of_suffix
@@ -19,10 +20,13 @@ from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
 from pocketrec.package.host.items import Items
 from pocketrec.package.manifest import read_json
+from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.agreement import contract_sha256, disagreements, row_of_artifact
 from pocketrec.pipeline.api import replay_api
-from pocketrec.pipeline.app import vocabularies_of
 from pocketrec.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from pocketrec.validate.runtimes.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +206,7 @@ def _replay_artifact(
         )
         if runtime not in missing:
             try:
-                calls, message = _compare(artifact, runtime, contract, index, place, vectors, digest, spoken)
+                calls, message = _compare(bundle, runtime, contract, index, place, vectors, digest, spoken)
             except RuntimeUnavailable as error:  # known only where it is started, as of WebGPU
                 ran.append(replace(found, message=str(error)))
                 continue
@@ -212,8 +216,30 @@ def _replay_artifact(
     return ran
 
 
+class _Opened:
+    """The artifacts of a target on one runtime, each opened when it is first asked for."""
+
+    def __init__(self, given: Mapping[str, Runtime], paths: Mapping[str, Path], runtime: str) -> None:
+        self._opened, self._paths, self._runtime = dict(given), paths, runtime
+        self._own = ExitStack()
+
+    def __call__(self, function: str) -> Runtime:
+        from pocketrec.pipeline.opening import open_artifact
+
+        if function not in self._opened:
+            made = open_artifact(self._paths[function], self._runtime, function=function)
+            self._opened[function] = self._own.enter_context(made)
+        return self._opened[function]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._own.close()
+
+
 def _compare(
-    artifact: Path,
+    bundle: Bundle,
     runtime: str,
     contract: Contract,
     index: GoldenIndex,
@@ -227,6 +253,7 @@ def _compare(
     from pocketrec.validate.replay import GoldenVector, replay
 
     target, function = place
+    artifact = bundle.artifact(target, function)
     golden = [
         GoldenVector(function=function, name=each.name, inputs=each.inputs, outputs=each.outputs)
         for each in vectors
@@ -248,6 +275,8 @@ def _compare(
             if failed or spoken is None:
                 more = f" (and {len(failed) - 1} more of {len(results)})" if len(failed) > 1 else ""
                 return 0, f"{failed[0].message}{more}" if failed else ""
-            return replay_api(loaded, contract, spoken.vocabularies, spoken.vectors, index, place)
+            others = {each: bundle.artifact(target, each) for each in bundle.manifest.artifacts[target]}
+            with _Opened({function: loaded}, others, runtime) as opened:
+                return replay_api(opened, contract, spoken.vocabularies, spoken.vectors, index, place)
     except PocketrecError as error:
         return 0, str(error)

@@ -7,12 +7,11 @@ from collections.abc import Container, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Contract, Output, Tokens, VocabularyFiles
+from pocketrec.contract import SCORES, Contract, Output, Tokens, VocabularyFiles
 from pocketrec.errors import ContractError
 from pocketrec.recipe import VocabularySource
 
 _LONGEST_ID = 11  # digits that an id of 32 bits cannot have
-_SCORES = ("score", "logit", "probability")
 
 
 def check_tokens(name: str, tokens: Tokens, source: VocabularySource) -> None:
@@ -124,7 +123,7 @@ def check_widths(contract: Contract) -> None:
     """
     for function, signature in contract.functions.items():
         for out in signature.outputs:
-            if out.vocabulary is not None and out.meaning in _SCORES and len(out.shape) > 1:
+            if out.vocabulary is not None and out.meaning in SCORES and len(out.shape) > 1:
                 _check_width(contract, function, out)
 
 

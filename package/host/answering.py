@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Output
+from pocketrec.contract import SCORES, Output
 from pocketrec.errors import CallError
 from pocketrec.package.host.answers import (
     Answer,
@@ -24,8 +24,6 @@ from pocketrec.package.host.features import Array
 from pocketrec.package.host.generating import generate
 from pocketrec.package.host.items import shown
 from pocketrec.package.host.roles import axis_of, has_rows, lists_items, one_number
-
-_SCORES = ("score", "logit", "probability")
 
 
 def _recommend(one: Asked) -> Answer:
@@ -192,7 +190,7 @@ def _arrange(one: Asked) -> Answer:
     out = next(
         each
         for each in one.signature.outputs
-        if each.meaning in _SCORES and each.shape and each.shape[-1] == axis
+        if each.meaning in SCORES and each.shape and each.shape[-1] == axis
     )
     scores = one.row(out, outputs)
     offset = len(scores) - len(candidates) if feature.padding_side == "left" else 0

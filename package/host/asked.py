@@ -14,7 +14,7 @@ from pocketrec.package.host.answers import Recommendation, Recommendations, Unkn
 from pocketrec.package.host.best import check_k
 from pocketrec.package.host.features import Array, Encoder
 from pocketrec.package.host.items import Items, shown
-from pocketrec.package.host.roles import Call, has_rows, is_text
+from pocketrec.package.host.roles import Call, has_rows, is_text, rest_of
 
 Model = Callable[[str, Mapping[str, Array]], Mapping[str, Array]]
 _DEFAULT_K = 10
@@ -78,7 +78,7 @@ class Asked:
             return "text" if is_text(self.contract, feature) else "a list of items"
         if feature.kind == "id":
             return "a token or a title"
-        return "a number" if not feature.shape[has_rows(self.signature) :] else "a list of numbers"
+        return "a number" if not rest_of(self.signature, feature) else "a list of numbers"
 
     def inputs(self, *records: Mapping[str, Any]) -> dict[str, Array]:
         """The features of every record as the model's inputs, states left out."""

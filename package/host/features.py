@@ -14,7 +14,7 @@ from pocketrec.contract import Contract, Feature, PaddingSide, Signature, Tokeni
 from pocketrec.errors import CallError
 from pocketrec.package.host.answers import Unknown
 from pocketrec.package.host.items import Items, shown
-from pocketrec.package.host.roles import axis_of, has_rows, is_text
+from pocketrec.package.host.roles import axis_of, has_rows, is_text, rest_of
 
 Array = npt.NDArray[np.generic]
 Arguments = Mapping[str, Any]
@@ -150,7 +150,8 @@ class Encoder:
         policy = feature.out_of_vocabulary
         if policy == "forbid":
             raise items.refused(word)
-        self.unknown.setdefault(word, items.unknown(word))
+        if word not in self.unknown:  # what it may have been meant for is looked for once
+            self.unknown[word] = items.unknown(word)
         spec = self.contract.vocabularies[str(feature.vocabulary)]
         found = spec.padding_id if policy == "padding" else spec.unknown_id
         assert found is not None  # the contract's own check
@@ -241,7 +242,7 @@ class Encoder:
 
     def _number(self, feature: Feature, value: Any) -> Any:
         """A number, or lists of numbers, in the shape of one row."""
-        shape = feature.shape[1:] if has_rows(self.signature) else feature.shape
+        shape = rest_of(self.signature, feature)
         if shape == (1,) and not isinstance(value, list | tuple | np.ndarray):
             value = [value]
         return self._nested(feature, self._named(feature), value, shape)
@@ -268,8 +269,7 @@ def _pad(entries: list[Any], length: int, value: int, side: PaddingSide) -> list
 
 
 def _shaped(feature: Feature, signature: Signature, value: int) -> Any:
-    rest = feature.shape[1:] if has_rows(signature) else feature.shape
-    return [value] if rest == (1,) else value
+    return [value] if rest_of(signature, feature) == (1,) else value
 
 
 def _listed(where: str, given: Any, expected: str) -> list[Any]:

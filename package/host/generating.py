@@ -22,8 +22,7 @@ _LEAST_BEAMS = 10  # of which fewer would miss items that begin badly
 def generate(one: Asked) -> Recommendations:
     """The items of the k best spellings that the call does not exclude; scores are log-probabilities.
 
-    What the model itself forbids is not listed.
-    As many beams as items are asked for live on, and ten at least.
+    What the model itself forbids is not listed. As many beams live on as items are asked for, ten at least.
     """
     k, left_out = one.k(), one.left_out()
     inputs = _Inputs(one)
@@ -97,8 +96,7 @@ class _Step:
         return np.concatenate(parts)
 
     def _run(self, prefixes: Tokens) -> Array:
-        _, most = self._contract.bounds(self._prefix.shape[-1])
-        least, _ = self._contract.bounds(self._prefix.shape[-1])
+        least, most = self._contract.bounds(self._prefix.shape[-1])
         length = prefixes.shape[1]
         if length > most:
             raise CallError(

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pocketrec.contract import Contract, Feature, Output, Role, Signature
+from pocketrec.contract import SCORES, Contract, Feature, Output, Role, Signature
 from pocketrec.errors import ContractError
 
-_SCORES = ("score", "logit", "probability")
 _SEQUENCES = ("id_sequence", "id_bag")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "recommend": ("k", "excluding"),
@@ -110,7 +109,7 @@ def lists_items(contract: Contract, out: Output) -> bool:
     if out.meaning == "top_k_ids":
         return True
     size = contract.vocabularies[out.vocabulary].size
-    return out.meaning in _SCORES and contract.bounds(out.shape[-1]) == (size, size)
+    return out.meaning in SCORES and contract.bounds(out.shape[-1]) == (size, size)
 
 
 def fed_by(contract: Contract, function: str) -> dict[str, str]:
@@ -158,15 +157,19 @@ def has_rows(signature: Signature) -> bool:
     return all(len(each.shape) > 1 for each in signature.inputs if each.kind in _SEQUENCES)
 
 
+def rest_of(signature: Signature, each: Feature | Output) -> tuple[int | str, ...]:
+    """A feature's or an output's shape without the axis that counts rows."""
+    return each.shape[1:] if has_rows(signature) else each.shape
+
+
 def one_number(signature: Signature, out: Output) -> bool:
     """Whether an output is one number a row."""
-    rest = out.shape[1:] if has_rows(signature) else out.shape
-    return out.meaning in _SCORES and rest in ((), (1,))
+    return out.meaning in SCORES and rest_of(signature, out) in ((), (1,))
 
 
 def axis_of(signature: Signature, feature: Feature) -> int | str | None:
     """The axis that runs along a feature's entries; None for a feature of one entry."""
-    rest = feature.shape[1:] if has_rows(signature) else feature.shape
+    rest = rest_of(signature, feature)
     return rest[-1] if rest else None
 
 
@@ -186,7 +189,7 @@ def _embeds(contract: Contract, signature: Signature, items: str) -> bool:
 def _arranges(contract: Contract, signature: Signature, items: str) -> bool:
     axes = {axis_of(signature, each) for each in _of_items(signature, items) if each.kind in _SEQUENCES}
     return any(
-        each.meaning in _SCORES and len(each.shape) > has_rows(signature) and each.shape[-1] in axes
+        each.meaning in SCORES and rest_of(signature, each)[-1:] and each.shape[-1] in axes
         for each in signature.outputs
     )
 

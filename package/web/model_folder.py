@@ -13,6 +13,7 @@ from pocketrec.contract import Contract, vocabulary_file
 from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.manifest import file_sha256
+from pocketrec.package.vocabularies import check_tokens_there
 
 _WEB = "web"  # the target that is made for browsers
 _VECTORS = "golden/api.json"
@@ -106,11 +107,7 @@ def _functions(folder: _Folder, artifacts: Mapping[str, str]) -> dict[str, Any]:
 
 def _vocabulary(folder: _Folder, contract: Contract, name: str) -> dict[str, str | None]:
     spec = contract.vocabularies[name]
-    if "tokens" not in spec.digests:
-        raise ArtifactError(
-            f"contract.json: vocabulary {name} has no tokens, so words cannot be looked up; state the "
-            "contract in the recipe, and build the bundle again"
-        )
+    check_tokens_there(name, spec)
     found: dict[str, str | None] = {"tokens": None, "titles": None, "spellings": None}
     for key, digest in spec.digests.items():
         source = vocabulary_file(name, key)

@@ -25,6 +25,7 @@ WIDE_ENDS = (2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, -(2**53) - 1, 2**63 - 1,
 PaddingSide = Literal["left", "right"]
 OutOfVocabulary = Literal["padding", "unknown", "forbid"]
 Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "top_k_scores", "state"]
+SCORES = ("score", "logit", "probability")  # the meanings of which more is better
 Role = Literal["", "recommend", "rank", "search", "embed", "arrange", "decide", "predict", "generate"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")

@@ -18,22 +18,13 @@ from pocketrec.package.bundle import Bundle
 from pocketrec.package.manifest import read_json
 from pocketrec.package.web.generate import WebPackage, write_web_package
 from pocketrec.validate.runtimes.runtime import Array, Description, contract_spec
+from pocketrec.validate.runtimes.web_browser import QUIET, SOFTWARE, WEBGPU
 from pocketrec.validate.runtimes.web_places import find_places
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "package" / "web" / "templates" / "package" / "package-lock.json"
 HARNESS = Path(__file__).with_name("harness.mjs")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--use-vulkan=swiftshader",
-)
+FLAGS = ("--no-sandbox", *QUIET, *WEBGPU, *SOFTWARE)
 
 
 def install_tools(place: Path) -> Path:

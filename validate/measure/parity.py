@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.contract import Output, Signature
+from pocketrec.contract import SCORES, Output, Signature
 from pocketrec.report import HISTOGRAM_EDGES, TensorParity
 from pocketrec.validate.measure.tolerances import same_within
 from pocketrec.validate.runtimes.runtime import Array
@@ -228,7 +228,7 @@ def _ties(
 
 def _full_scores(out: Output, expected: Outputs, signature: Signature, rows: int) -> Floats | None:
     for each in signature.outputs:
-        same = each.meaning in ("score", "logit", "probability") and each.vocabulary is not None
+        same = each.meaning in SCORES and each.vocabulary is not None
         if same and each.vocabulary == out.vocabulary and expected[each.name].ndim > 1:
             scores = expected[each.name].astype(np.float64)
             scores = scores.reshape(-1, scores.shape[-1])

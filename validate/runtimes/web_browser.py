@@ -22,15 +22,16 @@ from pocketrec.validate.runtimes.web_server import Exchange, Server
 
 T = TypeVar("T")
 
-_QUIET = (
+# Without what a browser asks the network for by itself.
+QUIET = (
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
-_WEBGPU = ("--enable-unsafe-webgpu",)
-_SOFTWARE = ("--use-webgpu-adapter=swiftshader", "--use-vulkan=swiftshader")
+WEBGPU = ("--enable-unsafe-webgpu",)
+SOFTWARE = ("--use-webgpu-adapter=swiftshader", "--use-vulkan=swiftshader")
 _SECONDS = 60.0  # to start, to open a page, to close
 
 
@@ -54,8 +55,8 @@ class Browser:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="pocketrec browser", daemon=True)
         self._thread.start()
-        software = _SOFTWARE if wants_software() else ()
-        flags = [*_QUIET, *_WEBGPU, *software, *arguments]
+        software = SOFTWARE if wants_software() else ()
+        flags = [*QUIET, *WEBGPU, *software, *arguments]
         try:
             self._playwright, self._browser = self._wait(_launch(str(places.chromium), flags), _SECONDS)
         except PageLost as error:

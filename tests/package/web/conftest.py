@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.web.workshop import install_tools
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.package.bundle import Bundle, publish, read_bundle, seal, staging
@@ -21,7 +22,6 @@ TOKENS = ("[pad]", "a", "b", "c", "d", "e")
 TITLES = ("", "Heat", 'Say "hi"', "`${x}`", "</script>", "Heat")
 SCORES = np.arange(36, dtype=np.float32).reshape(6, 6) % 7
 TOOLS = Path(__file__).parents[3] / "build" / "web"
-LOCK = Path(__file__).parents[3] / "package" / "web" / "templates" / "package" / "package-lock.json"
 
 
 def digest(text: str) -> str:
@@ -94,17 +94,7 @@ def node_modules() -> Path:
     """What the committed lock file names, installed once for all tests."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("not run: node and npm are not here")
-    found, done = TOOLS / "node_modules", TOOLS / "installed.json"
-    if done.is_file() and done.read_bytes() == LOCK.read_bytes():
-        return found
-    TOOLS.mkdir(parents=True, exist_ok=True)
-    (TOOLS / "package.json").write_text(json.dumps(json.loads(LOCK.read_text())["packages"][""]))
-    shutil.copyfile(LOCK, TOOLS / "package-lock.json")
-    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    installed = subprocess.run(npm, cwd=TOOLS, capture_output=True, text=True)
-    assert installed.returncode == 0, installed.stderr
-    shutil.copyfile(LOCK, done)
-    return found
+    return install_tools(TOOLS)
 
 
 @pytest.fixture(scope="session")

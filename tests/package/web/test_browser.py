@@ -13,14 +13,7 @@ from typing import Any
 
 import pytest
 
-FLAGS = (
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-WEBGPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--use-vulkan=swiftshader")
+from pocketrec.validate.runtimes.web_browser import QUIET, SOFTWARE, WEBGPU
 
 HARNESS = """
 globalThis.open_model = async (options = {}) => {
@@ -105,7 +98,7 @@ def chromium() -> Iterator[Any]:
         def browser(*more: str) -> Any:
             if more not in started:
                 started[more] = playwright.chromium.launch(
-                    executable_path=program, args=[*FLAGS, *more], chromium_sandbox=os.geteuid() != 0
+                    executable_path=program, args=[*QUIET, *more], chromium_sandbox=os.geteuid() != 0
                 )
             return started[more]
 
@@ -168,7 +161,7 @@ def test_without_webgpu_it_goes_on_with_wasm_and_says_why(page: Any) -> None:
 
 
 def test_webgpu_without_half_floats_lists_the_same(chromium: Any, address: str) -> None:
-    context = chromium(*WEBGPU).new_context()
+    context = chromium(*WEBGPU, *SOFTWARE).new_context()
     page = visit(context, address)
     halves = "navigator.gpu.requestAdapter().then(each => each?.features.has('shader-f16') ?? null)"
     assert page.evaluate(halves) is False

@@ -1,0 +1,62 @@
+"""The items of a contract's vocabularies, from a bundle or from what a build holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pocketrec.contract import Contract, VocabularyFiles, VocabularySpec, vocabulary_file
+from pocketrec.errors import ArtifactError
+from pocketrec.outside import read_file
+from pocketrec.package.bundle import Bundle
+from pocketrec.package.host.items import Items
+from pocketrec.package.manifest import file_sha256
+
+_LARGEST = 1 << 31  # bytes of a vocabulary's file
+
+
+def vocabularies_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
+    """The items of every vocabulary of a bundle.
+
+    Raises:
+        ArtifactError: a file is missing or is not what the contract says; names it.
+    """
+    found = {}
+    for name, spec in contract.vocabularies.items():
+        check_tokens_there(name, spec)
+        files = {key: _read(bundle, vocabulary_file(name, key), sum_) for key, sum_ in spec.digests.items()}
+        found[name] = _items(name, spec, files)
+    return found
+
+
+def vocabularies_held(contract: Contract, held: Mapping[str, VocabularyFiles]) -> dict[str, Items]:
+    """The items of every vocabulary that a build holds."""
+    return {
+        name: _items(name, spec, {key: b"".join(each.chunks()) for key, each in held[name].items()})
+        for name, spec in contract.vocabularies.items()
+    }
+
+
+def check_tokens_there(name: str, spec: VocabularySpec) -> None:
+    """Checks that a vocabulary has tokens to look words up in; ArtifactError names it."""
+    if "tokens" not in spec.digests:
+        raise ArtifactError(
+            f"contract.json: vocabulary {name} has no tokens, so words cannot be looked up; state the "
+            "contract in the recipe, and build the bundle again"
+        )
+
+
+def _items(name: str, spec: VocabularySpec, files: Mapping[str, bytes]) -> Items:
+    lines = {key: _lines(each) for key, each in files.items()}
+    return Items(name, spec, lines["tokens"], lines.get("titles", ()), lines.get("spellings", ()))
+
+
+def _lines(data: bytes) -> list[str]:
+    """The lines of a vocabulary's file, which all end in a line feed."""
+    return data.decode("utf-8").removesuffix("\n").split("\n")
+
+
+def _read(bundle: Bundle, file: str, digest: str) -> bytes:
+    path = bundle.file(file)
+    if file_sha256(path) != digest:
+        raise ArtifactError(f"{file}: altered, contract.json has another sha256; pull the bundle again")
+    return read_file(path, largest=_LARGEST)
