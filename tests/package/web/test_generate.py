@@ -11,9 +11,10 @@ import pytest
 from tests.package.web.conftest import TITLES, make_bundle, toy_contract
 
 from pocketrec.errors import ArtifactError, UsageError
+from pocketrec.package.apps.names import type_name
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.web.generate import as_comment, as_json, write_web_package
-from pocketrec.package.web.names import camels, package_name, package_version, type_name
+from pocketrec.package.web.names import TAKEN, package_name, package_version
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -75,15 +76,11 @@ def test_an_altered_file_leaves_no_package(bundle: Bundle, tmp_path: Path) -> No
     ],
 )
 def test_a_bundle_name_is_a_package_and_a_class(name: str, npm: str, written: str) -> None:
-    assert (package_name(name), type_name(name)) == (npm, written)
+    assert (package_name(name), type_name(name, taken=TAKEN)) == (npm, written)
 
 
 def test_a_version_is_three_numbers() -> None:
     assert [package_version(each) for each in ("2", "1.2.3", "x y")] == ["2.0.0", "1.2.3", "0.0.0-v-x-y"]
-
-
-def test_two_names_of_one_spelling_stay_two() -> None:
-    assert camels(["user_age", "userAge"]) == {"user_age": "userAge", "userAge": "userAge_"}
 
 
 def test_what_a_bundle_says_ends_no_script_and_no_comment() -> None:

@@ -1,17 +1,17 @@
-"""The calls of a contract as methods of a TypeScript class: names, and the types of their arguments."""
+"""The calls of a contract as methods of a class: names, arguments, and kinds that a language spells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from pocketrec.contract import Contract, Feature, Signature
+from pocketrec.package.apps.names import camels
 from pocketrec.package.host.roles import OPTIONS, Call, axis_of, calls_of, has_rows, is_text
-from pocketrec.package.web.names import camels
 
-_MEMBERS = ("constructor", "load", "loader", "session", "reset", "item", "suggest", "dispose", "provider")
-_OWN_ARGUMENTS = ("signal",)
-_ANSWERS = {
+Takes = Literal["text", "item", "number", "flag", "candidate"]
+ANSWERS = {
     "recommend": "Recommendations",
     "search": "Recommendations",
     "generate": "Recommendations",
@@ -20,12 +20,6 @@ _ANSWERS = {
     "embed": "Embedding",
     "predict": "Prediction",
     "decide": "Decision",
-}
-_OPTIONS = {  # the type of each, and what to pass
-    "k": ("number", "How many to list, 10 by default."),
-    "excluding": ("Iterable<string>", "Items that are not listed, by token or title."),
-    "draw": ("number", "A number from 0 to below 1 by which the arm is drawn; left out, the best is taken."),
-    "candidates": ("readonly string[]", "What to order, by token or title."),
 }
 _SAYS = {
     "recommend": "The items that may come next, best first.",
@@ -40,20 +34,48 @@ _SAYS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What an argument takes.
+
+    Attributes:
+        takes: a text, an item by token or title, a number, true or false, or a candidate with features.
+        depth: how many lists stand around it.
+        alone: whether one may be given without the list around it.
+        whole: whether numbers are whole.
+    """
+
+    takes: Takes
+    depth: int = 0
+    alone: bool = False
+    whole: bool = False
+
+
+_OPTIONS = {  # the kind of each, and what to pass
+    "k": (Kind(takes="number", whole=True), "How many to list, 10 by default."),
+    "excluding": (Kind(takes="item", depth=1), "Items that are not listed, by token or title."),
+    "draw": (
+        Kind(takes="number"),
+        "A number from 0 to below 1 by which the arm is drawn; left out, the best is taken.",
+    ),
+    "candidates": (Kind(takes="item", depth=1), "What to order, by token or title."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
     """One argument of a method.
 
     Attributes:
-        name: in TypeScript.
+        name: in the language.
         given: what the host logic calls it.
-        type: in TypeScript.
+        kind: what it takes.
         optional: whether it may be left out.
         says: what to pass.
     """
 
     name: str
     given: str
-    type: str
+    kind: Kind
     optional: bool
     says: str
 
@@ -63,12 +85,12 @@ class Method:
     """One function of the contract as a method.
 
     Attributes:
-        name: in TypeScript.
+        name: in the language.
         type: what the types of its arguments begin with.
         call: what the host logic knows of it.
         arguments: of the call, the options last.
         candidate: the fields of a candidate of `rank`; empty for others.
-        answer: the type of what comes back.
+        answer: what comes back.
         says: what comes back, in a sentence.
     """
 
@@ -81,30 +103,28 @@ class Method:
     says: str
 
     @property
-    def example(self) -> str:
-        """Arguments as a reader may type them; what may be left out is, but for candidates."""
-        shown = [each for each in self.arguments if not each.optional or each.given == "k"]
-        return ", ".join(f"{each.name}: {_example(each)}" for each in shown)
+    def shown(self) -> tuple[Argument, ...]:
+        """The arguments of an example; what may be left out is, but for `k` and candidates."""
+        return tuple(each for each in self.arguments if not each.optional or each.given == "k")
 
 
-def _example(argument: Argument) -> str:
-    """A value of an argument's type."""
-    first = argument.type.partition(" | ")[0]
-    if argument.given == "k":
-        return "10"
-    known = {"string": '"a title or a token"', "number": "1", "boolean": "true"}
-    return known.get(first, '["a title", "a token"]' if "string" in first else "[…]")
+def methods_of(
+    contract: Contract, *, members: Collection[str], arguments: Collection[str] = ()
+) -> tuple[Method, ...]:
+    """Every call of the contract as a method, in the contract's order.
 
-
-def methods_of(contract: Contract) -> tuple[Method, ...]:
-    """Every call of the contract as a method, in the contract's order."""
+    Args:
+        contract: of the model.
+        members: what the class has beside them; no method is called so.
+        arguments: what methods take beside theirs; no argument is called so.
+    """
     calls = calls_of(contract)
-    names = camels(calls, taken=_MEMBERS)
-    return tuple(_method(contract, call, names[name]) for name, call in calls.items())
+    names = camels(calls, taken=members)
+    return tuple(_method(contract, call, names[name], arguments) for name, call in calls.items())
 
 
-def _method(contract: Contract, call: Call, name: str) -> Method:
-    shown = camels(call.names, taken=_OWN_ARGUMENTS)
+def _method(contract: Contract, call: Call, name: str, taken: Collection[str]) -> Method:
+    shown = camels(call.names, taken=taken)
     asked = [
         _argument(contract, call, feature, shown[given], given)
         for given, feature in call.arguments.items()
@@ -114,9 +134,9 @@ def _method(contract: Contract, call: Call, name: str) -> Method:
         name=name,
         type=name[0].upper() + name[1:],
         call=call,
-        arguments=(*asked, *_options(call, shown, name[0].upper() + name[1:])),
+        arguments=(*asked, *_options(call, shown)),
         candidate=tuple(_candidate(contract, call, asked)) if call.role == "rank" else (),
-        answer=_ANSWERS[call.role],
+        answer=ANSWERS[call.role],
         says=_SAYS[call.role],
     )
 
@@ -125,7 +145,7 @@ def _argument(contract: Contract, call: Call, name: str, shown: str, given: str)
     """The argument of a feature; those of `rank` may be given by every candidate, so they may be left out."""
     signature = _signature(contract, call, name)
     kind, says = _kind(contract, signature, signature.input(name))
-    return Argument(name=shown, given=given, type=kind, optional=call.role == "rank", says=says)
+    return Argument(name=shown, given=given, kind=kind, optional=call.role == "rank", says=says)
 
 
 def _signature(contract: Contract, call: Call, name: str) -> Signature:
@@ -137,34 +157,31 @@ def _signature(contract: Contract, call: Call, name: str) -> Signature:
     return takes[0]
 
 
-def _kind(contract: Contract, signature: Signature, feature: Feature) -> tuple[str, str]:
-    """The type of a feature's argument, and what to pass."""
+def _kind(contract: Contract, signature: Signature, feature: Feature) -> tuple[Kind, str]:
+    """What a feature's argument takes, and what to pass."""
     if is_text(contract, feature):
-        return "string", "Text."
+        return Kind(takes="text"), "Text."
     if feature.kind in ("id_sequence", "id_bag"):
         most = contract.bounds(axis_of(signature, feature) or 1)[1]
-        return "readonly string[]", f"Items by token or title, the latest last; the last {most} count."
+        says = f"Items by token or title, the latest last; the last {most} count."
+        return Kind(takes="item", depth=1), says
     if feature.kind == "id":
-        return "string", "An item by token or title."
-    axes = len(feature.shape) - has_rows(signature)
-    single = "boolean" if feature.dtype == "bool" else "number"
-    if axes <= 0:
-        return single, f"A {single}."
-    listed = f"readonly {single}[]"
-    for _ in range(axes - 1):
-        listed = f"readonly ({listed})[]"
-    if axes == 1 and feature.shape[-1] == 1:
-        return f"{single} | {listed}", f"A {single}."
-    return f"{listed} | Float32Array" if listed == "readonly number[]" else listed, f"{single.capitalize()}s."
+        return Kind(takes="item"), "An item by token or title."
+    flag, whole = feature.dtype == "bool", feature.dtype in ("int32", "int64")
+    word = "boolean" if flag else "number"
+    depth = max(0, len(feature.shape) - has_rows(signature))
+    alone = depth == 1 and feature.shape[-1] == 1
+    kind = Kind(takes="flag" if flag else "number", depth=depth, alone=alone, whole=whole)
+    return kind, f"{word.capitalize()}s." if depth and not alone else f"A {word}."
 
 
-def _options(call: Call, shown: dict[str, str], type_name: str) -> Iterator[Argument]:
+def _options(call: Call, shown: dict[str, str]) -> Iterator[Argument]:
     """What a call of this role takes beside its features."""
     for name in [*(["candidates"] if "candidates" in call.arguments else []), *OPTIONS[call.role]]:
         kind, says = _OPTIONS[name]
         if name == "candidates" and call.role == "rank":
-            kind = f"readonly (string | {type_name}Candidate)[]"
-        yield Argument(name=shown[name], given=name, type=kind, optional=name != "candidates", says=says)
+            kind = replace(kind, takes="candidate")
+        yield Argument(name=shown[name], given=name, kind=kind, optional=name != "candidates", says=says)
 
 
 def _candidate(contract: Contract, call: Call, shared: list[Argument]) -> Iterator[Argument]:

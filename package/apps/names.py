@@ -1,0 +1,44 @@
+"""The names of a bundle and of its contract, as languages with classes and camel case spell them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+
+_WORDS = re.compile(r"[A-Za-z0-9]+")
+
+
+def type_name(name: str, *, taken: Collection[str] = ()) -> str:
+    """A bundle's name as the name of a class: `two-tower` is `TwoTower`; a taken one ends in `Model`."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    found = capitals(_WORDS.findall(plain)) or "Recommender"
+    if found[0].isdigit():
+        found = f"Model{found}"
+    return f"{found}Model" if found in taken else found
+
+
+def capitals(words: Iterable[str]) -> str:
+    """The words as one, each with a capital."""
+    return "".join(word[0].upper() + word[1:] for word in words)
+
+
+def camel(name: str) -> str:
+    """A contract's name in camel case: `user_age` is `userAge`."""
+    first, *rest = [each for each in name.split("_") if each] or [name]
+    return first + capitals(rest)
+
+
+def camels(names: Iterable[str], *, taken: Iterable[str] = ()) -> dict[str, str]:
+    """Each name in camel case; one whose spelling is another's, or taken, keeps its own or gets a mark."""
+    found: dict[str, str] = {}
+    used = set(taken)
+    for name in names:
+        spelled = next(each for each in (camel(name), name, *_marked(name)) if each not in used)
+        used.add(spelled)
+        found[name] = spelled
+    return found
+
+
+def _marked(name: str) -> Iterable[str]:
+    return (f"{name}{'_' * count}" for count in range(1, 1000))

@@ -1,0 +1,99 @@
+"""A package's tree of files from its templates, and the folder that it is written into."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pocketrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TEMPLATE = ".j2"
+
+
+def write_tree(
+    folder: Path,
+    package: str,
+    context: Mapping[str, Any],
+    *,
+    filters: Mapping[str, Callable[..., str]],
+    names: Mapping[str, str] | None = None,
+    built: frozenset[str] = frozenset(),
+) -> None:
+    """Renders or copies every file of a package's templates into `folder`.
+
+    Args:
+        folder: where to.
+        package: whose `templates/package` it is.
+        context: what templates know.
+        filters: by which a template quotes what a bundle says.
+        names: parts of paths to what they become, such as the name of a module.
+        built: names of folders and files that are left out, as tools make them.
+    """
+    environment = _environment(filters)
+    root = resources.files(package) / "templates" / "package"
+    with resources.as_file(root) as tree:
+        for path in sorted(tree.rglob("*")):
+            parts = path.relative_to(tree).parts
+            if path.is_dir() or built & set(parts):
+                continue
+            place = folder.joinpath(*(_named(each, names or {}) for each in parts))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix == _TEMPLATE:
+                text = environment.from_string(path.read_text(encoding="utf-8")).render(context)
+                place.with_suffix("").write_text(text, encoding="utf-8")
+            else:
+                shutil.copyfile(path, place)
+
+
+def _named(part: str, names: Mapping[str, str]) -> str:
+    for name, becomes in names.items():
+        part = part.replace(name, becomes)
+    return part
+
+
+def _environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
+    """Templates in which a name that is not there is an error, and what a bundle says is quoted."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(  # noqa: S701 (this is no HTML: every value goes through one of the filters)
+        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= filters
+    return environment
+
+
+def as_text(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    plain = " ".join(text.split())
+    return "".join(f"\\{each}" if each in "\\`*_{}[]<>()#+!|~&" else each for each in plain)
+
+
+def out_check(mark: str) -> Callable[[Path], None]:
+    """A check that a folder is empty, absent, or an earlier package of the command, which holds `mark`."""
+
+    def check(out: Path) -> None:
+        """UsageError rather than replace anything but an earlier package."""
+        if not out.exists():
+            return
+        if not out.is_dir():
+            raise UsageError(f"{out}: a file is there; pass another --out, or remove it")
+        if any(out.iterdir()) and not (out / mark).is_file():
+            raise UsageError(
+                f"{out}: not empty and no package of this command; pass another --out, or remove it"
+            )
+
+    return check
+
+
+def mark_generated(folder: Path, mark: str) -> None:
+    """Marks a folder as one that may be written again; its files get the same modes on every machine."""
+    (folder / mark).write_text('{"schema": 1}\n', encoding="utf-8")
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
