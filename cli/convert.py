@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from pocketrec.errors import ContractError, RecipeError, UsageError
 if TYPE_CHECKING:
     from torch import nn
 
+    from pocketrec.about import About
     from pocketrec.contract import Contract
     from pocketrec.pipeline.convert import Conversion
     from pocketrec.quantize import Plan
@@ -65,6 +66,12 @@ _WEIGHTS = (".safetensors", ".npz", ".npy", ".index.json", ".ckpt", ".bin")
     metavar="int8|int4|PLAN.toml",
     help="Compress: a preset, or a file with a table [compress.tensors] as in a recipe.",
 )
+@click.option(
+    "--about",
+    multiple=True,
+    metavar="KEY=TEXT",
+    help="What Xcode shows of the model: description, author, license, version; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def convert(
     factory: str,
@@ -77,6 +84,7 @@ def convert(
     precision: str,
     minimum_deployment_target: str | None,
     compress: str | None,
+    about: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Convert the module that FACTORY makes, and prove every artifact on probes made from --example.
@@ -100,6 +108,7 @@ def convert(
             precision=precision,
             minimum_deployment_target=minimum_deployment_target or _default_target(compress),
             compress=_compress(compress),
+            about=_about(about),
             progress=progress,
         )
     result = replace(result, notes=(*notes, *result.notes))
@@ -168,6 +177,17 @@ def _argument(text: str) -> tuple[str, Any]:
     if not separator or not key or (parsed is None and value != "null"):
         raise UsageError(f"--argument {text!r}: expected KEY=JSON, such as items=1000 or name='\"a\"'")
     return key, parsed
+
+
+def _about(given: tuple[str, ...]) -> About:
+    from pocketrec.about import About
+
+    stated = dict(each.split("=", 1) for each in given if "=" in each)
+    known = [each.name for each in fields(About)]
+    for each in given:
+        if each.partition("=")[0] not in known or "=" not in each:
+            raise UsageError(f"--about {each!r}: expected KEY=TEXT with one of {', '.join(known)}")
+    return About(**stated)
 
 
 def _compress(asked: str | None) -> str | Plan | None:

@@ -86,8 +86,13 @@ def _print_bundle(bundle: Bundle) -> None:
 
 def _print_artifact(described: ArtifactDescription) -> None:
     click.echo(f"{described.format}, {described.version}")
+    for key, text in described.about.items():
+        click.echo(f"{key:<12}{' '.join(text.split())}")
     rows = [(way, each.name, each.dtype, _shape(each)) for way, each in _tensors(described)]
     print_table("", ("way", "name", "dtype", "shape"), rows)
+    for _, each in _tensors(described):
+        if each.description:
+            click.echo(f"{each.name}: {each.description}")
     print_table("", ("op", "count"), [(op, str(count)) for op, count in described.op_counts.items()])
     stored = [(t.name, t.dtype, str(list(t.shape)), show_bytes(t.size_bytes)) for t in described.tensors]
     print_table("", ("tensor", "dtype", "shape", "size"), stored)

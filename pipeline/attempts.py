@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketrec.about import About
 from pocketrec.contract import Contract, Signature
 from pocketrec.evaluation import Arrays
 from pocketrec.pipeline.references import reference_of
@@ -28,6 +29,7 @@ class Attempt:
 
     trial: Trial
     reference: Reference
+    about: About = field(default_factory=About)
     captures: dict[str, Capture] = field(default_factory=dict)
 
     def capture(self, report: Progress = silent) -> Mapping[str, Capture]:
@@ -41,7 +43,7 @@ class Attempt:
             if name not in self.captures:
                 report(f"capture {name}", count, len(functions))
                 probes = [each.inputs for each in self.reference.probes[name]]
-                self.captures[name] = capture_function(self.trial, name, probes)
+                self.captures[name] = capture_function(self.trial, name, probes, self.about)
         return self.captures
 
 
@@ -79,7 +81,7 @@ class Tried:
             reference = known.reference  # another capture of the same model
         else:
             reference = reference_of(trial, self.trials, self._report, self._workers)
-        self._known.append(Attempt(trial=trial, reference=reference))
+        self._known.append(Attempt(trial=trial, reference=reference, about=self.trials.about))
         return True
 
 
@@ -89,7 +91,9 @@ def _alike(trial: Trial, other: Trial) -> bool:
     return probed and trial.model.contract == other.model.contract
 
 
-def capture_function(trial: Trial, function: str, probes: list[Arrays]) -> Capture:
+def capture_function(
+    trial: Trial, function: str, probes: list[Arrays], about: About | None = None
+) -> Capture:
     """A function of a trial's model, captured and proved on the probes; Refused where it cannot be."""
     import torch
 
@@ -109,7 +113,7 @@ def capture_function(trial: Trial, function: str, probes: list[Arrays]) -> Captu
         found = capture_streamed(core, trial.captured, function, given)
     else:
         found = capture(_visible(trial, function, given[0]), trial.captured, function, given)
-    return replace(found, shipped=trial.model.contract)
+    return replace(found, shipped=trial.model.contract, about=about or About())
 
 
 def _visible(trial: Trial, function: str, probe: Mapping[str, Tensor]) -> nn.Module:

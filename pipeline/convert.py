@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pocketrec.about import About
 from pocketrec.contract import Contract
 from pocketrec.convert.example.attempts import example_trials
 from pocketrec.convert.targets import TARGETS, resolve_target, with_others
@@ -99,6 +100,7 @@ def convert_module(
     minimum_deployment_target: str = "iOS17",
     compress: str | Plan | Compress | None = None,
     stream_mb: float = STREAM_MB,
+    about: About | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """The artifacts of a module, each proved equal to it on probes made from the example.
@@ -118,6 +120,7 @@ def convert_module(
             the module itself. A search, as by `smallest-neutral`, measures plans on evaluation data: it needs
             a recipe, which may draft its contract from the same example.
         stream_mb: float32 tables of so many 10^6 bytes go through files and are not held twice; 0 keeps all.
+        about: what a Core ML package says of the model to people; a recipe's is made of its own keys.
         progress: called with what is being done, how many steps are done, and of how many.
 
     Raises:
@@ -147,6 +150,7 @@ def convert_module(
             folder=folder,
             stream_bytes=int(stream_mb * 1e6),
         )
+        trials = replace(trials, about=about or About())
         asked = compress if isinstance(compress, Compress) else Compress()
         journey = Journey(
             targets=chosen,

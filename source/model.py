@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pocketrec.about import About
 from pocketrec.contract import Contract, VocabularyFiles
 from pocketrec.evaluation import Arrays, EvaluationData, FarProbes, Probe
 from pocketrec.recipe import Evaluate
@@ -126,6 +127,7 @@ class Trials:
         data: the evaluation data; None where there is only an example.
         evaluate: what is measured on them.
         seed: of the probes that are made.
+        about: what artifacts say of the model to people.
     """
 
     core: Stubbed
@@ -134,6 +136,7 @@ class Trials:
     data: EvaluationData | None = None
     evaluate: Evaluate | None = None
     seed: int = 0
+    about: About = field(default_factory=About)
 
     def __iter__(self) -> Iterator[Trial]:
         return self.make(self.core, self.spans)

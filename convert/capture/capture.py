@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from pocketrec.about import About
 from pocketrec.contract import Contract, Signature
 from pocketrec.convert.capture.checks import (
     check_dependence,
@@ -70,6 +71,7 @@ class Capture:
         rewrites: what was replaced, each with its proof.
         assumptions: truth values of inputs that were the same on all probes and are now constants.
         shipped: the contract of the whole model, where `contract` has dims of one size instead.
+        about: what an artifact says of the model to people.
         fixed: programs that were made of it with fewer free dims, which targets share, by those dims.
     """
 
@@ -81,6 +83,7 @@ class Capture:
     rewrites: tuple[Rewrite, ...]
     assumptions: tuple[str, ...] = ()
     shipped: Contract | None = None
+    about: About = field(default_factory=About)
     fixed: dict[frozenset[str], torch.export.ExportedProgram] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )

@@ -14,6 +14,7 @@ from pocketrec.contract import CORE_ML_WORDS, Contract, Dim, Feature, Signature
 from pocketrec.convert.capture.capture import Capture
 from pocketrec.convert.capture.export import export_program
 from pocketrec.convert.coreml.canonical import canonicalize
+from pocketrec.convert.coreml.described import describe
 from pocketrec.convert.coreml.int32 import check_int32, narrow_program
 from pocketrec.convert.coreml.origins import number_nodes, program_origins
 from pocketrec.convert.coreml.ranks import within_five_axes
@@ -309,6 +310,7 @@ def _convert(
     assert model is not None
     model.user_defined_metadata["pocketrec.contract_sha256"] = capture.contract_sha256
     model.user_defined_metadata["pocketrec.function"] = capture.name
+    describe(model._spec.description, capture.about, capture.shipped or capture.contract, capture.name)
     return model
 
 

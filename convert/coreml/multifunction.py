@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.convert.coreml.canonical import canonicalize
+from pocketrec.convert.coreml.described import merge_metadata
 from pocketrec.convert.lower.carry import METADATA
 from pocketrec.errors import ConversionError
 from pocketrec.origin import ORIGINS, origins_key
@@ -77,6 +78,7 @@ def _add(merged: Any, name: str, package: Path, pool: _Pool) -> None:
     described.input.extend(spec.description.input)
     described.output.extend(spec.description.output)
     described.state.extend(spec.description.state)
+    merge_metadata(merged.description.metadata, spec.description.metadata)
     _add_metadata(merged.description.metadata.userDefined, dict(spec.description.metadata.userDefined), name)
 
 

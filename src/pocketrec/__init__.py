@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
 
+    from pocketrec.about import About
     from pocketrec.contract import Contract
     from pocketrec.pipeline.app import Recommender
     from pocketrec.pipeline.build import BuildResult
@@ -48,6 +49,7 @@ def convert_module(
     minimum_deployment_target: str = "iOS17",
     compress: str | Plan | Compress | None = None,
     stream_mb: float = 1000.0,
+    about: About | None = None,
 ) -> Conversion:
     """The artifacts of any eval-mode module, each proved equal to it; Refused where there is none.
 
@@ -65,6 +67,7 @@ def convert_module(
             then equal the module with the compressed values, and `loss` says how far that is from the
             module itself.
         stream_mb: float32 tables of so many 10^6 bytes are not held twice; 0 keeps all.
+        about: a `pocketrec.about.About`: description, author, license and version, which Xcode shows.
     """
     from pocketrec.pipeline.convert import convert_module as run
 
@@ -78,6 +81,7 @@ def convert_module(
         minimum_deployment_target=minimum_deployment_target,
         compress=compress,
         stream_mb=stream_mb,
+        about=about,
     )
 
 

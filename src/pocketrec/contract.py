@@ -25,6 +25,8 @@ WIDE_ENDS = (2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, -(2**53) - 1, 2**63 - 1,
 PaddingSide = Literal["left", "right"]
 OutOfVocabulary = Literal["padding", "unknown", "forbid"]
 Meaning = Literal["score", "logit", "probability", "embedding", "top_k_ids", "top_k_scores", "state"]
+# Target to function to input or output to its shape in that artifact: a size, or a dim that stays a range.
+TargetShapes = Mapping[str, Mapping[str, Mapping[str, tuple[int | str, ...]]]]
 SCORES = ("score", "logit", "probability")  # the meanings of which more is better
 Role = Literal["", "recommend", "rank", "search", "embed", "arrange", "decide", "predict", "generate"]
 
@@ -32,6 +34,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _MOST = 2**31 - 1  # ids and sizes are int32
 _ID_KINDS = ("id", "id_sequence", "id_bag")
 _LATER = frozenset({"role", "items", "titles_sha256", "spelled_in", "spellings_sha256", "tokenizer"})
+_LATER_INPUTS = frozenset({"unit"})
 # Core ML and Swift both give these words a meaning of their own.
 RESERVED_NAMES = frozenset({"description", "self", "init", "class", "default", "state"})
 # Words of the language that Core ML programs are written in: no input or output of one can be called so.
@@ -162,6 +165,7 @@ class Feature:
             `padding` id, the `unknown` id, or `forbid` (the caller never passes one; no guard).
         minimum: smallest value of a dense feature or a state, for probes.
         maximum: largest value of a dense feature or a state, for probes.
+        unit: for people: "stars", "minutes"; empty where there is none.
     """
 
     name: str
@@ -173,6 +177,7 @@ class Feature:
     out_of_vocabulary: OutOfVocabulary = "forbid"
     minimum: float = 0.0
     maximum: float = 1.0
+    unit: str = ""
 
     def __post_init__(self) -> None:
         _check_name("input", self.name)
@@ -308,12 +313,15 @@ class Contract:
         dims: by name.
         vocabularies: by name.
         schema: version of this format.
+        targets: in a file beside artifacts, what sizes each of them takes, which may be narrower; it is no
+            part of what the contract means, of its digest, or of what makes two contracts equal.
     """
 
     functions: Mapping[str, Signature]
     dims: Mapping[str, Dim] = field(default_factory=dict)
     vocabularies: Mapping[str, VocabularySpec] = field(default_factory=dict)
     schema: Literal[1] = 1
+    targets: TargetShapes = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not self.functions:
@@ -388,16 +396,24 @@ class Contract:
         Keys that came later stand there only where they say something, so that a digest stays what it was.
         """
         table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        del table["targets"]
+        inputs = [each for signature in table["functions"].values() for each in signature["inputs"]]
         for each in (*table["functions"].values(), *table["vocabularies"].values()):
-            for key in _LATER & each.keys():
-                if not each[key]:
-                    del each[key]
+            _drop_empty(each, _LATER)
+        for each in inputs:
+            _drop_empty(each, _LATER_INPUTS)
         return table
 
     def sha256(self) -> str:
         """Hex digest of the contract's canonical JSON; travels in every artifact's metadata."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _drop_empty(table: dict[str, Any], keys: frozenset[str]) -> None:
+    for key in keys & table.keys():
+        if not table[key]:
+            del table[key]
 
 
 def _known(table: Mapping[str, Any]) -> str:

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from pocketrec.about import About
 from pocketrec.contract import Contract, Dim, Signature, Tokenizer, VocabularyFiles, VocabularySpec
-from pocketrec.errors import ContractError, RecipeError
+from pocketrec.errors import ContractError, RecipeError, UsageError
 from pocketrec.outside import read_toml
 from pocketrec.schema import from_table
 
@@ -383,7 +384,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole recipe; without a contract, one is drafted from `model.example`."""
+    """A whole recipe; without a contract, one is drafted from `model.example`.
+
+    What people read of the model in its artifacts is `description`, `author` and `license`.
+    """
 
     schema: Literal[1]
     name: str
@@ -396,12 +400,16 @@ class Recipe:
     gates: Gates = field(default_factory=Gates)
     latency: Latency = field(default_factory=Latency)
     seed: int = 0
+    description: str = ""
+    author: str = ""
+    license: str = ""
 
     def __post_init__(self) -> None:
         _check_folder("name", self.name)
         _check_folder("version", self.version)
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
+        _check_about(self)
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:
@@ -413,6 +421,16 @@ class Recipe:
                 "contract is missing; add it, or model.example, an .npz file from which it is drafted"
             )
 
+    @property
+    def about(self) -> About:
+        """What artifacts say of the model to people."""
+        return About(
+            version=self.version,
+            description=self.description,
+            author=self.author,
+            license=self.license,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe, every default spelled out, as plain JSON values."""
         table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
@@ -422,6 +440,13 @@ class Recipe:
         """Hex digest of the resolved recipe's canonical JSON."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_about(recipe: Recipe) -> None:
+    try:
+        _ = recipe.about
+    except UsageError as error:
+        raise RecipeError(str(error)) from None
 
 
 def _check_folder(key: str, value: str) -> None:

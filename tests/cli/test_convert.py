@@ -47,3 +47,25 @@ def test_numbers_that_pytorch_has_not_are_named(folder: Path) -> None:
     done = CliRunner().invoke(main, ["convert", "model.py:make", "--example", "big.npz"])
     assert done.exit_code == 2
     assert "big.npz: input is of dtype >f16; expected numbers or booleans" in done.stderr
+
+
+def test_what_the_maker_says_is_in_the_package_and_inspect_prints_it(folder: Path) -> None:
+    said = ["--about", "author=A. Person", "--about", "description=Doubles = or nothing."]
+    options = ["convert", "model.py:make", "--example", "in.npz", "--target", "coreml", *said]
+    assert CliRunner().invoke(main, options).exit_code == 0
+    shown = CliRunner().invoke(main, ["inspect", "converted/model.mlpackage"]).stdout
+    assert "author      A. Person\n" in shown
+    assert "description Doubles = or nothing. Function main takes input and gives output.\n" in shown
+    assert "\ninput: Numbers, float32. Shape " in shown
+    assert "license" not in shown
+
+
+@pytest.mark.parametrize("given", ["autor=me", "author", "=me"])
+def test_what_cannot_be_said_is_named(folder: Path, given: str) -> None:
+    options = ["convert", "model.py:make", "--example", "in.npz", "--about", given]
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 2
+    assert (
+        f"--about {given!r}: expected KEY=TEXT with one of version, description, author, license"
+        in done.stderr
+    )

@@ -72,6 +72,8 @@ RECIPE = f"""
 schema = 1
 name = "both"
 version = "1.0"
+description = "Finds rows."
+author = "A. Person"
 [model]
 factory = "model.py:make"
 weights = "weights.safetensors"
@@ -245,6 +247,7 @@ def by_example(recipe: Path, road: Road, out: Path) -> tuple[dict[str, dict[str,
         contract,
         compress=compress,
         stream_mb=STREAMED_BYTES / 1e6 if road.streamed else 0,
+        about=read.about,
     )
     files = {}
     for key, artifact in conversion.artifacts.items():

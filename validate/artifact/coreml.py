@@ -55,6 +55,7 @@ def _graph(package: Package, functions: Sequence[str]) -> Graph:
         outputs=tuple(outputs),
         results=tuple(results),
         metadata=metadata,
+        about=package.about,
         producer="coremltools" if any("coremltools" in key for key in metadata) else "",
         functions=tuple(functions) or (package.default,),
         wants_fixed_sizes=True,

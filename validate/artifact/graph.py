@@ -145,6 +145,7 @@ class Graph:
         outputs: as the application sees them.
         results: the tensors behind `outputs`.
         metadata: the artifact's own key-value pairs.
+        about: what it says of itself to people, such as its author and its license.
         producer: the tool that says that it wrote the file.
         held: tensors that the file stores and no name of the graph means, such as an op's fill value.
         functions: names of the artifact's functions, the default first.
@@ -167,6 +168,7 @@ class Graph:
     outputs: tuple[TensorSpec, ...]
     results: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
     producer: str = ""
     held: tuple[Tensor, ...] = ()
     functions: tuple[str, ...] = ("main",)

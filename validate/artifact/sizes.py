@@ -29,6 +29,7 @@ class ArtifactDescription:
         tensors: stored tensors, largest first.
         compressed: the tensors that are stored compressed, largest first.
         metadata: the artifact's own key-value pairs.
+        about: what it says of itself to people, such as its author and its license.
         size_bytes: on disk, external data included.
     """
 
@@ -41,6 +42,7 @@ class ArtifactDescription:
     tensors: tuple[TensorSize, ...]
     compressed: tuple[StoredTensor, ...]
     metadata: Mapping[str, str]
+    about: Mapping[str, str]
     size_bytes: int
 
 
@@ -90,6 +92,7 @@ def describe_artifact(path: str | Path, *, formats: Mapping[str, Format] = FORMA
         tensors=stored_tensors(graph),
         compressed=stated(graph.metadata) or of_ops(graph),
         metadata=graph.metadata,
+        about=graph.about,
         size_bytes=_bytes(graph),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Package:
 
     Attributes:
         default: the function that runs unless another is named.
+        about: what it says of itself to people: description, author, license, version.
         kind: the type of the model; only an `mlProgram` has functions to read.
     """
 
@@ -36,6 +38,7 @@ class Package:
     default: str
     metadata: dict[str, str]
     specification_version: int
+    about: Mapping[str, str] = field(default_factory=dict)
     kind: str = "mlProgram"
 
     def resolve(self, function: str | None) -> str:
@@ -82,6 +85,7 @@ def open_package(path: Path, *, strict: bool = True) -> Package:
         default=default,
         metadata=dict(spec.description.metadata.userDefined),
         specification_version=int(spec.specificationVersion),
+        about=_about(spec.description.metadata),
         kind=str(kind),
     )
 
@@ -89,6 +93,16 @@ def open_package(path: Path, *, strict: bool = True) -> Package:
 def not_a_program(path: Path, kind: str) -> str:
     """What is said of a model that has no ops to read."""
     return f"{path}: a model of type {kind}; expected an ML program (iOS15 and later)"
+
+
+def _about(metadata: Any) -> dict[str, str]:
+    said = {
+        "description": metadata.shortDescription,
+        "author": metadata.author,
+        "license": metadata.license,
+        "version": metadata.versionString,
+    }
+    return {key: str(text) for key, text in said.items() if text}
 
 
 def _functions(spec: Any, strict: bool) -> dict[str, FunctionDescription]:

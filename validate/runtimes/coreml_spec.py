@@ -108,7 +108,13 @@ def feature_spec(feature: Any) -> TensorSpec:
     sizes = tuple(low if low == high else None for low, high in free)
     optional = bool(feature.type.isOptional)
     return TensorSpec(
-        name=feature.name, dtype=dtype, shape=sizes, bounds=free, enumerated=enumerated, optional=optional
+        name=feature.name,
+        dtype=dtype,
+        shape=sizes,
+        bounds=free,
+        enumerated=enumerated,
+        optional=optional,
+        description=feature.shortDescription,
     )
 
 

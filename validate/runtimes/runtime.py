@@ -37,6 +37,7 @@ class TensorSpec:
         bounds: (smallest, largest) per axis; largest is None where there is no limit.
         enumerated: the allowed shapes, where only certain ones are.
         optional: True where the caller may leave it out.
+        description: what it is, in the artifact's own words for people; empty where it says nothing.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TensorSpec:
     bounds: tuple[tuple[int, int | None], ...] = ()
     enumerated: tuple[tuple[int, ...], ...] = ()
     optional: bool = False
+    description: str = field(default="", compare=False)
 
 
 def contract_spec(each: Feature | Output, contract: Contract | None) -> TensorSpec:

@@ -51,6 +51,7 @@ export interface Feature {
   readonly out_of_vocabulary: "padding" | "unknown" | "forbid";
   readonly minimum: number;
   readonly maximum: number;
+  readonly unit?: string;
 }
 
 export interface Output {
