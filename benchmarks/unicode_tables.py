@@ -1,6 +1,6 @@
 """What Hugging Face's `tokenizers` does to every code point, as the tables of package/host/unicode.json.
 
-    python benchmarks/unicode_tables.py            writes the tables, and the same ones for TypeScript
+    python benchmarks/unicode_tables.py            writes the tables for Python, TypeScript, Swift
     python benchmarks/unicode_tables.py --compare  counts where Python and Node differ from them
 
 BERT's tokenizer asks Unicode what a character is, and every language answers by the version that it was built
@@ -25,6 +25,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 ROOT = Path(__file__).parent.parent
 TABLES = ROOT / "package/host/unicode.json"
 TYPESCRIPT = ROOT / "package/web/templates/package/src/host/unicode.ts"
+SWIFT = ROOT / "package/swift/templates/package/Sources/Host/UnicodeTables.swift"
 SURROGATES = range(0xD800, 0xE000)  # no text of UTF-8 holds one alone
 CODES = [code for code in range(0x110000) if code not in SURROGATES]
 LOW, HIGH = "\u0334", "\u0345"  # marks of the lowest and of the highest combining class, 1 and 240
@@ -122,22 +123,40 @@ def runs(small: dict[int, str]) -> list[list[int]]:
     return found
 
 
-def tables() -> dict[str, object]:
+def tables() -> dict[str, Any]:
     """All that the tokenizer asks about characters."""
     small = lowercase()
     longer = {str(code): [ord(each) for each in text] for code, text in small.items() if len(text) > 1}
-    found: dict[str, object] = {name: bounds(codes) for name, codes in sets().items()}
+    found: dict[str, Any] = {name: bounds(codes) for name, codes in sets().items()}
     return {"tokenizers": __version__, **found, "lowercase": runs(small), "lowercase_longer": longer}
 
 
-def write(found: dict[str, object]) -> None:
-    """Writes the tables for Python and for TypeScript, a line each."""
+def write(found: dict[str, Any]) -> None:
+    """Writes the tables for Python, TypeScript and Swift, a line each."""
     compact = {name: json.dumps(each, separators=(",", ":")) for name, each in found.items()}
     TABLES.write_text("{\n" + ",\n".join(f'"{name}":{each}' for name, each in compact.items()) + "\n}\n")
     lines = ["// What Hugging Face's tokenizers does to characters; written by benchmarks/unicode_tables.py."]
     for name, text in compact.items():
         lines.append(f"export const {name.upper()}: {KINDS.get(name, 'readonly number[]')} = {text};")
     TYPESCRIPT.write_text("\n".join(lines) + "\n")
+    SWIFT.write_text(swift(found))
+
+
+def swift(found: dict[str, Any]) -> str:
+    """The tables as texts, whose numbers are read when they are first needed: arrays compile slowly."""
+    longer = [[code, *letters] for code, letters in found["lowercase_longer"].items()]
+    tables = {name: each for name, each in found.items() if name not in KINDS}
+    tables |= {"lowercase": found["lowercase"], "lowercaseLonger": longer}
+    lines = [
+        "// What Hugging Face's tokenizers does to characters; written by benchmarks/unicode_tables.py.",
+        "enum UnicodeTables {",
+        f'    static let tokenizers = "{found["tokenizers"]}"',
+    ]
+    for name, each in tables.items():
+        parts = [" ".join(map(str, part if isinstance(part, list) else [part])) for part in each]
+        nested = isinstance(each[0], list)
+        lines.append(f'    static let {name} = "{(";" if nested else " ").join(parts)}"')
+    return "\n".join([*lines, "}"]) + "\n"
 
 
 def compare() -> None:

@@ -1,4 +1,4 @@
-"""The tables say what Hugging Face's `tokenizers` does to every code point, in Python and in TypeScript."""
+"""The tables say what Hugging Face's `tokenizers` does to every code point, in every language."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pocketrec.package.host.unicode import belongs, lowercase, without_marks
 
 HOST = Path(unicode.__file__).parent
 TYPESCRIPT = HOST.parent / "web/templates/package/src/host/unicode.ts"
+SWIFT = HOST.parent / "swift/templates/package/Sources/Host/UnicodeTables.swift"
 # Planes 3 to 13 are empty, and 15 and 16 private; a part of each stands for them.
 CODES = [*range(0xD800), *range(0xE000, 0x30000), *range(0x30000, 0x110000, 97), *range(0xE0000, 0xE0200)]
 NONE = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
@@ -65,3 +66,14 @@ def test_typescript_has_the_same_tables() -> None:
     tables = json.loads((HOST / "unicode.json").read_text(encoding="utf-8"))
     lines = re.findall(r"^export const (\w+): [^=]+ = (.+);$", TYPESCRIPT.read_text(encoding="utf-8"), re.M)
     assert {name.lower(): json.loads(text) for name, text in lines} == tables
+
+
+def test_swift_has_the_same_tables() -> None:
+    tables = json.loads((HOST / "unicode.json").read_text(encoding="utf-8"))
+    found = dict(re.findall(r'static let (\w+) = "(.+)"$', SWIFT.read_text(encoding="utf-8"), re.M))
+    longer = [list(map(int, each.split(" "))) for each in found.pop("lowercaseLonger").split(";")]
+    lowercase = [list(map(int, each.split(" "))) for each in found.pop("lowercase").split(";")]
+    assert found.pop("tokenizers") == tables.pop("tokenizers")
+    assert {str(code): letters for code, *letters in longer} == tables.pop("lowercase_longer")
+    assert lowercase == tables.pop("lowercase")
+    assert {name: list(map(int, each.split(" "))) for name, each in found.items()} == tables
