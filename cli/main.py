@@ -27,6 +27,7 @@ from pocketrec.cli.lint import lint
 from pocketrec.cli.package import package
 from pocketrec.cli.recommend import recommend
 from pocketrec.cli.run import run
+from pocketrec.cli.serve_pipe import serve_pipe
 from pocketrec.cli.signals import INTERRUPTED, TERMINATED, Terminated, endings
 from pocketrec.cli.verify import verify
 from pocketrec.cli.zoo import zoo
@@ -102,5 +103,18 @@ def main(debug: bool) -> None:
     import_less()
 
 
-for _command in (build, convert, verify, inspect, lint, run, recommend, package, diverge, doctor, zoo):
+for _command in (
+    build,
+    convert,
+    verify,
+    inspect,
+    lint,
+    run,
+    serve_pipe,
+    recommend,
+    package,
+    diverge,
+    doctor,
+    zoo,
+):
     main.add_command(_command)

@@ -35,6 +35,7 @@ COMMANDS = (
     "inspect",
     "lint",
     "run",
+    "serve-pipe",
     "recommend",
     "package",
     "doctor",

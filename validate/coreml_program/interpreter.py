@@ -63,6 +63,16 @@ class CoreMLInterpreter:
         default = self._package.default
         return (default, *(each for each in self._package.functions if each != default))
 
+    @property
+    def states(self) -> tuple[TensorSpec, ...]:
+        """The states of the selected function, as `make_state` gives them."""
+        return self._package.functions[self._function].states
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """The description, author, license and version that the package states; only those it has."""
+        return self._package.about
+
     def describe(self) -> Description:
         """Inputs and outputs of the selected function, and what executes them."""
         from pocketrec import __version__
