@@ -89,7 +89,7 @@ def test_outputs_come_in_their_declared_dtype(folder: Path) -> None:
     for frame in frames_[1:]:
         given = frame.arrays("tensors")
         expected = TABLE[IDS["ids"]] @ TABLE.T
-        np.testing.assert_allclose(given["scores"], expected, rtol=1e-6)
+        np.testing.assert_allclose(given["scores"].astype(np.float32), expected, rtol=1e-6)
         assert given["halves"].dtype == np.float16
         np.testing.assert_array_equal(given["halves"], given["scores"].astype(np.float16))
 
