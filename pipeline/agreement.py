@@ -64,6 +64,8 @@ def artifacts_of(bundle: Bundle, form: str | None) -> list[Path]:
 def contract_sha256(bundle: Bundle) -> str:
     """The digest of the contract as it stands in the bundle, which its artifacts carry in their metadata."""
     table = parse_json(read_file(bundle.file(CONTRACT)), name=CONTRACT)
+    if isinstance(table, dict):
+        table.pop("targets", None)  # what stands beside the contract
     text = json.dumps(table, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

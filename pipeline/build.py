@@ -117,10 +117,11 @@ def build(
             evidence = replace(evidence, notes=(*evidence.notes, *said))
             chosen = _with_plan(chosen, built.compressed.compression.plan)
         rmtree(values)
-        write_contents(folder, chosen, loaded.model.vocabularies, built.reference, evidence, api)
+        artifacts = {target: each.artifacts for target, each in built.delivered.items()}
+        write_contents(folder, chosen, loaded.model.vocabularies, built.reference, evidence, artifacts, api)
         paths = {
-            target: {name: str(path.relative_to(folder)) for name, path in each.artifacts.items()}
-            for target, each in built.delivered.items()
+            target: {name: str(path.relative_to(folder)) for name, path in each.items()}
+            for target, each in artifacts.items()
         }
         manifest = seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
         passed = evidence.passed

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pocketrec.contract import VocabularyFiles, vocabulary_file
 from pocketrec.convert.targets import TARGETS
 from pocketrec.errors import StorageError
+from pocketrec.pipeline.shapes import with_shapes
 from pocketrec.recipe import Recipe, Target
 from pocketrec.report import Evidence
 
@@ -32,9 +33,12 @@ def write_contents(
     vocabularies: Mapping[str, VocabularyFiles],
     reference: Reference,
     evidence: Evidence,
+    artifacts: Mapping[str, Mapping[str, Path]],
     api: ApiVectors | None = None,
 ) -> None:
     """Writes recipe, contract, vocabularies, golden vectors, API vectors and evidence into `folder`.
+
+    `artifacts` are there already, by target and function.
 
     Raises:
         StorageError: there is no room for them.
@@ -45,7 +49,7 @@ def write_contents(
 
     try:
         _write_json(folder / "recipe.json", recipe.to_dict())
-        _write_json(folder / "contract.json", reference.contract.to_dict())
+        _write_json(folder / "contract.json", with_shapes(reference.contract, artifacts))
         (folder / "vocabularies").mkdir()
         for name, files in vocabularies.items():
             for key, each in files.items():

@@ -14,6 +14,7 @@ from pocketrec.contract import Contract
 from pocketrec.convert.targets import TARGETS, row_of_suffix
 from pocketrec.errors import PocketrecError, Refused
 from pocketrec.pipeline.opening import open_artifact
+from pocketrec.pipeline.shapes import with_shapes
 from pocketrec.pipeline.ways import Delivered
 
 
@@ -48,7 +49,7 @@ def publish_conversion(
             _move(path, place)
         for function, path in each.artifacts.items():
             _reopen(target, function, moves[path], each)
-    _write(out / "contract.json", contract.to_dict())
+    _write(out / "contract.json", with_shapes(contract, places))
     _write(out / "conversion.json", table)
 
 

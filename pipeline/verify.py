@@ -23,6 +23,7 @@ from pocketrec.package.manifest import read_json
 from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.agreement import contract_sha256, disagreements, row_of_artifact
 from pocketrec.pipeline.api import replay_api
+from pocketrec.pipeline.shapes import shape_problem
 from pocketrec.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -260,9 +261,13 @@ def _compare(
     ]
     try:
         with open_artifact(artifact, runtime, function=function) as loaded:
-            carried = loaded.describe().metadata.get("pocketrec.contract_sha256", digest)
+            described = loaded.describe()
+            carried = described.metadata.get("pocketrec.contract_sha256", digest)
             if carried != digest:
                 return 0, f"{artifact.name} carries the digest of another contract than contract.json"
+            said = shape_problem(contract, target, function, described.inputs, described.outputs)
+            if said:
+                return 0, f"{artifact.name}: {said}"
             results = replay(
                 golden,
                 loaded,

@@ -16,8 +16,9 @@ from onnx import TensorProto, helper
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.convert.targets import TARGETS
-from pocketrec.package.bundle import publish, seal, staging
+from pocketrec.package.bundle import publish, read_bundle, seal, staging
 from pocketrec.package.golden import Vector, write_golden
+from pocketrec.pipeline.agreement import contract_sha256
 from pocketrec.pipeline.verify import verify
 from pocketrec.validate.open import RuntimeStatus
 
@@ -68,12 +69,14 @@ def make(
     vectors: bool = True,
     artifact: str = "artifacts/onnx/main.onnx",
     form: str = "onnx",
+    targets: Mapping[str, object] | None = None,
 ) -> Path:
     outputs = {"scores": 2 * X} if expected is None else expected
     golden = (Vector(name="one user", inputs={"x": X}, outputs=outputs),) if vectors else ()
     with staging(folder) as place:
         write_onnx(place / artifact)
-        (place / "contract.json").write_text(json.dumps(CONTRACT.to_dict()))
+        table = CONTRACT.to_dict() | ({} if targets is None else {"targets": targets})
+        (place / "contract.json").write_text(json.dumps(table))
         write_golden(place, {"main": golden}, {"onnx": {"main": {"scores": tolerance}}})
         write_statements(place, form=form)
         seal(place, name="double", version="1", artifacts={"onnx": {"main": artifact}})
@@ -260,3 +263,39 @@ def test_an_artifact_of_another_contract_does_not_pass(tmp_path: Path) -> None:
     seal(bundle, name="double", version="1", artifacts={"onnx": {"main": "artifacts/onnx/main.onnx"}})
     result = verify(bundle)
     assert "carries the digest of another contract" in result.replays[0].message
+
+
+SHAPES = {"x": ["batch", 2], "scores": ["batch", 2]}
+
+
+def test_shapes_that_are_stated_beside_the_contract_change_no_digest(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "b", targets={"onnx": {"main": SHAPES}})
+    assert verify(bundle).passed
+    assert contract_sha256(read_bundle(bundle)) == CONTRACT.sha256()
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (
+            {"onnx": {"main": {**SHAPES, "x": [1, 2]}}},
+            "main.onnx: x has shape [batch, 2]; contract.json states [1, 2]; build the bundle again",
+        ),
+        ({"onnx": {"main": {"x": ["batch", 2]}}}, "scores has shape [batch, 2]; contract.json states none"),
+        ({"onnx": {"main": {**SHAPES, "y": [1]}}}, "y has shape none; contract.json states [1]"),
+        ({"coreml": {"main": SHAPES}}, "contract.json states no shapes of onnx/main"),
+        ({"onnx": {"other": SHAPES}}, "contract.json states no shapes of onnx/main"),
+    ],
+)
+def test_shapes_that_the_artifact_has_not_are_named(
+    targets: Mapping[str, object], message: str, tmp_path: Path
+) -> None:
+    result = verify(make(tmp_path / "b", targets=targets))
+    assert not result.passed
+    assert message in result.replays[0].message
+
+
+def test_targets_that_are_no_shapes_are_a_problem(tmp_path: Path) -> None:
+    result = verify(make(tmp_path / "b", targets={"onnx": {"main": {"x": [1.5]}}}))
+    assert not result.passed
+    assert "contract.json: targets.onnx.main.x[0] is 1.5; expected" in result.problems[0]
