@@ -207,6 +207,13 @@ def test_offline_with_a_warm_cache_lists_the_same_and_without_one_says_so(page: 
     assert "check the connection, then load again" in found["message"]
 
 
+def test_an_engine_without_its_wasm_says_where_it_comes_from(page: Any) -> None:
+    page.route("**/*.wasm", lambda route: route.abort())
+    found = asked(page)
+    assert found["code"] == "no_runtime", found
+    assert "pass ortUrl" in found["message"]
+
+
 def test_a_damaged_cache_is_fetched_again(page: Any) -> None:
     assert is_right(asked(page))
     damaged = page.evaluate(

@@ -1,7 +1,7 @@
 /** Files of a model folder: from the store or the server, each checked before it is used. */
 
 import type { Contract } from "../host/index.js";
-import { isAbort, LoadError, reasonOf } from "./errors.js";
+import { LoadError, reasonOf } from "./errors.js";
 import { parseManifest, type FileEntry, type Manifest } from "./manifest.js";
 import type { OnState } from "./state.js";
 import type { Store } from "./store.js";
@@ -38,7 +38,7 @@ export async function fetchManifest(source: Source, contract: Contract, contract
     const response = await get(source, address, "no-cache");
     text = await response.text();
   } catch (error) {
-    if (isAbort(error, source.signal)) throw error;
+    source.signal?.throwIfAborted();
     const kept = isAway(error) ? await source.store.manifest(address.href) : undefined;
     if (kept === undefined) throw error instanceof LoadError ? error : unreachable(address, error);
     return parseManifest(kept, contract, contractSha256);
@@ -107,7 +107,8 @@ async function download(source: Source, name: string, entry: FileEntry, advance:
   try {
     bytes = await readBody(response, name, entry, advance);
   } catch (error) {
-    if (error instanceof LoadError || isAbort(error, source.signal)) throw error;
+    source.signal?.throwIfAborted(); // a body that is cut off has an error of its own
+    if (error instanceof LoadError) throw error;
     throw unreachable(address, error);
   }
   advance("checking", entry.bytes);
@@ -150,7 +151,7 @@ async function get(source: Source, address: URL, cache: RequestCache): Promise<R
   try {
     response = await fetch(address, { cache, ...(source.signal === undefined ? {} : { signal: source.signal }) });
   } catch (error) {
-    if (isAbort(error, source.signal)) throw error;
+    source.signal?.throwIfAborted();
     throw unreachable(address, error);
   }
   if (!response.ok) {

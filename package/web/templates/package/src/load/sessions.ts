@@ -9,6 +9,7 @@ import { alone, type Engine } from "./provider.js";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const DTYPES: ReadonlySet<string> = new Set(["int32", "int64", "float32", "bool"] satisfies Dtype[]);
+const NO_ENGINE = "no available backend found"; // what onnxruntime-web says when it does not start, whatever the model
 
 export class Sessions {
   #released = false;
@@ -54,6 +55,7 @@ export class Sessions {
       const options = { executionProviders: [provider], externalData };
       return await ort.InferenceSession.create(bytes, options);
     } catch (error) {
+      if (reasonOf(error).startsWith(NO_ENGINE)) throw notStarted(error);
       throw new LoadError(
         "session_failed",
         `${graph} of the function ${name} cannot be opened on ${provider} (${reasonOf(error)}); ` +
@@ -103,6 +105,15 @@ export class Sessions {
 /** What to throw for a model that was disposed. */
 export function disposed(): LoadError {
   return new LoadError("disposed", "the model was disposed; load it again");
+}
+
+function notStarted(cause: unknown): LoadError {
+  return new LoadError(
+    "no_runtime",
+    `onnxruntime-web does not start (${reasonOf(cause)}); check that the page gets its .wasm file, or pass ortUrl, the ` +
+      "address of its dist folder, and that the content security policy has 'wasm-unsafe-eval', then reload the page",
+    { cause },
+  );
 }
 
 function ortTensor(Made: typeof OrtTensor, tensor: Tensor | undefined): OrtTensor {
