@@ -42,7 +42,7 @@ pyright: $(STAMP)
 
 # Neighbours in a folder share what their fixtures make, so each worker begins with a half of the folders.
 tests: $(STAMP) $(WEB)/installed.json
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not large and not cluster"
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not large and not cluster and not swift"
 
 large: $(STAMP)
 	$(BIN)/pytest -q -m large

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import pytest
 from tests.package.host.toys import TITLES, TOKENS
-from tests.package.web.tapes import CONTRACTS, SPELLINGS, Tape
+from tests.package.tapes import CONTRACTS, SPELLINGS, Tape
 
 from pocketrec.contract import Contract
 from pocketrec.package.api_calls import api_vectors

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.package.host.toys import TITLES, TOKENS
-from tests.package.web.tapes import CONTRACTS, SPELLINGS
+from tests.package.tapes import CONTRACTS, SPELLINGS
 
 from pocketrec.contract import Dim
 from pocketrec.errors import CallError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.package.web.tapes import CONTRACTS, tape_of
+from tests.package.tapes import CONTRACTS, tape_of
 
 SCRIPT = Path(__file__).with_name("tapes.mjs")
 

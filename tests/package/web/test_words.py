@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.package.host.test_wordpiece import ALIKE, KINDS, ODD, TOKENS
+from tests.package.searches import Logits, searches
 
 from pocketrec.package import host
 from pocketrec.package.host.beam import PrefixTrie, Tokens, beam_search
@@ -19,31 +20,6 @@ from pocketrec.package.host.wordpiece import tokenize
 
 SOURCES = Path(host.__file__).parent.parent / "web/templates/package/src/host"
 TEXTS = [f"a{odd}b {odd}\u0301" for odd in (*ODD, "\ud83d", "\ude00")] + ["the\ud83d\x00\udc4dtoy"]
-CATALOGUE: list[tuple[int, ...]] = list(product((1, 2), (3, 4), (5, 6, 7)))
-PERMUTED: list[tuple[int, ...]] = [each for each in product((1, 2, 3), repeat=3) if len(set(each)) == 3]
-Logits = dict[str, list[float]]
-
-
-def drawn(catalogue: list[tuple[int, ...]], seed: int, *, alike: bool) -> Logits:
-    """Logits for every prefix of a catalogue: the same for all, or of each its own."""
-    rng = np.random.default_rng(seed)
-    shared = rng.normal(size=9)
-    prefixes = {each[:depth] for each in catalogue for depth in range(len(each))}
-    return {
-        ",".join(map(str, each)): (shared if alike else rng.normal(size=9)).tolist()
-        for each in sorted(prefixes)
-    }
-
-
-CASES = ((CATALOGUE, False), (PERMUTED, True))
-
-
-def searches() -> list[dict[str, Any]]:
-    return [
-        {"catalogue": catalogue, "logits": drawn(catalogue, seed, alike=alike), "beamWidth": width}
-        for catalogue, alike in CASES
-        for seed, width in product(range(4), (1, 3, 20))
-    ]
 
 
 def texts() -> list[dict[str, Any]]:

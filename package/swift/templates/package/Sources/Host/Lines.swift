@@ -53,13 +53,16 @@ struct Lines: Sendable {
 
     /// Goes through the whole index; throws where it does not say what the text does.
     func check() throws {
-        var end = 0
+        var (end, entries) = (0, 0)
         for place in 0..<layout.count {
             let range = try range(of: place)
             guard range.lowerBound == end else { throw damaged("line \(place) begins at \(range.lowerBound)") }
             end = range.upperBound + 1
+            entries += range.isEmpty ? 0 : 1
         }
-        guard end == text.count else { throw damaged("its last line ends at \(end) of \(text.count)") }
+        guard end == text.count, entries == layout.entries else {
+            throw damaged("\(layout.entries) of \(entries) lines in \(end) of \(text.count) bytes")
+        }
         var before: (hash: UInt64, place: Int)?
         for entry in 0..<layout.entries {
             let found = (hash: try hash(entry), place: Int(number(at: layout.rows + 4 * entry, as: UInt32.self)))

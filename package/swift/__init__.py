@@ -1,0 +1,1 @@
+"""A Swift package from a bundle."""
