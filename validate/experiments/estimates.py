@@ -1,0 +1,256 @@
+"""An estimate with its interval, or the named reason why there is none, and a gate for either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from pocketrec.errors import GateFailed, UsageError
+from pocketrec.validate.experiments.propensity import Doubles, Ids, Log, dr, ips, snips, switch_dr
+from pocketrec.validate.experiments.slates import (
+    independent_ips,
+    pseudoinverse,
+    reward_interaction_ips,
+    standard_ips,
+)
+from pocketrec.validate.experiments.support import Limits, Reason, Support, measure_support, refusal
+
+Interval = Callable[[Doubles, float], tuple[float, float]]
+"""Low and high of the mean of independent values, for a confidence such as 0.95."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What the judged policy would have earned a round, and how much more than the logged one.
+
+    Attributes:
+        estimator: its name.
+        value: the estimate.
+        standard_error: of it.
+        low: of its interval.
+        high: of its interval.
+        lift: the estimate less what the log earned, of the same rounds.
+        lift_low: of the lift's interval, which pairs the two.
+        lift_high: of the lift's interval.
+        confidence: of both intervals.
+        support: how well the log covers the policy.
+    """
+
+    estimator: str
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    lift: float
+    lift_low: float
+    lift_high: float
+    confidence: float
+    support: Support
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoEstimate:
+    """What stands in an estimate's place where the log has no support for one; it holds no number to accept.
+
+    Attributes:
+        estimator: its name.
+        reason: by name.
+        message: in a sentence, with the next step.
+        support: how well the log covers the policy.
+    """
+
+    estimator: str
+    reason: Reason
+    message: str
+    support: Support
+
+
+def normal_interval(values: Doubles, confidence: float) -> tuple[float, float]:
+    """The mean and, on both sides, z standard errors: the normal approximation of the mean's distribution."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    mean, error = float(values.mean()), standard_error(values)
+    return mean - z * error, mean + z * error
+
+
+def standard_error(values: Doubles) -> float:
+    """Of the mean of independent values; infinite for a single one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("inf")
+
+
+def by_unit(values: Doubles, units: Ids | None) -> Doubles:
+    """One number a unit, whose mean is that of the values and whose spread is the mean's between units.
+
+    The mean is a ratio, sum of values over sum of counts; a unit's number is the mean plus its residual
+    sum(v) - count mean, scaled by units / values (the linearization of Deng, Knoblich & Lu, "Applying the
+    delta method in metric analytics", 2018).
+    """
+    if units is None:
+        return values
+    _, place = np.unique(units, return_inverse=True)
+    sums, counts = np.bincount(place, weights=values), np.bincount(place)
+    mean = values.mean()
+    linear: Doubles = mean + (sums - counts * mean) * len(sums) / len(values)
+    return linear
+
+
+def estimate(
+    name: str,
+    values: Doubles,
+    earned: Doubles,
+    support: Support,
+    *,
+    units: Ids | None = None,
+    limits: Limits | None = None,
+    confidence: float = 0.95,
+    interval: Interval = normal_interval,
+) -> Estimate | NoEstimate:
+    """The mean of an estimator's values with intervals, or why there is none.
+
+    Args:
+        name: of the estimator.
+        values: its number for each round.
+        earned: what each round of the log earned.
+        support: of the log.
+        units: who each round belongs to; None: all are independent.
+        limits: what the support must have.
+        confidence: of the intervals.
+        interval: how they are made.
+
+    Raises:
+        UsageError: the confidence is no share.
+    """
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence is {confidence}; expected a number between 0 and 1, such as 0.95")
+    lacking = refusal(support, limits or Limits())
+    single, lifts = by_unit(values, units), by_unit(values - earned, units)
+    if lacking is None and (len(single) < 2 or not single.std() > 0):
+        lacking = (
+            "no_spread",
+            f"the values of all {len(single)} units are equal; an interval needs some that differ",
+        )
+    if lacking is not None:
+        return NoEstimate(estimator=name, reason=lacking[0], message=lacking[1], support=support)
+    low, high = interval(single, confidence)
+    lift_low, lift_high = interval(lifts, confidence)
+    return Estimate(
+        estimator=name,
+        value=float(single.mean()),
+        standard_error=standard_error(single),
+        low=low,
+        high=high,
+        lift=float(lifts.mean()),
+        lift_low=lift_low,
+        lift_high=lift_high,
+        confidence=confidence,
+        support=support,
+    )
+
+
+def estimate_log(
+    log: Log,
+    *,
+    clip: float = np.inf,
+    threshold: float = 10.0,
+    limits: Limits | None = None,
+    confidence: float = 0.95,
+    interval: Interval = normal_interval,
+) -> tuple[Estimate | NoEstimate, ...]:
+    """IPS and SNIPS and, where the log holds a model's predictions, DR and SWITCH-DR.
+
+    Args:
+        log: of rounds.
+        clip: of IPS; infinity clips nothing.
+        threshold: of SWITCH-DR.
+        limits: as of `estimate`.
+        confidence: as of `estimate`.
+        interval: as of `estimate`.
+    """
+    rewards, weights = log.rewards, log.weights()
+    values = {"ips": ips(rewards, weights, clip=clip), "snips": snips(rewards, weights)}
+    if log.predicted is not None and log.expected is not None:
+        values["dr"] = dr(rewards, weights, log.predicted, log.expected)
+        values["switch-dr"] = switch_dr(rewards, weights, log.predicted, log.expected, threshold=threshold)
+    clips = {"ips": clip, "switch-dr": threshold}
+    return tuple(
+        estimate(
+            name,
+            each,
+            rewards,
+            measure_support(weights, rewards, clip=clips.get(name, np.inf), unsupported=log.unsupported),
+            units=log.units,
+            limits=limits,
+            confidence=confidence,
+            interval=interval,
+        )
+        for name, each in values.items()
+    )
+
+
+def estimate_slates(
+    rewards: Doubles,
+    *,
+    conditional: Doubles | None = None,
+    marginal: Doubles | None = None,
+    units: Ids | None = None,
+    limits: Limits | None = None,
+    confidence: float = 0.95,
+    interval: Interval = normal_interval,
+) -> tuple[Estimate | NoEstimate, ...]:
+    """What a list earns, by every slate estimator whose weights are given.
+
+    Args:
+        rewards: `[lists, positions]`.
+        conditional: weights for the standard estimator and reward interaction, `[lists, positions]`.
+        marginal: weights for the independent one and the pseudoinverse, `[lists, positions]`.
+        units: who each list belongs to.
+        limits: as of `estimate`.
+        confidence: as of `estimate`.
+        interval: as of `estimate`.
+
+    Raises:
+        UsageError: neither weights are given.
+    """
+    if conditional is None and marginal is None:
+        raise UsageError("no weights; expected conditional or marginal ones, or both")
+    earned = rewards.sum(1)
+    found: dict[str, tuple[Doubles, Support]] = {}
+    if conditional is not None:
+        running: Doubles = np.cumprod(conditional, axis=1, dtype=np.float64)
+        found["slate-ips"] = standard_ips(rewards, conditional), measure_support(running[:, -1], earned)
+        found["rips"] = reward_interaction_ips(rewards, conditional), measure_support(running, rewards)
+    if marginal is not None:
+        found["iips"] = independent_ips(rewards, marginal), measure_support(marginal, rewards)
+        found["pi"] = pseudoinverse(rewards, marginal), measure_support(marginal, earned)
+    return tuple(
+        estimate(
+            name,
+            values,
+            earned,
+            support,
+            units=units,
+            limits=limits,
+            confidence=confidence,
+            interval=interval,
+        )
+        for name, (values, support) in found.items()
+    )
+
+
+def require_lift(found: Estimate | NoEstimate, at_least: float) -> Estimate:
+    """The estimate, where its lift's whole interval is at or above `at_least`.
+
+    Raises:
+        GateFailed: there is no estimate, or its interval reaches below.
+    """
+    if isinstance(found, NoEstimate):
+        raise GateFailed(f"{found.estimator}: no estimate, {found.reason}: {found.message}")
+    if not found.lift_low >= at_least:
+        raise GateFailed(
+            f"{found.estimator}: the lift is {found.lift:.6g} ({found.lift_low:.6g} to {found.lift_high:.6g} "
+            f"at {found.confidence:.0%}); expected its interval at or above {at_least:.6g}; log more rounds, "
+            "or keep the logged policy"
+        )
+    return found
