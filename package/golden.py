@@ -1,6 +1,7 @@
 """Golden vectors: a few inputs with the outputs that the reference gave, replayed by every verify.
 
 golden/<function>.safetensors   "<vector>/in/<name>" and "<vector>/out/<name>"
+golden/<function>.vectors.json  the same numbers as text (golden_text.py)
 golden/golden.json              per target, function and output: the tolerance
 """
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from pocketrec.errors import ArtifactError
 from pocketrec.outside import require_file
 from pocketrec.package.bundle import Bundle
+from pocketrec.package.golden_text import check_text, read_text_vectors, text_name, to_text
 from pocketrec.package.manifest import read_json
 
 Array = npt.NDArray[np.generic]
@@ -82,6 +84,8 @@ def write_golden(
     (folder / "golden").mkdir(exist_ok=True)
     for function, each in vectors.items():
         (folder / "golden" / f"{function}.safetensors").write_bytes(save(_flat(each)))
+        text = to_text(function, _sides(each))
+        (folder / text_name(function)).write_text(text, encoding="utf-8")
     index = GoldenIndex(
         schema=1, functions=tuple(vectors), tolerances=tolerances, tie_tolerance=tie_tolerance
     )
@@ -89,12 +93,24 @@ def write_golden(
     (folder / GOLDEN).write_text(f"{text}\n", encoding="utf-8")
 
 
+def _sides(vectors: tuple[Vector, ...]) -> dict[str, tuple[Mapping[str, Array], Mapping[str, Array]]]:
+    return {each.name: (each.inputs, each.outputs) for each in vectors}
+
+
+def check_golden_text(bundle: Bundle, function: str, vectors: tuple[Vector, ...]) -> None:
+    """Checks that the vectors as text, where there are any, are these; ArtifactError says what differs."""
+    found = read_text_vectors(bundle, function)
+    if found is not None:
+        check_text(found, function, _sides(vectors))
+
+
 def _flat(vectors: tuple[Vector, ...]) -> dict[str, Array]:
     flat: dict[str, Array] = {}
     for vector in vectors:
         for side, arrays in (("in", vector.inputs), ("out", vector.outputs)):
             for name, array in arrays.items():
-                flat[f"{vector.name}/{side}/{name}"] = np.ascontiguousarray(array)
+                # Not ascontiguousarray, which gives one number an axis.
+                flat[f"{vector.name}/{side}/{name}"] = np.asarray(array, order="C")
     return dict(sorted(flat.items()))
 
 

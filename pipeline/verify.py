@@ -17,7 +17,13 @@ from pocketrec.errors import ArtifactError, PocketrecError
 from pocketrec.foreign import generators_kept
 from pocketrec.package.api import API, ApiVectors, read_api
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
-from pocketrec.package.golden import GoldenIndex, Vector, read_golden, read_golden_index
+from pocketrec.package.golden import (
+    GoldenIndex,
+    Vector,
+    check_golden_text,
+    read_golden,
+    read_golden_index,
+)
 from pocketrec.package.host.items import Items
 from pocketrec.package.manifest import read_json
 from pocketrec.package.vocabularies import vocabularies_of
@@ -176,6 +182,7 @@ def _checked_vectors(bundle: Bundle, contract: Contract, function: str) -> tuple
                 f"{name}: vector {vector.name!r} has outputs {sorted(vector.outputs)}; the contract has "
                 f"{sorted(expected)}"
             )
+    check_golden_text(bundle, function, vectors)
     return vectors
 
 

@@ -94,7 +94,8 @@ def seal_again(bundle: Path, name: str) -> None:
 
 
 _MANIFESTS = ("evidence/manifest.json", "manifest.json")
-_BUNDLE = ("contract.json", "golden/golden.json", "golden/main.safetensors", "recipe.json")
+_GOLDEN = ("golden/golden.json", "golden/main.safetensors", "golden/main.vectors.json")
+_BUNDLE = ("contract.json", *_GOLDEN, "recipe.json")
 
 
 def _verify(folder: Path) -> None:

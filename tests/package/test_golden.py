@@ -42,6 +42,13 @@ def test_vectors_come_back(tmp_path: Path) -> None:
         assert after.inputs["history"].dtype == np.int32
 
 
+def test_one_number_comes_back_without_an_axis(tmp_path: Path) -> None:
+    one = Vector(name="a", inputs={}, outputs={"total": np.float32(2).reshape(())})
+    write_golden(tmp_path, {"main": (one,)}, {})
+    seal(tmp_path, name="example", version="1", artifacts={})
+    assert read_golden(read_bundle(tmp_path), "main")[0].outputs["total"].shape == ()
+
+
 def test_the_index_comes_back(tmp_path: Path) -> None:
     index = read_golden_index(bundle(tmp_path))
     assert index.functions == ("main",)

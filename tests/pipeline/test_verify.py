@@ -299,3 +299,13 @@ def test_targets_that_are_no_shapes_are_a_problem(tmp_path: Path) -> None:
     result = verify(make(tmp_path / "b", targets={"onnx": {"main": {"x": [1.5]}}}))
     assert not result.passed
     assert "contract.json: targets.onnx.main.x[0] is 1.5; expected" in result.problems[0]
+
+
+def test_golden_numbers_that_are_others_in_words_are_a_problem(tmp_path: Path) -> None:
+    path = make(tmp_path / "b")
+    words = "golden/main.vectors.json"
+    text = (path / words).read_text()
+    assert '"data": [2.0,4.0]' in text
+    result = verify(resealed(path, words, text.replace("[2.0,4.0]", "[2.0,4.5]")))
+    assert not result.passed
+    assert result.problems[0].startswith(f"{words}: one user, outputs, scores: other numbers")
