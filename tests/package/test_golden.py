@@ -43,7 +43,7 @@ def test_vectors_come_back(tmp_path: Path) -> None:
 
 
 def test_one_number_comes_back_without_an_axis(tmp_path: Path) -> None:
-    one = Vector(name="a", inputs={}, outputs={"total": np.float32(2).reshape(())})
+    one = Vector(name="a", inputs={}, outputs={"total": np.array(2, np.float32)})
     write_golden(tmp_path, {"main": (one,)}, {})
     seal(tmp_path, name="example", version="1", artifacts={})
     assert read_golden(read_bundle(tmp_path), "main")[0].outputs["total"].shape == ()

@@ -42,7 +42,7 @@ VECTORS = (
             "times": np.array([2**63 - 1, -(2**63)], np.int64),
             "mask": np.array([[True, False]]),
         },
-        outputs={"scores": EDGES, "one": np.float32(0.2).reshape(())},
+        outputs={"scores": EDGES, "one": np.array(0.2, np.float32)},
     ),
     Vector(name="01", inputs={"ids": np.zeros((1, 0), np.int32)}, outputs={}),
 )
