@@ -104,8 +104,11 @@ class Method:
 
     @property
     def shown(self) -> tuple[Argument, ...]:
-        """The arguments of an example; what may be left out is, but for `k` and candidates."""
-        return tuple(each for each in self.arguments if not each.optional or each.given == "k")
+        """The arguments of an example: what has to be there, `k`, and what plain candidates leave out."""
+        asked = self.candidate
+        return tuple(
+            each for each in self.arguments if not each.optional or each.given == "k" or each in asked
+        )
 
 
 def methods_of(
@@ -144,7 +147,7 @@ def _method(contract: Contract, call: Call, name: str, taken: Collection[str]) -
 def _argument(contract: Contract, call: Call, name: str, shown: str, given: str) -> Argument:
     """The argument of a feature; those of `rank` may be given by every candidate, so they may be left out."""
     signature = _signature(contract, call, name)
-    kind, says = _kind(contract, signature, signature.input(name))
+    kind, says = _kind(contract, signature, signature.input(name), call.items)
     return Argument(name=shown, given=given, kind=kind, optional=call.role == "rank", says=says)
 
 
@@ -157,16 +160,18 @@ def _signature(contract: Contract, call: Call, name: str) -> Signature:
     return takes[0]
 
 
-def _kind(contract: Contract, signature: Signature, feature: Feature) -> tuple[Kind, str]:
-    """What a feature's argument takes, and what to pass."""
+def _kind(contract: Contract, signature: Signature, feature: Feature, items: str) -> tuple[Kind, str]:
+    """What a feature's argument takes, and what to pass; items are those of the vocabulary `items`."""
+    others = feature.vocabulary != items
     if is_text(contract, feature):
         return Kind(takes="text"), "Text."
     if feature.kind in ("id_sequence", "id_bag"):
         most = contract.bounds(axis_of(signature, feature) or 1)[1]
-        says = f"Items by token or title, the latest last; the last {most} count."
-        return Kind(takes="item", depth=1), says
+        what = f"Words of `{feature.vocabulary}`" if others else "Items by token or title"
+        return Kind(takes="item", depth=1), f"{what}, the latest last; the last {most} count."
     if feature.kind == "id":
-        return Kind(takes="item"), "An item by token or title."
+        what = f"A word of `{feature.vocabulary}`" if others else "An item by token or title"
+        return Kind(takes="item"), f"{what}."
     flag, whole = feature.dtype == "bool", feature.dtype in ("int32", "int64")
     word = "boolean" if flag else "number"
     depth = max(0, len(feature.shape) - has_rows(signature))

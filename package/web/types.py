@@ -32,7 +32,7 @@ def _spelled(kind: Kind) -> str:
 
 
 def example_of(method: Method) -> str:
-    """Arguments as a reader may type them; what may be left out is, but for candidates."""
+    """Arguments as a reader may type them; what may be left out is, unless plain candidates need it."""
     return ", ".join(f"{each.name}: {_value(each)}" for each in method.shown)
 
 
