@@ -117,11 +117,18 @@ final class Items: Sendable {
     /// The first ids, at most `most`, whose token or title contains a text, the case of ASCII letters ignored.
     func containing(_ text: String, most: Int) throws -> [Int] {
         let given = text.utf8.map(small)
+        return try tokens.read { tokens in
+            try titles.map { try $0.read { try self.containing(given, most, tokens, $0) } }
+                ?? self.containing(given, most, tokens, nil)
+        }
+    }
+
+    private func containing(_ given: [UInt8], _ most: Int, _ tokens: LineBytes, _ titles: LineBytes?) throws -> [Int] {
         var found: [Int] = []
         for place in 0..<count where isItem(place) {
             if found.count >= most { break }
-            let inTitle = { try self.titles?.withLine(place) { contains($0, given) } ?? false }
-            if try tokens.withLine(place, { contains($0, given) }) || inTitle() { found.append(place) }
+            let isThere = try contains(tokens.line(place), given) || titles.map { contains(try $0.line(place), given) } == true
+            if isThere { found.append(place) }
         }
         return found
     }
@@ -133,10 +140,11 @@ final class Items: Sendable {
 
 /// Whether some bytes contain others, whose ASCII letters are small; in UTF-8 that is so where code points do.
 private func contains(_ line: UnsafeRawBufferPointer, _ given: [UInt8]) -> Bool {
-    guard let first = given.first else { return true }
     if line.count < given.count { return false }
-    for start in 0...(line.count - given.count) where small(line[start]) == first {
-        if given.indices.allSatisfy({ small(line[start + $0]) == given[$0] }) { return true }
+    for start in 0...(line.count - given.count) {
+        var length = 0
+        while length < given.count, small(line[start + length]) == given[length] { length += 1 }
+        if length == given.count { return true }
     }
     return false
 }

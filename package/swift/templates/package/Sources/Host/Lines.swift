@@ -3,7 +3,7 @@ import Foundation
 /// The lines of a vocabulary's file, found by their number and by what they say, without reading the others.
 ///
 /// The text stays where it is, such as in a memory map; where its lines begin, and the sorted hashes of the lines, are
-/// in the vocabulary's index. Every place that the index names is checked before it is read.
+/// in the vocabulary's index.
 struct Lines: Sendable {
     /// Where an index holds what belongs to one file.
     struct Layout: Sendable {
@@ -26,49 +26,76 @@ struct Lines: Sendable {
 
     var count: Int { layout.count }
 
-    /// What a line says.
-    func line(_ place: Int) throws -> String {
-        try withLine(place) { String(decoding: $0, as: UTF8.self) }
+    /// What `body` makes of the lines' bytes, which are valid while it runs.
+    func read<Found>(_ body: (LineBytes) throws -> Found) rethrows -> Found {
+        try text.withUnsafeBytes { text in
+            try index.withUnsafeBytes { try body(LineBytes(name: name, text: text, index: $0, layout: layout)) }
+        }
     }
 
-    /// What `body` makes of the bytes of a line, which are valid while it runs.
-    func withLine<Found>(_ place: Int, _ body: (UnsafeRawBufferPointer) throws -> Found) throws -> Found {
-        let range = try self.range(of: place)
-        return try text.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+    /// What a line says.
+    func line(_ place: Int) throws -> String {
+        try read { String(decoding: try $0.line(place), as: UTF8.self) }
     }
 
     /// The numbers of the lines that say a word, ascending.
     func places(of word: UnsafeRawBufferPointer) throws -> [Int] {
-        if word.isEmpty { return [] }
+        word.isEmpty ? [] : try read { try $0.places(of: word) }
+    }
+
+    /// Goes through the whole index; throws where it does not say what the text does.
+    func check() throws {
+        try read { try $0.check() }
+    }
+}
+
+/// The bytes of lines and of their index. Every place that the index names is checked before it is read.
+struct LineBytes {
+    let name: String
+    let text: UnsafeRawBufferPointer
+    let index: UnsafeRawBufferPointer
+    let layout: Lines.Layout
+
+    /// The bytes of a line, its line feed left out.
+    func line(_ place: Int) throws -> UnsafeRawBufferPointer {
+        guard 0 <= place, place < layout.count else {
+            throw damaged("line \(place) is asked for, of \(layout.count)")
+        }
+        let start = Int(number(at: layout.offsets + 4 * place, as: UInt32.self))
+        let next = Int(number(at: layout.offsets + 4 * (place + 1), as: UInt32.self))
+        guard start < next, next <= text.count, text[next - 1] == 0x0a else {
+            throw damaged("line \(place) is said to be at \(start) to \(next)")
+        }
+        return UnsafeRawBufferPointer(rebasing: text[start..<next - 1])
+    }
+
+    func places(of word: UnsafeRawBufferPointer) throws -> [Int] {
         let hash = fnv1a(word)
         var found: [Int] = []
         var entry = try firstEntry(from: hash)
-        while entry < layout.entries, try self.hash(entry) == hash {
-            let place = Int(number(at: layout.rows + 4 * entry, as: UInt32.self))
-            if try withLine(place, { $0.elementsEqual(word) }) { found.append(place) }
+        while entry < layout.entries, self.hash(entry) == hash {
+            let row = row(entry)
+            if try line(row).elementsEqual(word) { found.append(row) }
             entry += 1
         }
         return found
     }
 
-    /// Goes through the whole index; throws where it does not say what the text does.
     func check() throws {
         var (end, entries) = (0, 0)
         for place in 0..<layout.count {
-            let range = try range(of: place)
-            guard range.lowerBound == end else { throw damaged("line \(place) begins at \(range.lowerBound)") }
-            end = range.upperBound + 1
-            entries += range.isEmpty ? 0 : 1
+            let length = try line(place).count
+            let start = Int(number(at: layout.offsets + 4 * place, as: UInt32.self))
+            guard start == end else { throw damaged("line \(place) begins at \(start)") }
+            end += length + 1
+            entries += length > 0 ? 1 : 0
         }
         guard end == text.count, entries == layout.entries else {
             throw damaged("\(layout.entries) of \(entries) lines in \(end) of \(text.count) bytes")
         }
-        var before: (hash: UInt64, place: Int)?
         for entry in 0..<layout.entries {
-            let found = (hash: try hash(entry), place: Int(number(at: layout.rows + 4 * entry, as: UInt32.self)))
-            guard try withLine(found.place, fnv1a) == found.hash else { throw damaged("hash \(entry) is of another line") }
-            if let before, before >= found { throw damaged("hash \(entry) is not in order") }
-            before = found
+            guard fnv1a(try line(row(entry))) == hash(entry) else { throw damaged("hash \(entry) is of another line") }
+            if entry > 0, (hash(entry - 1), row(entry - 1)) >= (hash(entry), row(entry)) { throw unsorted(entry) }
         }
     }
 
@@ -78,8 +105,8 @@ struct Lines: Sendable {
         var (least, most) = (UInt64.min, UInt64.max)
         while low < high {
             let middle = low + (high - low) / 2
-            let found = try self.hash(middle)
-            guard least <= found, found <= most else { throw damaged("hash \(middle) is not in order") }
+            let found = self.hash(middle)
+            guard least <= found, found <= most else { throw unsorted(middle) }
             if found < hash {
                 (low, least) = (middle + 1, found)
             } else {
@@ -89,26 +116,21 @@ struct Lines: Sendable {
         return low
     }
 
-    private func hash(_ entry: Int) throws -> UInt64 {
+    private func hash(_ entry: Int) -> UInt64 {
         number(at: layout.hashes + 8 * entry, as: UInt64.self)
     }
 
-    /// Where a line is in the text, its line feed left out.
-    private func range(of place: Int) throws -> Range<Int> {
-        guard 0 <= place, place < layout.count else {
-            throw damaged("line \(place) is asked for, of \(layout.count)")
-        }
-        let start = Int(number(at: layout.offsets + 4 * place, as: UInt32.self))
-        let next = Int(number(at: layout.offsets + 4 * (place + 1), as: UInt32.self))
-        guard start < next, next <= text.count, text[next - 1] == 0x0a else {
-            throw damaged("line \(place) is said to be at \(start) to \(next)")
-        }
-        return start..<next - 1
+    private func row(_ entry: Int) -> Int {
+        Int(number(at: layout.rows + 4 * entry, as: UInt32.self))
     }
 
     /// A number of the index, whose layout lies within it.
     private func number<Number: FixedWidthInteger>(at place: Int, as type: Number.Type) -> Number {
-        index.withUnsafeBytes { Number(littleEndian: $0.loadUnaligned(fromByteOffset: place, as: type)) }
+        Number(littleEndian: index.loadUnaligned(fromByteOffset: place, as: type))
+    }
+
+    private func unsorted(_ entry: Int) -> ModelError {
+        damaged("hash \(entry) is not in order")
     }
 
     private func damaged(_ what: String) -> ModelError {
