@@ -15,7 +15,8 @@ const types = {
   ".wasm": "application/wasm",
 };
 
-createServer((request, response) => {
+const port = Number(process.argv[2] ?? 8080);
+const server = createServer((request, response) => {
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
   const path = normalize(join(root, decodeURIComponent(pathname)));
   const found = path.startsWith(root) && !path.includes(`${sep}.`) ? statSync(path, { throwIfNoEntry: false }) : undefined;
@@ -32,6 +33,11 @@ createServer((request, response) => {
     "content-security-policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; img-src 'self' data:",
   });
   createReadStream(path).pipe(response);
-}).listen(Number(process.argv[2] ?? 8080), "127.0.0.1", function () {
-  console.log(`http://127.0.0.1:${String(this.address().port)}/example/index.html`);
+});
+server.on("error", (error) => {
+  console.error(`port ${String(port)} cannot be served (${error.message}); pass another: npm run example -- 8090`);
+  process.exitCode = 1;
+});
+server.listen(port, "127.0.0.1", () => {
+  console.log(`http://127.0.0.1:${String(server.address().port)}/example/index.html`);
 });
