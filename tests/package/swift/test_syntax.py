@@ -1,0 +1,109 @@
+"""Every Swift file of the project is Swift by tree-sitter's grammar, which flags what is broken."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.package.swift.syntax import faults
+
+ROOT = Path(__file__).parents[3]
+LISTED = subprocess.run(
+    ["git", "ls-files", "*.swift"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.split()
+HOST = ROOT / "package/swift/templates/package/Sources/Host"
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_file_is_swift(name: str) -> None:
+    assert faults((ROOT / name).read_text(encoding="utf-8")) == []
+
+
+def test_there_are_files_to_look_at() -> None:
+    assert len(LISTED) > 20
+    assert {Path(each).parent for each in LISTED} >= {HOST.relative_to(ROOT)}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("func f() {\n    let a = 1\n", "1:1"),
+        ("func f() { let a = (1 + 2 }\n", "1:"),
+        ("func (a: Int) {}\n", "1:"),
+        ('let a = "open\n', "2:"),
+        ("struct A { let b: }\n", "1:"),
+        ("switch a { case 1: }}\n", "1:"),
+        ("let a = [1, 2\nlet b = 3\n", "2:"),
+        ("class A extends B {}\n", "1:"),
+        ("let a = b ? c\n", "1:"),
+        ("func f() throws -> { 1 }\n", "1:"),
+        ("let a = 1\nimport {{ name }}\n", "2:"),
+        ("{% if a %}\nlet a = 1\n", "1:"),
+    ],
+)
+def test_what_is_broken_is_flagged_with_its_line(text: str, place: str) -> None:
+    assert faults("let first = 0\n") == []
+    found = faults(text)
+    assert found, text
+    assert found[0].startswith(place)
+
+
+def test_one_lost_word_in_a_whole_file_is_flagged() -> None:
+    """Of a real file, without each closing bracket in turn."""
+    text = (HOST / "Best.swift").read_text(encoding="utf-8")
+    places = [place for place, each in enumerate(text) if each in "})]" and text[place - 1] != "\\"]
+    assert len(places) > 50
+    code = [place for place in places if "//" not in text[text.rfind("\n", 0, place) : place]]
+    assert [place for place in code if not faults(text[:place] + text[place + 1 :])] == []
+
+
+# What the compiler (6.0.3, in Swift 6 mode) accepts, and generated code is made of.
+ACCEPTED = {
+    "typed throws": "struct E: Error {}\nfunc f() throws(E) -> Int { throw E() }",
+    "do throws": "struct E: Error {}\nfunc f() { do throws(E) { throw E() } catch { _ = error } }",
+    "not copyable": "struct A: ~Copyable { deinit {} }\nfunc f(_ a: borrowing A, _ b: consuming A) {}",
+    "sending": "final class C {}\nfunc f(_ c: sending C) -> sending C { c }",
+    "unsafe global": "nonisolated(unsafe) var x = 1",
+    "isolated": "actor A {}\nfunc f(_ a: isolated A) {}",
+    "isolation": "func f(isolation: isolated (any Actor)? = #isolation) async {}",
+    "imports": "@preconcurrency import Foundation\nprivate import Dispatch",
+    "if as a value": "func f(_ a: Bool) -> Int { let x = if a { 1 } else { 2 }; return x }",
+    "switch as a value": "func f(_ a: Bool) -> Int { switch a { case true: 1\n case false: 2 } }",
+    "packs": "func f<each T>(_ x: repeat each T) -> (repeat each T) { (repeat each x) }",
+    "any and some": "func f(_ x: any Error, _ y: some Collection<Int>) -> some Sendable { 1 }",
+    "if let": "func f(_ a: Int?) { if let a { _ = a }; guard let a else { return }; _ = a }",
+    "streams": "func f(_ s: AsyncStream<Int>) async { for await x in s where x > 1 { _ = x } }",
+    "async let": "func g() async -> Int { 1 }\nfunc f() async { async let a = g(); _ = await a }",
+    "executors": "actor A { nonisolated var unownedExecutor: UnownedSerialExecutor { fatalError() } }",
+    "several closures": "func f(a: () -> Void, b: () -> Void) {}\nfunc g() { f { } b: { } }",
+    "raw and long text": 'let s = #"a "b" \\#(1)"#\nlet t = """\n  a \\(1 + 2)\n  """',
+    "available": "func f() { if #available(iOS 18, macOS 15, *) {}; if #unavailable(iOS 18) {} }",
+    "conditions": "struct S {\n#if os(Linux) && canImport(CoreML)\n let a = 1\n#else\n let a = 2\n#endif\n}",
+    "wrapping": "let h: UInt64 = (1 &* 2) ^ (3 &<< 4) | 5 & 0xCBF2_9CE4_8422_2325",
+    "conformances": "extension Array: @retroactive CustomStringConvertible where Element == Never {}",
+    "unchecked": "final class C: @unchecked Sendable { var a = 1 }",
+    "patterns": "func f(_ a: (Int, Int?)) { switch a { case (1...5, let b?): _ = b\n default: break } }",
+    "a name that is a word": "func f(_ a: [Int]) -> [Int] { a.filter { each in each > 1 || each == -each } }",
+}
+# What the compiler accepts and the grammar does not: generated code says it otherwise.
+NOT_KNOWN = {
+    "a range in an if case": "func f(_ b: Int) { if case 1...3 = b { print(b) } }",
+    "a name that is a word, beside packs": "func f<each T>(_ x: repeat each T, b: [Int]) {\n"
+    "    for each in b where each > 1 { print(each) }\n}",
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_the_compiler_accepts_is_accepted(name: str) -> None:
+    assert faults(ACCEPTED[name]) == []
+
+
+@pytest.mark.parametrize("name", NOT_KNOWN)
+def test_what_the_grammar_does_not_know_is_listed(name: str) -> None:
+    assert faults(NOT_KNOWN[name]), f"{name}: the grammar knows it now; take it out of NOT_KNOWN"
+
+
+def test_it_knows_no_types_and_not_every_word() -> None:
+    """Syntax alone is told, and not all of it: this compiles nowhere."""
+    assert faults('let a: Int = "text"\nundefined(a)\nlet = 1\n') == []
