@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.outside import exists
 from pocketrec.package.manifest import (
@@ -23,18 +24,21 @@ from pocketrec.package.manifest import (
     file_sha256,
     list_files,
     read_evidence_manifest,
+    read_json,
     read_manifest,
     seal,
 )
 from pocketrec.package.publish import previous, publish, staging
 
 T = TypeVar("T")
+CONTRACT = "contract.json"
 
 __all__ = [
     "Bundle",
     "is_bundle",
     "publish",
     "read_bundle",
+    "read_contract",
     "require_bundle",
     "seal",
     "staging",
@@ -55,6 +59,13 @@ class Bundle:
         if name not in self.manifest.files and name not in self.evidence.files:
             raise ArtifactError(f"{name}: not in {MANIFEST}; build the bundle again")
         return self.path / name
+
+    def checked(self, name: str) -> Path:
+        """The path of a listed file that is what the manifest says; ArtifactError where it is altered."""
+        path = self.file(name)
+        if file_sha256(path) != {**self.evidence.files, **self.manifest.files}[name]:
+            raise ArtifactError(f"{name}: altered, {MANIFEST} has another sha256; pull the bundle again")
+        return path
 
     def artifact(self, target: str, function: str) -> Path:
         """The path of an artifact; UsageError with the known names where there is none."""
@@ -91,6 +102,12 @@ def require_bundle(path: Path) -> Path:
         what = "a file" if exists(path) else "no such folder"
         raise UsageError(f"{path}: {what}; pass the path of a bundle, which is a folder")
     return path
+
+
+def read_contract(bundle: Bundle) -> Contract:
+    """The bundle's contract; ArtifactError where it is altered, or is none."""
+    bundle.checked(CONTRACT)
+    return read_json(bundle.path, CONTRACT, Contract)
 
 
 def verify_files(bundle: Bundle) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pocketrec.contract import Contract, VocabularyFiles, VocabularySpec, vocabulary_file
 from pocketrec.errors import ArtifactError
@@ -12,6 +12,7 @@ from pocketrec.package.host.items import Items
 from pocketrec.package.manifest import file_sha256
 
 _LARGEST = 1 << 31  # bytes of a vocabulary's file
+_LONGEST_ID = 11  # digits that an id of 32 bits cannot have
 
 
 def vocabularies_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
@@ -46,13 +47,39 @@ def check_tokens_there(name: str, spec: VocabularySpec) -> None:
 
 
 def _items(name: str, spec: VocabularySpec, files: Mapping[str, bytes]) -> Items:
-    lines = {key: _lines(each) for key, each in files.items()}
+    """The items of a vocabulary's files; ArtifactError names the one that is none of the contract's size."""
+    lines = {key: _lines(vocabulary_file(name, key), each) for key, each in files.items()}
+    for key, each in lines.items():
+        if len(each) != spec.size:
+            raise ArtifactError(
+                f"{vocabulary_file(name, key)}: {len(each)} lines; contract.json has {spec.size} ids, a line "
+                "each; build the bundle again"
+            )
+    _check_spellings(name, spec, lines.get("spellings", ()))
     return Items(name, spec, lines["tokens"], lines.get("titles", ()), lines.get("spellings", ()))
 
 
-def _lines(data: bytes) -> list[str]:
+def _lines(file: str, data: bytes) -> list[str]:
     """The lines of a vocabulary's file, which all end in a line feed."""
-    return data.decode("utf-8").removesuffix("\n").split("\n")
+    try:
+        return data.decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ArtifactError(
+            f"{file}, line {line}: no UTF-8 ({error.reason}); build the bundle again"
+        ) from None
+
+
+def _check_spellings(name: str, spec: VocabularySpec, lines: Sequence[str]) -> None:
+    """Checks that what items are spelled in are whole numbers, equally many for each."""
+    words = [line.split(" ") for place, line in enumerate(lines) if place not in spec.aside]
+    if len({len(each) for each in words}) > 1 or not all(
+        one.isascii() and one.isdecimal() and len(one) < _LONGEST_ID for each in words for one in each
+    ):
+        raise ArtifactError(
+            f"{vocabulary_file(name, 'spellings')}: not equally many ids from 0 in every line, with a space "
+            "between; build the bundle again"
+        )
 
 
 def _read(bundle: Bundle, file: str, digest: str) -> bytes:

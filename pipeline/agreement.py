@@ -10,16 +10,19 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pocketrec.contract import Contract, vocabulary_file
 from pocketrec.convert.targets import TARGETS, Row, row_of_suffix
 from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
-from pocketrec.package.bundle import Bundle
+from pocketrec.package.bundle import CONTRACT, Bundle
 from pocketrec.package.manifest import file_sha256
 
-RECIPE, EVIDENCE, CONTRACT = "recipe.json", "evidence/evidence.json", "contract.json"
+if TYPE_CHECKING:
+    from pocketrec.validate.runtimes.runtime import Runtime
+
+RECIPE, EVIDENCE = "recipe.json", "evidence/evidence.json"
 _SCHEMA = 1  # of the evidence
 _LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
 
@@ -68,6 +71,14 @@ def contract_sha256(bundle: Bundle) -> str:
         table.pop("targets", None)  # what stands beside the contract
     text = json.dumps(table, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_carried(runtime: Runtime, artifact: Path, digest: str) -> None:
+    """Checks that an artifact carries the contract's digest, or none; ArtifactError where it has another."""
+    if runtime.describe().metadata.get("pocketrec.contract_sha256", digest) != digest:
+        raise ArtifactError(
+            f"{artifact.name} carries the digest of another contract than {CONTRACT}; build the bundle again"
+        )
 
 
 def _table(bundle: Bundle, name: str) -> Mapping[str, Any]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pocketrec.contract import Contract
 from pocketrec.convert.targets import row_of_suffix
-from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.package.bundle import Bundle, read_bundle
+from pocketrec.errors import ArtifactError, ExecutionError, UsageError
+from pocketrec.package.bundle import Bundle, read_bundle, read_contract
 from pocketrec.package.host.answers import Answer
 from pocketrec.package.host.calls import Host, Run, States
 from pocketrec.package.host.items import Items
 from pocketrec.package.host.roles import Call
-from pocketrec.package.manifest import file_sha256, read_json
 from pocketrec.package.vocabularies import vocabularies_of
+from pocketrec.pipeline.agreement import check_carried, contract_sha256
 
 if TYPE_CHECKING:
     from pocketrec.package.host.features import Array
@@ -36,7 +36,7 @@ def load(path: str | Path, *, target: str | None = None, runtime: str | None = N
         ArtifactError: a file is damaged.
     """
     bundle = read_bundle(Path(path))
-    contract = read_json(bundle.path, "contract.json", Contract)
+    contract = read_contract(bundle)
     return Recommender(bundle, contract, _target(bundle, target), runtime)
 
 
@@ -94,6 +94,14 @@ class Recommender:
             raise UsageError(f"{vocabulary!r} is no vocabulary of the contract; expected {known}")
         return self._host.vocabularies[vocabulary]
 
+    def takes_words(self, method: str, argument: str) -> bool:
+        """Whether an argument of a method is words to look up, or text, and no number."""
+        contract, call = self._host.contract, self._host.calls[method]
+        inputs = [each for function in contract.functions.values() for each in function.inputs]
+        named = call.arguments.get(argument)
+        own = [*contract.functions[call.function].inputs, *inputs]
+        return any(each.is_id for each in own if each.name == named)
+
     def close(self) -> None:
         """Releases the artifacts; a second call does nothing."""
         while self._open:
@@ -125,7 +133,13 @@ class Recommender:
             if row_of_suffix(path.suffix) is None:
                 raise ArtifactError(f"{path.name}: no target's artifacts end so; pull the bundle again")
             _check_files(self._bundle, path)
-            self._open[function] = open_artifact(path, self._runtime, function=function)
+            opened = open_artifact(path, self._runtime, function=function)
+            try:
+                check_carried(opened, path, contract_sha256(self._bundle))
+            except ArtifactError:
+                opened.close()
+                raise
+            self._open[function] = opened
         return self._open[function]
 
 
@@ -153,7 +167,16 @@ def run_function(
     """The outputs of a function, whatever batch and lengths its artifact was built for."""
     from pocketrec.validate.runtimes.fit import run_fitted
 
-    return run_fitted(runtime, contract, contract.functions[function], inputs)
+    signature = contract.functions[function]
+    outputs = run_fitted(runtime, contract, signature, inputs)
+    for each in signature.outputs:
+        if each.name not in outputs:
+            given = ", ".join(outputs) or "nothing"
+            raise ExecutionError(
+                f"function {function}: output {each.name!r} is missing, the artifact gives {given}; "
+                "build the bundle again"
+            )
+    return outputs
 
 
 def host_of(contract: Contract, vocabularies: Mapping[str, Items], run: Run) -> Host:
@@ -166,7 +189,6 @@ def host_of(contract: Contract, vocabularies: Mapping[str, Items], run: Run) -> 
 def _check_files(bundle: Bundle, artifact: Path) -> None:
     """Checks an artifact's files against the manifest; ArtifactError names the one that is altered."""
     place = artifact.relative_to(bundle.path).as_posix()
-    for name, digest in bundle.manifest.files.items():
-        own = name == place or name.startswith((f"{place}/", f"{place}."))
-        if own and file_sha256(bundle.path / name) != digest:
-            raise ArtifactError(f"{name}: altered, manifest.json has another sha256; pull the bundle again")
+    for name in bundle.manifest.files:
+        if name == place or name.startswith((f"{place}/", f"{place}.")):
+            bundle.checked(name)

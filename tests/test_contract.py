@@ -64,6 +64,8 @@ def test_it_survives_json_and_its_hash_follows_its_content() -> None:
         ({"feature": {"shape": ("batch", 0)}}, "size 0 in shape; expected 1 to 2147483647"),
         ({"feature": {"vocabulary": "film"}}, "vocabulary 'film' is not in .*known: item"),
         ({"feature": {"vocabulary": None}}, "kind 'id_sequence' takes a vocabulary"),
+        ({"feature": {"shape": ()}}, "an id_sequence has an axis of entries"),
+        ({"feature": {"shape": (), "kind": "id_bag"}}, "an id_bag has an axis of entries"),
         ({"feature": {"kind": "dense"}}, "kind 'dense' takes no vocabulary"),
         ({"feature": {"dtype": "float32"}}, "ids are int32 on every target, not float32"),
         ({"feature": {"minimum": 2.0}}, "minimum 2.0 is above maximum 1.0"),

@@ -186,6 +186,8 @@ class Feature:
             raise ContractError(f"input {self.name}: kind {self.kind!r} takes {expected}")
         if self.is_id and self.dtype != "int32":
             raise ContractError(f"input {self.name}: ids are int32 on every target, not {self.dtype}")
+        if self.kind in ("id_sequence", "id_bag") and not self.shape:
+            raise ContractError(f"input {self.name}: shape is []; an {self.kind} has an axis of entries")
         if self.kind == "state" and self.dtype != "float32":
             raise ContractError(f"input {self.name}: a state is float32, not {self.dtype}")
         if not (isfinite(self.minimum) and isfinite(self.maximum)):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.package.bundle import Bundle, is_bundle, read_bundle, verify_files
+from pocketrec.package.bundle import Bundle, is_bundle, read_bundle, read_contract, verify_files
 from pocketrec.package.manifest import MANIFEST, seal
 
 FILES = {
@@ -88,3 +88,19 @@ def test_every_change_of_a_file_is_one_sentence_in_order(bundle: Bundle) -> None
     (bundle.path / "a.txt").write_text("")
     kinds = [each.partition(",")[0] for each in verify_files(bundle)]
     assert kinds == ["a.txt: surplus", "contract.json: altered", "evidence/evidence.json: missing"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_checked_file_is_what_its_manifest_says(bundle: Bundle, name: str) -> None:
+    assert bundle.checked(name) == bundle.file(name)
+    bundle.file(name).write_text("altered")
+    with pytest.raises(ArtifactError, match=rf"{name}: altered, manifest\.json has another sha256"):
+        bundle.checked(name)
+
+
+def test_a_contract_that_was_edited_by_hand_is_not_read(bundle: Bundle) -> None:
+    with pytest.raises(ArtifactError, match=r"contract\.json: functions is missing"):
+        read_contract(bundle)
+    (bundle.path / "contract.json").write_text('{"functions": {}}')
+    with pytest.raises(ArtifactError, match=r"contract\.json: altered"):
+        read_contract(bundle)
