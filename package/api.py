@@ -18,10 +18,14 @@ from pocketrec.package.bundle import Bundle
 from pocketrec.package.host.answers import plain
 from pocketrec.package.host.calls import Host, States
 from pocketrec.package.host.items import Items
+from pocketrec.package.host.roles import Call
 from pocketrec.package.manifest import read_json
 
 API = "golden/api.json"
 ALL_BUT = "all_but"
+_CUT = 60  # characters of a call's name in a message
+_DEEPEST = 16  # lists in lists of an answer
+_LARGEST = 1.7e308  # of numbers: what a float holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +84,66 @@ def read_api(bundle: Bundle) -> ApiVectors | None:
     if API not in bundle.manifest.files:
         return None
     vectors = read_json(bundle.path, API, ApiVectors)
-    for call in vectors.calls:
+    for place, call in enumerate(vectors.calls):
+        where = f"{API}: calls[{place}] ({call.name[:_CUT]!r})"
         if (call.answer is None) == (call.error is None):
-            raise ArtifactError(f"{API}: call {call.name!r} has to have an answer or an error, and not both")
+            raise ArtifactError(f"{where} has to have an answer or an error, and not both")
+        _check_values(where, call.arguments)
+        _check_values(where, call.answer)
+        _check_items(where, call.answer or {})
+    for place, rule in enumerate(vectors.rules):
+        _check_values(f"{API}: rules[{place}]", rule)
     return vectors
+
+
+def check_calls(vectors: ApiVectors, calls: Mapping[str, Call]) -> None:
+    """Checks that every call is of a method of the contract, and every method has a call.
+
+    Raises:
+        ArtifactError: names the call or the method, as otherwise it would pass without being compared.
+    """
+    for place, each in enumerate(vectors.calls):
+        known = calls.get(each.method)
+        if known is None or known.function != each.function:
+            raise ArtifactError(
+                f"{API}: calls[{place}] is of {each.method} and {each.function}, which is no method of "
+                "contract.json; build the bundle again"
+            )
+    if lacking := sorted(calls.keys() - {each.method for each in vectors.calls}):
+        raise ArtifactError(f"{API}: no call of {lacking[0]}, so nothing is compared; build the bundle again")
+
+
+def _check_values(where: str, value: Any) -> None:
+    if not is_written(value):
+        raise ArtifactError(
+            f"{where} holds a number that is not finite, or more than {_DEEPEST} lists in one another; "
+            "build the bundle again"
+        )
+
+
+def is_written(value: Any) -> bool:
+    """Whether all numbers of a JSON value are finite, and nothing is nested deeper than any answer."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        numbers = [each for each in level if isinstance(each, int | float)]
+        if not all(abs(each) <= _LARGEST for each in numbers):  # NaN is not, either
+            return False
+        tables = [list(each.values()) for each in level if isinstance(each, Mapping)]
+        level = [one for each in (*tables, *filter(_is_list, level)) for one in each]
+    return not level
+
+
+def _check_items(where: str, answer: Mapping[str, Any]) -> None:
+    """Checks that what an answer lists are items."""
+    items = answer.get("items", [])
+    known = {"id": int, "token": str, "title": str}
+    if not isinstance(items, list) or not all(
+        isinstance(each, Mapping)
+        and all(type(each.get(key)) is kind for key, kind in known.items())
+        and type(each.get("score", 0.0)) in (int, float)
+        for each in items
+    ):
+        raise ArtifactError(f"{where} lists what is no item; build the bundle again")
 
 
 def answered(host: Host, call: ApiCall, states: States | None = None) -> ApiCall:
@@ -100,9 +160,10 @@ def _spread(call: ApiCall, host: Host) -> dict[str, Any]:
     """The arguments with shorthands written out."""
     given = dict(call.arguments)
     excluding = given.get("excluding")
-    if isinstance(excluding, Mapping):
-        items: Items = host.vocabularies[host.calls[call.method].items]
-        kept = set(excluding.get(ALL_BUT, ()))
+    items: Items | None = host.vocabularies.get(host.calls[call.method].items)
+    if items is not None and isinstance(excluding, Mapping) and excluding.keys() == {ALL_BUT}:
+        words = excluding[ALL_BUT]
+        kept = [each for each in words if isinstance(each, str)] if _is_list(words) else []
         given["excluding"] = [
             token for place, token in enumerate(items.tokens) if items.is_item(place) and token not in kept
         ]
@@ -141,11 +202,11 @@ def _difference(expected: ApiCall, found: ApiCall, tolerance: float, tie_toleran
         return "" if wanted == came else f"answers {_cut(came)}; expected {_cut(wanted)}"
     if expected.answer.get("unknown") != found.answer.get("unknown"):
         return f"names {_cut(found.answer.get('unknown'))} as unknown; expected {_cut(expected.answer)}"
+    if expected.answer.keys() != found.answer.keys():
+        return f"has {', '.join(found.answer)}; expected {', '.join(expected.answer)}"
     if "items" in expected.answer:
-        return _list_difference(
-            expected.answer["items"], found.answer.get("items", []), tolerance, tie_tolerance
-        )
-    return _number_difference(expected.answer, found.answer, tolerance, "")
+        return _list_difference(expected.answer["items"], found.answer["items"], tolerance, tie_tolerance)
+    return number_difference(expected.answer, found.answer, tolerance, "")
 
 
 def _list_difference(
@@ -169,13 +230,13 @@ def _list_difference(
         named = own["token"] == came["token"] and own["title"] == came["title"]
         if not (near and named):
             return f"place {place} is {_cut(came)}; expected {_cut(want)}"
-        if came["id"] == want["id"] and (more := _number_difference(want, came, allowed, "")):
+        if came["id"] == want["id"] and (more := number_difference(want, came, allowed, "")):
             return f"place {place}: {more}"
     return ""
 
 
-def _number_difference(expected: Any, found: Any, tolerance: float, where: str) -> str:
-    """Where numbers differ by more than the tolerance, or anything else at all."""
+def number_difference(expected: Any, found: Any, tolerance: float, where: str) -> str:
+    """Where numbers differ by more than the tolerance, or anything else at all; empty where nothing does."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping) and expected.keys() == found.keys():
         parts = [(f"{where}.{key}" if where else key, expected[key], found[key]) for key in expected]
     elif _is_list(expected) and _is_list(found) and len(expected) == len(found):
@@ -188,7 +249,7 @@ def _number_difference(expected: Any, found: Any, tolerance: float, where: str) 
             same = bool(expected == found)
         return "" if same else f"{where} is {_cut(found)}; expected {_cut(expected)}"
     return next(
-        (said for at, want, came in parts if (said := _number_difference(want, came, tolerance, at))), ""
+        (said for at, want, came in parts if (said := number_difference(want, came, tolerance, at))), ""
     )
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pocketrec.contract import Feature
-from pocketrec.errors import CallError
-from pocketrec.package.api import ALL_BUT, ApiCall, ApiVectors, answered
-from pocketrec.package.api_text import text_rules
+from pocketrec.package.api import ALL_BUT, ApiCall, ApiVectors, answered, is_written
+from pocketrec.package.api_rules import NO_ITEM, odd_words, rules_of
 from pocketrec.package.host.answering import ROLES
-from pocketrec.package.host.best import drawn, sigmoid, softmax, top_k
 from pocketrec.package.host.calls import Host, States
-from pocketrec.package.host.items import Items, edit_distance
+from pocketrec.package.host.items import Items
 from pocketrec.package.host.roles import Call, has_rows, is_text, rest_of
 
-_NO_ITEM = "no such item ☃"
 _TEXT = "the quick brown fox jumps"
 _LISTED = 5  # items of most answers
-_LONG_WORD = 5  # letters, of which one can be left out and the word be told
 
 
 def api_vectors(host: Host) -> ApiVectors:
@@ -30,13 +25,20 @@ def api_vectors(host: Host) -> ApiVectors:
         answered(host, each, sessions.setdefault(each.session, {}) if each.session else None)
         for each in asked
     ]
-    calls = [each for each in calls if each.error is None or each.error["code"] != "bad_score"]
+    calls = [each for each in calls if _gives_numbers(each)]
     return ApiVectors(
         schema=1,
         contract_sha256=host.contract.sha256(),
         calls=tuple(calls),
-        rules=(*_rules(), *_word_rules(host), *text_rules(host)),
+        rules=tuple(rules_of(host)),
     )
+
+
+def _gives_numbers(call: ApiCall) -> bool:
+    """Whether the model gave numbers: JSON has neither NaN nor infinities."""
+    if call.error is not None:
+        return call.error["code"] != "bad_score"
+    return is_written(call.answer)
 
 
 class _Calls:
@@ -128,7 +130,10 @@ class _Calls:
         yield self.call("an argument that there is not", {**base, "no_such_argument": 1})
         for name, feature in self.shown.arguments.items():
             yield self.call(f"without {name}", {key: each for key, each in base.items() if key != name})
-            if self.signature.input(feature).is_id:
+            each = self.signature.input(feature)
+            if each.dtype == "float32" and not rest_of(self.signature, each):
+                yield self.call(f"{name} is more than float32 holds", {**base, name: 1e39})
+            if each.is_id:
                 yield self.call(f"{name} is a number", {**base, name: 7})
                 yield self.call(f"{name} holds a number", {**base, name: [7]})
 
@@ -139,7 +144,7 @@ class _Calls:
             if not each.is_id or is_text(self.host.contract, each) or name == "candidates":
                 continue
             items = self.vocabulary(each)
-            for what, word in _odd_words(items):
+            for what, word in odd_words(items):
                 value: Any = word if each.kind == "id" else [word]
                 yield self.call(f"{name}: {what}", {**base, name: value, **self._beside(feature, 1)})
 
@@ -165,7 +170,7 @@ class _Calls:
         kept = _some(items, 3)
         yield self.call("more than there is", {**base, "excluding": {ALL_BUT: kept}, "k": 10})
         yield self.call("everything excluded", {**base, "excluding": {ALL_BUT: []}})
-        yield self.call("some excluded, and what is no item", {**base, "excluding": [*kept, _NO_ITEM]})
+        yield self.call("some excluded, and what is no item", {**base, "excluding": [*kept, NO_ITEM]})
         yield self.call("excluding is a word", {**base, "excluding": kept[0]})
 
     def _lengths(self, base: Mapping[str, Any]) -> Iterator[ApiCall]:
@@ -194,7 +199,7 @@ class _Calls:
         more = [words[place % len(words)] for place in range(min(most, 256) + 1)]
         for what, value in (("none", []), ("one", words[:1]), ("one twice", words[:1] * 2), ("many", more)):
             yield self.call(f"candidates: {what}", {**base, "candidates": value})
-        yield self.call("candidates: an unknown one", {**base, "candidates": [words[0], _NO_ITEM]})
+        yield self.call("candidates: an unknown one", {**base, "candidates": [words[0], NO_ITEM]})
         own = [{self.shown.candidate: word} for word in words[:2]]
         yield self.call("candidates as records", {**base, "candidates": own})
         wrong = [{self.shown.candidate: words[0], "no_such_feature": 1}]
@@ -207,97 +212,3 @@ def _some(items: Items, count: int) -> list[str]:
     places = [place for place in range(len(items.tokens)) if items.is_item(place)]
     step = max(1, len(places) // count)
     return [items.tokens[each] for each in places[step // 2 :: step][:count]]
-
-
-def _odd_words(items: Items) -> Iterator[tuple[str, str]]:
-    """Words that show how items are looked up: titles, a shared one, a misspelt one, and none."""
-    titled = [place for place, title in enumerate(items.titles) if title and items.is_item(place)]
-    counts: dict[str, int] = {}
-    for place in titled:
-        counts[items.titles[place]] = counts.get(items.titles[place], 0) + 1
-    tokens = set(items.tokens)
-    alone = [items.titles[each] for each in titled if counts[items.titles[each]] == 1]
-    own = [each for each in alone if each not in tokens]
-    if own:
-        yield "by its title", own[len(own) // 2]
-        yield "a part of a title", own[0][: max(3, len(own[0]) // 2)]
-    shared = next((each for each, count in counts.items() if count > 1 and each not in tokens), None)
-    if shared is not None:
-        yield "a title of several", shared
-    tokens_of_items = [token for place, token in enumerate(items.tokens) if items.is_item(place)]
-    word = next((each for each in (own or tokens_of_items) if len(each) > _LONG_WORD), None)
-    if word is not None:
-        yield "a letter left out", word[:2] + word[3:]
-    yield "no item", _NO_ITEM
-    yield "an empty word", ""
-    for place in sorted(items.spec.aside):
-        if items.tokens[place]:
-            yield f"what is set aside, {place}", items.tokens[place]
-
-
-def _rules() -> Iterator[dict[str, Any]]:
-    """Rules that need no model: equal scores, what is never listed, probabilities, draws, edits."""
-    lists: list[tuple[list[float], int, list[int]]] = [
-        ([1.0, 3.0, 3.0, 2.0], 3, []),
-        ([0.0, -0.0, 0.0], 3, [0]),
-        ([1.0, -math.inf, 2.0], 3, []),
-        ([1.0, math.nan], 1, []),
-        ([1.0, math.inf, 2.0], 2, [2]),
-        ([], 4, []),
-    ]
-    for scores, k, left_out in lists:
-        given = {"scores": [_number(each) for each in scores], "k": k, "left_out": left_out}
-        try:
-            yield {"rule": "top_k", "arguments": given, "answer": top_k(scores, k, left_out)}
-        except CallError as error:
-            yield {"rule": "top_k", "arguments": given, "error": _error(error)}
-    for logits, aside in (([1.0, 2.0, 3.0], [0]), ([-1000.0, 1000.0], []), ([5.0], [0])):
-        given = {"logits": logits, "left_out": aside}
-        yield {"rule": "softmax", "arguments": given, "answer": softmax(logits, aside)}
-    for logit in (0.0, 2.5, -2.5, 800.0, -800.0):
-        yield {"rule": "sigmoid", "arguments": {"logit": logit}, "answer": sigmoid(logit)}
-    for chances, draw, aside in (
-        ([0.25, 0.25, 0.5], 0.25, []),
-        ([0.5, 0.5], 0.999, [1]),
-        ([0.0, 0.0], 0.5, []),
-    ):
-        given = {"probabilities": chances, "draw": draw, "left_out": aside}
-        yield {"rule": "drawn", "arguments": given, "answer": drawn(chances, draw, aside)}
-    for left, right in (
-        ("kitten", "kiten"),
-        ("ab", "ba"),
-        ("😀a", "a"),
-        ("e\u0301", "é"),
-        ("abcd", "x"),
-        ("", ""),
-    ):
-        given = {"left": left, "right": right}
-        yield {"rule": "edit_distance", "arguments": given, "answer": edit_distance(left, right)}
-
-
-def _word_rules(host: Host) -> Iterator[dict[str, Any]]:
-    """How each vocabulary finds words, and what it suggests for those that it does not have."""
-    for name, items in sorted(host.vocabularies.items()):
-        for _, word in _odd_words(items):
-            given = {"vocabulary": name, "word": word}
-            try:
-                found = items.find(word)
-            except CallError as error:
-                yield {
-                    "rule": "find",
-                    "arguments": given,
-                    "error": {"code": error.code, "message": str(error)},
-                }
-                continue
-            near = [] if found is not None else list(items.near(word))
-            yield {"rule": "find", "arguments": given, "answer": {"id": found, "near": near}}
-
-
-def _error(error: CallError) -> dict[str, str]:
-    return {"code": error.code, "message": str(error)}
-
-
-def _number(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

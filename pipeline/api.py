@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pocketrec.contract import Contract, VocabularyFiles
-from pocketrec.package.api import ApiVectors, replay_calls
+from pocketrec.package.api import ApiVectors, check_calls, replay_calls
 from pocketrec.package.api_calls import api_vectors
+from pocketrec.package.api_rules import replay_rules
 from pocketrec.package.golden import GoldenIndex
 from pocketrec.package.host.items import Items
 from pocketrec.package.vocabularies import vocabularies_held
@@ -36,6 +37,21 @@ def vectors_of(
         return run_function(reference.runtimes[function], contract, function, inputs)
 
     return api_vectors(host_of(contract, vocabularies_held(contract, vocabularies), run)), ()
+
+
+def check_api(contract: Contract, vocabularies: Mapping[str, Items], vectors: ApiVectors) -> str:
+    """What a rule of the vectors answers otherwise; empty where all that needs no model holds.
+
+    Raises:
+        ArtifactError: a call is of no method, or a method has no call.
+    """
+    host = host_of(contract, vocabularies, _nothing_runs)
+    check_calls(vectors, host.calls)
+    return replay_rules(host, vectors)
+
+
+def _nothing_runs(function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    raise NotImplementedError(f"rules need no model, and asked for {function}")
 
 
 def replay_api(

@@ -27,8 +27,8 @@ from pocketrec.package.golden import (
 from pocketrec.package.host.items import Items
 from pocketrec.package.manifest import read_json
 from pocketrec.package.vocabularies import vocabularies_of
-from pocketrec.pipeline.agreement import contract_sha256, disagreements, row_of_artifact
-from pocketrec.pipeline.api import replay_api
+from pocketrec.pipeline.agreement import check_carried, contract_sha256, disagreements, row_of_artifact
+from pocketrec.pipeline.api import check_api, replay_api
 from pocketrec.pipeline.shapes import shape_problem
 from pocketrec.progress import Progress, silent
 
@@ -153,13 +153,16 @@ class _Spoken:
 
 
 def _spoken(bundle: Bundle, contract: Contract) -> _Spoken | None:
-    """None where the bundle has no API vectors; ArtifactError where they are of another contract."""
+    """None where the bundle has no API vectors; ArtifactError where they are of another contract or rule."""
     vectors = read_api(bundle)
     if vectors is None:
         return None
     if vectors.contract_sha256 != contract_sha256(bundle):
         raise ArtifactError(f"{API}: is of another contract than contract.json; build the bundle again")
-    return _Spoken(vectors=vectors, vocabularies=vocabularies_of(bundle, contract))
+    spoken = _Spoken(vectors=vectors, vocabularies=vocabularies_of(bundle, contract))
+    if difference := check_api(contract, spoken.vocabularies, vectors):
+        raise ArtifactError(f"{API}: {difference}")
+    return spoken
 
 
 def _functions(bundle: Bundle) -> list[str]:
@@ -268,10 +271,8 @@ def _compare(
     ]
     try:
         with open_artifact(artifact, runtime, function=function) as loaded:
+            check_carried(loaded, artifact, digest)
             described = loaded.describe()
-            carried = described.metadata.get("pocketrec.contract_sha256", digest)
-            if carried != digest:
-                return 0, f"{artifact.name} carries the digest of another contract than contract.json"
             said = shape_problem(contract, target, function, described.inputs, described.outputs)
             if said:
                 return 0, f"{artifact.name}: {said}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from tests.package.host.toys import contract_of, films, history, scores
 
 from pocketrec.contract import Contract, Feature, Output, Signature
-from pocketrec.package.api import ApiVectors, replay_calls, write_api
+from pocketrec.errors import ArtifactError
+from pocketrec.package.api import API, ApiVectors, check_calls, read_api, replay_calls, write_api
 from pocketrec.package.api_calls import api_vectors
+from pocketrec.package.bundle import read_bundle, seal
 from pocketrec.package.host.calls import Host
 from pocketrec.schema import from_table
 
@@ -155,3 +158,80 @@ def test_a_model_that_gives_no_number_has_no_vector() -> None:
     named = {each.name for each in api_vectors(host(SESSION, run)).calls}
     assert "history: nothing" not in named
     assert "history: one item" in named
+
+
+def test_numbers_that_json_has_not_are_no_vector_whatever_the_role() -> None:
+    """A mean over nothing is NaN; JSON holds neither it nor infinities."""
+    vector = Output(name="vector", meaning="embedding", shape=("batch", 2))
+    contract = contract_of(Signature(inputs=(history(),), outputs=(vector,)))
+
+    def run(function: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        empty = not np.asarray(inputs["history"]).any()
+        return {"vector": np.full((1, 2), math.nan if empty else 1.0, np.float32)}
+
+    calls = {each.name: each for each in api_vectors(host(contract, run)).calls}
+    assert "history: no item" not in calls
+    assert calls["as an app would"].answer == {"values": [1.0, 1.0]}
+
+
+def changed(name: str, **more: Any) -> ApiVectors:
+    calls = [replace(each, **more) if each.name == name else each for each in VECTORS.calls]
+    return replace(VECTORS, calls=tuple(calls))
+
+
+def test_every_call_is_of_a_method_and_every_method_has_one() -> None:
+    methods = host(SESSION, session_model).calls
+    check_calls(VECTORS, methods)
+    for more in ({"method": "rank"}, {"function": "other"}):
+        with pytest.raises(ArtifactError, match=r"calls\[0\] is of .* which is no method of contract\.json"):
+            check_calls(changed("as an app would", **more), methods)
+    with pytest.raises(ArtifactError, match=r"no call of recommend, so nothing is compared"):
+        check_calls(replace(VECTORS, calls=()), methods)
+
+
+def test_what_an_answer_has_beside_its_items_is_compared() -> None:
+    call = next(each for each in VECTORS.calls if each.name == "as an app would")
+    vectors = replace(VECTORS, calls=(replace(call, answer={**(call.answer or {}), "more": 1}),))
+    said = replay_calls(host(SESSION, session_model), vectors, "main", {}, 0.0)[1]
+    assert said == "recommend, 'as an app would': has items; expected items, more"
+
+
+ITEM = {"id": 1, "token": "a", "title": "Alpha", "score": 1.0}
+NO_ITEMS: list[Any] = [
+    *(5, [5], {}, [{}], [{**ITEM, "id": [1]}], [{**ITEM, "id": True}], [{**ITEM, "token": 1}]),
+    *([{**ITEM, "score": "1"}], [{**ITEM, "score": None}], [{**ITEM, "title": None}]),
+]
+DEEP = json.loads("[" * 40 + "]" * 40)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"error": {"code": "bad_k", "message": "k"}}, "an answer or an error, and not both"),
+        ({"answer": None}, "an answer or an error, and not both"),
+        *(({"answer": {"items": items}}, "lists what is no item") for items in NO_ITEMS),
+        *(
+            ({"answer": {"items": [{**ITEM, "score": score}]}}, "a number that is not finite")
+            for score in (math.inf, -math.inf, math.nan, 10**400)
+        ),
+        ({"answer": {"values": DEEP}}, "16 lists in one another"),
+        ({"arguments": {"history": DEEP}}, "16 lists in one another"),
+        ({"arguments": {"k": math.nan}}, "a number that is not finite"),
+    ],
+)
+def test_a_file_that_was_edited_is_an_error_that_names_the_call(
+    tmp_path: Path, more: dict[str, Any], message: str
+) -> None:
+    write_api(tmp_path, replace(VECTORS, calls=VECTORS.calls[:1]))
+    table = json.loads((tmp_path / API).read_text(encoding="utf-8"))
+    table["calls"][0] |= more
+    (tmp_path / API).write_text(json.dumps(table), encoding="utf-8")
+    seal(tmp_path, name="toy", version="1", artifacts={})
+    with pytest.raises(ArtifactError, match=rf"api\.json: calls\[0\] \('as an app would'\) .*{message}"):
+        read_api(read_bundle(tmp_path))
+
+
+@pytest.mark.parametrize("words", [5, None, [[1]], {"a": 1}])
+def test_all_but_something_that_is_no_list_of_words_excludes_everything(words: Any) -> None:
+    vectors = changed("everything excluded", arguments={"history": ["a"], "excluding": {"all_but": words}})
+    assert replay_calls(host(SESSION, session_model), vectors, "main", {}, 0.0)[1] == ""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +16,7 @@ from tests.mean import RECIPE, write_mean
 import pocketrec
 from pocketrec.cli.main import main
 from pocketrec.errors import ArtifactError, CallError, UsageError
+from pocketrec.package.bundle import read_bundle, seal
 from pocketrec.pipeline.verify import verify
 
 TITLED = RECIPE.replace('tokens = "items.txt"', 'tokens = "items.txt"\ntitles = "titles.txt"')
@@ -100,7 +104,12 @@ def test_the_command_lists_items(bundle: Path) -> None:
         (("--method", "rank"), "--method is 'rank'; expected one of recommend"),
         (("--text", "film"), "text is no argument of recommend; expected history, k, excluding"),
         (("--set", "x"), "--set 'x': expected NAME=VALUE"),
-        (("--set", "x=[1"), "--set x: '[1' is no JSON"),
+        (("--set", "x=[1"), "--set x: not valid JSON"),
+        (("--set", "x=" + "[" * 100_000), "--set x: not valid JSON"),
+        (("--set", 'x="\\ud800"'), "--set x: a string of it holds half of a surrogate pair"),
+        (("--set", "k=2.5"), "k is 2.5; expected a whole number from 0"),
+        (("--set", "k=two"), 'k is "two"; expected a whole number from 0'),
+        (("--set", "history=7"), 'history is "7"; expected a list of items'),
         (("--history", "itm 29"), "is no item of"),
         (("--k", "-2"), "k is -2; expected a whole number from 0"),
     ],
@@ -111,3 +120,77 @@ def test_a_call_from_the_command_line_that_cannot_be_answered_exits_with_2(
     run = CliRunner().invoke(main, ["recommend", str(bundle), *arguments])
     assert run.exit_code == 2
     assert message in run.stderr
+
+
+def test_a_number_is_a_number_where_no_word_is_asked_for(bundle: Path) -> None:
+    run = CliRunner().invoke(
+        main, ["recommend", str(bundle), "--history", "item 3", "--set", "k=2", "--json"]
+    )
+    assert run.exit_code == 0, run.output
+    assert len(json.loads(run.stdout)["items"]) == 2
+
+
+def edit(bundle: Path, name: str, change: Callable[[Any], object]) -> None:
+    """Changes a JSON file of a bundle and seals it again."""
+    manifest = read_bundle(bundle).manifest
+    table = json.loads((bundle / name).read_text(encoding="utf-8"))
+    change(table)
+    (bundle / name).write_text(json.dumps(table, indent=1, sort_keys=True), encoding="utf-8")
+    for each in ("manifest.json", "evidence/manifest.json", "manifest.sha256"):
+        (bundle / each).unlink()
+    seal(bundle, name=manifest.name, version=manifest.version, artifacts=manifest.artifacts)
+
+
+def pad_right(contract: Any) -> None:
+    contract["functions"]["main"]["inputs"][0]["padding_side"] = "right"
+
+
+def test_a_contract_that_was_edited_answers_nothing_sealed_or_not(bundle: Path, tmp_path: Path) -> None:
+    """Padded on the other side, every list would be another one, and no less plausible."""
+    place = Path(copytree(bundle, tmp_path / "mean"))
+    edit(place, "contract.json", pad_right)
+    with pocketrec.load(place) as model:
+        for _ in range(2):
+            with pytest.raises(ArtifactError, match=r"carries the digest of another contract"):
+                model.recommend(history=["item 3"])
+    (place / "contract.json").write_bytes((bundle / "contract.json").read_bytes())
+    with pytest.raises(ArtifactError, match=r"contract\.json: altered"):
+        pocketrec.load(place)
+
+
+def listed(api: Any) -> Any:
+    return next(each for each in api["calls"] if len((each["answer"] or {}).get("items", ())) > 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda api: listed(api)["answer"]["items"][0].update(score=7.5),
+        lambda api: listed(api)["answer"]["items"][0].update(token="item 9"),
+        lambda api: listed(api)["answer"]["items"].reverse(),
+        lambda api: listed(api)["answer"]["items"].pop(),
+        lambda api: listed(api)["answer"]["items"][0].update(score=math.inf),
+        lambda api: listed(api).update(function="other"),
+        lambda api: next(each for each in api["calls"] if each["error"])["error"].update(code="bad_k"),
+        lambda api: api.update(calls=[]),
+        lambda api: api.update(rules=[]),
+        lambda api: next(each for each in api["rules"] if each["rule"] == "find")["answer"].update(id=9),
+    ],
+    ids=["score", "token", "order", "fewer", "infinite", "function", "error", "no calls", "no rules", "rule"],
+)
+def test_verify_finds_an_answer_that_was_edited_although_all_is_sealed_again(
+    bundle: Path, tmp_path: Path, change: Callable[[Any], object]
+) -> None:
+    place = Path(copytree(bundle, tmp_path / "mean"))
+    edit(place, "golden/api.json", change)
+    found = verify(place)
+    failed = [each.message for each in found.replays if each.status == "failed"]
+    assert not found.passed
+    assert all(each.startswith("recommend, ") for each in failed)
+    assert failed or found.problems[0].startswith("golden/api.json: ")
+
+
+def test_sealing_alone_is_no_damage(bundle: Path, tmp_path: Path) -> None:
+    place = Path(copytree(bundle, tmp_path / "mean"))
+    edit(place, "golden/api.json", lambda api: None)
+    assert verify(place).passed
