@@ -37,8 +37,11 @@ def web(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, 
     from pocketrec.package.bundle import read_bundle
     from pocketrec.package.web.generate import write_web_package
 
-    place = out or bundle.with_name(f"{bundle.resolve().name}-web")
-    written = write_web_package(read_bundle(bundle), place, target=target, vectors=with_vectors)
+    read = read_bundle(bundle)
+    whole = bundle.resolve()
+    beside = whole if bundle.name in ("", "..") else bundle  # `.` has no name to stand beside
+    place = out or beside.with_name(f"{whole.name}-web")
+    written = write_web_package(read, place, target=target, vectors=with_vectors)
     if as_json:
         print_json({"schema": 1, **asdict(written), "path": str(written.path)})
         return

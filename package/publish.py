@@ -52,8 +52,10 @@ def workspace(
         check: raises where something that must stay is in a place; `check_destination` by default.
 
     Raises:
-        UsageError: something is in one of the places in `checked`, or their parent cannot be written.
+        UsageError: something is in one of the places in `checked`, their parent cannot be written, or the
+            destination lies in a bundle, which holds nothing but what its manifest lists.
     """
+    _check_apart(destination)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(destination.parent):
@@ -147,6 +149,17 @@ def _check_name(destination: Path) -> None:
         raise UsageError(f"{str(destination)!r} cannot be a path ({error}); pass another --out") from None
     if linked:
         raise UsageError(f"{destination}: a link; pass the folder itself")
+
+
+def _check_apart(destination: Path) -> None:
+    """Checks that a destination lies in no bundle; UsageError names the bundle."""
+    _check_name(destination)
+    for folder in destination.absolute().resolve().parents:
+        if (folder / MANIFEST).is_file() and (folder / SUMS).is_file():
+            raise UsageError(
+                f"{destination}: lies in the bundle {folder}, which would hold more than its manifest lists; "
+                "pass another --out"
+            )
 
 
 def _remove_stale(destination: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -124,6 +124,11 @@ def methods_of(
     calls = calls_of(contract)
     names = camels(calls, taken=members)
     return tuple(_method(contract, call, names[name], arguments) for name, call in calls.items())
+
+
+def types_of(methods: Iterable[Method]) -> frozenset[str]:
+    """The names of the types of all arguments and candidates."""
+    return frozenset(f"{each.type}{what}" for each in methods for what in ("Arguments", "Candidate"))
 
 
 def _method(contract: Contract, call: Call, name: str, taken: Collection[str]) -> Method:

@@ -11,9 +11,12 @@ from typing import Any
 
 from pocketrec.contract import Contract, vocabulary_file
 from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.package.bundle import Bundle
+from pocketrec.outside import open_file
+from pocketrec.package.bundle import Bundle, read_contract
 from pocketrec.package.manifest import file_sha256
-from pocketrec.package.vocabularies import check_tokens_there
+from pocketrec.package.vocabularies import check_tokens_there, vocabularies_of
+
+_PIECE = 1 << 20  # bytes copied at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,20 @@ def target_of(bundle: Bundle, stated: str | None, wanted: Format) -> str:
     return found[0]
 
 
+def checked_contract(bundle: Bundle, out: Path) -> Contract:
+    """The contract of a bundle from which a package is written into `out`.
+
+    Raises:
+        UsageError: the package would replace the bundle.
+        ArtifactError: the contract or a vocabulary is altered, or they do not fit each other.
+    """
+    if bundle.path.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"{out}: the bundle lies there, which the package would replace; pass another --out")
+    contract = read_contract(bundle)
+    vocabularies_of(bundle, contract)  # an app would only find out when it looks a word up
+    return contract
+
+
 @dataclass(slots=True, kw_only=True)
 class Folder:
     """A model folder as it is filled: a name in it to its digest and size."""
@@ -69,10 +86,12 @@ class Folder:
 
     def add(self, source: str, name: str) -> str:
         """Copies a file of the bundle and checks it on the way; its name in the folder."""
-        path = self.bundle.file(source)
         copy = self.path / name
+        if name in self.files:
+            raise ArtifactError(f"{source}: another file of the target has its name; build the bundle again")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        with open_file(self.bundle.file(source)) as file, copy.open("xb") as out:
+            shutil.copyfileobj(file, out, _PIECE)
         digest = file_sha256(copy)
         if digest != self.bundle.manifest.files.get(source):
             raise ArtifactError(f"{source}: altered, manifest.json has another sha256; pull the bundle again")
@@ -115,16 +134,22 @@ def write_model_folder(
         vectors: the API vectors' file in the bundle, where they come along.
 
     Raises:
-        ArtifactError: a file is missing or altered; names it.
+        ArtifactError: a file is missing or altered, or the target lacks a function; names it.
     """
     folder = Folder(bundle=bundle, path=path)
+    artifacts = bundle.manifest.artifacts[target]
+    if other := sorted(artifacts.keys() ^ contract.functions.keys()):
+        raise ArtifactError(
+            f"manifest.json: target {target} and contract.json have other functions ({', '.join(other)}); "
+            "build the bundle again"
+        )
     manifest: dict[str, Any] = {
         "schema": 1,
         "name": bundle.manifest.name,
         "version": bundle.manifest.version,
         "contract_sha256": contract.sha256(),
         **(more or {}),
-        "functions": add_functions(folder, bundle.manifest.artifacts[target]),
+        "functions": add_functions(folder, artifacts),
         "vocabularies": dict(_vocabularies(folder, contract, add_index)),
         "files": folder.files,
     }

@@ -15,7 +15,9 @@ def type_name(name: str, *, taken: Collection[str] = ()) -> str:
     found = capitals(_WORDS.findall(plain)) or "Recommender"
     if found[0].isdigit():
         found = f"Model{found}"
-    return f"{found}Model" if found in taken else found
+    while found in taken:
+        found = f"{found}Model"
+    return found
 
 
 def capitals(words: Iterable[str]) -> str:

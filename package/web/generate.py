@@ -10,12 +10,11 @@ from typing import Any
 
 from pocketrec.contract import Contract
 from pocketrec.package.api import API
-from pocketrec.package.apps.methods import Method, methods_of
-from pocketrec.package.apps.model_folder import target_of, write_model_folder
+from pocketrec.package.apps.methods import Method, methods_of, types_of
+from pocketrec.package.apps.model_folder import checked_contract, target_of, write_model_folder
 from pocketrec.package.apps.names import type_name
 from pocketrec.package.apps.tree import as_text, mark_generated, out_check, write_tree
 from pocketrec.package.bundle import Bundle
-from pocketrec.package.manifest import read_json
 from pocketrec.package.publish import publish, workspace
 from pocketrec.package.web.model_folder import ONNX, add_functions
 from pocketrec.package.web.names import TAKEN, package_name, package_version
@@ -56,7 +55,7 @@ def write_web_package(
         ArtifactError: a file of the bundle is missing or altered.
     """
     chosen = target_of(bundle, target, ONNX)
-    contract = read_json(bundle.path, "contract.json", Contract)
+    contract = checked_contract(bundle, out)
     with workspace(out, checked=(out,), check=_check_out) as staging:
         package = _write(bundle, contract, chosen, staging, vectors=vectors)
         publish(staging, out, check=_check_out)
@@ -97,7 +96,7 @@ def _context(bundle: Bundle, contract: Contract, methods: tuple[Method, ...]) ->
         "name": name,
         "package_name": package_name(name),
         "version": package_version(bundle.manifest.version),
-        "type_name": type_name(name, taken=TAKEN),
+        "type_name": type_name(name, taken=TAKEN | types_of(methods)),
         "contract": contract.to_dict(),
         "contract_sha256": contract.sha256(),
         "methods": methods,

@@ -251,3 +251,17 @@ def test_builds_of_one_place_at_once_leave_one_whole_bundle(tmp_path: Path) -> N
     assert errors == [""] * 3
     assert verify_files(read_bundle(tmp_path / "bundle")) == ()
     assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["web", "artifacts/deep/web", "link/web"])
+def test_nothing_is_written_into_a_bundle(tmp_path: Path, place: str) -> None:
+    """A bundle holds what its manifest lists, so another one in it would damage it."""
+    with staging(tmp_path / "bundle") as folder:
+        (folder / "contract.json").write_text("{}")
+        seal(folder, name="toy", version="1", artifacts={})
+        publish(folder, tmp_path / "bundle")
+    (tmp_path / "link").symlink_to(tmp_path / "bundle")
+    out = tmp_path / place if place.startswith("link") else tmp_path / "bundle" / place
+    with pytest.raises(UsageError, match=r"lies in the bundle .* pass another --out"), staging(out):
+        pass
+    assert verify_files(read_bundle(tmp_path / "bundle")) == ()
