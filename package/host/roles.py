@@ -314,4 +314,7 @@ def _arguments(
             name = "history"
         elif texts == [name] and "text" not in own - {name}:
             name = "text"
-        yield (f"{name}_feature" if name in OPTIONS[role] else name), each.name
+        reserved = {*OPTIONS[role], *(("candidates",) if role == "arrange" else ())}
+        while each.name != candidate and name in reserved | own - {each.name}:
+            name = f"{name}_feature"
+        yield name, each.name

@@ -17,6 +17,8 @@ TAKEN = frozenset(
         *("LoadOptions", "Loaded", "Loader", "Map", "Math", "Model", "NaN", "Number", "Object"),
         *("Prediction", "Promise", "Proxy", "Readonly", "Recommendations", "Record", "Reflect", "RegExp"),
         *("Set", "String", "Suggestion", "Symbol", "AbortSignal", "URL", "WeakMap", "WeakSet"),
+        *("CallOptions", "Item", "Iterable", "LoadCode", "LoadState", "ModelSpec", "NAMES", "OnState"),
+        *("Predicted", "Progress", "Provider", "Recommendation", "Unknown", "Value"),
     }
 )
 _NOT_NPM = frozenset({"node_modules", "favicon.ico", "onnxruntime-web", "typescript", "eslint", "npm"})

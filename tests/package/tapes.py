@@ -95,6 +95,15 @@ CONTRACTS: dict[str, Contract] = {
         ),
         vocabularies={"film": replace(FILMS, spelled_in="code", spellings_sha256="2"), "code": CODES},
     ),
+    "names of options": contract_of(
+        Signature(
+            inputs=(history(), replace(WEIGHT, name="k"), replace(WEIGHT, name="k_feature")),
+            outputs=(scores(),),
+        )
+    ),
+    "names of candidates": contract_of(
+        Signature(inputs=(history(name="slate"), replace(WEIGHT, name="candidates")), outputs=(PLACES,))
+    ),
     "nothing set aside": contract_of(
         Signature(inputs=(history(padding_side=None, out_of_vocabulary="forbid"),), outputs=(scores(),)),
         vocabularies={"film": VocabularySpec(size=6, sha256="0")},

@@ -108,3 +108,16 @@ def test_a_contract_without_rows_is_read_too() -> None:
         Signature(inputs=(alone,), outputs=(scores(shape=(6,)),)), dims={"length": Dim(max=3)}
     )
     assert role_of(contract, "main") == "recommend"
+
+
+def test_two_features_never_become_one_argument() -> None:
+    numbers = [replace(AGE, name=each) for each in ("k", "k_feature", "candidates")]
+    listed = calls_of(made((history(), *numbers), (scores(),)))["recommend"]
+    assert dict(listed.arguments) == {
+        "history": "history",
+        "k_feature_feature": "k",
+        "k_feature": "k_feature",
+        "candidates": "candidates",
+    }
+    page = calls_of(made((history(name="slate"), *numbers[2:]), (PLACES,)))["arrange"]
+    assert dict(page.arguments) == {"candidates": "slate", "candidates_feature": "candidates"}

@@ -71,15 +71,22 @@ def toy_model() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def make_bundle(place: Path, *, name: str = "toy", contract: Contract | None = None) -> Bundle:
+def make_bundle(
+    place: Path, *, name: str = "toy", contract: Contract | None = None, functions: tuple[str, ...] = ()
+) -> Bundle:
+    """A bundle of the toy for each of `functions`, of the contract's by default."""
+    made = contract or toy_contract()
+    artifacts = {each: f"artifacts/web/{each}.onnx" for each in functions or made.functions}
     with staging(place) as folder:
         (folder / "artifacts" / "web").mkdir(parents=True)
         (folder / "vocabularies").mkdir()
-        (folder / "artifacts" / "web" / "main.onnx").write_bytes(toy_model())
-        (folder / "vocabularies" / "item.txt").write_text(lines(TOKENS))
-        (folder / "vocabularies" / "item.titles.txt").write_text(lines(TITLES))
-        (folder / "contract.json").write_text(json.dumps((contract or toy_contract()).to_dict()))
-        seal(folder, name=name, version="1.0.0", artifacts={"web": {"main": "artifacts/web/main.onnx"}})
+        for path in artifacts.values():
+            (folder / path).write_bytes(toy_model())
+        for each in made.vocabularies:
+            (folder / "vocabularies" / f"{each}.txt").write_text(lines(TOKENS))
+            (folder / "vocabularies" / f"{each}.titles.txt").write_text(lines(TITLES))
+        (folder / "contract.json").write_text(json.dumps(made.to_dict()))
+        seal(folder, name=name, version="1.0.0", artifacts={"web": artifacts})
         publish(folder, place)
     return read_bundle(place)
 

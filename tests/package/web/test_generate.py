@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import subprocess
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.package.web.conftest import TITLES, make_bundle, toy_contract
 
+from pocketrec.cli.main import main
+from pocketrec.contract import Contract, Feature, Output, Signature
 from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.package.apps.names import type_name
-from pocketrec.package.bundle import Bundle
-from pocketrec.package.web.generate import as_comment, as_json, write_web_package
+from pocketrec.package.bundle import Bundle, read_bundle, seal, verify_files
+from pocketrec.package.web.generate import GENERATED, as_comment, as_json, write_web_package
 from pocketrec.package.web.names import TAKEN, package_name, package_version
 
 
@@ -108,3 +115,125 @@ def test_the_tests_of_the_package_pass(compiled: Path) -> None:
     passed = [line for line in done.stdout.splitlines() if line.startswith("# pass ")]
     assert done.returncode == 0, done.stdout
     assert int(passed[0].split()[-1]) > 20
+
+
+def test_a_package_neither_replaces_its_bundle_nor_lies_in_it(bundle: Bundle, tmp_path: Path) -> None:
+    write_web_package(bundle, tmp_path / "out")
+    inner = read_bundle(Path(shutil.copytree(bundle.path, tmp_path / "out" / "bundle")))
+    with pytest.raises(UsageError, match="the bundle lies there, which the package would replace"):
+        write_web_package(inner, tmp_path / "out")
+    with pytest.raises(UsageError, match="lies in the bundle"):
+        write_web_package(bundle, bundle.path / "web")
+    assert verify_files(inner) == verify_files(bundle) == ()
+
+
+@pytest.mark.parametrize("place", [".", "artifacts/.."])
+def test_the_package_of_a_folder_without_a_name_stands_beside_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(bundle.path)
+    done = CliRunner().invoke(main, ["package", "web", place])
+    assert done.exit_code == 0, done.output
+    assert (bundle.path.parent / "toy-web" / GENERATED).is_file()
+    assert verify_files(bundle) == ()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "a folder", "a FIFO", "a device"])
+@pytest.mark.parametrize("name", ["artifacts/web/main.onnx", "vocabularies/item.txt", "contract.json"])
+def test_what_is_no_file_is_an_error_and_is_not_waited_for(
+    bundle: Bundle, tmp_path: Path, name: str, kind: str
+) -> None:
+    path = bundle.path / name
+    path.unlink()
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a FIFO":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    said = "no such file" if kind == "nothing" else f"{kind}, expected a regular file"
+    with pytest.raises(ArtifactError, match=f"{path.name}: {said}"):
+        write_web_package(bundle, tmp_path / "out")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["toy"]
+
+
+def test_vocabularies_that_do_not_fit_the_contract_leave_no_package(tmp_path: Path) -> None:
+    contract = toy_contract()
+    item = replace(contract.vocabularies["item"], size=9)
+    made = make_bundle(tmp_path / "toy", contract=replace(contract, vocabularies={"item": item}))
+    with pytest.raises(ArtifactError, match=r"item\.txt: 6 lines; contract\.json has 9 ids"):
+        write_web_package(made, tmp_path / "out")
+
+
+def test_a_target_without_a_function_and_two_files_of_one_name_leave_no_package(tmp_path: Path) -> None:
+    """A page has one folder, so that one of them would run in place of the other."""
+    contract = toy_contract()
+    both = replace(contract, functions={**contract.functions, "other": contract.functions["main"]})
+    made = make_bundle(tmp_path / "toy", contract=both, functions=("main",))
+    with pytest.raises(ArtifactError, match=r"target web and contract\.json have other functions \(other\)"):
+        write_web_package(made, tmp_path / "out")
+    (made.path / "artifacts" / "web" / "other").mkdir()
+    shutil.copy(made.path / "artifacts/web/main.onnx", made.path / "artifacts/web/other/main.onnx")
+    artifacts = {"main": "artifacts/web/main.onnx", "other": "artifacts/web/other/main.onnx"}
+    for name in ("manifest.json", "evidence/manifest.json", "manifest.sha256"):
+        (made.path / name).unlink()
+    seal(made.path, name="toy", version="1", artifacts={"web": artifacts})
+    with pytest.raises(ArtifactError, match="another file of the target has its name"):
+        write_web_package(read_bundle(made.path), tmp_path / "out")
+
+
+def ranks(*names: str) -> Signature:
+    """Films ranked by numbers of these names."""
+    numbers = (Feature(name=each, kind="dense", dtype="float32", shape=("batch",)) for each in names)
+    film = Feature(
+        name="film", kind="id", shape=("batch",), vocabulary="constructor", out_of_vocabulary="padding"
+    )
+    score = Output(name="score", meaning="score", shape=("batch",))
+    return Signature(inputs=(film, *numbers), outputs=(score,), items="constructor")
+
+
+ODD_NAMES = (
+    "k",
+    "k_feature",
+    "a_b",
+    "aB",
+    "signal",
+    "constructor",
+    "toString",
+    "then",
+    "delete",
+    "arguments",
+)
+
+
+def test_no_name_of_a_contract_is_in_another_ones_way(tmp_path: Path, node_modules: Path) -> None:
+    """What every object has, what the language says, what two names become: all of it compiles."""
+    item = toy_contract().vocabularies["item"]
+    contract = Contract(
+        functions={
+            "a": ranks(*ODD_NAMES, "candidates", "candidates_feature"),
+            "a_candidate": ranks(*ODD_NAMES),
+            "constructor": toy_contract().functions["main"],
+        },
+        dims=toy_contract().dims,
+        vocabularies={"item": item, "constructor": item, "toString": item},
+    )
+    written = write_web_package(
+        make_bundle(tmp_path / "toy", name="rank-a-candidate", contract=contract), tmp_path / "out"
+    )
+    assert written.methods == ("rankA", "rankACandidate", "recommend")
+    assert written.type_name == "RankACandidateModel", "a type of candidates is called RankACandidate"
+    (tmp_path / "out" / "node_modules").symlink_to(node_modules)
+    compiler = ["npx", "--no-install", "tsc", "--noEmit"]
+    done = subprocess.run(compiler, cwd=tmp_path / "out", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_class_is_called_what_its_module_holds(bundle: Bundle, tmp_path: Path) -> None:
+    written = write_web_package(bundle, tmp_path / "out")
+    module = (tmp_path / "out" / "src" / "index.ts").read_text(encoding="utf-8")
+    code = re.sub(r'/\*\*.*?\*/|"[^"]*"', "", module, flags=re.DOTALL)
+    own = {f"{written.type_name}{end}" for end in ("", "Session")} | {"RecommendArguments"}
+    held = set(re.findall(r"\b[A-Z]\w*", code)) - own
+    assert {"Item", "Promise", "Recommendations"} <= held
+    assert {each for each in held if type_name(each, taken=TAKEN) == each} == set()

@@ -240,8 +240,12 @@ private struct Naming {
 
     /// The app's name of a feature; one with the name of an option, such as `k`, is called `k_feature`.
     func name(of feature: Feature) -> String {
-        let called = called(feature.name)
-        return role.options.contains(called) ? "\(called)_feature" : called
+        var name = called(feature.name)
+        let reserved = role == .arrange ? role.options + ["candidates"] : role.options
+        while feature.name != candidate, reserved.contains(name) || !isFree(name, for: feature.name) {
+            name += "_feature"
+        }
+        return name
     }
 
     private func called(_ name: String) -> String {

@@ -299,7 +299,7 @@ function numberOf(where: string, value: unknown, feature: Feature): number {
     return value ? 1 : 0;
   }
   const whole = feature.dtype !== "float32";
-  if (typeof value !== "number" || !Number.isFinite(value)) {
+  if (typeof value !== "number" || !Number.isFinite(Math.fround(value))) {
     throw wrong(where, value, whole ? "a whole number" : "a finite number");
   }
   const bound = feature.dtype === "int32" ? 2 ** 31 : 2 ** 63;

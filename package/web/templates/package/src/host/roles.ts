@@ -257,7 +257,9 @@ function argumentsOf(
     ) {
       called = "history";
     } else if (texts.length === 1 && texts[0]?.name === name && !taken("text", name)) called = "text";
-    found.set(OPTIONS[role].includes(called) ? `${called}_feature` : called, name);
+    const reserved = role === "arrange" ? [...OPTIONS[role], "candidates"] : OPTIONS[role];
+    while (name !== candidate && (reserved.includes(called) || taken(called, name))) called = `${called}_feature`;
+    found.set(called, name);
   }
   return found;
 }
