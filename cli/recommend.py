@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ import click
 from pocketrec.cli.console import examples, print_json, print_table
 from pocketrec.cli.paths import PATH
 from pocketrec.errors import UsageError
+from pocketrec.outside import parse_json
 
 if TYPE_CHECKING:
     from pocketrec.package.host.answers import Recommendations
     from pocketrec.pipeline.app import Recommender
 
-_ROLES = ("recommend", "search")
+_ROLES = ("recommend", "search", "generate")
 
 
 @click.command(
@@ -60,7 +61,8 @@ def recommend(
 
     with load(bundle, target=target, runtime=runtime) as model:
         name = _method(model, method)
-        given: dict[str, Any] = {"k": k, "excluding": list(excluding), **dict(map(_feature, features))}
+        given: dict[str, Any] = {"k": k, "excluding": list(excluding)}
+        given.update(_feature(model, name, each) for each in features)
         if text is not None:
             given["text"] = text
         if history or "history" in model.methods[name]:
@@ -82,17 +84,19 @@ def _method(model: Recommender, stated: str | None) -> str:
     return stated
 
 
-def _feature(stated: str) -> tuple[str, Any]:
-    """An argument and its value: JSON where it is a list, a number or an object, else a word."""
+def _feature(model: Recommender, method: str, stated: str) -> tuple[str, Any]:
+    """An argument and its value: JSON where it is a list, an object, or no argument of words; else a word."""
     name, mark, value = stated.partition("=")
     if not mark:
         raise UsageError(f"--set {stated!r}: expected NAME=VALUE")
     if value[:1] in ("[", "{", '"'):
-        try:
-            return name, json.loads(value)
-        except ValueError as error:
-            raise UsageError(f"--set {name}: {value!r} is no JSON ({error})") from None
-    return name, value
+        return name, parse_json(value, name=f"--set {name}", error=UsageError)
+    if model.takes_words(method, name):
+        return name, value
+    try:
+        return name, parse_json(value, name=f"--set {name}", error=UsageError)
+    except UsageError:
+        return name, value  # the call says what was expected
 
 
 def _print(found: Recommendations, as_json: bool) -> None:
@@ -102,10 +106,19 @@ def _print(found: Recommendations, as_json: bool) -> None:
         near = f"; did you mean {' or '.join(map(repr, each.near))}?" if each.near else ""
         click.echo(f"unknown: {each.given!r}{near}", err=True)
     if as_json:
-        print_json({"schema": 1, **plain(found)})
+        print_json({"schema": 1, **_written(plain(found))})
         return
     rows = [
         (str(place), each.token, each.title, "-" if each.score is None else f"{each.score:.4f}")
         for place, each in enumerate(found, 1)
     ]
     print_table("", ("", "token", "title", "score"), rows)
+
+
+def _written(value: Any) -> Any:
+    """The value with infinite numbers as words, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _written(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    return value if not isinstance(value, float) or isfinite(value) else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ Array = npt.NDArray[np.generic]
 Arguments = Mapping[str, Any]
 Tokenize = Callable[[str, Tokenizer, Items, int], list[int]]
 _SEQUENCES = ("id_sequence", "id_bag")
+_FLOAT32_END = (2 - 2**-24) * 2.0**127  # the first number that float32 takes for infinite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +273,7 @@ def _shaped(feature: Feature, signature: Signature, value: int) -> Any:
 
 
 def _listed(where: str, given: Any, expected: str) -> list[Any]:
-    if isinstance(given, np.ndarray):
+    if isinstance(given, np.ndarray) and given.ndim:
         return list(given.tolist())
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise _wrong(where, given, expected)
@@ -286,7 +286,7 @@ def _number(where: str, value: Any, feature: Feature) -> float | int | bool:
             raise _wrong(where, value, "true or false")
         return value
     whole = feature.dtype != "float32"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FLOAT32_END:
         raise _wrong(where, value, "a whole number" if whole else "a finite number")
     if not whole:
         return float(value)

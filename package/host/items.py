@@ -31,7 +31,7 @@ def shown(value: Any) -> str:
     """A value as JSON writes it, cut where it is long."""
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 

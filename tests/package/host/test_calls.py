@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -382,3 +384,47 @@ def test_whole_numbers_are_whole_and_fit_their_dtype() -> None:
         ("pair", [1, None], "pair[1] is null; expected a finite number"),
     ):
         assert refusal(model, "predict", **{**good, name: wrong})[1] == message
+
+
+def weighed(value: Any, dtype: Any = "float32") -> tuple[str, str]:
+    signature = Signature(inputs=(FILM, replace(WEIGHT, dtype=dtype)), outputs=(CLICK,))
+    model = Model(contract_of(signature), {"click": [0.0]})
+    return refusal(model, "rank", candidates=["a"], weight=value)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e39, -3.5e38, math.inf, math.nan])
+def test_a_number_that_float32_takes_for_infinite_is_refused(value: float) -> None:
+    """The model would answer NaN, or its best for something else than was asked."""
+    code, message = weighed(value)
+    assert code == "wrong_type"
+    assert message.endswith("expected a finite number")
+
+
+@pytest.mark.parametrize("value", [10**400, 2**31, 1e39, math.inf])
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_a_whole_number_that_its_type_has_not_is_refused(value: float, dtype: str) -> None:
+    if (value, dtype) != (2**31, "int64"):
+        assert weighed(value, dtype)[0] == "wrong_type"
+
+
+def test_the_largest_number_of_float32_is_one() -> None:
+    largest = float(np.finfo(np.float32).max)
+    signature = Signature(inputs=(FILM, WEIGHT), outputs=(CLICK,))
+    model = Model(contract_of(signature), {"click": [0.0]})
+    model.host.call("rank", {"candidates": ["a"], "weight": largest})
+    assert model.inputs[0]["weight"].tolist() == [largest]
+
+
+@pytest.mark.parametrize("given", [np.array("ab"), np.array(5), json.loads("[" * 900 + "]" * 900)])
+def test_what_is_no_list_of_words_is_refused_whatever_its_depth(given: Any) -> None:
+    assert refusal(recommender(), "recommend", history=given)[0] == "wrong_type"
+
+
+def test_a_value_that_cannot_be_shown_is_named_by_its_type() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert refusal(recommender(), "recommend", history=[], k=deep) == (
+        "bad_k",
+        "k is list; expected a whole number from 0",
+    )

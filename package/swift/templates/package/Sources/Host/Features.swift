@@ -330,7 +330,7 @@ private func number(_ place: String, _ value: Value, _ feature: Feature) throws 
         guard case let .flag(flag) = value else { throw wrong(place, value, "true or false") }
         return flag ? 1 : 0
     }
-    guard case let .number(number) = value, number.isFinite else {
+    guard case let .number(number) = value, Float(number).isFinite else {
         throw wrong(place, value, feature.dtype == .float32 ? "a finite number" : "a whole number")
     }
     let fits =
