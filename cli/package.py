@@ -49,3 +49,35 @@ def web(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, 
     click.echo(f"npm      {written.name} {written.version}, class {written.type_name}")
     click.echo(f"calls    {', '.join(written.methods)}")
     click.echo(f"model    {show_bytes(written.model_bytes)}, target {written.target}")
+
+
+@package.command(
+    epilog=examples(
+        "pocketrec package swift build/sasrec",
+        "pocketrec package swift build/sasrec --out Packages/Recommender --target coreml_fp32",
+        "pocketrec package swift build/sasrec --with-vectors --json",
+    )
+)
+@click.argument("bundle", type=PATH)
+@click.option("--out", type=PATH, default=None, help="The folder to write; BUNDLE-swift by default.")
+@click.option("--target", default=None, help="Whose artifacts run; `coreml`, else the only one of Core ML.")
+@click.option("--with-vectors", is_flag=True, help="Take the API vectors along, for the package's tests.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def swift(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, as_json: bool) -> None:
+    """Write a Swift package that runs BUNDLE in an app.
+
+    A typed class with an async method for each function of the contract, the model's files, tests, documentation and
+    an example. The same bundle gives the same package; an earlier package in the folder is replaced.
+    """
+    from pocketrec.package.bundle import read_bundle
+    from pocketrec.package.swift.generate import write_swift_package
+
+    place = out or bundle.with_name(f"{bundle.resolve().name}-swift")
+    written = write_swift_package(read_bundle(bundle), place, target=target, vectors=with_vectors)
+    if as_json:
+        print_json({"schema": 1, **asdict(written), "path": str(written.path)})
+        return
+    click.echo(f"package  {written.path}")
+    click.echo(f"swift    {written.module} {written.version}, class {written.type_name}")
+    click.echo(f"calls    {', '.join(written.methods)}")
+    click.echo(f"model    {show_bytes(written.model_bytes)}, target {written.target}")
