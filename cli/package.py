@@ -66,8 +66,9 @@ def web(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, 
 def swift(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, as_json: bool) -> None:
     """Write a Swift package that runs BUNDLE in an app.
 
-    A typed class with an async method for each function of the contract, the model's files, tests, documentation and
-    an example. The same bundle gives the same package; an earlier package in the folder is replaced.
+    A typed class with an async method for each function of the contract, the model's files, tests,
+    documentation and an example. The same bundle gives the same package; an earlier package in the folder is
+    replaced.
     """
     from pocketrec.package.bundle import read_bundle
     from pocketrec.package.swift.generate import write_swift_package

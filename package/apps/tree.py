@@ -32,7 +32,7 @@ def write_tree(
         package: whose `templates/package` it is.
         context: what templates know.
         filters: by which a template quotes what a bundle says.
-        names: parts of paths to what they become, such as the name of a module.
+        names: parts of paths, without their suffixes, to what they become, such as the name of a module.
         built: names of folders and files that are left out, as tools make them.
     """
     environment = _environment(filters)
@@ -52,9 +52,8 @@ def write_tree(
 
 
 def _named(part: str, names: Mapping[str, str]) -> str:
-    for name, becomes in names.items():
-        part = part.replace(name, becomes)
-    return part
+    stem, dot, suffixes = part.partition(".")
+    return f"{names.get(stem, stem)}{dot}{suffixes}"
 
 
 def _environment(filters: Mapping[str, Callable[..., str]]) -> Environment:

@@ -15,6 +15,7 @@ from pocketrec.package.apps.methods import Method, methods_of
 from pocketrec.package.apps.model_folder import target_of, write_model_folder
 from pocketrec.package.apps.tree import as_text, mark_generated, out_check, write_tree
 from pocketrec.package.bundle import Bundle
+from pocketrec.package.golden import GOLDEN, GoldenIndex
 from pocketrec.package.manifest import read_json
 from pocketrec.package.publish import publish, workspace
 from pocketrec.package.swift.model_folder import CORE_ML, add_functions, add_index
@@ -28,6 +29,7 @@ from pocketrec.package.swift.types import (
     heads,
     parameters,
     properties,
+    reading,
 )
 
 GENERATED = ".pocketrec-swift.json"  # marks a folder that may be written again
@@ -73,7 +75,7 @@ def write_swift_package(
 
 def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vectors: bool) -> dict[str, Any]:
     methods = methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE)
-    names = names_of(bundle.manifest.name, contract, methods)
+    names = names_of(bundle.manifest.name, contract)
     resources = folder / "Sources" / names.module / "Resources" / "Model"
     resources.mkdir(parents=True)
     manifest = write_model_folder(
@@ -94,7 +96,7 @@ def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vec
         "_Module_": names.module,
     }
     write_tree(folder, "pocketrec.package.swift", context, filters=_FILTERS, names=renamed, built=_BUILT)
-    _write_vectors(bundle, folder / "Tests" / f"{names.module}Tests" / "Vectors", vectors=vectors)
+    _write_vectors(bundle, target, folder / "Tests" / f"{names.module}Tests" / "Vectors", vectors=vectors)
     mark_generated(folder, GENERATED)
     return {
         "module": names.module,
@@ -105,11 +107,15 @@ def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vec
     }
 
 
-def _write_vectors(bundle: Bundle, folder: Path, *, vectors: bool) -> None:
+def _write_vectors(bundle: Bundle, target: str, folder: Path, *, vectors: bool) -> None:
     """The API vectors for the package's tests, or a line that says that there are none."""
     folder.mkdir(parents=True, exist_ok=True)
     if vectors:
         shutil.copyfile(bundle.file(API), folder / "api.json")
+        golden = read_json(bundle.path, GOLDEN, GoldenIndex)
+        allowed = {"outputs": golden.tolerances.get(target, {}), "ties": golden.tie_tolerance}
+        text = json.dumps(allowed, indent=1, sort_keys=True) + "\n"
+        (folder / "tolerances.json").write_text(text, encoding="utf-8")
     else:
         (folder / "none.txt").write_text(
             "This package was generated without --with-vectors.\n", encoding="utf-8"
@@ -125,6 +131,7 @@ def _context(bundle: Bundle, contract: Contract, names: Names, methods: tuple[Me
         "name": bundle.manifest.name,
         "version": bundle.manifest.version,
         "names": names,
+        "module": names.module,
         "contract": contract.to_dict(),
         "contract_sha256": contract.sha256(),
         "methods": methods,
@@ -177,4 +184,5 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "fields": fields,
     "example": example_of,
     "asked": asked,
+    "reading": reading,
 }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pocketrec.contract import Contract
-from pocketrec.package.apps.methods import Method
 from pocketrec.package.apps.names import capitals, type_name
 
 # Words that name an argument or a property only between backticks.
@@ -106,7 +105,19 @@ _SWIFT = frozenset(
 # The types of the package's own sources.
 OWN = frozenset(
     {
-        *("Anchor", "Answer", "Argument", "Asked", "Call", "CallError", "Calls", "Characters", "Checking"),
+        *(
+            "Anchor",
+            "Answer",
+            "Argument",
+            "Asked",
+            "Beam",
+            "BestHeap",
+            "Call",
+            "CallError",
+            "Calls",
+            "Characters",
+            "Checking",
+        ),
         *(
             "Compiling",
             "ComputeUnits",
@@ -118,13 +129,22 @@ OWN = frozenset(
             "Embedding",
             "Engine",
         ),
-        *("EngineFunction", "Feature", "FeatureEncoder", "Fitting", "FunctionPlace", "Gate", "Generated"),
+        *(
+            "EngineFunction",
+            "Feature",
+            "FeatureEncoder",
+            "Filled",
+            "Fitting",
+            "FunctionPlace",
+            "Gate",
+            "Generated",
+        ),
         *(
             "HeldModel",
             "Host",
+            "Interval",
             "Item",
             "ItemIdentifier",
-            "Interval",
             "Items",
             "Kind",
             "Layout",
@@ -134,8 +154,8 @@ OWN = frozenset(
         *("LoadOptions", "LoadReport", "LoadState", "Loaded", "Loader", "Loading", "Manifest", "Meaning"),
         *("MemoryModel", "ModelError", "ModelExecutor", "ModelFolder", "ModelSpec", "Naming", "OnState"),
         *("Output", "Placed", "Policy", "Predicted", "Prediction", "PrefixTrie", "Reader", "Recommendation"),
-        *("Recommendations", "Role", "Run", "Scored", "SessionStates", "Shaped", "Side", "Signature"),
-        *("Size", "SizeRange", "StatefulModel", "Store", "Tensor", "TensorData", "Tokenize"),
+        *("Recommendations", "Role", "Row", "Run", "Scored", "SessionStates", "Shaped", "Side", "Signature"),
+        *("Size", "SizeRange", "StatefulModel", "Step", "Store", "Tensor", "TensorData", "Tokenize"),
         *("Tokenizer", "UnicodeTables", "Unknown", "UnknownWords", "Value", "VocabularyIndex"),
         *("VocabularySpec", "WordPiece"),
     }
@@ -159,11 +179,10 @@ class Names:
     ids: Mapping[str, str]
 
 
-def names_of(name: str, contract: Contract, methods: Iterable[Method]) -> Names:
+def names_of(name: str, contract: Contract) -> Names:
     """The names of a bundle's package; no two are one, and none is a type's that the package has or uses."""
-    taken = TAKEN | {f"{each.type}{end}" for each in methods for end in ("Candidate", "Outputs")}
-    model = type_name(name, taken=taken)
-    used = {*taken, model, f"{model}Model", f"{model}Session"}
+    model = type_name(name, taken=TAKEN)
+    used = {*TAKEN, model, f"{model}Model", f"{model}Session"}
     ids = {}
     for vocabulary in contract.vocabularies:
         wanted = f"{capitals(_WORDS.findall(vocabulary))}ID"

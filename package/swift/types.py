@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pocketrec.contract import Contract, Output
+from pocketrec.contract import Contract, Output, Signature
 from pocketrec.package.apps.methods import Argument, Method
 from pocketrec.package.apps.names import camels
 from pocketrec.package.host.roles import one_number, rest_of
@@ -62,6 +61,9 @@ class Property:
         output: the contract's name.
         type: in Swift.
         read: how it is read from the prediction.
+        chance: the property of the probability that a logit stands for; empty for others.
+        meaning: the contract's.
+        unit: the contract's.
         says: what it is.
     """
 
@@ -69,14 +71,16 @@ class Property:
     output: str
     type: str
     read: str
+    chance: str
+    meaning: str
+    unit: str
     says: str
 
 
-def parameters(method: Method, *, plain: bool = False) -> tuple[Parameter, ...]:
+def parameters(method: Method, names: Names, *, plain: bool = False) -> tuple[Parameter, ...]:
     """The parameters of a method; with `plain`, candidates are words alone."""
-    return tuple(
-        _parameter(each, "[String]" if plain else f"[{method.type}Candidate]") for each in method.arguments
-    )
+    candidates = "[String]" if plain else f"[{names.type}.{method.type}Candidate]"
+    return tuple(_parameter(each, candidates) for each in method.arguments)
 
 
 def fields(method: Method) -> tuple[Parameter, ...]:
@@ -117,7 +121,7 @@ def answer_type(method: Method, names: Names) -> str:
     """What a method gives."""
     if method.answer in ("Recommendations", "Decision"):
         return f"{method.answer}<{names.ids[method.call.items]}>"
-    return f"{method.type}Outputs" if method.answer == "Prediction" else method.answer
+    return f"{names.type}.{method.type}Outputs" if method.answer == "Prediction" else method.answer
 
 
 def asked(method: Method) -> str:
@@ -135,40 +139,29 @@ def properties(contract: Contract, method: Method) -> tuple[Property, ...]:
     """A property for every output of a method that predicts, and one for the probability of a logit."""
     signature = contract.functions[method.call.function]
     outputs = [each for each in signature.outputs if each.meaning != "state"]
-    chances = [f"{each.name}_probability" for each in outputs]
+    chances = [f"{each.name}_probability" for each in outputs if _is_chance(signature, each)]
     spelled = camels([*(each.name for each in outputs), *chances], taken=_FIELDS)
-    return tuple(each for out in outputs for each in _properties(contract, method, out, spelled))
+    return tuple(_property(contract, signature, each, spelled) for each in outputs)
 
 
-def _properties(
-    contract: Contract, method: Method, out: Output, spelled: dict[str, str]
-) -> Iterator[Property]:
-    signature = contract.functions[method.call.function]
-    label = quoted(spelled[out.name])
+def _is_chance(signature: Signature, out: Output) -> bool:
+    return out.meaning == "logit" and one_number(signature, out)
+
+
+def _property(contract: Contract, signature: Signature, out: Output, spelled: dict[str, str]) -> Property:
+    rest = rest_of(signature, out)
+    depth = 0 if one_number(signature, out) else len(rest)
+    shape = " × ".join(str(contract.bounds(size)[1]) for size in rest) if depth else ""
     unit = f", in {out.unit}" if out.unit else ""
-    name = f'"{out.name}"'
-    if one_number(signature, out):
-        yield Property(
-            label=label,
-            output=out.name,
-            type="Double",
-            read=f".one({name})",
-            says=f"The {out.meaning}{unit}.",
-        )
-        if out.meaning == "logit":
-            chance = quoted(spelled[f"{out.name}_probability"])
-            says = "The probability that the logit stands for."
-            yield Property(label=chance, output=out.name, type="Double?", read=".probability", says=says)
-        return
-    depth = len(rest_of(signature, out))
-    shape = " × ".join(str(contract.bounds(size)[1]) for size in rest_of(signature, out)) or "1"
-    says = f"The {out.meaning}{unit}: {shape}."
-    yield Property(
-        label=label,
+    return Property(
+        label=quoted(spelled[out.name]),
         output=out.name,
         type="[" * depth + "Double" + "]" * depth,
-        read=_read(name, depth),
-        says=says,
+        read=_read(f'"{out.name}"', depth),
+        chance=quoted(spelled[f"{out.name}_probability"]) if _is_chance(signature, out) else "",
+        meaning=out.meaning,
+        unit=out.unit,
+        says=f"The {out.meaning.replace('_', ' ')}{unit}{': ' if shape else ''}{shape}.",
     )
 
 
@@ -214,3 +207,13 @@ def _example(argument: Argument) -> str:
     )
     depth = 0 if kind.alone else kind.depth
     return "[" * depth + one + "]" * depth
+
+
+def reading(parameter: Parameter) -> str:
+    """How a test reads a parameter from the arguments of a call; nil where it is of another type."""
+    sequence = parameter.type.startswith("some Sequence")
+    kind = "[String]" if sequence else parameter.type
+    kind = f"Optional<{kind[:-1]}>" if kind.endswith("?") else kind
+    given = f'given["{parameter.given}"]'
+    read = f"{kind}.read({given})"
+    return read if parameter.default in ("", "nil") else f"{given} == nil ? {parameter.default} : {read}"

@@ -81,7 +81,7 @@ actor Engine {
     /// - Throws: ``LoadError`` `runFailed`, `badOutput` or `disposed`, and `CancellationError`.
     func run(_ name: String, _ inputs: [String: Tensor]) throws -> [String: Tensor] {
         try Task.checkCancellation()
-        guard !isDisposed else { throw disposed }
+        try checkOpen()
         guard let function = functions[name] else {
             throw LoadError(.runFailed, "there is no function \(name); generate the package again")
         }
@@ -106,15 +106,17 @@ actor Engine {
         return alive
     }
 
+    /// Refuses what is called after ``dispose()``.
+    func checkOpen() throws {
+        if isDisposed { throw LoadError(.disposed, "the model was disposed; load it again") }
+    }
+
     /// Lets go of the models; what is called after it is an error.
     func dispose() {
         isDisposed = true
         functions = [:]
     }
 }
-
-/// What to throw for a model that was disposed.
-let disposed = LoadError(.disposed, "the model was disposed; load it again")
 
 /// A compiled artifact, and its function in there.
 struct FunctionPlace: Sendable {

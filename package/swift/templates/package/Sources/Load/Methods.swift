@@ -10,6 +10,7 @@ struct Calls: Sendable {
     func ask(_ method: String, _ given: [String: Value]) async throws -> Answer {
         do {
             try Task.checkCancellation()
+            try await loaded.engine.checkOpen()
             if let session {
                 return try await session.next { try await loaded.host.call(method, given, states: $0) }
             }

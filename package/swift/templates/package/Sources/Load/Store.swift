@@ -9,11 +9,16 @@ struct Store: Sendable {
     private static let kept: TimeInterval = 30 * 24 * 3600  // seconds that a compiled model stays after its last use
     private static let list = "checked.json"
 
+    /// A store in a folder, which need not be there.
+    init(folder: URL) {
+        self.folder = folder
+    }
+
     /// The store of a package.
     init(package: String) {
         let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first
         let root = caches ?? FileManager.default.temporaryDirectory
-        folder = root.appendingPathComponent("pocketrec/\(package)", isDirectory: true)
+        self.init(folder: root.appendingPathComponent("pocketrec/\(package)", isDirectory: true))
     }
 
     /// What was remembered of files: a path to its size, time of change and digest.

@@ -1,0 +1,180 @@
+"""The Swift package of a bundle: the same bytes for the same bundle, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.package.swift.toys import MODEL, make_bundle
+from tests.package.tapes import CONTRACTS
+from tests.package.web.conftest import TITLES, toy_contract
+
+from pocketrec.cli.main import main
+from pocketrec.contract import Contract
+from pocketrec.errors import ArtifactError, UsageError
+from pocketrec.package import swift
+from pocketrec.package.apps.methods import methods_of
+from pocketrec.package.bundle import Bundle
+from pocketrec.package.swift.generate import as_block, as_comment, as_string, write_swift_package
+from pocketrec.package.swift.names import OWN, UNSPEAKABLE, names_of
+from pocketrec.package.swift.types import MEMBERS, answer_type, parameters
+
+HOSTILE = 'a "quoted" \\(name) */ `x` 心 🎬\n#"""\\u{41}'
+SOURCES = Path(swift.__file__).parent / "templates" / "package" / "Sources"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return make_bundle(tmp_path / "toy")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def test_the_same_bundle_gives_the_same_bytes(bundle: Bundle, tmp_path: Path) -> None:
+    written = write_swift_package(bundle, tmp_path / "one")
+    write_swift_package(bundle, tmp_path / "two")
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert (written.module, written.type_name, written.methods) == ("ToyModel", "Toy", ("recommend",))
+    assert written.target == "coreml"
+
+
+def test_the_manifest_lists_every_file_of_the_model_with_its_digest(bundle: Bundle, tmp_path: Path) -> None:
+    write_swift_package(bundle, tmp_path / "out", target="phone")
+    model = files(tmp_path / "out" / "Sources" / "ToyModel" / "Resources" / "Model")
+    manifest = json.loads(model.pop("manifest.json"))
+    assert {name: each["sha256"] for name, each in manifest["files"].items()} == {
+        name: sha256(data).hexdigest() for name, data in model.items()
+    }
+    assert manifest["target"] == "phone"
+    assert manifest["functions"] == {"main": {"package": "main.mlpackage", "function": None}}
+    assert manifest["vocabularies"]["item"]["index"] == "item.index"
+    assert model["item.titles.txt"].decode().splitlines() == list(TITLES)
+    assert f"main.mlpackage/{MODEL}" in model
+
+
+def test_an_earlier_package_is_replaced(bundle: Bundle, tmp_path: Path) -> None:
+    write_swift_package(bundle, tmp_path / "out")
+    (tmp_path / "out" / "Package.swift").write_text("edited")
+    write_swift_package(bundle, tmp_path / "out")
+    assert (tmp_path / "out" / "Package.swift").read_text() != "edited"
+
+
+def test_a_folder_with_anything_else_stays_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty and no package of this command; pass another --out"):
+        write_swift_package(bundle, tmp_path / "out")
+    assert files(tmp_path / "out") == {"mine.txt": b"mine"}
+
+
+def test_a_target_that_is_not_there_names_those_that_are(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"is 'web'; expected a target of Core ML files, here 'coreml', 'phone'"
+    ):
+        write_swift_package(bundle, tmp_path / "out", target="web")
+
+
+def test_an_altered_file_leaves_no_package(bundle: Bundle, tmp_path: Path) -> None:
+    (bundle.path / "artifacts" / "coreml" / "main.mlpackage" / MODEL).write_text("other")
+    with pytest.raises(ArtifactError, match=r"model.mlmodel: altered"):
+        write_swift_package(bundle, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_functions_that_share_a_package_are_there_once(tmp_path: Path) -> None:
+    main_function = toy_contract().functions["main"]
+    contract = replace(toy_contract(), functions={"one": main_function, "two": main_function})
+    made = make_bundle(tmp_path / "toy", contract=contract)
+    shared = made.manifest.artifacts["coreml"]["one"]
+    artifacts = {**made.manifest.artifacts, "coreml": {"one": shared, "two": shared}}
+    made = replace(made, manifest=replace(made.manifest, artifacts=artifacts))
+    write_swift_package(made, tmp_path / "out")
+    model = tmp_path / "out" / "Sources" / "ToyModel" / "Resources" / "Model"
+    assert json.loads((model / "manifest.json").read_text())["functions"] == {
+        "one": {"package": "one.mlpackage", "function": "one"},
+        "two": {"package": "one.mlpackage", "function": "two"},
+    }
+
+
+def test_the_command_says_what_it_wrote(bundle: Bundle, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["package", "swift", str(bundle.path), "--json"])
+    assert done.exit_code == 0
+    said = json.loads(done.stdout)
+    assert (said["module"], said["methods"]) == ("ToyModel", ["recommend"])
+    assert Path(said["path"]) == bundle.path.with_name("toy-swift")
+    shown = CliRunner().invoke(main, ["package", "swift", str(bundle.path), "--out", str(tmp_path / "out")])
+    assert "swift    ToyModel 1.0.0, class Toy\n" in shown.stdout
+
+
+def test_what_a_bundle_says_ends_no_string_and_no_comment() -> None:
+    assert as_string('\\("x")\n心') == '"\\\\(\\"x\\")\\u{a}\\u{5fc3}"'
+    assert as_block('a\\(b) """"') == 'a\\\\(b) ""\\""'
+    assert as_comment("a\x00b\u2028c\n```") == "ab c \\`\\`\\`"
+
+
+def test_hostile_names_stay_words(tmp_path: Path) -> None:
+    history = replace(toy_contract().functions["main"].inputs[0], name="in")
+    other = replace(history, name="Type", kind="dense", vocabulary=None, padding_side=None, shape=("batch",))
+    scores = replace(toy_contract().functions["main"].outputs[0], unit=HOSTILE)
+    signature = replace(
+        toy_contract().functions["main"],
+        inputs=(history, replace(other, out_of_vocabulary="forbid")),
+        outputs=(scores,),
+    )
+    contract = replace(toy_contract(), functions={"func": signature})
+    write_swift_package(make_bundle(tmp_path / "toy", name=HOSTILE, contract=contract), tmp_path / "out")
+    source = next((tmp_path / "out" / "Sources").glob("*/*.swift")).read_text(encoding="utf-8")
+    assert "        Type_: Int,\n" in source
+    assert '"Type": Type_.value' in source
+    assert "`in`" not in source  # the only sequence of items is `history`
+    block = source.partition('contract = """\n')[2].partition('\n        """\n')[0]
+    assert json.loads(re.sub(r"\\(.)", r"\1", block)) == contract.to_dict()
+    assert all(each.isprintable() for each in source if each != "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "type_name"),
+    [
+        ("two-tower", "TwoTower"),
+        ("String", "StringModel"),
+        ("loader", "LoaderModel"),
+        ("7", "Model7"),
+        ("🎬", "Recommender"),
+    ],
+)
+def test_a_bundles_name_is_a_type_that_nothing_else_is(name: str, type_name: str) -> None:
+    found = names_of(name, toy_contract())
+    assert (found.type, found.module) == (type_name, f"{type_name}Model")
+
+
+def test_the_types_of_the_sources_are_no_bundles() -> None:
+    declared = set()
+    for path in [*SOURCES.rglob("*.swift"), *SOURCES.rglob("*.j2")]:
+        text = path.read_text(encoding="utf-8")
+        declared |= set(
+            re.findall(
+                r"^(?:public |private |final )*(?:struct|class|enum|actor|protocol|typealias) (\w+)",
+                text,
+                re.M,
+            )
+        )
+    assert declared - OWN == set()
+    assert OWN - declared == set()
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS.keys())
+def test_every_argument_and_answer_of_every_role_has_a_type(contract: Contract) -> None:
+    names = names_of("toy", contract)
+    for method in methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE):
+        assert answer_type(method, names)
+        for each in parameters(method, names):
+            assert re.fullmatch(
+                r"(\[*(String|Int|Double|Bool|Toy\.\w+Candidate)\]*\??)|some Sequence<String>", each.type
+            )
