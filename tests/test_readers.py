@@ -43,6 +43,7 @@ ALLOWED = {
     "model_zoo.movielens_files: zipfile.ZipFile": "its digest was checked",
     "package.apps.tree: path.read_text": "a template of this package",
     "package.host.unicode: path.read_text": "a table of this package",
+    "package.swift.model_folder: (folder.path / name).read_bytes": "written and checked a moment ago",
     "package.web.generate: path.read_text": "what was written a moment ago",
     "source.arrays: archive.open": "a member of an archive that was opened",
     "source.exported: zipfile.ZipFile": "it is handed an opened file",
