@@ -19,6 +19,7 @@ from pocketrec import __version__
 from pocketrec.cli.build import build
 from pocketrec.cli.console import print_json
 from pocketrec.cli.convert import convert
+from pocketrec.cli.diff import diff
 from pocketrec.cli.diverge import diverge
 from pocketrec.cli.doctor import doctor
 from pocketrec.cli.imports import import_less
@@ -113,6 +114,7 @@ for _command in (
     serve_pipe,
     recommend,
     package,
+    diff,
     diverge,
     doctor,
     zoo,

@@ -15,14 +15,14 @@ _LARGEST = 1 << 31  # bytes of a vocabulary's file
 _LONGEST_ID = 11  # digits that an id of 32 bits cannot have
 
 
-def vocabularies_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
-    """The items of every vocabulary of a bundle.
+def vocabularies_of(bundle: Bundle, specs: Mapping[str, VocabularySpec]) -> dict[str, Items]:
+    """The items of vocabularies of a bundle.
 
     Raises:
         ArtifactError: a file is missing or is not what the contract says; names it.
     """
     found = {}
-    for name, spec in contract.vocabularies.items():
+    for name, spec in specs.items():
         check_tokens_there(name, spec)
         files = {key: _read(bundle, vocabulary_file(name, key), sum_) for key, sum_ in spec.digests.items()}
         found[name] = _items(name, spec, files)

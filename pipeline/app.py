@@ -61,7 +61,7 @@ class Recommender:
         self._bundle, self._target, self._runtime = bundle, target, runtime
         self._open: dict[str, Runtime] = {}
         self._states: States | None = None
-        self._host = host_of(contract, vocabularies_of(bundle, contract), self._run)
+        self._host = host_of(contract, vocabularies_of(bundle, contract.vocabularies), self._run)
 
     @property
     def methods(self) -> dict[str, tuple[str, ...]]:

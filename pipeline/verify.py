@@ -159,7 +159,7 @@ def _spoken(bundle: Bundle, contract: Contract) -> _Spoken | None:
         return None
     if vectors.contract_sha256 != contract_sha256(bundle):
         raise ArtifactError(f"{API}: is of another contract than contract.json; build the bundle again")
-    spoken = _Spoken(vectors=vectors, vocabularies=vocabularies_of(bundle, contract))
+    spoken = _Spoken(vectors=vectors, vocabularies=vocabularies_of(bundle, contract.vocabularies))
     if difference := check_api(contract, spoken.vocabularies, vectors):
         raise ArtifactError(f"{API}: {difference}")
     return spoken

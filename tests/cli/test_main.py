@@ -30,6 +30,7 @@ HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich")
 COMMANDS = (
     "build",
     "convert",
+    "diff",
     "diverge",
     "verify",
     "inspect",
