@@ -72,7 +72,7 @@ def checked_contract(bundle: Bundle, out: Path) -> Contract:
     if bundle.path.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"{out}: the bundle lies there, which the package would replace; pass another --out")
     contract = read_contract(bundle)
-    vocabularies_of(bundle, contract)  # an app would only find out when it looks a word up
+    vocabularies_of(bundle, contract.vocabularies)  # an app would only find out when it looks a word up
     return contract
 
 

@@ -48,7 +48,7 @@ def read(folder: Path, **changed: bytes) -> Items:
         vocabularies={"film": spec},
     )
     seal(folder, name="toy", version="1", artifacts={})
-    return vocabularies_of(read_bundle(folder), contract)["film"]
+    return vocabularies_of(read_bundle(folder), contract.vocabularies)["film"]
 
 
 def test_what_fits_is_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.package.host.toys import BATCH, FILMS, contract_of, history, scores
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
-from pocketrec.package.compare.changes import Change, heaviest, ordered
+from pocketrec.package.compare.changes import Change, Level, heaviest, ordered
 from pocketrec.package.compare.contracts import contract_changes
 
 AGE = Feature(name="age", kind="dense", dtype="float32", shape=("batch",), minimum=0.0, maximum=99.0)
@@ -111,6 +111,7 @@ def test_scores_that_grow_with_the_vocabulary_are_no_change_of_their_own() -> No
 
 
 def test_what_breaks_comes_first_and_decides() -> None:
-    found = [Change(level=each, where="", what="") for each in ("same", "breaking", "addition")]
+    levels: tuple[Level, ...] = ("same", "breaking", "addition")
+    found = [Change(level=each, where="", what="") for each in levels]
     assert [each.level for each in ordered(found)] == ["breaking", "addition", "same"]
     assert (heaviest(found), heaviest(found[:1]), heaviest([])) == ("breaking", "same", "same")
