@@ -35,7 +35,7 @@ class Change:
 
 def heaviest(changes: Sequence[Change]) -> Level:
     """The level that breaks most; `same` where nothing changed."""
-    return max((each.level for each in changes), key=_ORDER.__getitem__, default="same")
+    return next((each.level for each in ordered(changes)), "same")
 
 
 def ordered(changes: Sequence[Change]) -> tuple[Change, ...]:
