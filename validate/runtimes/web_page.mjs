@@ -6,10 +6,16 @@ const TYPES = {
 };
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render/i;
 const PLACED = /\[(\w+)ExecutionProvider\]\. Number of nodes: (\d+)/g;
+const NO_ENGINE = /^no available backend found/;
 const next = (place) => place + ((8 - (place % 8)) % 8);
 
 let ort, session, feeds;
 const said = [];
+
+function lineOf(error) {
+  const words = typeof error === "number" ? `the engine threw ${error}` : String(error?.message ?? error);
+  return words.split(/\s+/).join(" ").slice(0, 400);
+}
 
 function keepSaid() {
   // What the engine logs is read here and goes no further: through the console it would take a part of the time.
@@ -74,7 +80,11 @@ async function load({ build, provider, threads, data }) {
     if (!adapter) return { absent: true };
   }
   keepSaid();
-  ort = await import(`./ort/${build}`);
+  try {
+    ort = await import(`./ort/${build}`);
+  } catch (error) {
+    return { engine: lineOf(error) };
+  }
   Object.assign(ort.env.wasm, { wasmPaths: new URL("./ort/", location.href).href, numThreads: threads });
   const verbose = provider === "webgpu";
   ort.env.logLevel = verbose ? "verbose" : "error";
@@ -82,9 +92,15 @@ async function load({ build, provider, threads, data }) {
   const externalData = [];
   for (const [index, path] of data.entries()) externalData.push({ path, data: await bytes(`files/${index + 1}`) });
   const start = performance.now();
-  session = await ort.InferenceSession.create(model, {
-    executionProviders: [provider], externalData, logSeverityLevel: verbose ? 0 : 3, logVerbosityLevel: 0,
-  });
+  try {
+    session = await ort.InferenceSession.create(model, {
+      executionProviders: [provider], externalData, logSeverityLevel: verbose ? 0 : 3, logVerbosityLevel: 0,
+    });
+  } catch (error) {
+    // The engine's own WASM did not start, before it looked at the model.
+    if (NO_ENGINE.test(lineOf(error))) return { engine: lineOf(error) };
+    throw error;
+  }
   const creation = performance.now() - start;
   return { creation_ms: creation, adapter, placed: placed(), isolated: crossOriginIsolated };
 }
@@ -118,8 +134,7 @@ const guarded = (call) => async (argument) => {
   try {
     return await call(argument);
   } catch (error) {
-    const words = typeof error === "number" ? `the engine threw ${error}` : String(error?.message ?? error);
-    return { error: words.split(/\s+/).join(" ").slice(0, 400) };
+    return { error: lineOf(error) };
   }
 };
 

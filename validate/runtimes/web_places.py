@@ -28,7 +28,7 @@ _MAC = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
-_INSTALL_ORT = f"run: npm install onnxruntime-web@{RELEASE}, or set {ONNXRUNTIME_WEB} to the package's folder"
+INSTALL_ORT = f"run: npm install onnxruntime-web@{RELEASE}, or set {ONNXRUNTIME_WEB} to the package's folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def find_places() -> WebPlaces:
     chromium, package = _chromium(), _package()
     missing = [each for each in BUILDS.values() if not (package / "dist" / each).is_file()]
     if missing:
-        raise RuntimeUnavailable(f"onnxruntime-web: {package} has no dist/{missing[0]}; {_INSTALL_ORT}")
+        raise RuntimeUnavailable(f"onnxruntime-web: {package} has no dist/{missing[0]}; {INSTALL_ORT}")
     return WebPlaces(chromium=chromium, dist=package / "dist", version=_version(package))
 
 
@@ -103,15 +103,15 @@ def _package() -> Path:
         package = folder / "node_modules/onnxruntime-web"
         if exists(package / "package.json"):
             return package
-    raise RuntimeUnavailable(f"onnxruntime-web's files are not here; {_INSTALL_ORT}")
+    raise RuntimeUnavailable(f"onnxruntime-web's files are not here; {INSTALL_ORT}")
 
 
 def _version(package: Path) -> str:
     try:
         said = read_json(package / "package.json")
     except ArtifactError as error:
-        raise RuntimeUnavailable(f"onnxruntime-web: {error}; {_INSTALL_ORT}") from None
+        raise RuntimeUnavailable(f"onnxruntime-web: {error}; {INSTALL_ORT}") from None
     version = said.get("version") if isinstance(said, dict) else None
     if not isinstance(version, str) or not version:
-        raise RuntimeUnavailable(f"onnxruntime-web: its package.json states no version; {_INSTALL_ORT}")
+        raise RuntimeUnavailable(f"onnxruntime-web: its package.json states no version; {INSTALL_ORT}")
     return version

@@ -21,7 +21,7 @@ from pocketrec.validate.runtimes.runtime import (
 )
 from pocketrec.validate.runtimes.web_browser import Browser, Page, PageLost, shared_browser
 from pocketrec.validate.runtimes.web_frames import DTYPES, from_frame, to_frame
-from pocketrec.validate.runtimes.web_places import BUILDS, WEBGPU, find_places
+from pocketrec.validate.runtimes.web_places import BUILDS, INSTALL_ORT, WEBGPU, find_places
 from pocketrec.validate.runtimes.web_server import Exchange
 
 Provider = Literal["wasm", "webgpu"]
@@ -84,6 +84,11 @@ class WebRuntime:
             raise RuntimeUnavailable(
                 f"{name}: {self._browser.version} has no WebGPU adapter here; set {WEBGPU} to 'software', or "
                 "use the runtime 'web-wasm'"
+            )
+        if "engine" in answer:
+            raise RuntimeUnavailable(
+                f"onnxruntime-web: {self._exchange.dist} does not start in {self._browser.version} "
+                f"({answer['engine']}); {INSTALL_ORT}"
             )
         if "error" in answer:
             raise ArtifactError(

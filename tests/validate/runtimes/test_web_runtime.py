@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pocketrec.errors import ArtifactError, ExecutionError, InputError, Unsuppor
 from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 from pocketrec.validate.runtimes.runtime import Browsed, Runtime, RuntimeUnavailable
 from pocketrec.validate.runtimes.web_browser import Browser
-from pocketrec.validate.runtimes.web_places import WebPlaces
+from pocketrec.validate.runtimes.web_places import BUILDS, ONNXRUNTIME_WEB, WebPlaces
 from pocketrec.validate.runtimes.web_runtime import Provider, WebRuntime
 
 Write = Callable[[Any, list[Any], list[Any]], Path]
@@ -118,6 +119,29 @@ def test_an_id_beyond_the_table_is_an_error_on_webassembly(onnx_file: Path, brow
 def test_a_damaged_file_is_one_line(onnx_file: Path, browser: Browser) -> None:
     onnx_file.write_bytes(onnx_file.read_bytes()[:60])
     message(ArtifactError, lambda: WebRuntime(onnx_file, browser=browser))
+
+
+@pytest.mark.parametrize("broken", ["its module", "its WASM"])
+def test_an_engine_that_does_not_start_is_not_the_artifacts_fault(
+    onnx_file: Path,
+    browser: Browser,
+    places: WebPlaces,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    """What is named is the folder of the engine, as no other artifact would make it start."""
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    (tmp_path / "package.json").write_text('{"version": "1.30.0"}')
+    for each in (path for path in places.dist.iterdir() if path.suffix in (".mjs", ".wasm")):
+        shutil.copyfile(each, dist / each.name) if each.suffix == ".mjs" else (dist / each.name).touch()
+    if broken == "its module":
+        (dist / BUILDS["wasm"]).write_text("no module (")
+    monkeypatch.setenv(ONNXRUNTIME_WEB, str(tmp_path))
+    said = message(RuntimeUnavailable, lambda: WebRuntime(onnx_file, browser=browser))
+    assert said.startswith(f"onnxruntime-web: {dist} does not start")
+    assert "npm install onnxruntime-web@" in said
 
 
 def test_an_operator_without_a_kernel_is_an_error_and_not_an_absent_runtime(
