@@ -33,7 +33,7 @@ def load(path: str | Path, *, target: str | None = None, runtime: str | None = N
 
     Raises:
         UsageError: there is no bundle, or no such target.
-        ArtifactError: a file is damaged.
+        ArtifactError: a file is damaged, or there is no artifact.
     """
     bundle = read_bundle(Path(path))
     contract = read_contract(bundle)
@@ -41,8 +41,10 @@ def load(path: str | Path, *, target: str | None = None, runtime: str | None = N
 
 
 def _target(bundle: Bundle, target: str | None) -> str:
-    known = sorted(bundle.manifest.artifacts)
-    if target is None and known:
+    known = sorted(name for name, functions in bundle.manifest.artifacts.items() if functions)
+    if not known:
+        raise ArtifactError(f"{bundle.path}: manifest.json has no artifacts; build the bundle again")
+    if target is None:
         suffixes = {name: Path(next(iter(bundle.manifest.artifacts[name].values()))).suffix for name in known}
         return next((name for name in known if suffixes[name] == ".onnx"), known[0])
     if target not in known:

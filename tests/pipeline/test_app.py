@@ -194,3 +194,16 @@ def test_sealing_alone_is_no_damage(bundle: Path, tmp_path: Path) -> None:
     place = Path(copytree(bundle, tmp_path / "mean"))
     edit(place, "golden/api.json", lambda api: None)
     assert verify(place).passed
+
+
+@pytest.mark.parametrize("artifacts", [{}, {"onnx": {}}])
+def test_a_bundle_without_artifacts_says_so(
+    bundle: Path, tmp_path: Path, artifacts: dict[str, dict[str, str]]
+) -> None:
+    place = Path(copytree(bundle, tmp_path / "mean"))
+    for each in ("manifest.json", "evidence/manifest.json", "manifest.sha256"):
+        (place / each).unlink()
+    seal(place, name="mean", version="1.0", artifacts=artifacts)
+    for target in (None, "onnx"):
+        with pytest.raises(ArtifactError, match=r"manifest\.json has no artifacts; build the bundle again"):
+            pocketrec.load(place, target=target)

@@ -90,6 +90,27 @@ def test_a_version_is_three_numbers() -> None:
     assert [package_version(each) for each in ("2", "1.2.3", "x y")] == ["2.0.0", "1.2.3", "0.0.0-v-x-y"]
 
 
+@pytest.mark.parametrize(
+    ("version", "npm"),
+    [
+        ("1.0.0-rc.1", "1.0.0-rc.1"),
+        ("1.0.0-0a.b-c", "1.0.0-0a.b-c"),
+        ("1.0.0-rc.01", "0.0.0-v-1-0-0-rc-01"),
+        ("1.0.0-a..b", "0.0.0-v-1-0-0-a-b"),
+        ("1.0.0-", "0.0.0-v-1-0-0"),
+        ("01.0.0", "1.0.0"),
+        ("1234567890123456.0.0", "0.0.0-v-1234567890123456-0-0"),
+        ("1.0.0+5", "0.0.0-v-1-0-0-5"),
+        ("٣.0.0", "0.0.0-v-0-0"),
+        ("a" * 1000, f"0.0.0-v-{'a' * 100}"),
+        ("1.0.0-" + "a" * 1000, f"0.0.0-v-1-0-0-{'a' * 94}"),
+    ],
+)
+def test_no_version_is_one_that_npm_refuses(version: str, npm: str) -> None:
+    """Semantic Versioning 2.0.0, 9: no part is empty, no number begins with a zero."""
+    assert package_version(version) == npm
+
+
 def test_what_a_bundle_says_ends_no_script_and_no_comment() -> None:
     assert as_json("</script>") == '"\\u003c/script\\u003e"'
     assert as_comment("a */ b\nc") == "a * / b c"
