@@ -35,7 +35,8 @@ class Change:
 
 def heaviest(changes: Sequence[Change]) -> Level:
     """The level that breaks most; `same` where nothing changed."""
-    return next((each.level for each in ordered(changes)), "same")
+    found = ordered(changes)
+    return found[0].level if found else "same"
 
 
 def ordered(changes: Sequence[Change]) -> tuple[Change, ...]:
