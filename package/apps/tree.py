@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketrec.errors import UsageError
+from pocketrec.outside import parse_json, read_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -73,8 +76,13 @@ def as_text(text: str) -> str:
     return "".join(f"\\{each}" if each in "\\`*_{}[]<>()#+!|~&" else each for each in plain)
 
 
-def out_check(mark: str) -> Callable[[Path], None]:
-    """A check that a folder is empty, absent, or an earlier package of the command, which holds `mark`."""
+def out_check(mark: str, built: frozenset[str] = frozenset()) -> Callable[[Path], None]:
+    """A check that a folder is empty, absent, or an earlier package with nothing of others in it.
+
+    Args:
+        mark: the file that lists what the command wrote.
+        built: names of folders and files that tools make there.
+    """
 
     def check(out: Path) -> None:
         """UsageError rather than replace anything but an earlier package."""
@@ -82,17 +90,45 @@ def out_check(mark: str) -> Callable[[Path], None]:
             return
         if not out.is_dir():
             raise UsageError(f"{out}: a file is there; pass another --out, or remove it")
-        if any(out.iterdir()) and not (out / mark).is_file():
+        if not any(out.iterdir()):
+            return
+        if not (out / mark).is_file():
             raise UsageError(
                 f"{out}: not empty and no package of this command; pass another --out, or remove it"
+            )
+        written = _written(out / mark)
+        surplus = [each for each in _files(out, built | {mark}) if each not in written]
+        if surplus:
+            raise UsageError(
+                f"{out / surplus[0]}: no file of the package that this command wrote there; move it away, or "
+                "pass another --out"
             )
 
     return check
 
 
 def mark_generated(folder: Path, mark: str) -> None:
-    """Marks a folder as one that may be written again; its files get the same modes on every machine."""
-    (folder / mark).write_text('{"schema": 1}\n', encoding="utf-8")
+    """Lists what a folder holds in its mark; its files get the same modes on every machine."""
+    table = {"schema": 1, "files": _files(folder, frozenset())}
+    (folder / mark).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     folder.chmod(0o755)
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _files(folder: Path, left_out: frozenset[str]) -> list[str]:
+    """Relative paths of all that lies below a folder and is no folder, sorted."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(set(folders) - left_out)
+        links = [each for each in folders if (Path(place) / each).is_symlink()]
+        inside = Path(place).relative_to(folder)
+        found += [(inside / each).as_posix() for each in [*names, *links] if each not in left_out]
+    return sorted(found)
+
+
+def _written(mark: Path) -> frozenset[str]:
+    """What a mark lists; nothing where it is no such list."""
+    table = parse_json(read_file(mark), name=mark.name)
+    files = table.get("files") if isinstance(table, dict) else None
+    return frozenset(map(str, files)) if isinstance(files, list) else frozenset()

@@ -33,8 +33,8 @@ from pocketrec.package.swift.types import (
 )
 
 GENERATED = ".pocketrec-swift.json"  # marks a folder that may be written again
-_BUILT = frozenset({".build", ".swiftpm", "Package.resolved"})  # what SwiftPM puts there
-_check_out = out_check(GENERATED)
+_BUILT = frozenset({".build", ".swiftpm", "Package.resolved", ".DS_Store"})  # what SwiftPM puts there
+_check_out = out_check(GENERATED, _BUILT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from pocketrec.package.web.types import ARGUMENTS, MEMBERS, example_of, type_of
 GENERATED = ".pocketrec-web.json"  # marks a folder that may be written again
 _LOCK = "package-lock.json"
 _BUILT = frozenset({"node_modules", "dist"})  # what npm and tsc put there
-_check_out = out_check(GENERATED)
+_check_out = out_check(GENERATED, _BUILT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
