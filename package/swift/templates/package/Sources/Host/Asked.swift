@@ -107,8 +107,22 @@ struct Asked {
     /// The numbers of the first row of an output.
     func row(_ out: Output, _ outputs: [String: Tensor]) throws -> [Double] {
         let tensor = try tensor(out, outputs)
-        guard signature.hasRows, !out.shape.isEmpty else { return tensor.numbers }
-        return tensor.numbers(in: 0..<(placesOf(Array(tensor.shape.dropFirst())) ?? 0))
+        let isOne = signature.hasRows && !out.shape.isEmpty
+        let count = isOne ? placesOf(Array(tensor.shape.dropFirst())) : tensor.data.count
+        guard let count, count <= tensor.data.count, count == fixedPlaces(out) ?? count else {
+            throw ModelError(
+                .badOutput, "\(out.name) has the shape \(tensor.shape), which the contract does not have; build it again")
+        }
+        return tensor.numbers(in: 0..<count)
+    }
+
+    /// How many numbers one row of an output has, where that is the same for every call.
+    private func fixedPlaces(_ out: Output) -> Int? {
+        let sizes = signature.rest(of: out).map { size in
+            if case let .fixed(size) = size { return size }
+            return -1
+        }
+        return placesOf(sizes)
     }
 
     /// An item of the answer.

@@ -33,7 +33,7 @@ struct PrefixTrie: Sendable {
         self.items = items.sorted { $0.tokens.lexicographicallyPrecedes($1.tokens) }
         tokens = Dictionary(items.map { ($0.place, $0.tokens) }) { first, _ in first }
         for each in items {
-            guard each.tokens.count == length, length > 0, each.tokens.allSatisfy({ $0 >= 0 }) else {
+            guard each.tokens.count == length, length > 0, each.tokens.allSatisfy(PrefixTrie.isToken) else {
                 throw PrefixTrie.misspelt("item \(each.place) is spelled \(each.tokens); expected \(length) ids from 0")
             }
         }
@@ -61,6 +61,11 @@ struct PrefixTrie: Sendable {
         length = whole.length
         largest = whole.largest
         tokens = whole.tokens
+    }
+
+    /// Whether a model can be given a token.
+    private static func isToken(_ token: Int) -> Bool {
+        0 <= token && Int32(exactly: token) != nil
     }
 
     private static func misspelt(_ what: String) -> ModelError {

@@ -102,10 +102,11 @@ private struct BestHeap {
 
 /// The probability of each logit among all that are not left out; 0 for those.
 func softmax(_ logits: [Double], leftOut: Set<Int>) -> [Double] {
-    var top = -Double.infinity
-    for (place, each) in logits.enumerated() where each > top && !leftOut.contains(place) { top = each }
+    var kept = logits
+    for place in leftOut where kept.indices.contains(place) { kept[place] = -.infinity }
+    let top = kept.reduce(-.infinity) { $1 > $0 ? $1 : $0 }
     if top == -.infinity { return logits.map { _ in 0 } }
-    let raised = logits.enumerated().map { place, each in leftOut.contains(place) ? 0 : exp(each - top) }
+    let raised = kept.map { exp($0 - top) }
     let total = raised.reduce(0, +)
     return raised.map { $0 / total }
 }

@@ -57,16 +57,46 @@ private struct Filled {
 /// Arguments of one function as tensors.
 struct FeatureEncoder {
     let contract: Contract
-    var signature: Signature
+    let signature: Signature
     let vocabularies: [String: Items]
     let tokenize: Tokenize
     /// What features are called in messages, where it is not their own name.
     let names: [String: String]
     let unknown: UnknownWords
     /// The items that are given where a sequence takes the ids that spell them.
-    var spelled: Items?
+    private var spelled: Items?
     /// Inputs that no argument fills.
-    var without: Set<String> = []
+    private var without: Set<String> = []
+    private let hasRows: Bool
+    /// The axis of every feature that has one, and the first sequence along each axis.
+    private let axes: [String: Size]
+    private let sources: [Size: Feature]
+
+    init(
+        contract: Contract, signature: Signature, vocabularies: [String: Items], tokenize: @escaping Tokenize,
+        names: [String: String], unknown: UnknownWords
+    ) {
+        self.contract = contract
+        self.signature = signature
+        self.vocabularies = vocabularies
+        self.tokenize = tokenize
+        self.names = names
+        self.unknown = unknown
+        hasRows = signature.hasRows
+        let axes = signature.inputs.map { ($0, signature.axis(of: $0)) }
+        self.axes = Dictionary(axes.compactMap { each, axis in axis.map { (each.name, $0) } }) { first, _ in first }
+        sources = Dictionary(
+            axes.compactMap { each, axis in each.isSequence ? axis.map { ($0, each) } : nil }) { first, _ in first }
+    }
+
+    /// The same for another function of the model, whose sequences are spelled; what is unknown is kept together.
+    func with(_ signature: Signature, spelled: Items, without: Set<String>) -> FeatureEncoder {
+        var other = FeatureEncoder(
+            contract: contract, signature: signature, vocabularies: vocabularies, tokenize: tokenize, names: names,
+            unknown: unknown)
+        (other.spelled, other.without) = (spelled, without)
+        return other
+    }
 
     /// Every input of the function but its states, a row for each of `rows`; values by features' names.
     ///
@@ -98,7 +128,7 @@ struct FeatureEncoder {
             throw ModelError(.badContract, "\(feature.name) has no row; pass one at least")
         }
         guard let other = rows.first(where: { $0.shape != first.shape }) else {
-            guard signature.hasRows, let leading = feature.shape.first else {
+            guard hasRows, let leading = feature.shape.first else {
                 return try Tensor(feature.dtype, shape: first.shape, numbers: first.numbers)
             }
             let missing = max(0, try contract.bounds(leading).lowerBound - rows.count)  // a batch that is never smaller
@@ -190,18 +220,16 @@ extension FeatureEncoder {
 
     /// Whether a feature has one number for every entry of a sequence.
     private func runsAlong(_ feature: Feature) -> Bool {
-        guard feature.kind == .dense, let axis = signature.axis(of: feature), sequence(along: axis) != nil else {
-            return false
-        }
-        return signature.rest(of: feature).count == 1
+        guard feature.kind == .dense, let axis = axes[feature.name], sources[axis] != nil else { return false }
+        return rest(of: feature).count == 1
     }
 
-    private func sequence(along axis: Size) -> Feature? {
-        signature.inputs.first { $0.isSequence && signature.axis(of: $0) == axis }
+    private func rest(of feature: Feature) -> ArraySlice<Size> {
+        feature.shape.dropFirst(hasRows ? 1 : 0)
     }
 
     private func bounds(_ feature: Feature) throws -> ClosedRange<Int> {
-        guard let axis = signature.axis(of: feature) else {
+        guard let axis = axes[feature.name] else {
             throw ModelError(.badContract, "\(feature.name) has no axis of entries; generate the package again")
         }
         return try contract.bounds(axis)
@@ -217,7 +245,7 @@ extension FeatureEncoder {
     private func lengths(_ rows: [Row]) throws -> [Size: Int] {
         var found: [Size: Int] = [:]
         for each in signature.inputs where each.isSequence && !without.contains(each.name) {
-            guard let axis = signature.axis(of: each) else { continue }
+            guard let axis = axes[each.name] else { continue }
             let bounds = try contract.bounds(axis)
             let padding = try items(of: each).spec.paddingId
             for row in rows {
@@ -231,8 +259,8 @@ extension FeatureEncoder {
 
     /// One row of a feature.
     private func filled(_ feature: Feature, _ row: Row, _ lengths: [Size: Int]) throws -> Filled {
-        let axis = signature.axis(of: feature)
-        let source = axis.flatMap(sequence)
+        let axis = axes[feature.name]
+        let source = axis.flatMap { sources[$0] }
         let length = axis.flatMap { lengths[$0] } ?? 0
         if let ids = row.sequences[feature.name] {
             try checkAlong(feature, source, row)
@@ -257,7 +285,7 @@ extension FeatureEncoder {
 
     /// The shape of a feature of one number.
     private func ones(_ feature: Feature) -> [Int] {
-        signature.rest(of: feature).map { _ in 1 }
+        rest(of: feature).map { _ in 1 }
     }
 
     /// Checks that what runs along a sequence is as long as it is.
@@ -283,9 +311,9 @@ extension FeatureEncoder {
 
     /// A number, or lists of numbers, in the shape of one row.
     private func numbers(_ feature: Feature, _ value: Value) throws -> Filled {
-        let shape = signature.rest(of: feature)
+        let shape = rest(of: feature)
         if shape == [.fixed(1)], !value.isList { return Filled(try number(called(feature), value, feature), in: [1]) }
-        return try nested(feature, called(feature), value, shape[...])
+        return try nested(feature, called(feature), value, shape)
     }
 
     private func nested(_ feature: Feature, _ place: String, _ value: Value, _ shape: ArraySlice<Size>) throws -> Filled {

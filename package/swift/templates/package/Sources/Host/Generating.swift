@@ -24,11 +24,9 @@ extension Asked {
         let without = Set(try contract.fedBy(call.function).map(\.input) + [prefix])
         var found: [String: [String: Tensor]] = [:]
         for name in try contract.functions(feeding: call.function) {
-            var encoder = encoder
-            encoder.signature = try contract.signature(name)
-            encoder.spelled = try items
-            encoder.without = name == call.function ? without : []
-            found[name] = try encoder.tensors(rows)
+            let other = encoder.with(
+                try contract.signature(name), spelled: try items, without: name == call.function ? without : [])
+            found[name] = try other.tensors(rows)
         }
         return found
     }

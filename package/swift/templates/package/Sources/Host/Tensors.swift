@@ -33,10 +33,14 @@ struct Tensor: Sendable, Equatable {
 
     /// A tensor of numbers that its type can hold; flags are 0 and 1.
     init(_ dtype: Dtype, shape: [Int], numbers: [Double]) throws {
+        func whole<Number>(_ number: Number?) throws -> Number {
+            if let number { return number }
+            throw ModelError(.badOutput, "a tensor of \(dtype.rawValue) holds another number; build the model again")
+        }
         let data: TensorData =
             switch dtype {
-            case .int32: .int32(numbers.map { Int32(exactly: $0) ?? 0 })
-            case .int64: .int64(numbers.map { Int64(exactly: $0) ?? 0 })
+            case .int32: .int32(try numbers.map { try whole(Int32(exactly: $0)) })
+            case .int64: .int64(try numbers.map { try whole(Int64(exactly: $0)) })
             case .float32: .float32(numbers.map { Float($0) })
             case .bool: .bool(numbers.map { $0 != 0 })
             }

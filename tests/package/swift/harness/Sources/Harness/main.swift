@@ -13,6 +13,7 @@ do {
     case "tapes": found = try await replayTapes(given, folder)
     case "words": found = try await answerWords(given, folder)
     case "index": found = try lookUp(given, folder)
+    case "ask": found = try await ask(given, folder)
     default: exit(2)
     }
     try found.write(to: folder.appendingPathComponent("found.json"))
