@@ -1,20 +1,19 @@
 """How long a package in Swift takes to open a vocabulary of a million rows and to find a word in it.
 
-    python benchmarks/swift_vocabulary.py [--rows N]
+    python -m benchmarks.swift_vocabulary [--rows N]
 
-Beside it, in the same run, Swift's own dictionary of the same lines. It needs `swift` on the PATH, or in
-POCKETREC_SWIFT a program that is given a folder and the command to run there.
+Beside it, in the same run, Swift's own dictionary of the same lines.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from tests.swift.toolchain import run_swift
 
 from pocketrec.package.swift.index import index_of
 
@@ -37,11 +36,12 @@ def write(folder: Path, rows: int) -> None:
         (folder / name).write_bytes(data)
 
 
-def run(folder: Path, *arguments: str) -> None:
-    """Runs the compiler in a folder."""
-    prefix = os.environ.get("POCKETREC_SWIFT")
-    command = [prefix, str(folder), "swift"] if prefix else ["swift"]
-    subprocess.run([*command, *arguments], cwd=folder, check=True)
+def run(folder: Path, *arguments: str) -> str:
+    """What the compiler says in a folder."""
+    done = run_swift(folder, *arguments)
+    if done.returncode:
+        raise SystemExit(done.stdout)
+    return done.stdout
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
         shutil.copyfile(Path(__file__).with_suffix(".swift"), folder / "Sources/Words/main.swift")
         (folder / "Package.swift").write_text(MANIFEST, encoding="utf-8")
         run(folder, "build", "-c", "release", "-j", "2", "-q")
-        run(folder, "run", "-c", "release", "--skip-build", "-q", "Words", str(folder))
+        print(run(folder, "run", "-c", "release", "--skip-build", "-q", "Words", str(folder)), end="")
 
 
 if __name__ == "__main__":

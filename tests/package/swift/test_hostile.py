@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.package.host.toys import Model
+from tests.package.host.toys import TITLES, TOKENS, Model
 from tests.package.swift.conftest import Harness, write_vocabulary
-from tests.package.tapes import CONTRACTS, SPELLINGS, TITLES, TOKENS
+from tests.package.tapes import CONTRACTS, SPELLINGS
 
 from pocketrec.contract import Contract
 from pocketrec.errors import CallError

@@ -238,14 +238,14 @@ private struct Naming {
         texts = try inputs.filter(contract.isText).map(\.name)
     }
 
-    /// The app's name of a feature; one with the name of an option, such as `k`, is called `k_feature`.
+    /// The app's name of a feature; one with the name of an option or of another one, such as `k`, is called `k_feature`.
     func name(of feature: Feature) -> String {
-        var name = called(feature.name)
         let reserved = role == .arrange ? role.options + ["candidates"] : role.options
-        while feature.name != candidate, reserved.contains(name) || !isFree(name, for: feature.name) {
-            name += "_feature"
+        var called = called(feature.name)
+        while feature.name != candidate, reserved.contains(called) || !isFree(called, for: feature.name) {
+            called += "_feature"
         }
-        return name
+        return called
     }
 
     private func called(_ name: String) -> String {
