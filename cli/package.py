@@ -38,10 +38,7 @@ def web(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, 
     from pocketrec.package.web.generate import write_web_package
 
     read = read_bundle(bundle)
-    whole = bundle.resolve()
-    beside = whole if bundle.name in ("", "..") else bundle  # `.` has no name to stand beside
-    place = out or beside.with_name(f"{whole.name}-web")
-    written = write_web_package(read, place, target=target, vectors=with_vectors)
+    written = write_web_package(read, out or _beside(bundle, "web"), target=target, vectors=with_vectors)
     if as_json:
         print_json({"schema": 1, **asdict(written), "path": str(written.path)})
         return
@@ -73,8 +70,8 @@ def swift(bundle: Path, out: Path | None, target: str | None, with_vectors: bool
     from pocketrec.package.bundle import read_bundle
     from pocketrec.package.swift.generate import write_swift_package
 
-    place = out or bundle.with_name(f"{bundle.resolve().name}-swift")
-    written = write_swift_package(read_bundle(bundle), place, target=target, vectors=with_vectors)
+    read = read_bundle(bundle)
+    written = write_swift_package(read, out or _beside(bundle, "swift"), target=target, vectors=with_vectors)
     if as_json:
         print_json({"schema": 1, **asdict(written), "path": str(written.path)})
         return
@@ -82,3 +79,10 @@ def swift(bundle: Path, out: Path | None, target: str | None, with_vectors: bool
     click.echo(f"swift    {written.module} {written.version}, class {written.type_name}")
     click.echo(f"calls    {', '.join(written.methods)}")
     click.echo(f"model    {show_bytes(written.model_bytes)}, target {written.target}")
+
+
+def _beside(bundle: Path, what: str) -> Path:
+    """The folder of a package beside its bundle."""
+    whole = bundle.resolve()
+    named = whole if bundle.name in ("", "..") else bundle  # `.` has no name to stand beside
+    return named.with_name(f"{whole.name}-{what}")

@@ -139,7 +139,7 @@ def _tokens_file(path: Path) -> TokensFile:
 def _lines(path: Path) -> Iterator[bytes]:
     last = "\n"
     opened = open_file(path, error=RecipeError, remedy="write one token a line")
-    with TextIOWrapper(opened, encoding="utf-8") as file:  # line ends become line feeds
+    with TextIOWrapper(opened, encoding="utf-8-sig") as file:  # line ends become line feeds
         while text := file.read(_CHUNK):
             last = text[-1]
             yield text.encode()

@@ -12,7 +12,7 @@ from typing import Any
 from pocketrec.contract import Contract
 from pocketrec.package.api import API
 from pocketrec.package.apps.methods import Method, methods_of
-from pocketrec.package.apps.model_folder import target_of, write_model_folder
+from pocketrec.package.apps.model_folder import checked_contract, target_of, write_model_folder
 from pocketrec.package.apps.tree import as_text, mark_generated, out_check, write_tree
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.golden import GOLDEN, GoldenIndex
@@ -66,7 +66,7 @@ def write_swift_package(
         ArtifactError: a file of the bundle is missing or altered.
     """
     chosen = target_of(bundle, target, CORE_ML)
-    contract = read_json(bundle.path, "contract.json", Contract)
+    contract = checked_contract(bundle, out)
     with workspace(out, checked=(out,), check=_check_out) as staging:
         package = _write(bundle, contract, chosen, staging, vectors=vectors)
         publish(staging, out, check=_check_out)
@@ -111,7 +111,8 @@ def _write_vectors(bundle: Bundle, target: str, folder: Path, *, vectors: bool) 
     """The API vectors for the package's tests, or a line that says that there are none."""
     folder.mkdir(parents=True, exist_ok=True)
     if vectors:
-        shutil.copyfile(bundle.file(API), folder / "api.json")
+        shutil.copyfile(bundle.checked(API), folder / "api.json")
+        bundle.checked(GOLDEN)
         golden = read_json(bundle.path, GOLDEN, GoldenIndex)
         allowed = {"outputs": golden.tolerances.get(target, {}), "ties": golden.tie_tolerance}
         text = json.dumps(allowed, indent=1, sort_keys=True) + "\n"

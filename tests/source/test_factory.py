@@ -14,7 +14,7 @@ from pocketrec.source import factory
 from pocketrec.source.factory import call_factory, load_vocabulary
 
 
-@pytest.mark.parametrize("text", ["a\nbé\nc\n", "a\r\nbé\r\nc", "a\rbé\rc"])
+@pytest.mark.parametrize("text", ["a\nbé\nc\n", "a\r\nbé\r\nc", "a\rbé\rc", "\ufeffa\nbé\nc\n"])
 def test_a_file_is_the_vocabulary_of_its_lines(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.package import swift
 from pocketrec.package.apps.methods import methods_of
-from pocketrec.package.bundle import Bundle
+from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.swift.generate import as_block, as_comment, as_string, write_swift_package
 from pocketrec.package.swift.names import OWN, UNSPEAKABLE, names_of
 from pocketrec.package.swift.types import MEMBERS, answer_type, parameters
@@ -178,3 +179,27 @@ def test_every_argument_and_answer_of_every_role_has_a_type(contract: Contract) 
             assert re.fullmatch(
                 r"(\[*(String|Int|Double|Bool|Toy\.\w+Candidate)\]*\??)|some Sequence<String>", each.type
             )
+
+
+def test_a_bundle_is_checked_and_neither_replaced_nor_written_into(bundle: Bundle, tmp_path: Path) -> None:
+    write_swift_package(bundle, tmp_path / "out")
+    inner = read_bundle(Path(shutil.copytree(bundle.path, tmp_path / "out" / "bundle")))
+    with pytest.raises(UsageError, match="the bundle lies there, which the package would replace"):
+        write_swift_package(inner, tmp_path / "out")
+    with pytest.raises(UsageError, match="lies in the bundle"):
+        write_swift_package(bundle, bundle.path / "swift")
+    assert verify_files(inner) == verify_files(bundle) == ()
+    contract = bundle.path / "contract.json"
+    contract.write_text(contract.read_text().replace('"left"', '"right"'))
+    with pytest.raises(ArtifactError, match=r"contract\.json: altered"):
+        write_swift_package(bundle, tmp_path / "other")
+
+
+def test_the_package_of_a_folder_without_a_name_stands_beside_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bundle.path)
+    done = CliRunner().invoke(main, ["package", "swift", "."])
+    assert done.exit_code == 0, done.output
+    assert bundle.path.with_name("toy-swift").is_dir()
+    assert verify_files(bundle) == ()
