@@ -148,6 +148,7 @@ OWN = frozenset(
             "Items",
             "Kind",
             "Layout",
+            "LineBytes",
             "Lines",
             "LoadError",
         ),
