@@ -148,7 +148,7 @@ def _check_items(where: str, answer: Mapping[str, Any]) -> None:
 
 def answered(host: Host, call: ApiCall, states: States | None = None) -> ApiCall:
     """The call with what the host answers."""
-    arguments = _spread(call, host)
+    arguments = spread(call, host)
     try:
         found = host.call(call.method, arguments, states)
     except CallError as error:
@@ -156,7 +156,7 @@ def answered(host: Host, call: ApiCall, states: States | None = None) -> ApiCall
     return replace(call, answer=plain(found), error=None)
 
 
-def _spread(call: ApiCall, host: Host) -> dict[str, Any]:
+def spread(call: ApiCall, host: Host) -> dict[str, Any]:
     """The arguments with shorthands written out."""
     given = dict(call.arguments)
     excluding = given.get("excluding")

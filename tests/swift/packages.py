@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - its name everywhere in MIL
 from coremltools.converters.mil.mil import types
 
+import pocketrec
 from pocketrec.convert.coreml.patches import without_ado
 
 IOS18 = ct.target.iOS18
@@ -82,3 +84,18 @@ def _times(factor: int) -> Any:
 def _saved(model: Any, path: Path) -> Path:
     model.save(str(path))
     return path
+
+
+def write_fixtures(folder: Path) -> Path:
+    """All packages, and `golden.json`: ids with the bits of the scores that the interpreter gives."""
+    for write in (write_scores, write_sums, write_functions):
+        write(folder)
+    bits = {"scores": np.uint32, "halves": np.uint16}
+    golden = []
+    with pocketrec.open(folder / "scores.mlpackage", "coreml-interpreter") as model:
+        for ids in ([0, 5, 12], [1, 1, 1], [7, 3, 0], [2, 11, 9]):
+            outputs = model.run({"ids": np.array(ids, np.int32)})
+            given = {name: outputs[name].view(kind).ravel().tolist() for name, kind in bits.items()}
+            golden.append({"ids": ids, **given})
+    (folder / "golden.json").write_text(json.dumps(golden))
+    return folder

@@ -141,11 +141,24 @@ def entered(root: Path, folder: Path, words: list[str], mounts: bool) -> list[st
         raise NoSwift(f"{root} lies in what it would show; name another place by {PLACE}")
     if mounts:
         shown = [str(each) for each in seen]
-        return ["unshare", "-m", "sh", "-c", _ENTER, "sh", str(root), str(folder), *shown, "--", *words]
-    if shutil.which("proot") is None:
+        return [
+            str(shutil.which("unshare")),
+            "-m",
+            "sh",
+            "-c",
+            _ENTER,
+            "sh",
+            str(root),
+            str(folder),
+            *shown,
+            "--",
+            *words,
+        ]
+    proot = shutil.which("proot")
+    if proot is None:
         raise NoSwift("mounts are not allowed, and there is no proot; run: python -m tests.swift.toolchain")
     flags = [f"--bind={each}" for each in seen]
-    return ["proot", "-0", f"--rootfs={root}", f"--cwd={folder}", *flags, *words]
+    return [proot, "-0", f"--rootfs={root}", f"--cwd={folder}", *flags, *words]
 
 
 def _python() -> Iterator[Path]:

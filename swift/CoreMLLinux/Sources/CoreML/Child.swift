@@ -9,7 +9,7 @@ final class Child: @unchecked Sendable {
     private let lock = NSLock()
     private let queue = DispatchQueue(label: "pocketrec.serve-pipe")
     private let timeLimit: Double
-    private let process: pid_t
+    let process: pid_t
     private var socket: Int32
     private var ended: MLModelError?
     private var deadline = DispatchTime.now()

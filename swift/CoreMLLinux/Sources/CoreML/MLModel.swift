@@ -2,7 +2,7 @@
 public final class MLModel {
     public let configuration: MLModelConfiguration
     public let modelDescription: MLModelDescription
-    private let child: Child
+    let child: Child
     private let padded: Bool
 
     public convenience init(contentsOf url: URL) throws {

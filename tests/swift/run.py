@@ -1,0 +1,75 @@
+"""Every zoo bundle's Swift package, built and tested on the artifact that ships: `make swift`.
+
+For each family and compression: a bundle with a Core ML target, its package, compiled in Swift 6 mode with
+warnings as errors, its tests with golden and API vectors and the answers that Python gives on the same
+artifact, every bit of them; then a weight is changed, its digests made to fit, and the tests have to fail.
+The tests of the stand-in for Core ML and those of pytest that need a compiler run too. Bundles that are there
+are kept, so that a run goes on where it was stopped. The last line counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from tests.swift.toolchain import NoSwift, set_up
+from tests.swift.workshop import PRESETS, Row, bundle_of, packaged, pytests, stand_in
+
+from pocketrec.model_zoo.registry import FAMILIES
+
+
+def work(families: list[str], presets: list[str], folder: Path) -> dict[str, Callable[[], Row]]:
+    """What is to be done, by name."""
+
+    def both(family: str, preset: str) -> Row:
+        return packaged(bundle_of(family, preset, folder), folder)
+
+    jobs: dict[str, Callable[[], Row]] = {"stand-in": partial(stand_in, folder), "pytest": pytests}
+    pairs = [(family, preset) for preset in presets for family in families]
+    return jobs | {f"{family} {preset}": partial(both, family, preset) for family, preset in pairs}
+
+
+def total(rows: list[Row]) -> str:
+    """The last line."""
+    passed = sum(each.passed for each in rows)
+    return f"{len(rows)} packages, {sum(each.tests for each in rows)} tests: {passed} passed"
+
+
+def main() -> int:
+    """Runs all that was asked for; 1 where something failed, or where there is no Swift."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--families", nargs="*", default=sorted(FAMILIES), choices=sorted(FAMILIES))
+    parser.add_argument("--presets", nargs="*", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--folder", type=Path, default=Path("build/swift"))
+    asked = parser.parse_args()
+    try:
+        set_up()
+    except NoSwift as error:
+        print(f"not run: {error}")
+        return 1
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    jobs = work(asked.families, asked.presets, asked.folder)
+    rows: list[Row] = []
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("packages", total=len(jobs))
+        for name, job in jobs.items():
+            progress.update(task, description=name)
+            rows.append(job())
+            print(json.dumps(asdict(rows[-1]), ensure_ascii=False), flush=True)
+            progress.advance(task)
+    failed = [row for row in rows if row.failure]
+    for row in failed:
+        print(f"failed: {row.package}: {row.failure}")
+    print(total(rows))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

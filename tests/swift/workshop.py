@@ -1,0 +1,295 @@
+"""A bundle as a Swift package that is built and tested here, beside the answers that Python gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.swift.packages import write_fixtures
+from tests.swift.toolchain import ROOT, STAND_IN, run_swift
+
+from pocketrec.contract import Contract
+from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.package.api import answered, read_api, spread
+from pocketrec.package.bundle import Bundle, is_bundle, read_bundle
+from pocketrec.package.host.answers import plain
+from pocketrec.package.host.calls import States
+from pocketrec.package.manifest import file_sha256, read_json
+from pocketrec.package.vocabularies import vocabularies_of
+from pocketrec.pipeline.app import Recommender, host_of, load, run_function
+from pocketrec.pipeline.build import build
+from pocketrec.pipeline.opening import open_artifact
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.recipe import Compress, Latency, Precision, Target
+from pocketrec.validate.runtimes.runtime import Array, Runtime
+
+TARGET = "coreml"
+PRESETS: dict[str, tuple[Precision, Compress]] = {
+    "float32": ("float32", Compress()),
+    "float16": ("float16", Compress()),
+    "int8": ("float16", Compress(preset="int8")),
+}
+_STRICT = ("-Xswiftc", "-warnings-as-errors")
+_TRIES = 40  # bytes of weights that may be changed until an answer changes
+# XCTest's last total; of tests that were skipped it says how many.
+_TOTAL = re.compile(r"Executed (\d+) tests?, with (?:(\d+) tests? skipped and )?(\d+) failures?")
+_FAILED = re.compile(r"^Test Case '(\S+)' failed", re.MULTILINE)
+_WARNING = re.compile(r"warning: ")
+_WRONG = re.compile(r": error: |' failed | skipped |Fatal error")
+_PYTEST = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What one package's tests gave.
+
+    Attributes:
+        package: its name.
+        tests: how many were run; a test that was skipped is one that did not pass.
+        passed: how many passed.
+        warnings: of the compiler.
+        answers: calls whose answers Python's were compared with, every bit of them.
+        altered: the weight that was changed, and that the tests then failed.
+        failure: the first line that says what is wrong; empty where nothing is.
+    """
+
+    package: str
+    tests: int = 0
+    passed: int = 0
+    warnings: int = 0
+    answers: int = 0
+    altered: str = ""
+    failure: str = ""
+
+
+def bundle_of(family: str, preset: str, folder: Path) -> Path:
+    """A family's bundle with one Core ML target, built where it is not there yet."""
+    out = folder / f"{family}-{preset}"
+    if is_bundle(out):
+        return out
+    recipe = load_recipe(FAMILIES[family].recipe)
+    precision, compress = PRESETS[preset]
+    made = replace(
+        recipe,
+        model=replace(recipe.model, weights=str(FAMILIES[family].weights)),
+        targets={TARGET: Target(format="coreml", precision=precision)},
+        compress=compress,
+        latency=Latency(warmup=0, runs=10),
+    )
+    result = build(made, out=out)
+    if not result.passed:
+        failed = [each.message for each in result.evidence.gates if each.status == "failed"]
+        raise SystemExit(f"{out.name}: the build failed: {failed[0]}")
+    return result.path
+
+
+def answers_of(bundle: Bundle) -> list[dict[str, Any]]:
+    """What Python answers on the Core ML artifact: the API vectors' calls that have an answer, in order."""
+    vectors = read_api(bundle)
+    assert vectors is not None
+    contract = read_json(bundle.path, "contract.json", Contract)
+    host = host_of(contract, vocabularies_of(bundle, contract), lambda *_: {})
+    found = []
+    with load(bundle.path, target=TARGET) as model:
+        sessions: dict[str, Recommender] = {}
+        for call in vectors.calls:
+            if call.answer is None:
+                continue
+            asked = sessions.setdefault(call.session, model.session()) if call.session else model
+            arguments = spread(call, host)
+            answer = plain(asked.call(call.method, arguments))
+            made = {"method": call.method, "arguments": arguments, "answer": answer}
+            found.append(made | ({"session": call.session} if call.session else {}))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What `swift test` gave: a test that was skipped is one that did not pass."""
+
+    tests: int = 0
+    passed: int = 0
+    warnings: int = 0
+    unbuilt: bool = False
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A Swift package, where it is built, and what its tests are told."""
+
+    path: Path
+    scratch: Path
+    environment: Mapping[str, str]
+
+    def test(self, *more: str, **environment: str) -> Outcome:
+        """Builds everything with warnings as errors, and runs the tests."""
+        scratch = ("--scratch-path", str(self.scratch), "-j", "2")
+        built = run_swift(self.path, "build", "--build-tests", *scratch, *_STRICT)
+        warnings = len(_WARNING.findall(built.stdout))
+        if built.returncode or warnings:
+            return Outcome(warnings=warnings, unbuilt=True, failure=first_line(built.stdout))
+        given = {**self.environment, **environment}
+        done = run_swift(self.path, "test", *scratch, *_STRICT, *more, environment=given)
+        return swift_total(done.stdout, done.returncode)
+
+
+def swift_total(text: str, code: int) -> Outcome:
+    """What XCTest's last total counts; a failure where nothing was run, or something did not pass."""
+    totals = _TOTAL.findall(text)
+    tests, skipped, failed = (int(each or 0) for each in totals[-1]) if totals else (0, 0, 0)
+    failing = {*_FAILED.findall(text)}
+    passed = tests - skipped - len(failing)
+    if code == 0 and not failing and not failed and not skipped and tests:
+        return Outcome(tests=tests, passed=passed)
+    return Outcome(tests=tests, passed=passed, failure=first_line(text))
+
+
+def first_line(text: str) -> str:
+    """The line that says what is wrong: an error, a skipped or failed test, else the last one."""
+    lines = [each.strip() for each in text.splitlines() if each.strip()] or ["nothing was printed"]
+    return next((each for each in lines if _WRONG.search(each)), lines[-1])
+
+
+def row_of(name: str, tested: Outcome) -> Row:
+    """A row of a package that is tested once."""
+    return Row(
+        package=name,
+        tests=tested.tests,
+        passed=tested.passed,
+        warnings=tested.warnings,
+        failure=tested.failure,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built(Package):
+    """A bundle's package, and its model folder."""
+
+    bundle: Bundle
+    model: Path
+
+
+def package_of(bundle: Path, folder: Path, answers: list[dict[str, Any]]) -> Built:
+    """The bundle's package with its vectors, and the answers that its tests compare."""
+    from pocketrec.package.swift.generate import write_swift_package
+
+    read, name = read_bundle(bundle), bundle.name
+    written = write_swift_package(read, folder / "packages" / name, target=TARGET, vectors=True)
+    expected = folder.resolve() / f"{name}.json"
+    expected.write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
+    return Built(
+        path=written.path.resolve(),
+        scratch=folder.resolve() / "scratch" / name,
+        environment={"POCKETREC_EXPECTED": str(expected)},
+        bundle=read,
+        model=written.path / "Sources" / written.module / "Resources" / "Model",
+    )
+
+
+def packaged(bundle: Path, folder: Path) -> Row:
+    """The bundle's package: built, tested, tested on padded rows, and tested with a weight changed."""
+    answers = answers_of(read_bundle(bundle))
+    built = package_of(bundle, folder, answers)
+    row = replace(row_of(bundle.name, built.test()), answers=len(answers))
+    if row.failure:
+        return row
+    padded = built.test("--filter", "Vectors", POCKETREC_COREML_PAD_ROWS="1")
+    if padded.failure:
+        return replace(row, failure=f"with padded rows: {padded.failure}")
+    altered, failure = _altered(built, answers)
+    return replace(row, altered=altered, failure=failure)
+
+
+def _altered(built: Built, answers: list[dict[str, Any]]) -> tuple[str, str]:
+    """Which weight was changed, and a failure where the tests pass with it all the same."""
+    where = alter(built.bundle, built.model, answers)
+    spoiled = built.test("--filter", "Vectors")
+    failed = spoiled.tests - spoiled.passed
+    if failed and not spoiled.unbuilt:
+        return f"{where}: {failed} of {spoiled.tests} tests fail", ""
+    return where, f"{where} was changed, and no test fails: {spoiled.failure or 'all passed'}"
+
+
+def alter(bundle: Bundle, model: Path, answers: list[dict[str, Any]]) -> str:
+    """Changes one byte of a package's weights so that Python's own answers change; says which.
+
+    The digests of the model folder's manifest are made to fit, so that only a comparison of answers notices.
+    """
+    manifest = json.loads((model / "manifest.json").read_text())
+    names = [each for each in manifest["files"] if each.endswith("weight.bin")]
+    for name, place in _places(model, names):
+        whole = (model / name).read_bytes()
+        changed = bytes((*whole[:place], whole[place] ^ 8, *whole[place + 1 :]))
+        (model / name).write_bytes(changed)
+        if answers_on(bundle, model) != [each["answer"] for each in answers]:
+            manifest["files"][name]["sha256"] = file_sha256(model / name)
+            (model / "manifest.json").write_text(json.dumps(manifest))
+            return f"byte {place} of {name}"
+        (model / name).write_bytes(whole)
+    raise SystemExit(f"{bundle.path.name}: none of {_TRIES} bytes of its weights changes an answer")
+
+
+def _places(model: Path, names: list[str]) -> Iterator[tuple[str, int]]:
+    """High bytes of numbers all over the weights, whose change leaves a number of another size."""
+    for name in names:
+        size = (model / name).stat().st_size
+        for share in range(1, 1 + _TRIES // len(names)):
+            yield name, size * share // (1 + _TRIES // len(names)) | 3
+
+
+def answers_on(bundle: Bundle, model: Path) -> list[Any]:
+    """What the reference answers with the packages of a model folder, whatever their digests."""
+    vectors = read_api(bundle)
+    assert vectors is not None
+    contract = read_json(bundle.path, "contract.json", Contract)
+    functions = json.loads((model / "manifest.json").read_text())["functions"]
+    opened: dict[str, Runtime] = {}
+
+    def run(function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        if function not in opened:
+            named = functions[function]
+            opened[function] = open_artifact(model / named["package"], function=named["function"])
+        return run_function(opened[function], contract, function, inputs)
+
+    host = host_of(contract, vocabularies_of(bundle, contract), run)
+    sessions: dict[str, States] = {}
+    asked = [each for each in vectors.calls if each.answer is not None]
+    return [
+        answered(host, each, sessions.setdefault(each.session, {}) if each.session else None).answer
+        for each in asked
+    ]
+
+
+def stand_in(folder: Path) -> Row:
+    """The tests of the stand-in for Core ML itself."""
+    fixtures = folder / "fixtures"
+    fixtures.mkdir(parents=True, exist_ok=True)
+    for each in fixtures.glob("*.mlpackage"):
+        shutil.rmtree(each)
+    environment = {"POCKETREC_COREML_FIXTURES": str(write_fixtures(fixtures.resolve()))}
+    scratch = folder.resolve() / "scratch" / STAND_IN.name
+    return row_of(STAND_IN.name, Package(path=STAND_IN, scratch=scratch, environment=environment).test())
+
+
+def pytests() -> Row:
+    """The tests of pytest that need a compiler."""
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "swift", "tests/package"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    return row_of("pytest -m swift", pytest_total(done.stdout, done.returncode))
+
+
+def pytest_total(text: str, code: int) -> Outcome:
+    """What the last line of pytest counts."""
+    last = (text.strip().splitlines() or [""])[-1]
+    counts = {what.rstrip("s"): int(number) for number, what in _PYTEST.findall(last)}
+    tests, passed = sum(counts.values()), counts.get("passed", 0)
+    failed = code != 0 or passed < tests or not tests
+    return Outcome(tests=tests, passed=passed, failure=(last or "pytest printed nothing") if failed else "")
