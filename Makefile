@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests large cluster conformance differential coverage fuzz web clean
+.PHONY: demo zoo test lint types mypy pyright tests large cluster conformance differential coverage fuzz web swift clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -61,6 +61,12 @@ fuzz: $(STAMP)
 web: $(STAMP) $(WEB)/installed.json
 	command -v chromium || (apt-get update -q && apt-get install -y -q chromium)
 	$(BIN)/python -m tests.web.run --folder $(WEB) --docs docs/web.md
+
+# Every zoo bundle's Swift package, built in Swift 6 mode and tested; where there is no swift, one is set up once
+# outside of the tree. FAMILIES=sasrec PRESETS=float32 takes some only. Goes on where it was stopped.
+swift: $(STAMP)
+	$(BIN)/python -m tests.swift.toolchain
+	$(BIN)/python -m tests.swift.run $(if $(FAMILIES),--families $(FAMILIES)) $(if $(PRESETS),--presets $(PRESETS))
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py

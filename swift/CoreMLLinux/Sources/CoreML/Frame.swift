@@ -58,14 +58,17 @@ struct Tensor: Codable, Sendable {
 struct Feature: Decodable, Sendable {
     let name: String
     let dtype: String
-    let bounds: [[Int?]]
+    private let bounds: [[Int?]]
     let enumerated: [[Int]]
     let optional: Bool
 
-    /// The only shape, or of several the first or the smallest.
-    var smallest: [Int] {
-        enumerated.first ?? bounds.map { max(($0.first ?? 1) ?? 1, 1) }
+    /// The smallest and the largest size of each axis; nil where there is no limit.
+    var limits: [(low: Int, high: Int?)] {
+        bounds.map { (max($0.first.flatMap { $0 } ?? 1, 1), $0.last.flatMap { $0 }) }
     }
+
+    /// The only shape, or of several the first or the smallest.
+    var smallest: [Int] { enumerated.first ?? limits.map(\.low) }
 
     func dataType() throws -> MLMultiArrayDataType {
         guard let type = MLMultiArrayDataType(name: dtype) else {

@@ -72,13 +72,17 @@ public final class MLMultiArrayConstraint {
 public final class MLMultiArrayShapeConstraint {
     public let type: MLMultiArrayShapeConstraintType
     public let enumeratedShapes: [[NSNumber]]
+    /// Ranges, in which the size of each axis falls.
+    public let sizeRangeForDimension: [NSValue]
 
     init(_ feature: Feature) {
-        let fixed = feature.bounds.allSatisfy { $0.count == 2 && $0[0] == $0[1] }
-        let several = feature.enumerated.isEmpty ? [] : feature.enumerated
-        type = !several.isEmpty || fixed ? .enumerated : .range
-        enumeratedShapes = (several.isEmpty && fixed ? [feature.smallest] : several).map { shape in
-            shape.map { NSNumber(value: $0) }
+        let fixed = feature.limits.allSatisfy { $0.low == $0.high } && feature.enumerated.isEmpty
+        let shapes = fixed ? [feature.smallest] : feature.enumerated
+        type = shapes.isEmpty ? .range : .enumerated
+        enumeratedShapes = shapes.map { $0.map { NSNumber(value: $0) } }
+        sizeRangeForDimension = feature.limits.map { limit in
+            let length = limit.high.map { max($0 - limit.low + 1, 0) } ?? Int.max - limit.low
+            return NSValue(range: NSRange(location: limit.low, length: length))
         }
     }
 }

@@ -133,6 +133,21 @@ final class FaultTests: XCTestCase {
         }
     }
 
+    func testRangesAreDescribed() throws {
+        let limits = #"{"name":"x","dtype":"float32","bounds":[[1,50],[2,null]],"enumerated":[],"optional":true}"#
+        let shapes = #"{"name":"y","dtype":"int32","bounds":[[1,2]],"enumerated":[[2],[1]],"optional":false}"#
+        try frame(#"{"ok":true,"inputs":[\#(limits),\#(shapes)]}"#).write(to: folder.appendingPathComponent("ranges"))
+        let inputs = try start("cat $F/ranges; exec cat > /dev/null").modelDescription.inputDescriptionsByName
+        let x = try XCTUnwrap(inputs["x"]?.multiArrayConstraint)
+        XCTAssertEqual(x.shapeConstraint.type, .range)
+        XCTAssertEqual(x.shape, [1, 2])
+        XCTAssertEqual(x.shapeConstraint.sizeRangeForDimension.map(\.rangeValue.location), [1, 2])
+        XCTAssertEqual(x.shapeConstraint.sizeRangeForDimension.map(\.rangeValue.length), [50, Int.max - 2])
+        XCTAssertEqual(inputs["x"]?.isOptional, true)
+        XCTAssertEqual(inputs["y"]?.multiArrayConstraint?.shape, [2])
+        XCTAssertEqual(inputs["y"]?.multiArrayConstraint?.shapeConstraint.enumeratedShapes, [[2], [1]])
+    }
+
     func testUnitsThatAreRefusedFailToLoad() throws {
         let package = try MLModel.compileModel(at: folder.appendingPathComponent("toy.mlpackage"))
         let environment = ["POCKETREC_COREML_REFUSED_UNITS": "all,cpuAndGPU"]
