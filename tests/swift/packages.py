@@ -13,6 +13,7 @@ from coremltools.converters.mil.mil import types
 
 import pocketrec
 from pocketrec.convert.coreml.patches import without_ado
+from pocketrec.convert.watch.patches import quiet_converters
 
 IOS18 = ct.target.iOS18
 TABLE = np.random.default_rng(3).normal(size=(13, 4)).astype(np.float32)
@@ -20,7 +21,7 @@ TABLE = np.random.default_rng(3).normal(size=(13, 4)).astype(np.float32)
 
 def _converted(body: Any, specs: list[Any], **options: Any) -> Any:
     program = mb.program(input_specs=specs, opset_version=IOS18)(body)
-    with without_ado():
+    with quiet_converters(), without_ado():
         return ct.convert(
             program, convert_to="mlprogram", minimum_deployment_target=IOS18, skip_model_load=True, **options
         )

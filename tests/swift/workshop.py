@@ -95,7 +95,7 @@ def answers_of(bundle: Bundle) -> list[dict[str, Any]]:
     vectors = read_api(bundle)
     assert vectors is not None
     contract = read_json(bundle.path, "contract.json", Contract)
-    host = host_of(contract, vocabularies_of(bundle, contract), lambda *_: {})
+    host = host_of(contract, vocabularies_of(bundle, contract.vocabularies), lambda *_: {})
     found = []
     with load(bundle.path, target=TARGET) as model:
         sessions: dict[str, Recommender] = {}
@@ -259,7 +259,7 @@ def answers_on(bundle: Bundle, model: Path) -> list[Any]:
             opened[function] = open_artifact(model / named["package"], function=named["function"])
         return run_function(opened[function], contract, function, inputs)
 
-    host = host_of(contract, vocabularies_of(bundle, contract), run)
+    host = host_of(contract, vocabularies_of(bundle, contract.vocabularies), run)
     sessions: dict[str, States] = {}
     asked = [each for each in vectors.calls if each.answer is not None]
     return [
