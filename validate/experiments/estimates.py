@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
@@ -96,6 +96,32 @@ def by_unit(values: Doubles, units: Ids | None) -> Doubles:
     return linear
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How estimates are made.
+
+    Attributes:
+        clip: of IPS; infinity clips nothing.
+        threshold: of SWITCH-DR.
+        confidence: of the intervals.
+        interval: how they are made.
+        limits: what support a log must have.
+    """
+
+    clip: float = np.inf
+    threshold: float = 10.0
+    confidence: float = 0.95
+    interval: Interval = normal_interval
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.confidence < 1:
+            raise UsageError(f"confidence is {self.confidence}; expected a share, such as 0.95")
+        for name, value in (("clip", self.clip), ("threshold", self.threshold)):
+            if not value > 0:
+                raise UsageError(f"{name} is {value}; expected a weight above 0")
+
+
 def estimate(
     name: str,
     values: Doubles,
@@ -103,9 +129,7 @@ def estimate(
     support: Support,
     *,
     units: Ids | None = None,
-    limits: Limits | None = None,
-    confidence: float = 0.95,
-    interval: Interval = normal_interval,
+    asked: Asked | None = None,
 ) -> Estimate | NoEstimate:
     """The mean of an estimator's values with intervals, or why there is none.
 
@@ -115,16 +139,10 @@ def estimate(
         earned: what each round of the log earned.
         support: of the log.
         units: who each round belongs to; None: all are independent.
-        limits: what the support must have.
-        confidence: of the intervals.
-        interval: how they are made.
-
-    Raises:
-        UsageError: the confidence is no share.
+        asked: how it is made.
     """
-    if not 0 < confidence < 1:
-        raise UsageError(f"confidence is {confidence}; expected a number between 0 and 1, such as 0.95")
-    lacking = refusal(support, limits or Limits())
+    asked = asked or Asked()
+    lacking = refusal(support, asked.limits)
     single, lifts = by_unit(values, units), by_unit(values - earned, units)
     if lacking is None and (len(single) < 2 or not single.std() > 0):
         lacking = (
@@ -133,8 +151,8 @@ def estimate(
         )
     if lacking is not None:
         return NoEstimate(estimator=name, reason=lacking[0], message=lacking[1], support=support)
-    low, high = interval(single, confidence)
-    lift_low, lift_high = interval(lifts, confidence)
+    low, high = asked.interval(single, asked.confidence)
+    lift_low, lift_high = asked.interval(lifts, asked.confidence)
     return Estimate(
         estimator=name,
         value=float(single.mean()),
@@ -144,49 +162,32 @@ def estimate(
         lift=float(lifts.mean()),
         lift_low=lift_low,
         lift_high=lift_high,
-        confidence=confidence,
+        confidence=asked.confidence,
         support=support,
     )
 
 
-def estimate_log(
-    log: Log,
-    *,
-    clip: float = np.inf,
-    threshold: float = 10.0,
-    limits: Limits | None = None,
-    confidence: float = 0.95,
-    interval: Interval = normal_interval,
-) -> tuple[Estimate | NoEstimate, ...]:
+def estimate_log(log: Log, asked: Asked | None = None) -> tuple[Estimate | NoEstimate, ...]:
     """IPS and SNIPS and, where the log holds a model's predictions, DR and SWITCH-DR.
 
     Args:
         log: of rounds.
-        clip: of IPS; infinity clips nothing.
-        threshold: of SWITCH-DR.
-        limits: as of `estimate`.
-        confidence: as of `estimate`.
-        interval: as of `estimate`.
+        asked: how they are made.
     """
+    asked = asked or Asked()
     rewards, weights = log.rewards, log.weights()
-    values = {"ips": ips(rewards, weights, clip=clip), "snips": snips(rewards, weights)}
+    values = {"ips": ips(rewards, weights, clip=asked.clip), "snips": snips(rewards, weights)}
+    clips = {"ips": asked.clip, "switch-dr": asked.threshold}
     if log.predicted is not None and log.expected is not None:
-        values["dr"] = dr(rewards, weights, log.predicted, log.expected)
-        values["switch-dr"] = switch_dr(rewards, weights, log.predicted, log.expected, threshold=threshold)
-    clips = {"ips": clip, "switch-dr": threshold}
-    return tuple(
-        estimate(
-            name,
-            each,
-            rewards,
-            measure_support(weights, rewards, clip=clips.get(name, np.inf), unsupported=log.unsupported),
-            units=log.units,
-            limits=limits,
-            confidence=confidence,
-            interval=interval,
-        )
-        for name, each in values.items()
-    )
+        model = log.predicted, log.expected
+        values["dr"] = dr(rewards, weights, *model)
+        values["switch-dr"] = switch_dr(rewards, weights, *model, threshold=asked.threshold)
+    found = []
+    for name, each in values.items():
+        clip = clips.get(name, np.inf)
+        support = measure_support(weights, rewards, clip=clip, unsupported=log.unsupported)
+        found.append(estimate(name, each, rewards, support, units=log.units, asked=asked))
+    return tuple(found)
 
 
 def estimate_slates(
@@ -195,9 +196,7 @@ def estimate_slates(
     conditional: Doubles | None = None,
     marginal: Doubles | None = None,
     units: Ids | None = None,
-    limits: Limits | None = None,
-    confidence: float = 0.95,
-    interval: Interval = normal_interval,
+    asked: Asked | None = None,
 ) -> tuple[Estimate | NoEstimate, ...]:
     """What a list earns, by every slate estimator whose weights are given.
 
@@ -206,9 +205,7 @@ def estimate_slates(
         conditional: weights for the standard estimator and reward interaction, `[lists, positions]`.
         marginal: weights for the independent one and the pseudoinverse, `[lists, positions]`.
         units: who each list belongs to.
-        limits: as of `estimate`.
-        confidence: as of `estimate`.
-        interval: as of `estimate`.
+        asked: how they are made.
 
     Raises:
         UsageError: neither weights are given.
@@ -225,16 +222,7 @@ def estimate_slates(
         found["iips"] = independent_ips(rewards, marginal), measure_support(marginal, rewards)
         found["pi"] = pseudoinverse(rewards, marginal), measure_support(marginal, earned)
     return tuple(
-        estimate(
-            name,
-            values,
-            earned,
-            support,
-            units=units,
-            limits=limits,
-            confidence=confidence,
-            interval=interval,
-        )
+        estimate(name, values, earned, support, units=units, asked=asked)
         for name, (values, support) in found.items()
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 from pocketrec.errors import GateFailed, UsageError
 from pocketrec.validate.experiments.estimates import (
+    Asked,
     Estimate,
     NoEstimate,
     by_unit,
@@ -53,7 +54,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(name: str) -> None:
     """Of 400 logs at 90 %: 360 in the mean, and 4 binomial deviations are 24."""
     held = lifted = 0
     for seed in range(400):
-        found = {each.estimator: each for each in estimate_log(log(seed), confidence=0.9)}[name]
+        found = {each.estimator: each for each in estimate_log(log(seed), Asked(confidence=0.9))}[name]
         assert isinstance(found, Estimate)
         held += found.low <= TRUTH <= found.high
         lifted += found.lift_low <= TRUTH - float(LOGGED @ CLICKS) <= found.lift_high
@@ -89,7 +90,7 @@ def test_units_of_unequal_size_keep_the_mean_of_the_rounds() -> None:
 
 
 def test_another_interval_takes_the_normal_ones_place() -> None:
-    found = estimate_log(log(0), interval=lambda values, confidence: (-confidence, float(len(values))))
+    found = estimate_log(log(0), Asked(interval=lambda values, confidence: (-confidence, float(len(values)))))
     assert all(isinstance(each, Estimate) and (each.low, each.high) == (-0.95, 2000) for each in found)
 
 
@@ -128,8 +129,15 @@ def test_a_gate_acts_on_the_lifts_interval() -> None:
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, float("nan")])
 def test_a_confidence_that_is_no_share_is_refused(confidence: float) -> None:
-    with pytest.raises(UsageError, match=f"confidence is {confidence}; expected a number between 0 and 1"):
-        estimate_log(log(0), confidence=confidence)
+    with pytest.raises(UsageError, match=f"confidence is {confidence}; expected a share, such as 0.95"):
+        Asked(confidence=confidence)
+
+
+def test_a_clip_that_leaves_no_weight_is_refused() -> None:
+    with pytest.raises(UsageError, match="clip is 0; expected a weight above 0"):
+        Asked(clip=0)
+    with pytest.raises(UsageError, match="threshold is -1; expected a weight above 0"):
+        Asked(threshold=-1)
 
 
 def slates(rounds: int = 3000) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
@@ -157,7 +165,9 @@ def test_slate_estimators_are_refused_each_by_its_own_weights() -> None:
     limits = Limits(effective_rounds=100)
     found = {
         each.estimator: isinstance(each, Estimate)
-        for each in estimate_slates(rewards, conditional=weights, marginal=weights, limits=limits)
+        for each in estimate_slates(
+            rewards, conditional=weights, marginal=weights, asked=Asked(limits=limits)
+        )
     }
     assert found == {"slate-ips": False, "rips": False, "iips": True, "pi": True}
 

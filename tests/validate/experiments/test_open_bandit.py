@@ -18,7 +18,7 @@ import pytest
 
 from pocketrec.validate.experiments.estimates import Estimate, NoEstimate, estimate_log
 from pocketrec.validate.experiments.propensity import Log, dr, ips, snips, switch_dr
-from pocketrec.validate.experiments.support import Limits, measure_support
+from pocketrec.validate.experiments.support import measure_support
 
 ITEMS = {"all": 80, "men": 34, "women": 46}
 # What obp's IPW, SNIPW, DR and SwitchDR (tau=10) give.
@@ -97,6 +97,6 @@ def test_the_uniform_log_supports_a_policy_near_to_it(campaign: tuple[str, Log, 
     chances = np.where(even, 0.6 / evens, 0.4 / (items - evens))
     log = Log(rewards=uniform["click"], propensities=uniform["propensity_score"], targets=chances)
     truth = 0.6 * uniform["click"][even].mean() + 0.4 * uniform["click"][~even].mean()
-    for each in estimate_log(log, limits=Limits()):
+    for each in estimate_log(log):
         assert isinstance(each, Estimate), each
         assert abs(each.value - truth) < each.standard_error
