@@ -16,12 +16,14 @@ from typing import Any
 import click
 
 from pocketrec import __version__
+from pocketrec.cli.assign import assign
 from pocketrec.cli.build import build
 from pocketrec.cli.console import print_json
 from pocketrec.cli.convert import convert
 from pocketrec.cli.diff import diff
 from pocketrec.cli.diverge import diverge
 from pocketrec.cli.doctor import doctor
+from pocketrec.cli.experiment import experiment
 from pocketrec.cli.imports import import_less
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
@@ -116,6 +118,8 @@ for _command in (
     package,
     diff,
     diverge,
+    assign,
+    experiment,
     doctor,
     zoo,
 ):

@@ -37,10 +37,11 @@ def load(path: str | Path, *, target: str | None = None, runtime: str | None = N
     """
     bundle = read_bundle(Path(path))
     contract = read_contract(bundle)
-    return Recommender(bundle, contract, _target(bundle, target), runtime)
+    return Recommender(bundle, contract, target_of(bundle, target), runtime)
 
 
-def _target(bundle: Bundle, target: str | None) -> str:
+def target_of(bundle: Bundle, target: str | None) -> str:
+    """The target that is asked for, else the first that runs everywhere; UsageError names those there are."""
     known = sorted(name for name, functions in bundle.manifest.artifacts.items() if functions)
     if not known:
         raise ArtifactError(f"{bundle.path}: manifest.json has no artifacts; build the bundle again")
@@ -128,21 +129,31 @@ class Recommender:
         return run_function(self._opened(function), self._host.contract, function, inputs)
 
     def _opened(self, function: str) -> Runtime:
-        from pocketrec.pipeline.opening import open_artifact
-
         if function not in self._open:
-            path = self._bundle.artifact(self._target, function)
-            if row_of_suffix(path.suffix) is None:
-                raise ArtifactError(f"{path.name}: no target's artifacts end so; pull the bundle again")
-            _check_files(self._bundle, path)
-            opened = open_artifact(path, self._runtime, function=function)
-            try:
-                check_carried(opened, path, contract_sha256(self._bundle))
-            except ArtifactError:
-                opened.close()
-                raise
-            self._open[function] = opened
+            self._open[function] = open_checked(self._bundle, self._target, function, self._runtime)
         return self._open[function]
+
+
+def open_checked(bundle: Bundle, target: str, function: str, runtime: str | None = None) -> Runtime:
+    """A bundle's artifact, opened once its files and the contract that it carries are the bundle's.
+
+    Raises:
+        ArtifactError: a file is altered, or the artifact is of another contract.
+        UsageError: there is no such target or function.
+    """
+    from pocketrec.pipeline.opening import open_artifact
+
+    path = bundle.artifact(target, function)
+    if row_of_suffix(path.suffix) is None:
+        raise ArtifactError(f"{path.name}: no target's artifacts end so; pull the bundle again")
+    _check_files(bundle, path)
+    opened = open_artifact(path, runtime, function=function)
+    try:
+        check_carried(opened, path, contract_sha256(bundle))
+    except ArtifactError:
+        opened.close()
+        raise
+    return opened
 
 
 class _Method:

@@ -261,7 +261,25 @@ def _saved(name: str) -> Callable[[Path], None]:
     return read
 
 
+def _command(*words: str) -> Callable[[Path], None]:
+    def run(folder: Path) -> None:
+        from click.testing import CliRunner
+
+        from pocketrec.cli.main import main
+
+        done = CliRunner().invoke(main, [str(folder / each) if "." in each else each for each in words])
+        assert done.exit_code == 2, done.output
+        raise PocketrecError(done.stderr)
+
+    return run
+
+
 READ: dict[str, Callable[[Path], None]] = {
+    "log.parquet": _command("experiment", "estimate", "log.parquet"),
+    "experiment.toml": _command("assign", "--experiment", "experiment.toml", "user"),
+    "users.txt": _command(
+        "assign", "--salt", "s", *("--variant=a=1", "--variant=b=1"), "--units", "users.txt"
+    ),
     "recipe.toml": _load,
     "model.py": _load,
     "items.txt": _load,

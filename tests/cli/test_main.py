@@ -39,6 +39,8 @@ COMMANDS = (
     "serve-pipe",
     "recommend",
     "package",
+    "assign",
+    "experiment",
     "doctor",
     "zoo",
 )

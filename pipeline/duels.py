@@ -1,0 +1,138 @@
+"""Two bundles over a recipe's evaluation users: their lists interleaved, and clicked by simulated users."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pocketrec.contract import Contract
+from pocketrec.errors import UsageError
+from pocketrec.evaluation import RankingData
+from pocketrec.package.bundle import Bundle, read_bundle, read_contract
+from pocketrec.pipeline.app import open_checked, target_of
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.pipeline.sources import load_source
+from pocketrec.progress import Progress, silent
+from pocketrec.recipe import Evaluate
+from pocketrec.validate.experiments.clicks import MODELS
+from pocketrec.validate.experiments.duel import Duel, Taste, duel
+from pocketrec.validate.experiments.interleave import LONGEST, METHODS
+from pocketrec.validate.measure.quality import quality_of
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How two bundles meet.
+
+    Attributes:
+        method: a key of `interleave.METHODS`.
+        clicks: a key of `clicks.MODELS`.
+        taste: what attracts the simulated users.
+        k: the length of the lists.
+        users: how many, from the first on.
+        seed: of coins and clicks.
+        target: of either bundle; None: the first that runs everywhere.
+        confidence: of the interval.
+    """
+
+    method: str = "team-draft"
+    clicks: str = "position"
+    taste: Taste = field(default_factory=Taste)
+    k: int = 10
+    users: int = 10_000
+    seed: int = 0
+    target: str | None = None
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("method", self.method, METHODS), ("clicks", self.clicks, MODELS)):
+            if value not in known:
+                raise UsageError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+        most = LONGEST if self.method == "optimized" else 1000
+        if not 1 <= self.k <= most:
+            raise UsageError(f"k is {self.k}; expected 1 to {most} for the method {self.method}")
+        if self.users < 1:
+            raise UsageError(f"users is {self.users}; expected 1 or more")
+        if not 0 < self.confidence < 1:
+            raise UsageError(f"confidence is {self.confidence}; expected a share, such as 0.95")
+
+
+def duel_bundles(
+    first: Path, second: Path, recipe: Path, terms: Terms, *, progress: Progress | None = None
+) -> Duel:
+    """How the lists of two bundles meet over the evaluation users of the recipe.
+
+    Args:
+        first: a bundle; credit above 0 speaks for it.
+        second: another, of the same inputs and items.
+        recipe: whose evaluation data give the users and the items that they want.
+        terms: how they meet.
+        progress: is told of each step.
+
+    Raises:
+        UsageError: the bundles' inputs or items differ, or the data rank nothing.
+    """
+    step = progress or silent
+    bundles = read_bundle(first), read_bundle(second)
+    contracts = read_contract(bundles[0]), read_contract(bundles[1])
+    step("evaluation data", 0, 1)
+    loaded = load_source(load_recipe(recipe), recipe.parent)
+    evaluate = replace(loaded.recipe.evaluate, k=terms.k)
+    check_comparable(*contracts, evaluate)
+    part = next(iter(loaded.data.parts(min(terms.users, len(loaded.data)))))
+    if not isinstance(part, RankingData):
+        raise UsageError(f"{recipe}: evaluate.kind is {evaluate.kind!r}; lists come of 'ranking' alone")
+    lists = []
+    for number, (bundle, contract) in enumerate(zip(bundles, contracts, strict=True)):
+        step("lists", number, 2)
+        lists.append(lists_of(bundle, contract, evaluate, part, terms.target))
+    step("duel", 0, 1)
+    return duel(
+        lists[0],
+        lists[1],
+        part.positives,
+        interleave=METHODS[terms.method],
+        clicks=MODELS[terms.clicks],
+        rng=np.random.default_rng(terms.seed),
+        taste=terms.taste,
+        confidence=terms.confidence,
+    )
+
+
+def check_comparable(first: Contract, second: Contract, evaluate: Evaluate) -> None:
+    """Checks that both take the same inputs and that an id is the same item in both; else a UsageError."""
+    name = evaluate.function
+    for contract, which in ((first, "first"), (second, "second")):
+        if name not in contract.functions:
+            raise UsageError(
+                f"the {which} bundle has no function {name!r}, which the recipe evaluates; it has "
+                f"{', '.join(contract.functions)}"
+            )
+    if first.functions[name].inputs != second.functions[name].inputs:
+        raise UsageError(f"function {name}: the two bundles take other inputs; not comparable")
+    for vocabulary, spec in first.vocabularies.items():
+        other = second.vocabularies.get(vocabulary)
+        if other is None or (other.size, other.sha256) != (spec.size, spec.sha256):
+            raise UsageError(
+                f"vocabulary {vocabulary}: the two bundles have other tokens, so an id is another item; not "
+                "comparable"
+            )
+
+
+def lists_of(
+    bundle: Bundle, contract: Contract, evaluate: Evaluate, data: RankingData, target: str | None
+) -> Ids:
+    """The k best items of every user by the bundle's own artifacts, `[users, k]`, -1 behind the last."""
+    names = [each for each in (evaluate.function, evaluate.catalogue_function) if each is not None]
+    chosen = target_of(bundle, target)
+    with ExitStack() as stack:
+        runtimes = {name: stack.enter_context(open_checked(bundle, chosen, name)) for name in names}
+        found = quality_of(evaluate, contract, runtimes, data).top_k
+    assert found is not None
+    return found
