@@ -281,7 +281,7 @@ def stand_in(folder: Path) -> Row:
 
 def pytests() -> Row:
     """The tests of pytest that need a compiler."""
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "swift", "tests/package"]
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "swift"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     return row_of("pytest -m swift", pytest_total(done.stdout, done.returncode))
 
