@@ -83,10 +83,20 @@ def swift_is_there() -> bool:
 def run_swift(
     folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """What `swift ARGUMENTS` gives in `folder`, its output as text; NoSwift where there is none.
+    """What `swift ARGUMENTS` gives in `folder`; see `run_built`."""
+    return run_built(folder, own_swift() or f"/{_SWIFT}", *arguments, environment=environment)
+
+
+def run_built(
+    folder: Path, *words: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a program gives that Swift built, or Swift itself, in `folder`: all its output as text.
 
     Variables that begin with POCKETREC are handed on, and those of `environment`. The stand-in for Core ML is
     this repository's, and it asks this Python's `pocketrec`.
+
+    Raises:
+        NoSwift: there is none, and so nothing that it built could run.
     """
     given = {
         "POCKETREC": str(Path(sys.executable).with_name("pocketrec")),
@@ -94,20 +104,19 @@ def run_swift(
         **{name: value for name, value in os.environ.items() if name.startswith("POCKETREC")},
         **(environment or {}),
     }
-    own = own_swift()
-    if own is not None:
-        return _run([own, *arguments], folder, {**os.environ, **given})
+    if own_swift() is not None:
+        return _run(list(words), folder, {**os.environ, **given})
     if not swift_is_there():
         raise NoSwift("there is no swift here; run: python -m tests.swift.toolchain")
-    words = entered(place().resolve(), folder.resolve(), [f"/{_SWIFT}", *arguments], can_mount())
-    return _run(words, folder, {**_bare(), **given})
+    inside = entered(place().resolve(), folder.resolve(), list(words), can_mount())
+    return _run(inside, folder, {**_bare(), **given})
 
 
 def _run(words: list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    pipe, both = subprocess.PIPE, subprocess.STDOUT
     return subprocess.run(
-        words, cwd=folder, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False,
-    )  # fmt: skip
+        words, cwd=folder, env=dict(environment), text=True, stdout=pipe, stderr=both, check=False
+    )
 
 
 def _bare() -> dict[str, str]:

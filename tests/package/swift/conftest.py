@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.swift.toolchain import run_swift, swift_is_there
+from tests.swift.toolchain import run_built, run_swift, swift_is_there
 
 from pocketrec.package import swift
 from pocketrec.package.swift.index import index_of
@@ -47,7 +47,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
 
     def run(command: str, folder: Path, given: Any) -> dict[str, Any]:
         (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
-        done = run_swift(package, "run", "--skip-build", "Harness", command, str(folder))
+        done = run_built(package, ".build/debug/Harness", command, str(folder))
         assert done.returncode == 0, done.stdout
         return dict(json.loads((folder / "found.json").read_text(encoding="utf-8")))
 
