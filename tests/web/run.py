@@ -46,7 +46,7 @@ PRESETS: dict[str, Compress] = {
     "int4": Compress(preset="int4"),
     "smallest-neutral": Compress(preset="smallest-neutral", time_limit_s=120.0),
 }
-_LOADS, _RUNS, _BEST = 5, 60, 10
+_LOADS, _RUNS, _BEST = 15, 200, 10
 _LIMIT = 1.1  # times bare onnxruntime-web
 _MARKS = "<!-- measured by make web -->", "<!-- end -->"
 
