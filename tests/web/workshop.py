@@ -54,7 +54,7 @@ def build_package(bundle: Bundle, out: Path, tools: Path) -> Built:
     """The bundle's package in `out`, its vectors with it, compiled."""
     shutil.rmtree(out, ignore_errors=True)
     package = write_web_package(bundle, out, vectors=True)
-    (out / "node_modules").symlink_to(tools)
+    (out / "node_modules").symlink_to(tools.resolve())
     subprocess.run(["npx", "--no-install", "tsc"], cwd=out, check=True)
     shutil.copyfile(HARNESS, out / "harness.mjs")
     (out / "harness.html").write_text("<!doctype html><title>harness</title>")
