@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pocketrec.contract import Contract
 from pocketrec.package.api import API
@@ -30,6 +30,7 @@ from pocketrec.package.swift.types import (
     parameters,
     properties,
     reading,
+    shown_of,
 )
 
 GENERATED = ".pocketrec-swift.json"  # marks a folder that may be written again
@@ -74,9 +75,9 @@ def write_swift_package(
 
 
 def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vectors: bool) -> dict[str, Any]:
-    methods = methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE)
-    names = names_of(bundle.manifest.name, contract)
-    resources = folder / "Sources" / names.module / "Resources" / "Model"
+    package = Sources.of(bundle.manifest.name, bundle.manifest.version, contract)
+    module = package.names.module
+    resources = folder / "Sources" / module / "Resources" / "Model"
     resources.mkdir(parents=True)
     manifest = write_model_folder(
         bundle,
@@ -88,23 +89,78 @@ def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vec
         add_index=add_index,
     )
     size = sum(int(each["bytes"]) for each in manifest["files"].values())
-    context = _context(bundle, contract, names, methods) | {"model_bytes": size, "target": target}
-    renamed = {
-        "Sources": f"Sources/{names.module}",
-        "Tests": f"Tests/{names.module}Tests",
-        "_Type_": names.type,
-        "_Module_": names.module,
-    }
-    write_tree(folder, "pocketrec.package.swift", context, filters=_FILTERS, names=renamed, built=_BUILT)
-    _write_vectors(bundle, target, folder / "Tests" / f"{names.module}Tests" / "Vectors", vectors=vectors)
+    package.write(folder, model_bytes=size)
+    _write_vectors(bundle, target, folder / "Tests" / f"{module}Tests" / "Vectors", vectors=vectors)
     mark_generated(folder, GENERATED)
     return {
-        "module": names.module,
-        "type_name": names.type,
-        "version": bundle.manifest.version,
-        "methods": tuple(each.name for each in methods),
+        "module": module,
+        "type_name": package.names.type,
+        "version": package.version,
+        "methods": tuple(each.name for each in package.methods),
         "model_bytes": size,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What is generated from a contract alone: a package without its model.
+
+    Attributes:
+        name: the bundle's.
+        version: the bundle's.
+        contract: of the model.
+        methods: of the class.
+        names: of the types.
+    """
+
+    name: str
+    version: str
+    contract: Contract
+    methods: tuple[Method, ...]
+    names: Names
+
+    @classmethod
+    def of(cls, name: str, version: str, contract: Contract) -> Self:
+        """The sources of a bundle's name, version and contract."""
+        methods = methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE)
+        names = names_of(name, contract, methods)
+        return cls(name=name, version=version, contract=contract, methods=methods, names=names)
+
+    def write(self, folder: Path, *, model_bytes: int) -> None:
+        """Writes the package's files into `folder`, given how large the model is."""
+        module = self.names.module
+        renamed = {
+            "Sources": f"Sources/{module}",
+            "Tests": f"Tests/{module}Tests",
+            "_Type_": self.names.type,
+            "_Module_": module,
+        }
+        context = self._context() | {"model_bytes": model_bytes}
+        write_tree(folder, "pocketrec.package.swift", context, filters=_FILTERS, names=renamed, built=_BUILT)
+
+    def _context(self) -> dict[str, Any]:
+        """What templates know."""
+        from pocketrec import __version__
+
+        predicting = [each for each in self.methods if each.answer == "Prediction"]
+        return {
+            "name": self.name,
+            "version": self.version,
+            "names": self.names,
+            "module": self.names.module,
+            "contract": self.contract.to_dict(),
+            "contract_sha256": self.contract.sha256(),
+            "methods": self.methods,
+            "method_names": ", ".join(each.name for each in self.methods),
+            "answer": {each.name: answer_type(each, self.names) for each in self.methods},
+            "properties": {each.name: properties(self.contract, each) for each in predicting},
+            "heads": heads(self.contract, self.methods, self.names),
+            "items": next((each.call.items for each in self.methods if each.call.items), ""),
+            "answered": {each.call.items for each in self.methods},
+            "shown": shown_of(self.methods),
+            "has_states": any(each.states for each in self.contract.functions.values()),
+            "pocketrec": __version__,
+        }
 
 
 def _write_vectors(bundle: Bundle, target: str, folder: Path, *, vectors: bool) -> None:
@@ -121,31 +177,6 @@ def _write_vectors(bundle: Bundle, target: str, folder: Path, *, vectors: bool) 
         (folder / "none.txt").write_text(
             "This package was generated without --with-vectors.\n", encoding="utf-8"
         )
-
-
-def _context(bundle: Bundle, contract: Contract, names: Names, methods: tuple[Method, ...]) -> dict[str, Any]:
-    """What templates know."""
-    from pocketrec import __version__
-
-    items = next((each.call.items for each in methods if each.call.items), "")
-    return {
-        "name": bundle.manifest.name,
-        "version": bundle.manifest.version,
-        "names": names,
-        "module": names.module,
-        "contract": contract.to_dict(),
-        "contract_sha256": contract.sha256(),
-        "methods": methods,
-        "answer": {each.name: answer_type(each, names) for each in methods},
-        "properties": {
-            each.name: properties(contract, each) for each in methods if each.answer == "Prediction"
-        },
-        "heads": heads(contract, methods, names),
-        "items": items,
-        "answered": {each.call.items for each in methods},
-        "has_states": any(each.states for each in contract.functions.values()),
-        "pocketrec": __version__,
-    }
 
 
 def as_json(value: object) -> str:
@@ -174,12 +205,18 @@ def as_comment(text: str) -> str:
     return as_text("".join(each for each in text if each.isprintable() or each.isspace()))
 
 
+def as_code(text: str) -> str:
+    """A name of Swift as Markdown's code, its own backticks left out."""
+    return f"`{text.strip('`')}`"
+
+
 _FILTERS: dict[str, Callable[..., Any]] = {
     "json": as_json,
     "string": as_string,
     "block": as_block,
     "comment": as_comment,
     "text": as_text,
+    "code": as_code,
     "quoted": quoted,
     "parameters": parameters,
     "fields": fields,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pocketrec.contract import Contract
+from pocketrec.package.apps.methods import Method
 from pocketrec.package.apps.names import capitals, type_name
 
 # Words that name an argument or a property only between backticks.
@@ -180,10 +181,11 @@ class Names:
     ids: Mapping[str, str]
 
 
-def names_of(name: str, contract: Contract) -> Names:
+def names_of(name: str, contract: Contract, methods: Iterable[Method]) -> Names:
     """The names of a bundle's package; no two are one, and none is a type's that the package has or uses."""
-    model = type_name(name, taken=TAKEN)
-    used = {*TAKEN, model, f"{model}Model", f"{model}Session"}
+    nested = {f"{each.type}{what}" for each in methods for what in ("Candidate", "Outputs")}
+    model = type_name(name, taken=TAKEN | nested)
+    used = {*TAKEN, *nested, model, f"{model}Model", f"{model}Session"}
     ids = {}
     for vocabulary in contract.vocabularies:
         wanted = f"{capitals(_WORDS.findall(vocabulary))}ID"

@@ -191,6 +191,26 @@ def heads(
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The method that the example asks with what is chosen alone: its argument, and the argument's value."""
+
+    method: str
+    argument: str
+    value: str
+
+
+def shown_of(methods: tuple[Method, ...]) -> Shown | None:
+    """What the example asks; None where every method takes more than items or a text."""
+    values = {"history": "chosen", "candidates": "chosen", "text": 'chosen.joined(separator: " ")'}
+    for method in methods:
+        asked_for = [each for each in method.arguments if each.given not in ("k", "excluding")]
+        if method.answer == "Recommendations" and [each.given in values for each in asked_for] == [True]:
+            name, given = asked_for[0].name, asked_for[0].given
+            return Shown(method=method.name, argument=name, value=values[given])
+    return None
+
+
 def example_of(method: Method) -> str:
     """Arguments as a reader may type them; what may be left out is, but for `k`."""
     return ", ".join(f"{each.name}: {_example(each)}" for each in method.shown)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.package.swift.syntax import faults
 from tests.package.swift.toys import MODEL, make_bundle
 from tests.package.tapes import CONTRACTS
 from tests.package.web.conftest import TITLES, toy_contract
@@ -21,12 +22,12 @@ from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.package import swift
 from pocketrec.package.apps.methods import methods_of
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
-from pocketrec.package.swift.generate import as_block, as_comment, as_string, write_swift_package
+from pocketrec.package.swift.generate import Sources, as_block, as_comment, as_string, write_swift_package
 from pocketrec.package.swift.names import OWN, UNSPEAKABLE, names_of
 from pocketrec.package.swift.types import MEMBERS, answer_type, parameters
 
 HOSTILE = 'a "quoted" \\(name) */ `x` 心 🎬\n#"""\\u{41}'
-SOURCES = Path(swift.__file__).parent / "templates" / "package" / "Sources"
+TREE = Path(swift.__file__).parent / "templates" / "package" / "Sources"
 
 
 @pytest.fixture
@@ -151,13 +152,13 @@ def test_hostile_names_stay_words(tmp_path: Path) -> None:
     ],
 )
 def test_a_bundles_name_is_a_type_that_nothing_else_is(name: str, type_name: str) -> None:
-    found = names_of(name, toy_contract())
+    found = names_of(name, toy_contract(), ())
     assert (found.type, found.module) == (type_name, f"{type_name}Model")
 
 
 def test_the_types_of_the_sources_are_no_bundles() -> None:
     declared = set()
-    for path in [*SOURCES.rglob("*.swift"), *SOURCES.rglob("*.j2")]:
+    for path in [*TREE.rglob("*.swift"), *TREE.rglob("*.j2")]:
         text = path.read_text(encoding="utf-8")
         declared |= set(
             re.findall(
@@ -172,8 +173,9 @@ def test_the_types_of_the_sources_are_no_bundles() -> None:
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS.keys())
 def test_every_argument_and_answer_of_every_role_has_a_type(contract: Contract) -> None:
-    names = names_of("toy", contract)
-    for method in methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE):
+    methods = methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE)
+    names = names_of("toy", contract, methods)
+    for method in methods:
         assert answer_type(method, names)
         for each in parameters(method, names):
             assert re.fullmatch(
@@ -203,3 +205,13 @@ def test_the_package_of_a_folder_without_a_name_stands_beside_it(
     assert done.exit_code == 0, done.output
     assert bundle.path.with_name("toy-swift").is_dir()
     assert verify_files(bundle) == ()
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS.keys())
+def test_what_is_generated_of_every_role_is_swift(contract: Contract, tmp_path: Path) -> None:
+    Sources.of("toy", "1", contract).write(tmp_path, model_bytes=1)
+    written = sorted(tmp_path.rglob("*.swift"))
+    assert {"Package.swift", "Toy.swift", "RecommenderApp.swift"} <= {each.name for each in written}
+    assert {each.name: faults(each.read_text(encoding="utf-8")) for each in written} == {
+        each.name: [] for each in written
+    }

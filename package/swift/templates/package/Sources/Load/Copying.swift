@@ -8,10 +8,11 @@ extension MLMultiArray {
     ///
     /// - Throws: ``LoadError`` `runFailed` where the type cannot hold a number.
     static func of(_ tensor: Tensor, type: MLMultiArrayDataType, name: String) throws -> MLMultiArray {
-        let array = try MLMultiArray(shape: tensor.shape.map { NSNumber(value: $0) }, dataType: type)
+        let shape = tensor.shape.isEmpty ? [1] : tensor.shape  // Core ML has a scalar as one number in a row
+        let array = try MLMultiArray(shape: shape.map { NSNumber(value: $0) }, dataType: type)
         let numbers = tensor.numbers
         try array.withUnsafeMutableBytes { bytes, strides in
-            let layout = try Layout(shape: tensor.shape, strides: strides, name: name)
+            let layout = try Layout(shape: shape, strides: strides, name: name)
             try layout.check(type, bytes: bytes.count)
             for (place, offset) in layout.offsets.enumerated() {
                 try store(numbers[place], type, at: offset, in: bytes, name: name)
@@ -20,10 +21,11 @@ extension MLMultiArray {
         return array
     }
 
-    /// The array's numbers as a tensor of a type.
+    /// The array's numbers as an output's tensor.
     ///
     /// - Throws: ``LoadError`` `badOutput` where the array is not what it says, or the type cannot hold a number.
-    func tensor(_ dtype: Dtype, name: String) throws -> Tensor {
+    func tensor(of out: Output) throws -> Tensor {
+        let (name, dtype) = (out.name, out.dtype)
         let shape = shape.map(\.intValue)
         let layout = try Layout(shape: shape, strides: strides.map(\.intValue), name: name)
         let type = dataType
@@ -37,7 +39,7 @@ extension MLMultiArray {
                 throw LoadError(.badOutput, "output \(name) holds what is no \(dtype.rawValue); build the model again")
             }
         }
-        return try Tensor(dtype, shape: shape, numbers: numbers)
+        return try Tensor(dtype, shape: out.shape.isEmpty && shape == [1] ? [] : shape, numbers: numbers)
     }
 }
 

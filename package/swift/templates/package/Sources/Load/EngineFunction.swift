@@ -53,7 +53,7 @@ struct EngineFunction {
             guard let array = found.featureValue(for: out.name)?.multiArrayValue else {
                 throw LoadError(.badOutput, "the model gives no array \(out.name); generate the package again")
             }
-            outputs[out.name] = try array.tensor(out.dtype, name: out.name)
+            outputs[out.name] = try array.tensor(of: out)
         }
         return outputs
     }
