@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,20 @@ HOST = ROOT / "package/swift/templates/package/Sources/Host"
 @pytest.mark.parametrize("name", LISTED)
 def test_a_file_is_swift(name: str) -> None:
     assert faults((ROOT / name).read_text(encoding="utf-8")) == []
+
+
+def shown() -> dict[str, str]:
+    """The Swift that is shown in documents, by file and number."""
+    found: dict[str, str] = {}
+    for path in sorted((*ROOT.glob("docs/*.md"), ROOT / "README.md")):
+        blocks = re.findall(r"^```swift\n(.*?)^```$", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+        found |= {f"{path.name} {number}": text for number, text in enumerate(blocks)}
+    return found
+
+
+@pytest.mark.parametrize(("name", "text"), shown().items())
+def test_what_documents_show_is_swift(name: str, text: str) -> None:
+    assert faults(text) == []
 
 
 def test_there_are_files_to_look_at() -> None:

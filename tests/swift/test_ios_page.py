@@ -1,0 +1,112 @@
+"""docs/ios.md, tried by somebody who has nothing else: its commands in an empty folder give what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.swift.toolchain import run_swift, swift_is_there
+
+import pocketrec
+from pocketrec.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/ios.md").read_text(encoding="utf-8")
+SOURCES = "/path/to/pocketrec"
+
+
+def files(page: str) -> dict[str, str]:
+    """The files that the page shows, by the names above them."""
+    return dict(re.findall(r"^`([\w./]+)`:\n\n```swift\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+
+
+def transcript(page: str) -> Iterator[tuple[str, str]]:
+    """Each command with what it prints."""
+    blocks = re.findall(r"^<!-- transcript -->\n```console\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    for block in blocks:
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = part.partition("\n")
+            yield command, printed
+
+
+def pattern(printed: str) -> str:
+    """What is printed, as a pattern: a line of one ellipsis is any lines."""
+    return "".join("(?:.*\n)*?" if line == "…\n" else re.escape(line) for line in printed.splitlines(True))
+
+
+def run(command: str, folder: Path, environment: dict[str, str]) -> str:
+    """What a command of the page prints; one that sets a variable prints nothing."""
+    words = shlex.split(command)
+    if words[0] == "export":
+        name, _, value = words[1].partition("=")
+        environment[name] = value.replace(SOURCES, str(ROOT))
+        return ""
+    if words[0] == "pocketrec":
+        done = CliRunner().invoke(main, words[1:], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+    assert words[0] == "swift", command
+    built = run_swift(folder, *words[1:], environment=environment)
+    assert built.returncode == 0, built.stdout
+    return built.stdout
+
+
+def test_the_page_has_what_somebody_needs_who_has_nothing_else() -> None:
+    commands = [command.split()[:2] for command, _ in transcript(PAGE)]
+    assert commands == [["pocketrec", "package"], ["export", commands[1][1]], ["swift", "run"]]
+    assert files(PAGE).keys() == {"films/Package.swift", "films/Sources/films/main.swift"}
+    (pack,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    assert json.loads(pack)["fileSelectors"] == [{"directory": "sasrec"}]
+    _, shown = list(transcript(PAGE))[-1]
+    assert [line.partition(". ")[0] for line in shown.splitlines()] == ["…", *map(str, range(1, 11))]
+
+
+def test_a_page_that_shows_something_else_is_found() -> None:
+    printed = "…\n1. Alien (1979)\n"
+    assert re.fullmatch(pattern(printed), "Building\nDone (1.2s)\n1. Alien (1979)\n")
+    for given in ("1. Aliens (1986)\n", "Building\n", "1. Alien (1979)\n2. Heat (1995)\n"):
+        assert not re.fullmatch(pattern(printed), given)
+
+
+SOURCE_FILES = sorted((ROOT / "package/swift/templates/package/Sources").rglob("*.swift*"))
+# What Apple wants a reason for in a privacy manifest, and what reaches out of the device.
+REASONED = {
+    "FileTimestamp": r"modificationDate|ModificationDate|creationDate|CreationDate|\bstat\(|getattrlist",
+    "SystemBootTime": r"systemUptime|mach_absolute_time",
+    "DiskSpace": r"volumeAvailableCapacity|systemFreeSize|statfs|statvfs",
+    "UserDefaults": r"UserDefaults",
+    "ActiveKeyboards": r"activeInputModes",
+}
+NETWORK = r"URLSession|URLRequest|NWConnection|import Network|CFNetwork|\bsocket\("
+
+
+def test_the_page_names_every_api_that_needs_a_reason_and_there_is_no_network() -> None:
+    assert SOURCE_FILES
+    texts = [each.read_text(encoding="utf-8") for each in SOURCE_FILES]
+    for name, pattern in REASONED.items():
+        used = any(re.search(pattern, text) for text in texts)
+        assert used == (f"NSPrivacyAccessedAPICategory{name}" in PAGE), name
+    assert not any(re.search(NETWORK, text) for text in texts)
+
+
+@pytest.mark.swift
+def test_a_new_engineer_gets_ten_titles_from_the_page_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not swift_is_there():
+        pytest.skip("not run: no Swift is here")
+    recipe = ROOT / "model_zoo/recipes/sasrec.toml"
+    assert pocketrec.build(recipe, out=tmp_path / "sasrec", targets=("coreml",)).passed
+    for name, text in files(PAGE).items():
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    environment: dict[str, str] = {}
+    for command, printed in transcript(PAGE):
+        assert re.fullmatch(pattern(printed), run(command, tmp_path, environment)), command
