@@ -108,6 +108,16 @@ def test_recipe_and_weights_are_where_the_family_says(name: str) -> None:
     assert all(each.isfinite().all() for each in tensors.values())
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_recipe_says_what_it_is_by_whom_and_under_which_terms(name: str) -> None:
+    """MovieLens' terms travel with what was trained on it."""
+    about = load_recipe(FAMILIES[name].recipe).about
+    assert about.description.endswith(".")
+    assert about.author == "pocketrec"
+    assert about.license.startswith("Apache-2.0.")
+    assert "MovieLens-100K" in about.license
+
+
 def test_fit_returns_to_the_best_epoch_and_stops_after_its_patience() -> None:
     net, metrics, epochs = nn.Linear(1, 1, bias=False), iter([0.1, 0.5, 0.4, 0.3, 0.9]), []
     seen: list[Tensor] = []
