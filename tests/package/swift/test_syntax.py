@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.package.host.toys import TITLES, TOKENS
 from tests.package.swift.syntax import faults
+from tests.package.tapes import CONTRACTS, SPELLINGS
+from tests.package.web.conftest import digest, lines
+
+from pocketrec.contract import Contract, vocabulary_file
+from pocketrec.package.bundle import Bundle, publish, read_bundle, seal, staging
+from pocketrec.package.swift.generate import write_swift_package
 
 ROOT = Path(__file__).parents[3]
 LISTED = subprocess.run(
@@ -19,6 +29,45 @@ HOST = ROOT / "package/swift/templates/package/Sources/Host"
 @pytest.mark.parametrize("name", LISTED)
 def test_a_file_is_swift(name: str) -> None:
     assert faults((ROOT / name).read_text(encoding="utf-8")) == []
+
+
+def bundle_of(contract: Contract, place: Path) -> Bundle:
+    """A bundle of a toy contract, whose vocabularies have the files that it names."""
+    specs, files = {}, {}
+    for name, spec in contract.vocabularies.items():
+        held = {"tokens": TOKENS[: spec.size]}
+        held |= {"titles": TITLES} if spec.titles_sha256 else {}
+        held |= {"spellings": SPELLINGS} if spec.spelled_in else {}
+        found = {key: lines(each) for key, each in held.items()}
+        files |= {vocabulary_file(name, key): text for key, text in found.items()}
+        sums: dict[str, Any] = {
+            "sha256" if key == "tokens" else f"{key}_sha256": digest(text) for key, text in found.items()
+        }
+        specs[name] = replace(spec, **sums)
+    contract = replace(contract, vocabularies=specs)
+    files["contract.json"] = json.dumps(contract.to_dict())
+    artifacts = {each: f"artifacts/coreml/{each}.mlpackage" for each in contract.functions}
+    with staging(place) as folder:
+        for name, text in (files | {f"{each}/Manifest.json": "{}" for each in artifacts.values()}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        seal(folder, name='Say "hi"', version="1.0.0", artifacts={"coreml": artifacts})
+        publish(folder, place)
+    return read_bundle(place)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_every_file_that_is_generated_is_swift(name: str, tmp_path: Path) -> None:
+    """Of every role: the class and its methods, the package's manifests, its tests, its example."""
+    write_swift_package(bundle_of(CONTRACTS[name], tmp_path / "b"), tmp_path / "out")
+    found = {path.name: faults(path.read_text(encoding="utf-8")) for path in generated(tmp_path / "out")}
+    assert {each for each, wrong in found.items() if wrong} == set(), found
+    assert found.keys() >= {"Package.swift", "Package@swift-6.0.swift", "Loader.swift", "VectorsTests.swift"}
+    assert len(found) > 40
+
+
+def generated(package: Path) -> list[Path]:
+    return sorted(package.rglob("*.swift"))
 
 
 def shown() -> dict[str, str]:
