@@ -33,7 +33,8 @@ def test_a_file_is_swift(name: str) -> None:
 
 def bundle_of(contract: Contract, place: Path) -> Bundle:
     """A bundle of a toy contract, whose vocabularies have the files that it names."""
-    specs, files = {}, {}
+    specs: dict[str, Any] = {}
+    files: dict[str, str] = {}
     for name, spec in contract.vocabularies.items():
         held = {"tokens": TOKENS[: spec.size]}
         held |= {"titles": TITLES} if spec.titles_sha256 else {}
