@@ -209,6 +209,7 @@ def _decide(one: Asked) -> Answer:
     chances = None
     if "probability" in over:
         chances = [float(each) for each in one.row(over["probability"], outputs)]
+        check_scores(list(enumerate(chances)), "id")  # a draw would pass over what is no number
     scored = over.get("score") or over.get("logit")
     scores = [float(each) for each in one.row(scored, outputs)] if scored is not None else chances
     assert scores is not None  # the role needs one of them

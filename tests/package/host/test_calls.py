@@ -337,8 +337,8 @@ def test_a_page_is_its_candidates_in_the_models_order(side: Any, given: list[lis
 def test_an_arm_is_drawn_by_its_probability_or_is_the_best() -> None:
     chance = scores(name="chance", meaning="probability")
     signature = Signature(inputs=(WEIGHT,), outputs=(scores(), chance), role="decide")
-    given = {"scores": [[9, 1, 4, 2, 0, 0]], "chance": [[0.5, 0.1, 0.1, 0.3, 0, 0]]}
-    model = Model(contract_of(signature), given)
+    chances = [0.5, 0.1, 0.1, 0.3, 0, 0]
+    model = Model(contract_of(signature), {"scores": [[9, 1, 4, 2, 0, 0]], "chance": [chances]})
     best = plain(model.host.call("decide", {"weight": 1}))
     assert (best["arm"]["token"], best["propensity"]) == ("b", None)
     drawn = plain(model.host.call("decide", {"weight": 1, "draw": 0.5}))
@@ -346,6 +346,9 @@ def test_an_arm_is_drawn_by_its_probability_or_is_the_best() -> None:
     assert drawn["propensity"] == pytest.approx(0.6)
     for draw in (1, -0.1, "x", True):
         assert refusal(model, "decide", weight=1, draw=draw)[0] == "bad_draw"
+    chances[2] = math.nan
+    said = ("bad_score", "the score of id 2 is not a number; build the model again")
+    assert refusal(model, "decide", weight=1, draw=0.5) == refusal(model, "decide", weight=1) == said
 
 
 def test_text_goes_through_the_tokenizer_and_its_mask_follows() -> None:

@@ -65,6 +65,7 @@ extension Asked {
         let outputs = try await outputs(inputs())
         let over = try signature.outputs.filter(contract.listsItems)
         let chances = try over.first { $0.meaning == .probability }.map { try row($0, outputs) }
+        try checkScores(chances ?? [], "id")  // a draw would pass over what is no number
         let scored = over.first { $0.meaning == .score } ?? over.first { $0.meaning == .logit }
         let scores = try scored.map { try row($0, outputs) } ?? chances ?? []
         let aside = try items.aside

@@ -217,6 +217,7 @@ async function decide(asked: Asked): Promise<Answer> {
   const chancesOut = over.find((each) => each.meaning === "probability");
   const scoresOut = over.find((each) => each.meaning === "score") ?? over.find((each) => each.meaning === "logit");
   const chances = chancesOut === undefined ? undefined : asked.row(chancesOut, outputs);
+  checkScores(chances ?? [], "id"); // a draw would pass over what is no number
   const scores = scoresOut === undefined ? (chances ?? []) : asked.row(scoresOut, outputs);
   const { aside } = asked.items;
   let arm: number | null = null;

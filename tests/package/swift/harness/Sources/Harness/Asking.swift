@@ -21,7 +21,14 @@ private struct Given: Decodable {
 
 /// The code of what every call is refused with, or that it was answered.
 func ask(_ given: Data, _ folder: URL) async throws -> Data {
-    let given = try JSONDecoder().decode(Given.self, from: given)
+    var found: [String: [String]] = [:]
+    for (name, each) in try JSONDecoder().decode([String: Given].self, from: given) {
+        found[name] = try await said(each, folder)
+    }
+    return try JSONEncoder().encode(found)
+}
+
+private func said(_ given: Given, _ folder: URL) async throws -> [String] {
     var vocabularies: [String: Items] = [:]
     for (name, spec) in given.contract.vocabularies { vocabularies[name] = try items(name, spec, in: folder) }
     let outputs = try given.outputs.mapValues { each in
@@ -40,7 +47,7 @@ func ask(_ given: Data, _ folder: URL) async throws -> Data {
             found.append(error.code.rawValue)
         }
     }
-    return try JSONEncoder().encode(["found": found])
+    return found
 }
 
 /// A value whose numbers may be what JSON has no sign for.
