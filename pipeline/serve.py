@@ -14,11 +14,12 @@ import numpy as np
 
 from pocketrec.errors import InputError, PocketrecError
 from pocketrec.pipeline.frames import LISTS, Frame, read_frame, write_frame
-from pocketrec.pipeline.opening import open_artifact
+from pocketrec.pipeline.opening import formats, open_artifact
+from pocketrec.validate.open import format_of
 from pocketrec.validate.runtimes.runtime import Array, Runtime, TensorSpec, check_inputs
 
 SCHEMA = 1
-_CORE_ML = (".mlpackage", ".mlmodel")
+_INTERPRETER = "coreml-interpreter"
 
 
 def serve(path: Path, function: str | None, reader: BinaryIO, writer: BinaryIO) -> None:
@@ -36,13 +37,17 @@ def serve(path: Path, function: str | None, reader: BinaryIO, writer: BinaryIO) 
         PocketrecError: the artifact cannot be opened, or a frame cannot be read; an error frame said so.
     """
     try:
-        engine = "coreml-interpreter" if path.suffix in _CORE_ML else None
-        with _told(writer), open_artifact(path, engine, function=function) as artifact:
+        with _told(writer), open_artifact(path, _engine(path), function=function) as artifact:
             write_frame(writer, description(artifact))
             while (frame := read_frame(reader)) is not None:
                 answer(artifact, frame, writer)
     except BrokenPipeError:
         return  # nobody is left to answer
+
+
+def _engine(path: Path) -> str | None:
+    """The interpreter where it is one of the format's engines, on a Mac too; else the format's first."""
+    return _INTERPRETER if _INTERPRETER in format_of(path, formats()).runtimes else None
 
 
 class _told:  # noqa: N801 - a context, read as a verb

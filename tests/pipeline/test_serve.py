@@ -203,6 +203,8 @@ def test_an_artifact_that_cannot_be_opened_is_the_first_frame(folder: Path, tmp_
     assert isinstance(raised, UsageError)
     assert "UsageError: " in message(refused)
     assert "none.mlpackage: no such artifact" in message(refused)
+    (refused,), raised = served(tmp_path / "none.txt")
+    assert "suffix '.txt' is unknown" in message(refused)
     (tmp_path / "empty.mlpackage").mkdir()
     (refused,), raised = served(tmp_path / "empty.mlpackage")
     assert isinstance(raised, ArtifactError)

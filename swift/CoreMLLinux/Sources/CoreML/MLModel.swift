@@ -141,29 +141,27 @@ struct Loaded: Sendable {
     }
 }
 
-private let inside = "model.mlpackage"
-
 /// A folder `.mlmodelc` of its own, as the framework makes one: whoever asked for it moves it where it may stay.
 private func compiled(_ package: URL) throws -> URL {
     let files = FileManager.default
     guard files.fileExists(atPath: package.appendingPathComponent("Manifest.json").path) else {
         throw MLModelError(.io, "\(package.path) is no .mlpackage; pass the folder with Manifest.json in it")
     }
-    let name = package.deletingPathExtension().lastPathComponent + ".mlmodelc"
-    let folder = files.temporaryDirectory.appendingPathComponent(UUID().uuidString).appendingPathComponent(name)
+    let name = package.deletingPathExtension().lastPathComponent
+    let folder = files.temporaryDirectory.appendingPathComponent("\(UUID().uuidString)/\(name).mlmodelc")
     do {
         try files.createDirectory(at: folder, withIntermediateDirectories: true)
-        try files.copyItem(at: package, to: folder.appendingPathComponent(inside))
+        try files.copyItem(at: package, to: folder.appendingPathComponent("\(name).mlpackage"))
     } catch {
         throw MLModelError(.io, "\(package.path) cannot be compiled: \(error.localizedDescription)")
     }
     return folder
 }
 
-/// The program in a folder that `compiled` wrote.
+/// The program in a folder that `compiled` wrote, whatever the folder is called by now.
 private func program(of url: URL) throws -> URL {
-    let package = url.appendingPathComponent(inside)
-    if FileManager.default.fileExists(atPath: package.path) { return package }
+    let held = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+    if let package = held.first(where: { $0.hasSuffix(".mlpackage") }) { return url.appendingPathComponent(package) }
     if url.pathExtension == "mlpackage" {
         throw MLModelError(.io, "\(url.path) is not compiled; call MLModel.compileModel(at:) first")
     }

@@ -55,6 +55,15 @@ final class PredictionTests: XCTestCase {
         XCTAssertEqual(outputs.featureValue(for: "scores")?.multiArrayValue?[0].floatValue.bitPattern, golden.scores[0])
     }
 
+    func testACompiledModelIsMovedWhereItMayStay() throws {
+        let place = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.moveItem(at: Fixtures.compiled("scores"), to: place)
+        let model = try MLModel(contentsOf: place)
+        XCTAssertNoThrow(try model.prediction(from: Fixtures.ids([0, 1, 2])))
+        let package = try Fixtures.folder().appendingPathComponent("scores.mlpackage/Manifest.json").path
+        XCTAssertTrue(FileManager.default.fileExists(atPath: package), "the package itself stays")
+    }
+
     func testTheDescriptionIsThePackages() throws {
         let model = try Fixtures.model("scores")
         let description = model.modelDescription
@@ -79,7 +88,7 @@ final class PredictionTests: XCTestCase {
             let x = try MLDictionaryFeatureProvider(dictionary: ["x": try Fixtures.array([Float(1), 3])])
             XCTAssertEqual(try model.prediction(from: x).featureValue(for: "y")?.multiArrayValue?[1].floatValue, expected)
         }
-        fault(.io, "no function 'thrice'; expected one of once, twice") {
+        fault(.io, "functions.mlpackage: no function 'thrice'; expected one of once, twice") {
             _ = try Fixtures.model("functions", function: "thrice")
         }
     }
