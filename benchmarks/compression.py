@@ -51,8 +51,8 @@ from pocketrec.source.loaded import Loaded, prepare, search_data
 from pocketrec.source.streamed import Stubbed
 from pocketrec.validate.artifact.sizes import artifact_bytes, tensor_sizes
 from pocketrec.validate.measure.latency import measure_latency
+from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 from pocketrec.validate.measure.quality import quality_of
-from pocketrec.validate.measure.ranking import top_k_overlap
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import fit_inputs
 from pocketrec.workers import Workers
@@ -264,7 +264,7 @@ def quality(loaded: Loaded, runtimes: Mapping[str, Any]) -> Quality:
         )
     assert run.top_k is not None
     gains = gains_of(run.top_k, data)
-    name = f"ndcg@{evaluate.k}"
+    name = f"ndcg@{evaluate.longest}"
     return Quality(metric=name, value=run.metrics[name], interval=interval(gains, np.mean), top_k=run.top_k)
 
 
@@ -413,7 +413,7 @@ def row(
         low=mine.interval[0],
         high=mine.interval[1],
         loss=base.value - mine.value,
-        overlap=None if mine.top_k is None else top_k_overlap(base.top_k, mine.top_k),
+        overlap=None if mine.top_k is None else float(top_k_overlap(base.top_k, mine.top_k).mean()),
         max_abs_error=error,
         p50_ms=p50_ms,
     )

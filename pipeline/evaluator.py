@@ -118,8 +118,10 @@ class Evaluator:
 
 
 def _loss(metric: str, before: Run, after: Run) -> float:
+    from pocketrec.validate.measure.ranking import lower_is_better
+
     fall = before.quality.metrics[metric] - after.quality.metrics[metric]
-    return -fall if metric == "log_loss" else fall
+    return -fall if lower_is_better(metric) else fall
 
 
 def _ranks(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -135,10 +137,10 @@ def _distortion(before: Run, after: Run) -> float:
 
     ρ is Spearman's rank correlation. Both grow as the amplitude of noise does.
     """
-    from pocketrec.validate.measure.ranking import top_k_overlap
+    from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 
     if before.quality.top_k is not None and after.quality.top_k is not None:
-        return 1 - top_k_overlap(before.quality.top_k, after.quality.top_k)
+        return 1 - float(top_k_overlap(before.quality.top_k, after.quality.top_k).mean())
     assert before.ranks is not None
     assert after.ranks is not None
     correlation = float(np.corrcoef(before.ranks, after.ranks)[0, 1])

@@ -77,7 +77,7 @@ def _notes(model: Model) -> tuple[str, ...]:
 
 def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, asked: Compress) -> Evidence:
     """The evidence with what compression did and cost; artifacts were compared with what it made."""
-    from pocketrec.validate.measure.ranking import compare_quality
+    from pocketrec.validate.measure.compare import compare_quality
 
     before, after = built.original.quality, built.reference.quality
     assert before is not None

@@ -18,10 +18,11 @@ from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, TensorParity
 from pocketrec.validate.gates import REFERENCE
+from pocketrec.validate.measure.compare import compare_quality
 from pocketrec.validate.measure.parity import check_parity, failed_parity
 from pocketrec.validate.measure.probes import make_probes
 from pocketrec.validate.measure.quality import Runtimes, quality_of
-from pocketrec.validate.measure.ranking import QualityRun, compare_quality
+from pocketrec.validate.measure.ranking import QualityRun
 from pocketrec.validate.measure.rows import check_rows
 from pocketrec.validate.measure.sample import quality_within
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity

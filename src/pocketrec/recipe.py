@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pocketrec.about import About
-from pocketrec.contract import Contract, Dim, Signature, Tokenizer, VocabularyFiles, VocabularySpec
-from pocketrec.errors import ContractError, RecipeError, UsageError
+from pocketrec.contract import Signature
+from pocketrec.errors import RecipeError, UsageError
 from pocketrec.outside import read_toml
-from pocketrec.schema import from_table
+from pocketrec.schema import Range, check_ranges, from_table
+from pocketrec.slicing import METRICS, PLACED, Metric, Slice
+from pocketrec.stated import ContractSource
 
 Precision = Literal["float32", "float16"]
 Limit = float | Mapping[str, float]  # one for all targets, or a target's by its name
@@ -30,24 +32,6 @@ _FLOAT_KINDS = ("dense", "state")
 STREAM_MB = 1000.0  # a table of so many 10^6 bytes is not held where nothing else is stated
 _MOST_THREADS = 256
 _MOST_RUNS = 1_000_000
-
-
-class Range(NamedTuple):
-    """The smallest and the largest value that a key can have; `above` leaves the smallest itself out."""
-
-    low: float
-    high: float
-    above: bool = False
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, float | int) and (
-            self.low < value <= self.high if self.above else self.low <= value <= self.high
-        )
-
-    def __str__(self) -> str:
-        if self.above:
-            return f"more than {self.low:g}, and {self.high:g} at most"
-        return f"{self.low:g} to {self.high:g}"
 
 
 # What a gate can be set to. Beyond it, an artifact that gives zeros would pass.
@@ -64,6 +48,7 @@ GATE_RANGES: Mapping[str, Range] = {
     "max_load_ms": Range(0, 1e6, above=True),
     "max_assumptions": Range(0, 1000),
 }
+_SLICE_RANGES = {key: Range(0, 0.5) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
 _COMPRESS_RANGES: Mapping[str, Range] = {
     "max_size_mb": Range(0, 1e6, above=True),
     "max_ratio": Range(0, 1, above=True),
@@ -74,18 +59,7 @@ _COMPRESS_RANGES: Mapping[str, Range] = {
 }
 _MOST_STREAM_MB = 1e9
 _MOST_K = 10_000
-_MOST_TOKENS = 2**31 - 1
 _LONGEST_NAME = 200  # bytes; systems allow 255, of which endings take some
-
-
-def _check_ranges(table: str, given: object, ranges: Mapping[str, Range]) -> None:
-    """Checks that every number lies in its range; None is left alone."""
-    for key, allowed in ranges.items():
-        value = getattr(given, key)
-        for name, each in value.items() if isinstance(value, Mapping) else [("", value)]:
-            if each is not None and each not in allowed:
-                where = f"{table}.{key}.{name}" if name else f"{table}.{key}"
-                raise RecipeError(f"{where} is {each}; expected {allowed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,64 +96,23 @@ class ModelSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VocabularySource:
-    """Where a vocabulary comes from: factories, or text files with one line a token.
-
-    Attributes:
-        tokens: the stable keys of its ids.
-        padding_id: the id that fills sequences, or None.
-        unknown_id: the id that stands for everything not in the vocabulary, or None.
-        titles: what people read in place of a token; a title may be empty, and several items may share one.
-        spelled_in: the vocabulary whose ids spell this one's items (semantic ids).
-        spellings: those ids, in decimals with a space between; blank for what is set aside.
-        tokenizer: cuts text into tokens.
-    """
-
-    tokens: str
-    padding_id: int | None = None
-    unknown_id: int | None = None
-    titles: str | None = None
-    spelled_in: str = ""
-    spellings: str | None = None
-    tokenizer: Tokenizer | None = None
-
-    def __post_init__(self) -> None:
-        if bool(self.spelled_in) != (self.spellings is not None):
-            raise RecipeError("spelled_in and spellings go together; give both or neither")
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Where each of its files comes from, by key: the tokens, and what stands beside them."""
-        stated = {"tokens": self.tokens, "titles": self.titles, "spellings": self.spellings}
-        return {key: each for key, each in stated.items() if each is not None}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContractSource:
-    """The contract as written: vocabularies name their tokens, sizes are found by reading them."""
-
-    functions: Mapping[str, Signature]
-    dims: Mapping[str, Dim] = field(default_factory=dict)
-    vocabularies: Mapping[str, VocabularySource] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _contract(self, dict.fromkeys(self.vocabularies, _Found(size=_MOST_TOKENS)))  # what needs no files
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluate:
     """On what the ranking is compared.
 
     Attributes:
         data: a factory that returns evaluation data of the kind, or Parquet or Arrow files by a
             path that may have `*` in it.
-        kind: `ranking` (HR, NDCG, overlap) or `classification` (AUC, log loss).
+        kind: `ranking` or `classification`.
         function: the function that is evaluated.
         output: its output: scores over the catalogue, an embedding, top-k ids, or a probability.
         catalogue_function: the item-side function, where `output` is a user embedding.
         catalogue_output: its output.
         catalogue: a file of the item-side function's inputs, one row per id, where `data` are files.
-        k: length of the compared lists.
+        k: length of the compared lists, or several.
+        metrics: by default `hr` and `ndcg`, beside which there are `mrr`, `recall` and `map`; of labels `auc`
+            and `log_loss`, beside which there are `gauc`, `ece` and `adaptive_ece`.
+        user: labels only: the column or input that says whose row it is; `gauc` needs it.
+        slices: examples that are looked at apart, by the name of the division.
         arguments: keyword arguments for the data factory.
     """
 
@@ -190,10 +123,15 @@ class Evaluate:
     catalogue_function: str | None = None
     catalogue_output: str | None = None
     catalogue: str | None = None
-    k: int = 10
+    k: int | tuple[int, ...] = 10
+    metrics: tuple[Metric, ...] = ()
+    user: str | None = None
+    slices: Mapping[str, Slice] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_lengths()
+        self._check_metrics()
         if (self.catalogue_function is None) != (self.catalogue_output is None):
             raise RecipeError("evaluate: catalogue_function and catalogue_output go together; give both")
         if self.catalogue is not None and (self.catalogue_function is None or not self.in_files):
@@ -201,8 +139,51 @@ class Evaluate:
                 f"evaluate.catalogue is {self.catalogue!r}; it goes with catalogue_function and with data "
                 "in files; a factory brings its own"
             )
-        if not 1 <= self.k <= _MOST_K:
-            raise RecipeError(f"evaluate.k is {self.k}; expected 1 to {_MOST_K}")
+
+    def _check_lengths(self) -> None:
+        wrong = [each for each in self.ks if not 1 <= each <= _MOST_K]
+        if wrong:
+            raise RecipeError(f"evaluate.k is {wrong[0]}; expected 1 to {_MOST_K}")
+        if not self.ks or len(set(self.ks)) != len(self.ks):
+            raise RecipeError(f"evaluate.k is {list(self.ks)}; expected one length or several that differ")
+
+    def _check_metrics(self) -> None:
+        known = METRICS[self.kind]
+        foreign = [each for each in self.metrics if each not in known]
+        if foreign:
+            raise RecipeError(
+                f"evaluate.metrics: {foreign[0]!r} is none of {self.kind}; expected {', '.join(known)}"
+            )
+        if len(set(self.metrics)) != len(self.metrics):
+            raise RecipeError("evaluate.metrics names a metric twice; name each once")
+        if ("gauc" in self.metrics) != (self.user is not None):
+            raise RecipeError("evaluate: user and the metric gauc go together; give both or neither")
+        wrong = [name for name, each in self.slices.items() if each.by in PLACED and self.kind != "ranking"]
+        if wrong:
+            raise RecipeError(
+                f"evaluate.slices.{wrong[0]}: by {self.slices[wrong[0]].by!r} is of rankings; name a column"
+            )
+
+    @property
+    def ks(self) -> tuple[int, ...]:
+        """The lengths of the compared lists."""
+        return (self.k,) if isinstance(self.k, int) else self.k
+
+    @property
+    def longest(self) -> int:
+        """The largest of the lengths."""
+        return max(self.ks)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics, the default ones where none are stated."""
+        return self.metrics or METRICS[self.kind][:2]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is read of the data beside inputs and what is judged."""
+        named = [each.by for each in self.slices.values() if each.by not in PLACED]
+        return tuple(dict.fromkeys([*named, *([] if self.user is None else [self.user])]))
 
     @property
     def in_files(self) -> bool:
@@ -245,6 +226,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SliceGates:
+    """What a slice must hold, as of `Gates`; None gates nothing."""
+
+    max_ndcg_drop: float | None = None
+    max_auc_drop: float | None = None
+    max_log_loss_rise: float | None = None
+
+    def __post_init__(self) -> None:
+        if all(getattr(self, key) is None for key in _SLICE_RANGES):
+            raise RecipeError(f"a slice's gates have no limit; give one of {', '.join(_SLICE_RANGES)}")
+        check_ranges("gates of a slice", self, _SLICE_RANGES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
     """What a build must hold; None switches a gate off. `GATE_RANGES` says what each can be set to.
 
@@ -254,10 +249,13 @@ class Gates:
         max_abs_error: largest difference of a float32 artifact's outputs from the reference; in place of
             the bound that follows each output's scale.
         min_sqnr_db: lowest signal-to-noise ratio of a float16 artifact's outputs, in dB.
-        max_ndcg_drop: largest absolute change of NDCG@k, in either direction.
+        max_ndcg_drop: largest absolute change of NDCG@k, in either direction: of the change itself, and of
+            what its interval of 95 % does not exclude.
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
-        max_auc_drop: largest absolute change of AUC, in either direction.
-        max_log_loss_rise: largest absolute change of the log loss, in either direction.
+        max_auc_drop: the same of AUC.
+        max_log_loss_rise: the same of the log loss.
+        slices: limits on slices, by the name of a division (`users`, all of its slices) or of one slice
+            (`users: cold`).
         tie_tolerance: items whose scores differ by at most this much may swap places; relative
             to the largest score of the list.
         max_size_mb: largest size of a target's files, in 10^6 bytes.
@@ -283,9 +281,10 @@ class Gates:
     may_skip: tuple[
         Literal["onnxruntime", "coreml-interpreter", "coreml-framework", "web-wasm", "web-webgpu"], ...
     ] = ("coreml-framework", "web-wasm", "web-webgpu")
+    slices: Mapping[str, SliceGates] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_ranges("gates", self, GATE_RANGES)
+        check_ranges("gates", self, GATE_RANGES)
 
     def limit(self, key: str, target: str) -> float | None:
         """The target's limit of size or time by the name of the gate; None where there is none."""
@@ -349,7 +348,7 @@ class Compress:
             )
         if self.float_layers and self.activations is None:
             raise RecipeError("compress: float_layers goes with activations; give both or neither")
-        _check_ranges("compress", self, _COMPRESS_RANGES)
+        check_ranges("compress", self, _COMPRESS_RANGES)
 
     @property
     def active(self) -> bool:
@@ -410,6 +409,10 @@ class Recipe:
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
         _check_about(self)
+        unknown = [each for each in self.gates.slices if each.partition(": ")[0] not in self.evaluate.slices]
+        if unknown:
+            known = ", ".join(self.evaluate.slices) or "none; add evaluate.slices"
+            raise RecipeError(f"gates.slices.{unknown[0]}: no such slices; known: {known}")
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:
@@ -513,39 +516,3 @@ def _check_limits(recipe: Recipe) -> None:
             if name not in recipe.targets:
                 known = ", ".join(recipe.targets)
                 raise RecipeError(f"gates.{key}.{name}: no such target; known: {known}")
-
-
-def resolve_contract(source: ContractSource, vocabularies: Mapping[str, VocabularyFiles]) -> Contract:
-    """The contract with sizes and digests filled in from the vocabularies' files."""
-    return _contract(source, {name: _found(vocabularies[name]) for name in source.vocabularies})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What the contract says of a vocabulary's files."""
-
-    size: int
-    digests: Mapping[str, str] = field(default_factory=dict)
-
-
-def _found(files: VocabularyFiles) -> _Found:
-    digests = {"sha256" if key == "tokens" else f"{key}_sha256": each.sha256() for key, each in files.items()}
-    return _Found(size=files["tokens"].size, digests=digests)
-
-
-def _contract(source: ContractSource, found: Mapping[str, _Found]) -> Contract:
-    """The contract, given how many tokens each vocabulary has, and its files' digests."""
-    specs = {}
-    for name, each in source.vocabularies.items():
-        try:
-            specs[name] = VocabularySpec(
-                size=found[name].size,
-                padding_id=each.padding_id,
-                unknown_id=each.unknown_id,
-                spelled_in=each.spelled_in,
-                tokenizer=each.tokenizer,
-                **found[name].digests,
-            )
-        except ContractError as error:
-            raise RecipeError(f"contract.vocabularies.{name}: {error}") from error
-    return Contract(functions=source.functions, dims=source.dims, vocabularies=specs)

@@ -12,12 +12,30 @@ import types
 import typing
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, NamedTuple, TypeVar, Union
 
 from pocketrec.errors import PocketrecError, RecipeError
 
 T = TypeVar("T")
 _LONGEST = 200  # characters of a value in a message
+
+
+class Range(NamedTuple):
+    """The smallest and the largest value that a key can have; `above` leaves the smallest itself out."""
+
+    low: float
+    high: float
+    above: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, float | int) and (
+            self.low < value <= self.high if self.above else self.low <= value <= self.high
+        )
+
+    def __str__(self) -> str:
+        if self.above:
+            return f"more than {self.low:g}, and {self.high:g} at most"
+        return f"{self.low:g} to {self.high:g}"
 
 
 def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
@@ -51,6 +69,16 @@ def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
         named = str(error).startswith(tuple(f"{key.rpartition('.')[2]}{end}" for end in ".: "))
         where = "" if named or not key else f"{key}: "
         raise RecipeError(f"{source}: {where}{error}") from error
+
+
+def check_ranges(table: str, given: object, ranges: Mapping[str, Range]) -> None:
+    """Checks that every number lies in its range; None is left alone."""
+    for key, allowed in ranges.items():
+        value = getattr(given, key)
+        for name, each in value.items() if isinstance(value, Mapping) else [("", value)]:
+            if each is not None and each not in allowed:
+                where = f"{table}.{key}.{name}" if name else f"{table}.{key}"
+                raise RecipeError(f"{where} is {each}; expected {allowed}")
 
 
 @cache

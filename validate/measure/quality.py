@@ -21,12 +21,11 @@ from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData
 from pocketrec.foreign import torch_threads
 from pocketrec.recipe import Evaluate
+from pocketrec.validate.measure.metrics.ranks import places_of
 from pocketrec.validate.measure.ranking import (
     Floats,
     QualityRun,
     classification_metrics,
-    gains_of,
-    rank_rows,
     ranking_metrics,
     top_k_ids,
 )
@@ -79,14 +78,7 @@ def quality_of(
         evaluate=evaluate, contract=contract, data=data, open=reopen, keep=keep, _runtimes=opened
     )
     rows = _joined(list(workers.map(job, job.spans())))
-    if "scores" in rows:
-        meaning = contract.functions[evaluate.function].output(evaluate.output).meaning
-        metrics = classification_metrics(rows["scores"], rows["labels"], meaning=meaning)
-        return QualityRun(
-            metrics=metrics, top_k=None, examples=len(data), scores=rows["scores"], kept=job.kept(rows)
-        )
-    metrics = ranking_metrics(rows["hits"], rows["gains"], evaluate.k)
-    return QualityRun(metrics=metrics, top_k=rows["top_k"], examples=len(data), kept=job.kept(rows))
+    return job.label_run(rows) if "scores" in rows else job.ranking_run(rows)
 
 
 @dataclass(kw_only=True)
@@ -117,6 +109,32 @@ class Evaluation:
             first, last = (len(self._items) * each // len(self.data) for each in span)
             rows = {**rows, _CATALOGUE: kept_columns(self._items[first:last], len(self._items))}
         return rows
+
+    def label_run(self, rows: Rows) -> QualityRun:
+        """The quality of all rows by their scores and labels."""
+        meaning = self._output.meaning
+        return QualityRun(
+            metrics=classification_metrics(
+                rows["scores"], rows["labels"], meaning=meaning, names=self.evaluate.names
+            ),
+            examples=len(self.data),
+            scores=rows["scores"],
+            labels=rows["labels"],
+            meaning=meaning,
+            kept=self.kept(rows),
+        )
+
+    def ranking_run(self, rows: Rows) -> QualityRun:
+        """The quality of all users by their lists and the places of their held-out items."""
+        ks, names = self.evaluate.ks, self.evaluate.names
+        return QualityRun(
+            metrics=ranking_metrics(rows["places"], names=names, ks=ks),
+            examples=len(self.data),
+            top_k=rows["top_k"],
+            ks=ks,
+            places=rows["places"],
+            kept=self.kept(rows),
+        )
 
     def kept(self, rows: Rows) -> Mapping[str, KeptRows]:
         """What was kept of the rows of the evaluated function, and of the item-side one, by function."""
@@ -169,13 +187,13 @@ class Evaluation:
         if self._output.meaning == "top_k_ids":
             items = _items(self.contract, self._output)
             _check_ids(data, items)
-            return from_lists(values, data, items, self.evaluate.k)
+            return from_lists(values, data, items, self.evaluate.longest)
         scores = values.astype(np.float32)
         if self._output.meaning == "embedding":
             scores = scores @ self._catalogue(data, scores.shape[-1]).T
         candidates = _candidates(scores, data, self.evaluate.output)
-        hits, gains = rank_rows(candidates, data.positives, self.evaluate.k)
-        return {"hits": hits, "gains": gains, "top_k": top_k_ids(candidates, self.evaluate.k)}
+        places = places_of(candidates, data.positives)
+        return {"places": places, "top_k": top_k_ids(candidates, self.evaluate.longest)}
 
     def _run(self, function: str, inputs: Arrays, output: str) -> Mapping[str, Array]:
         """All outputs of the function, the named one among them."""
@@ -230,18 +248,17 @@ def _items(contract: Contract, out: Output) -> int:
 
 
 def from_lists(lists: Array, data: RankingData, items: int, k: int) -> Rows:
-    """Ranks and lists of users from the ids that the model listed, the best first."""
-    found, ranks = np.zeros(len(lists), bool), np.zeros(len(lists), np.int64)
+    """Places and lists of users from the ids that the model listed, the best first."""
+    places = np.full(len(lists), np.inf)
     top_k = np.full((len(lists), k), -1, np.int64)
     ignored = set(data.ignored_ids)
     for user, row in enumerate(lists.astype(np.int64).tolist()):
         own, out = int(data.positives[user]), ignored.union(data.seen(user).tolist())
         kept = [each for each in row if 0 <= each < items and (each == own or each not in out)]
         if own in kept:
-            found[user], ranks[user] = kept.index(own) < k, kept.index(own)
+            places[user] = kept.index(own)
         top_k[user, : len(kept[:k])] = kept[:k]
-    hits, gains = gains_of(found, ranks)
-    return {"hits": hits, "gains": gains, "top_k": top_k}
+    return {"places": places, "top_k": top_k}
 
 
 def _check_ids(data: RankingData, items: int) -> None:

@@ -1,25 +1,42 @@
-"""The measures of quality: of rankings, of labels, and of one model beside another.
+"""What one model reached on the evaluation data: a few numbers per user or row, and the metrics of them.
 
-Full ranking over the catalogue without ids that the user has had and ids that are no items; equal
-scores are ordered by item id. HR@k: the held-out item is among the k best. NDCG@k with one positive:
-1 / log2(rank + 2), rank from 0 (Järvelin & Kekäläinen, 2002). AUC and log loss for labels.
+Full ranking over the catalogue without ids that the user has had and ids that are no items. Each metric is a
+file in `metrics/`; this is where they have names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.errors import MissingExtra, RecipeError
-from pocketrec.report import RankingParity
+from pocketrec.errors import RecipeError
+from pocketrec.validate.measure.metrics.auc import auc
+from pocketrec.validate.measure.metrics.average_precision import average_precision
+from pocketrec.validate.measure.metrics.calibration import adaptive_calibration_error, calibration_error
+from pocketrec.validate.measure.metrics.gauc import user_aucs
+from pocketrec.validate.measure.metrics.hit_rate import hit_rate
+from pocketrec.validate.measure.metrics.log_loss import log_loss
+from pocketrec.validate.measure.metrics.mrr import mrr
+from pocketrec.validate.measure.metrics.ndcg import ndcg
+from pocketrec.validate.measure.metrics.ranks import Doubles, Ids, Ranks
+from pocketrec.validate.measure.metrics.recall import recall
 from pocketrec.validate.measure.rows import KeptRows
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-_EPSILON = 1e-7  # probabilities are clipped to this, float32's resolution, before the logarithm
+
+# Of places of held-out items, per user; a name with its k, such as `ndcg@10`.
+OF_PLACES: Mapping[str, Callable[[Ranks, int], Doubles]] = {
+    "hr": hit_rate,
+    "ndcg": ndcg,
+    "mrr": mrr,
+    "recall": recall,
+    "map": average_precision,
+}
+_LOWER_IS_BETTER = frozenset({"log_loss", "ece", "adaptive_ece"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,52 +45,93 @@ class QualityRun:
 
     Attributes:
         metrics: such as `hr@10` and `ndcg@10`, or `auc` and `log_loss`; NaN where a score was NaN.
-        top_k: the k best item ids per user, int64 `[users, k]`, -1 where fewer remain; None for labels.
         examples: users or rows.
+        top_k: the best item ids per user, as many as the largest k, int64 `[users, k]`, -1 where fewer
+            remain; None for labels.
+        ks: the lengths at which lists are judged; empty for labels.
+        places: of every user's held-out item, as of `places_of`; None for labels.
         scores: of every row, float32 `[rows]`; None for rankings.
+        labels: what the rows are; None for rankings.
+        meaning: of the scores, `probability` or `logit`; empty for rankings.
         kept: function to what parity on every row compares; empty where nothing was kept.
     """
 
     metrics: Mapping[str, float]
-    top_k: npt.NDArray[np.int64] | None
     examples: int
+    top_k: Ids | None = None
+    ks: tuple[int, ...] = ()
+    places: Doubles | None = None
     scores: Floats | None = None
+    labels: Floats | None = None
+    meaning: str = ""
     kept: Mapping[str, KeptRows] = field(default_factory=dict)
 
 
-def rank_metrics(candidates: Floats, positives: npt.NDArray[np.int64], k: int) -> dict[str, float]:
-    """`hr@k` and `ndcg@k` of the held-out items among `candidates`; see `rank_rows`."""
-    return ranking_metrics(*rank_rows(candidates, positives, k), k)
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value of the metric is the better one."""
+    return metric.partition("@")[0] in _LOWER_IS_BETTER
 
 
-def ranking_metrics(hits: Doubles, gains: Doubles, k: int) -> dict[str, float]:
-    """`hr@k` and `ndcg@k` of all users."""
-    return {f"hr@{k}": float(hits.mean()), f"ndcg@{k}": float(gains.mean())}
+def cut_of(metric: str) -> tuple[str, int]:
+    """A metric of lists as its name and its k: `ndcg@10` is (`ndcg`, 10)."""
+    name, _, k = metric.partition("@")
+    return name, int(k)
 
 
-def rank_rows(candidates: Floats, positives: npt.NDArray[np.int64], k: int) -> tuple[Doubles, Doubles]:
-    """Every user's hit (0 or 1) and gain, float64 `[users]`; NaN where one of the scores is NaN.
+def ranking_metrics(places: Doubles, *, names: Sequence[str], ks: Sequence[int]) -> dict[str, float]:
+    """Every metric of places of held-out items at every k, the means over all users."""
+    ranks = Ranks.of_one(places)
+    return {f"{name}@{k}": float(OF_PLACES[name](ranks, k).mean()) for k in ks for name in names}
+
+
+def classification_metrics(
+    values: Floats,
+    labels: Floats,
+    *,
+    meaning: str,
+    names: Sequence[str] = ("auc", "log_loss"),
+    users: npt.NDArray[Any] | None = None,
+) -> dict[str, float]:
+    """The metrics by their names; NaN where a value is NaN, and for AUC where only one class is there.
 
     Args:
-        candidates: scores `[users, items]`, -inf for what is not ranked.
-        positives: held-out item ids `[users]`; one whose own score is -inf is never found.
-        k: length of the list.
+        values: what the model gives, `[rows]`.
+        labels: 0 or 1.
+        meaning: of the values.
+        names: as in a recipe.
+        users: whose rows they are; `gauc` needs them.
+
+    Raises:
+        RecipeError: the output is neither a probability nor a logit.
     """
-    own = candidates[np.arange(len(positives)), positives][:, None]
-    earlier = np.arange(candidates.shape[1])[None] < positives[:, None]
-    ranks = (candidates > own).sum(1) + ((candidates == own) & earlier).sum(1)
-    hits, gains = gains_of((ranks < k) & (own[:, 0] > -np.inf), ranks)
-    unclear = np.isnan(candidates).any(axis=1)
-    # NaN compares as false with everything and would put the item at the top.
-    return np.where(unclear, np.nan, hits), np.where(unclear, np.nan, gains)
+    if meaning not in ("probability", "logit"):
+        raise RecipeError(f"evaluate.output means {meaning!r}; classification needs a probability or a logit")
+    return {name: _label_metric(name, values, labels, meaning, users) for name in names}
 
 
-def gains_of(found: npt.NDArray[np.bool_], ranks: npt.NDArray[np.int64]) -> tuple[Doubles, Doubles]:
-    """Hits and gains of users whose held-out item was `found` at `ranks`, from 0."""
-    return found.astype(np.float64), np.where(found, 1 / np.log2(ranks + 2), 0.0)
+def _label_metric(
+    name: str, values: Floats, labels: Floats, meaning: str, users: npt.NDArray[Any] | None
+) -> float:
+    if name == "auc":
+        return auc(values, labels)
+    if name == "gauc":
+        assert users is not None
+        return user_aucs(values, labels, users).mean()
+    if name == "log_loss":
+        return float(
+            log_loss(values, labels, meaning="logit" if meaning == "logit" else "probability").mean()
+        )
+    error = calibration_error if name == "ece" else adaptive_calibration_error
+    return error(probabilities(values, meaning), labels)
 
 
-def top_k_ids(candidates: Floats, k: int) -> npt.NDArray[np.int64]:
+def probabilities(values: Floats, meaning: str) -> Doubles:
+    """What the model says as probabilities, float64 `[rows]`: logits go through the sigmoid."""
+    x = values.astype(np.float64)
+    return x if meaning == "probability" else np.exp(-np.logaddexp(0.0, -x))
+
+
+def top_k_ids(candidates: Floats, k: int) -> Ids:
     """The k best item ids per user, best first, ties by id; -1 where fewer are ranked."""
     users, items = candidates.shape
     best = np.full((users, k), -1, np.int64)
@@ -84,68 +142,3 @@ def top_k_ids(candidates: Floats, k: int) -> npt.NDArray[np.int64]:
         ids = ids[np.lexsort((ids, -row[ids]))][:size]
         best[user, : len(ids)] = ids
     return best
-
-
-def top_k_overlap(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> float:
-    """Mean share of the ids of each row of `left` that the same row of `right` holds too.
-
-    -1 stands for nothing; a row without ids counts as 1 where the other has none either.
-    """
-    shares = overlap_shares(left, right)
-    return float(np.mean(shares)) if len(shares) else float("nan")
-
-
-def overlap_shares(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> Doubles:
-    """The share of each row, float64 `[rows]`; see `top_k_overlap`."""
-    shares = []
-    for a, b in zip(left, right, strict=True):
-        first, second = set(a[a >= 0].tolist()), set(b[b >= 0].tolist())
-        longest = max(len(first), len(second))
-        shares.append(len(first & second) / longest if longest else 1.0)
-    return np.asarray(shares, np.float64)
-
-
-def classification_metrics(
-    values: Floats, labels: npt.NDArray[np.float32], *, meaning: str
-) -> dict[str, float]:
-    """`auc` and `log_loss`; NaN where a value is NaN or only one class is there.
-
-    Raises:
-        RecipeError: the output is neither a probability nor a logit.
-    """
-    try:
-        from sklearn.metrics import roc_auc_score
-    except ModuleNotFoundError:
-        raise MissingExtra("scikit-learn", "build") from None
-    if meaning not in ("probability", "logit"):
-        raise RecipeError(f"evaluate.output means {meaning!r}; classification needs a probability or a logit")
-    if np.isnan(values).any():
-        return {"auc": float("nan"), "log_loss": float("nan")}
-    x = values.astype(np.float64)
-    if meaning == "logit":
-        losses = np.logaddexp(0.0, x) - labels * x
-    else:
-        p = np.clip(x, _EPSILON, 1 - _EPSILON)
-        losses = -(labels * np.log(p) + (1 - labels) * np.log1p(-p))
-    both = len(np.unique(labels)) == 2
-    auc = float(roc_auc_score(labels, x)) if both and np.isfinite(x).all() else float("nan")
-    return {"auc": auc, "log_loss": float(losses.mean())}
-
-
-def compare_quality(reference: QualityRun, artifact: QualityRun) -> RankingParity:
-    """Both runs side by side, with the overlap of their lists where there are lists."""
-    overlap, worst, row = None, None, None
-    if reference.top_k is not None and artifact.top_k is not None:
-        shares = overlap_shares(reference.top_k, artifact.top_k)
-        row = int(np.argmin(shares))
-        overlap, worst = float(shares.mean()), float(shares[row])
-        if any(np.isnan(value) for value in artifact.metrics.values()):
-            overlap = float("nan")
-    return RankingParity(
-        examples=reference.examples,
-        reference=dict(reference.metrics),
-        artifact=dict(artifact.metrics),
-        top_k_overlap=overlap,
-        worst_overlap=worst,
-        worst_row=row,
-    )

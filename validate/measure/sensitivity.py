@@ -14,6 +14,7 @@ from pocketrec.contract import Contract, Output
 from pocketrec.errors import CheckFailed, UnsupportedOp
 from pocketrec.evaluation import Probe
 from pocketrec.report import AccumulationSensitivity
+from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 from pocketrec.validate.measure.parity import check_parity, failed_parity
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Accumulating, Array, Runtime
@@ -63,11 +64,10 @@ def _overlap(
     if output.meaning != "score" or wide[0][output.name].shape[-1] <= _BEST:
         return None
     shares = [
-        len(set(left.tolist()) & set(right.tolist())) / _BEST
+        top_k_overlap(_best(before[output.name]), _best(after[output.name]))
         for before, after in zip(wide, narrow, strict=True)
-        for left, right in zip(_best(before[output.name]), _best(after[output.name]), strict=True)
     ]
-    return float(np.mean(shares)) if shares else None
+    return float(np.concatenate(shares).mean()) if shares else None
 
 
 def _best(scores: Array) -> Array:

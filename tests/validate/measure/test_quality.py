@@ -15,8 +15,8 @@ from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.recipe import Evaluate
 from pocketrec.validate.measure import quality
+from pocketrec.validate.measure.compare import compare_quality
 from pocketrec.validate.measure.quality import Evaluation, from_lists, quality_of
-from pocketrec.validate.measure.ranking import compare_quality
 from pocketrec.workers import Workers
 
 
@@ -153,8 +153,7 @@ def test_a_list_is_ranked_like_scores_that_fall_along_it() -> None:
     )
     rows = from_lists(lists, data, 5, 3)
     assert rows["top_k"].tolist() == [[2, 1, 3], [2, -1, -1], [1, 3, 4]]
-    assert rows["hits"].tolist() == [1, 1, 0]
-    np.testing.assert_allclose(rows["gains"], [1 / math.log2(3), 1, 0])
+    assert rows["places"].tolist() == [1, 0, math.inf]
 
 
 class Echo:

@@ -1,0 +1,36 @@
+"""Popularity of lists, and how it shifts from one model to another.
+
+    popularity(u) = mean_{i in list(u)} count_i / users
+    shift = (mean_u popularity_after(u) - mean_u popularity_before(u)) / mean_u popularity_before(u)
+
+NaN for an empty list. -1 stands for nothing. Sources: Yin et al., Challenging the long tail recommendation,
+VLDB 2012 (average recommendation popularity); Abdollahpouri et al., The unfairness of popularity bias in
+recommendation, 2019 (the lift, there against the user's own history).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pocketrec.validate.measure.metrics.ranks import Doubles, Ids
+
+
+def list_popularity(lists: Ids, counts: Ids, users: int) -> Doubles:
+    """The mean share of users who have had an item of the list, per row of `[rows, k]`, float64 `[rows]`."""
+    return mean_of_lists(lists, counts / users)
+
+
+def popularity_shift(before: Doubles, after: Doubles) -> float:
+    """The relative change of the users' mean; NaN where it was 0 before."""
+    base = float(np.mean(before))
+    return float(np.mean(after)) / base - 1 if base else float("nan")
+
+
+def mean_of_lists(lists: Ids, values: Doubles) -> Doubles:
+    """The mean of the items' `values` over each list, float64 `[rows]`; NaN where a list is empty."""
+    there = lists >= 0
+    sums = np.where(there, values[np.maximum(lists, 0)], 0.0).sum(axis=1)
+    count = there.sum(axis=1)
+    found: Doubles = np.full(len(lists), np.nan)
+    np.divide(sums, count, out=found, where=count > 0)
+    return found
