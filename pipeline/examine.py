@@ -83,7 +83,8 @@ def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, 
     assert before is not None
     assert after is not None
     line = built.original.result()
-    cost = compare_quality(before, after)
+    evaluation = built.original.evaluation
+    cost = compare_quality(before, after, None if evaluation is None else evaluation.facts)
     captures = next(iter(built.delivered.values())).attempt.captures
     first, *rest = evidence.results
     return replace(

@@ -135,6 +135,23 @@ def _arrow(path: Path, start: int) -> Iterator[Any]:
         start = max(0, start - batch.num_rows)
 
 
+def values_of(column: Any, name: str) -> Array:
+    """A column of one number or text per row; DataError for anything else.
+
+    A number that is missing is NaN, a text that is missing is empty.
+    """
+    pa = pyarrow()
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return np.array(column.fill_null("").to_pylist(), dtype=np.str_)
+    numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    if not any(each(column.type) for each in numbers):
+        raise DataError(f"column {name}: holds {column.type}; expected numbers or texts, one per row")
+    found = column.cast(pa.float64()).to_numpy() if column.null_count else column.to_numpy()
+    return np.asarray(found)
+
+
 def input_of(column: Any, spec: Column, where: Where) -> Array:
     """A column as the array that the function takes; DataError naming the row that does not fit.
 

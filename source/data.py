@@ -2,7 +2,7 @@
 
 A column per input, named as in the contract; lists for sequences and bags, which are filled up with
 the contract's padding. Beside them for ranking `positive`, the held-out id, and if there is one
-`seen`, the list of ids to leave out; for classification `label`, 0 or 1.
+`seen`, the list of ids to leave out; for classification `label`, 0 or 1. Slices are cut by any other column.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from pocketrec.source.columns import (
     pyarrow,
     read_rows,
     schema_of,
+    values_of,
 )
 
 Array = npt.NDArray[Any]
@@ -51,6 +52,7 @@ class TableData:
         has_seen: whether there is a column of ids to leave out.
         catalogue: as in RankingData.
         ignored_ids: as in RankingData.
+        beside: columns that are no inputs, by which slices are cut.
     """
 
     paths: tuple[Path, ...]
@@ -60,6 +62,7 @@ class TableData:
     has_seen: bool = False
     catalogue: Arrays
     ignored_ids: tuple[int, ...]
+    beside: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return sum(self.rows)
@@ -88,6 +91,7 @@ class TableData:
     def _batches(self, start: int) -> Iterator[Any]:
         """Batches of rows from row `start` to the end."""
         names = [each.name for each in self.columns]
+        names += self.beside
         names += [LABEL] if self.kind == "classification" else [POSITIVE, *([SEEN] if self.has_seen else [])]
         for path, rows in zip(self.paths, self.rows, strict=True):
             if start < rows:
@@ -108,12 +112,13 @@ class TableData:
             return self._place(first + row)
 
         inputs = {each.name: input_of(table[each.name], each, where) for each in self.columns}
+        beside = {name: values_of(table[name], name) for name in self.beside}
         if self.kind == "classification":
             labels = numbers_of(table[LABEL], LABEL, "float32", where)
             wrong = np.flatnonzero((labels != 0) & (labels != 1))
             if len(wrong):
                 raise bad_value(LABEL, where(int(wrong[0])), f"is {labels[wrong[0]]:g}", "0 or 1")
-            return ClassificationData(inputs=inputs, labels=labels)
+            return ClassificationData(inputs=inputs, labels=labels, columns=beside)
         positives = numbers_of(table[POSITIVE], POSITIVE, "int64", where)
         if (positives < 0).any():
             row = int(np.argmax(positives < 0))
@@ -129,6 +134,7 @@ class TableData:
             seen_offsets=offsets,
             catalogue=self.catalogue,
             ignored_ids=self.ignored_ids,
+            columns=beside,
         )
 
 
@@ -154,7 +160,7 @@ def open_tables(evaluate: Evaluate, contract: Contract, base: Path) -> TableData
         raise DataError(f"{paths[0]}: has two columns {twice[0]!r}; rename one")
     names, features = set(schemas[0][0].names), _features(evaluate, contract)
     required = [each.name for each in contract.functions[evaluate.function].inputs]
-    required.append(POSITIVE if evaluate.kind == "ranking" else LABEL)
+    required += [POSITIVE if evaluate.kind == "ranking" else LABEL, *evaluate.columns]
     lacking = [each for each in required if each not in names]
     if lacking:
         raise DataError(f"{paths[0]}: lacks the column {lacking[0]!r}; it has {', '.join(sorted(names))}")
@@ -166,6 +172,7 @@ def open_tables(evaluate: Evaluate, contract: Contract, base: Path) -> TableData
         has_seen=SEEN in names and evaluate.kind == "ranking",
         catalogue=_catalogue(evaluate, contract, base),
         ignored_ids=_ignored(evaluate, contract),
+        beside=tuple(name for name in evaluate.columns if name not in features),
     )
 
 

@@ -102,7 +102,8 @@ def search_data(loaded: Loaded) -> EvaluationData:
     named = loaded.recipe.compress.data
     if named is None:
         return loaded.data
-    evaluate = replace(loaded.recipe.evaluate, data=named, arguments=loaded.recipe.compress.arguments)
+    arguments = loaded.recipe.compress.arguments
+    evaluate = replace(loaded.recipe.evaluate, data=named, arguments=arguments, slices={})
     return _load_data(loaded.recipe, evaluate, loaded.model.contract, loaded.base, "compress.data")
 
 

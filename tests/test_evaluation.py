@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pocketrec.errors import DataError
-from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.evaluation import ClassificationData, RankingData, column_of
 
 
 def test_what_nobody_has_seen_can_be_left_out() -> None:
@@ -97,6 +97,13 @@ def test_labels_are_zeros_and_ones(labels: Any, message: str) -> None:
         ({"inputs": None}, "evaluation inputs are a NoneType; expected a dict of arrays by input name"),
         ({"inputs": [[1], [2]]}, "evaluation inputs are a list; expected a dict of arrays"),
         ({"catalogue": [1]}, "evaluation catalogue inputs are a list; expected a dict"),
+        ({"columns": [1]}, "columns are a list; expected a dict of arrays by name"),
+        (
+            {"columns": {"c": [1]}},
+            r"column c: int64 of shape \[1\]; expected a number or a text for each",
+        ),
+        ({"columns": {"c": [[1], [2]]}}, r"column c: int64 of shape \[2, 1\]; expected a number or a text"),
+        ({"columns": {"c": [None, 2]}}, "column c: object of shape"),
         ({"catalogue": {"a": [1, 2], "b": [1]}}, "catalogue input b: 1 rows, but its first input has 2"),
     ],
 )
@@ -111,3 +118,18 @@ def test_no_catalogue_and_sets_of_ids_are_taken() -> None:
     given |= {"catalogue": None, "ignored_ids": {2, 0}}
     data = RankingData(**given)
     assert (data.catalogue, data.ignored_ids) == ({}, (0, 2))
+
+
+def test_columns_are_cut_with_the_rows() -> None:
+    data = RankingData.from_lists(
+        inputs={"x": [1, 2, 3]}, positives=[4, 5, 6], columns={"land": ["a", "b", "c"], "n": [1.0, 2.0, 3.0]}
+    )
+    parts = list(data.parts(2))
+    assert [part.columns["land"].tolist() for part in parts] == [["a", "b"], ["c"]]
+    assert column_of(parts[1], "n").tolist() == [3]
+    assert column_of(parts[0], "x").tolist() == [1, 2]
+    with pytest.raises(DataError, match="no column 'y' of one value per example; there are: land, n, x"):
+        column_of(data, "y")
+    ones = np.ones(3, np.float32)
+    labels = ClassificationData(inputs={"x": ones}, labels=ones, columns={"u": np.arange(3)})
+    assert [part.columns["u"].tolist() for part in labels.parts(2)] == [[0, 1], [2]]

@@ -132,6 +132,66 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
             "output 'score' of function 'main'; expected one of scores",
         ),
         ('output = "scores"', 'output = "scores"\nk = 0', "evaluate.k is 0; expected 1 to 10000"),
+        ('output = "scores"', 'output = "scores"\nk = [5, 0]', "evaluate.k is 0; expected 1 to 10000"),
+        (
+            'output = "scores"',
+            'output = "scores"\nk = []',
+            "evaluate.k is []; expected one length or",
+        ),
+        ('output = "scores"', 'output = "scores"\nk = [5, 5]', "evaluate.k is [5, 5]; expected one length"),
+        (
+            'output = "scores"',
+            'output = "scores"\nk = "x"',
+            "k is 'x'; expected a whole number or a list",
+        ),
+        (
+            'output = "scores"',
+            'output = "scores"\nmetrics = ["auc"]',
+            "'auc' is none of ranking; expected hr",
+        ),
+        ('output = "scores"', 'output = "scores"\nmetrics = ["hr", "hr"]', "names a metric twice"),
+        ('output = "scores"', 'output = "scores"\nmetrics = ["ncdg"]', "did you mean 'ndcg'?"),
+        ('output = "scores"', 'output = "scores"\nuser = "u"', "user and the metric gauc go together"),
+        (
+            "[targets.onnx]",
+            '[evaluate.slices.users]\nby = "history"\nedges = [5, 5]\n[targets.onnx]',
+            "evaluate.slices.users: edges: 5 is followed by no larger one; expected numbers that rise",
+        ),
+        (
+            "[targets.onnx]",
+            '[evaluate.slices.users]\nby = "history"\nnames = ["a"]\n[targets.onnx]',
+            "evaluate.slices.users: names: 1 for 1 edges; expected 2",
+        ),
+        (
+            "[targets.onnx]",
+            '[evaluate.slices.users]\nby = "history"\nnames = ["a", "a"]\n[targets.onnx]',
+            "evaluate.slices.users: names: two are alike",
+        ),
+        (
+            "[targets.onnx]",
+            '[evaluate.slices.users]\nby = "history"\nmin_examples = 2\n[targets.onnx]',
+            "evaluate.slices.users: min_examples is 2; expected 10 to 1000000000",
+        ),
+        (
+            'kind = "ranking"',
+            'kind = "classification"\nslices = {users = {by = "history"}}',
+            "evaluate.slices.users: by 'history' is of rankings; name a column",
+        ),
+        (
+            "[targets.onnx]",
+            "[gates.slices.users]\nmax_ndcg_drop = 0.01\n[targets.onnx]",
+            "gates.slices.users: no such slices; known: none; add evaluate.slices",
+        ),
+        (
+            "[targets.onnx]",
+            '[evaluate.slices.a]\nby = "c"\n[gates.slices.a]\n[targets.onnx]',
+            "gates.slices.a: no limit on these slices; give one of max_ndcg_drop, max_auc_drop",
+        ),
+        (
+            "[targets.onnx]",
+            '[evaluate.slices.a]\nby = "c"\n[gates.slices.a]\nmax_ndcg_drop = 0.9\n[targets.onnx]',
+            "max_ndcg_drop is 0.9; expected 0 to 0.5",
+        ),
         ("schema = 1", "schema = 1\nseed = -1", "seed is -1; expected 0 to 2^63 - 1"),
         (
             "[targets.coreml]",
@@ -307,3 +367,28 @@ def test_a_contract_is_stated_or_there_is_an_example_to_draft_it_from(tmp_path: 
         from_table(Recipe, table, source="recipe.toml")
     table["model"]["example"] = "in.npz"
     assert from_table(Recipe, table, source="recipe.toml").contract is None
+
+
+def test_slices_metrics_and_several_lengths_are_read(tmp_path: Path) -> None:
+    asked = """
+[evaluate.slices.users]
+by = "history"
+[evaluate.slices.age]
+by = "age"
+edges = [18, 65]
+[gates.slices."users: cold"]
+max_ndcg_drop = 0.01
+"""
+    path = write(tmp_path, "[targets.onnx]", f"{asked}[targets.onnx]")
+    path.write_text(
+        path.read_text().replace('kind = "ranking"', 'kind = "ranking"\nk = [5, 20]\nmetrics = ["mrr"]')
+    )
+    recipe = load_recipe(path)
+    evaluate = recipe.evaluate
+    assert (evaluate.ks, evaluate.longest, evaluate.names) == ((5, 20), 20, ("mrr",))
+    assert evaluate.columns == ("age",)
+    assert evaluate.slices["users"].labels == ("cold", "warm")
+    assert evaluate.slices["age"].labels == ("under 18", "18 to 65", "from 65")
+    assert recipe.gates.slices["users: cold"].max_ndcg_drop == 0.01
+    plain = load_recipe(write(tmp_path)).evaluate
+    assert (plain.ks, plain.names, plain.columns) == ((10,), ("hr", "ndcg"), ())

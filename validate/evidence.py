@@ -18,7 +18,7 @@ from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, TensorParity
 from pocketrec.validate.gates import REFERENCE
-from pocketrec.validate.measure.compare import compare_quality
+from pocketrec.validate.measure.compare import beside, compare_quality
 from pocketrec.validate.measure.parity import check_parity, failed_parity
 from pocketrec.validate.measure.probes import make_probes
 from pocketrec.validate.measure.quality import Runtimes, quality_of
@@ -26,6 +26,7 @@ from pocketrec.validate.measure.ranking import QualityRun
 from pocketrec.validate.measure.rows import check_rows
 from pocketrec.validate.measure.sample import quality_within
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
+from pocketrec.validate.measure.slices import Facts, facts_of
 from pocketrec.validate.measure.tolerances import FLOAT16_TIE, tie_tolerance
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import run_fitted
@@ -37,11 +38,12 @@ Open = Callable[..., Runtime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Evaluation data, on what quality is compared, and what the reference reached."""
+    """Evaluation data, on what quality is compared, what the reference reached, and facts of the rows."""
 
     evaluate: Evaluate
     data: EvaluationData
     quality: QualityRun
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Reference:
             runtime_version=description.version,
             precision=description.precision,
             compute_units=description.compute_units,
-            ranking=None if self.quality is None else compare_quality(self.quality, self.quality),
+            ranking=None if self.quality is None else beside(self.quality, self.quality),
         )
 
 
@@ -126,7 +128,9 @@ def examine_reference(
         runtimes=runtimes,
         probes=probes,
         outputs=outputs,
-        evaluation=Evaluation(evaluate=evaluate, data=data, quality=quality),
+        evaluation=Evaluation(
+            evaluate=evaluate, data=data, quality=quality, facts=facts_of(evaluate, contract, data)
+        ),
     )
 
 
@@ -320,9 +324,11 @@ def _quality(
 
 def _ranking(before: QualityRun, artifact: QualityRun, reference: Reference) -> RankingParity:
     """Both side by side; how many rows there are, where not all were examined."""
-    found, known = compare_quality(before, artifact), reference.quality
+    known = reference.evaluation
     assert known is not None
-    return found if before.examples == known.examples else replace(found, available=known.examples)
+    facts = known.facts if before.rows is None else known.facts.take(before.rows)
+    found, total = compare_quality(before, artifact, facts), known.quality.examples
+    return found if before.examples == total else replace(found, available=total)
 
 
 def _rows(

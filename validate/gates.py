@@ -6,13 +6,12 @@ A gate whose value is NaN, or that has nothing to decide on, fails; it is never 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 from pocketrec.recipe import Gates
-from pocketrec.report import GateResult, RankingParity, RuntimeResult, TensorParity
+from pocketrec.report import GateResult, RuntimeResult, TensorParity
+from pocketrec.validate.quality_gates import Status, quality_verdicts
 from pocketrec.validate.runtimes.runtime import is_coarse
 
-Status = Literal["passed", "failed", "skipped"]
 REFERENCE = "reference"
 
 
@@ -92,8 +91,10 @@ def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
         status: Status = "skipped" if skipped else "failed"
         yield _gate("ran", result.target, result.runtime, status, f"not run: {result.reason}{note}")
         return
-    for gate, passed, message in (*_parity(gates, result), *_quality(gates, result)):
+    for gate, passed, message in _parity(gates, result):
         yield _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
+    for gate, verdict, message in quality_verdicts(gates, result.ranking):
+        yield _gate(gate, result.target, result.runtime, verdict, message)
 
 
 Verdict = tuple[str, bool, str]
@@ -187,46 +188,3 @@ def _where(each: TensorParity) -> str:
 
 def _on(each: TensorParity) -> str:
     return f" (worst on probe {each.worst_probe!r})" if each.worst_probe else ""
-
-
-def _quality(gates: Gates, result: RuntimeResult) -> Iterator[Verdict]:
-    ranking = result.ranking
-    limits = (
-        ("max_ndcg_drop", "ndcg@", gates.max_ndcg_drop),
-        ("max_auc_drop", "auc", gates.max_auc_drop),
-        ("max_log_loss_rise", "log_loss", gates.max_log_loss_rise),
-    )
-    if ranking is None or not ranking.examples or not ranking.reference:
-        wanted = any(limit is not None for _, _, limit in limits) or gates.min_top_k_overlap is not None
-        if wanted:
-            yield "quality", False, "quality was not compared"
-        return
-    for gate, metric, limit in limits:
-        if limit is not None:
-            yield from _change(gate, metric, limit, ranking)
-    if gates.min_top_k_overlap is not None and any(name.startswith("ndcg@") for name in ranking.reference):
-        yield _overlap(gates.min_top_k_overlap, ranking)
-
-
-def _change(gate: str, metric: str, limit: float, ranking: RankingParity) -> Iterator[Verdict]:
-    for name, reference in ranking.reference.items():
-        if not name.startswith(metric):
-            continue
-        artifact = ranking.artifact.get(name, float("nan"))
-        change = artifact - reference
-        message = (
-            f"{name}: {artifact:.5f} against {reference:.5f}, change {change:+.2g}, limit ±{limit:g}, "
-            f"over {ranking.examined} examples"
-        )
-        yield gate, abs(change) <= limit, message
-
-
-def _overlap(limit: float, ranking: RankingParity) -> Verdict:
-    value = ranking.top_k_overlap
-    if value is None:
-        return "min_top_k_overlap", False, "the lists were not compared"
-    message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examined} examples"
-    if ranking.worst_overlap is not None and ranking.worst_overlap < 1:
-        of = "" if ranking.available is None else " of the sample"
-        message += f"; the worst is row {ranking.worst_row}{of} with {ranking.worst_overlap:.4f}"
-    return "min_top_k_overlap", value >= limit, message

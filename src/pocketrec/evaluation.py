@@ -67,6 +67,7 @@ class RankingData:
         catalogue: inputs of the item-side function, one row per item id; empty where the
             evaluated function scores the whole catalogue by itself.
         ignored_ids: ids that are no items (padding, unknown) and never ranked.
+        columns: what else is known of each user, a number or a text, `[users]`, by name, for slices.
     """
 
     inputs: Arrays
@@ -75,6 +76,7 @@ class RankingData:
     seen_offsets: Ids = field(default_factory=_no_ids)
     catalogue: Arrays = field(default_factory=dict)
     ignored_ids: tuple[int, ...] = (0,)
+    columns: Arrays = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -82,6 +84,7 @@ class RankingData:
         put(self, "catalogue", {} if self.catalogue is None else self.catalogue)
         put(self, "inputs", _arrays("input", self.inputs, len(self.positives), "positives"))
         put(self, "catalogue", _arrays("catalogue input", self.catalogue, None, "its first input"))
+        put(self, "columns", _columns(self.columns, len(self.positives)))
         put(self, "seen_ids", _ids("seen_ids", self.seen_ids))
         given = _ids("seen_offsets", self.seen_offsets)
         if not len(given) and not len(self.seen_ids):
@@ -126,6 +129,7 @@ class RankingData:
         length: int | None = None,
         padding_id: int = 0,
         padding_side: Literal["left", "right"] = "left",
+        columns: Mapping[str, Sequence[Any]] | None = None,
     ) -> Self:
         """The data from plain lists, one entry per user; histories may be of any length.
 
@@ -138,6 +142,7 @@ class RankingData:
             length: of every list: longer ones keep their last ids; by default that of the longest.
             padding_id: what shorter lists are filled with.
             padding_side: where.
+            columns: what else is known of each user, by name.
 
         Raises:
             DataError: a list is of something else than numbers, or there are not as many as users.
@@ -156,6 +161,7 @@ class RankingData:
             seen_offsets=np.cumsum([0, *sizes], dtype=np.int64),
             catalogue={name: array(name, rows) for name, rows in (catalogue or {}).items()},
             ignored_ids=tuple(ignored_ids),
+            columns={name: np.asarray(each) for name, each in (columns or {}).items()},
         )
 
     def __len__(self) -> int:
@@ -180,6 +186,7 @@ class RankingData:
                 seen_offsets=offsets - offsets[0],
                 catalogue=self.catalogue,
                 ignored_ids=self.ignored_ids,
+                columns={name: array[first:last] for name, array in self.columns.items()},
             )
 
 
@@ -190,10 +197,12 @@ class ClassificationData:
     Attributes:
         inputs: the evaluated function's inputs, `[examples, ...]`.
         labels: 0 or 1, float32 `[examples]`.
+        columns: what else is known of each example, a number or a text, `[examples]`, by name, for slices.
     """
 
     inputs: Arrays
     labels: npt.NDArray[np.float32]
+    columns: Arrays = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         labels = _numbers("labels", self.labels).astype(np.float32)
@@ -201,6 +210,7 @@ class ClassificationData:
             raise DataError(f"labels: shape {list(labels.shape)}; expected one number per example")
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "inputs", _arrays("input", self.inputs, len(labels), "labels"))
+        object.__setattr__(self, "columns", _columns(self.columns, len(labels)))
         wrong = np.flatnonzero((labels != 0) & (labels != 1))
         if len(wrong):
             raise DataError(f"labels: row {wrong[0]} is {labels[wrong[0]]:g}; expected 0 or 1")
@@ -216,7 +226,8 @@ class ClassificationData:
         """The examples from `start` to `stop`, at most `size` at a time, in order."""
         for first, last in cuts(size, start, len(self) if stop is None else stop):
             inputs = {name: array[first:last] for name, array in self.inputs.items()}
-            yield ClassificationData(inputs=inputs, labels=self.labels[first:last])
+            columns = {name: array[first:last] for name, array in self.columns.items()}
+            yield ClassificationData(inputs=inputs, labels=self.labels[first:last], columns=columns)
 
 
 class EvaluationData(Protocol):
@@ -281,6 +292,31 @@ def _arrays(kind: str, given: Arrays, rows: int | None, against: str) -> dict[st
             count = len(array) if array.ndim else "no"
             raise DataError(f"evaluation {kind} {name}: {count} rows, but {against} has {rows}")
     return arrays
+
+
+def _columns(given: Arrays, rows: int) -> dict[str, Array]:
+    """The columns as arrays of numbers or texts, one for each of so many examples."""
+    if not isinstance(given, Mapping):
+        raise DataError(f"columns are a {type(given).__name__}; expected a dict of arrays by name")
+    found = {name: np.asarray(each) for name, each in given.items()}
+    for name, array in found.items():
+        if array.shape != (rows,) or array.dtype.kind not in "iufbU":
+            raise DataError(
+                f"column {name}: {array.dtype} of shape {list(array.shape)}; expected a number or a text for "
+                f"each of {rows} examples"
+            )
+    return found
+
+
+def column_of(data: RankingData | ClassificationData, name: str) -> Array:
+    """A column, or an input of one number per example, `[examples]`; DataError names those that there are."""
+    if name in data.columns:
+        return data.columns[name]
+    flat = {key: each.reshape(-1) for key, each in data.inputs.items() if each.size == len(data)}
+    if name not in flat:
+        known = ", ".join([*data.columns, *flat]) or "none"
+        raise DataError(f"evaluation data: no column {name!r} of one value per example; there are: {known}")
+    return flat[name]
 
 
 def _padded(

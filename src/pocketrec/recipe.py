@@ -235,7 +235,7 @@ class SliceGates:
 
     def __post_init__(self) -> None:
         if all(getattr(self, key) is None for key in _SLICE_RANGES):
-            raise RecipeError(f"a slice's gates have no limit; give one of {', '.join(_SLICE_RANGES)}")
+            raise RecipeError(f"no limit on these slices; give one of {', '.join(_SLICE_RANGES)}")
         check_ranges("gates of a slice", self, _SLICE_RANGES)
 
 

@@ -152,6 +152,8 @@ def _describe(hint: Any) -> str:
     origin = typing.get_origin(hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return "a table"
+    if origin is tuple:
+        return "a list"
     return known.get(hint, getattr(hint, "__name__", str(hint)))
 
 

@@ -17,6 +17,7 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabu
 from pocketrec.errors import DataError, MissingExtra, RecipeError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.recipe import Evaluate
+from pocketrec.slicing import Slice
 from pocketrec.source.columns import read_rows
 from pocketrec.source.data import TableData, open_tables
 
@@ -262,3 +263,35 @@ def test_a_column_whose_name_is_no_text_is_a_damaged_file(suffix: str, tmp_path:
 def test_a_pattern_that_names_no_path_is_said_so(pattern: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"evaluate.data is .*; expected a path|no such file"):
         opened(tmp_path, replace(EVALUATE, data=pattern))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_columns_beside_the_inputs_are_read_for_slices(suffix: str, tmp_path: Path) -> None:
+    land = pa.array(["a", None, *["b"] * (USERS - 2)])
+    more = {
+        "land": land.dictionary_encode(),
+        "plain": land,
+        "n": pa.array([None, *range(USERS - 1)]),
+        "w": range(USERS),
+    }
+    write(tmp_path, columns() | more, suffix=suffix)
+    asked = {name: Slice(by=name) for name in (*more, "age")}
+    data = opened(tmp_path, replace(EVALUATE, data=f"users-*.{suffix}", slices=asked))
+    first, *rest = data.parts(5)
+    assert first.columns["land"].tolist() == first.columns["plain"].tolist() == ["a", "", "b", "b", "b"]
+    assert np.isnan(first.columns["n"][0])
+    assert rest[0].columns["w"].tolist() == list(range(5, 10))
+    assert "age" not in first.columns  # an input
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "lacks the column 'land'"),
+        ({"land": [[1]] * USERS}, "column land: holds list<.*expected numbers or texts"),
+    ],
+)
+def test_a_column_that_cannot_cut_is_named(given: dict[str, Any], message: str, tmp_path: Path) -> None:
+    write(tmp_path, columns() | given)
+    with pytest.raises(DataError, match=message):
+        next(opened(tmp_path, replace(EVALUATE, slices={"x": Slice(by="land")})).parts(5))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketrec.recipe import Gates
-from pocketrec.report import GateResult, RankingParity, RuntimeResult, TensorParity
+from pocketrec.report import GateResult, Interval, MetricChange, RankingParity, RuntimeResult, TensorParity
 from pocketrec.validate.gates import check_assumptions, check_gates
 
 SCORES = TensorParity(
@@ -25,10 +25,34 @@ SCORES = TensorParity(
     histogram=(9,),
 )
 IDS = replace(SCORES, output="ids", max_abs_error=0.0, sqnr_db=math.inf, histogram=())
-RANKING = RankingParity(examples=5, reference={"ndcg@10": 0.1}, artifact={"ndcg@10": 0.1}, top_k_overlap=1.0)
-LABELS = RankingParity(
-    examples=5, reference={"auc": 0.8, "log_loss": 0.5}, artifact={"auc": 0.8, "log_loss": 0.5}
-)
+SAME = Interval(low=-0.0001, high=0.0001, confidence=0.95)
+
+
+def change(metric: str, before: float, after: float, **given: Any) -> MetricChange:
+    """A change with an interval of no width to speak of."""
+    moved = after - before
+    interval = replace(SAME, low=moved - 0.0001, high=moved + 0.0001)
+    stated: dict[str, Any] = {
+        "examples": 50,
+        "resampled": "users",
+        "deviation": 0.01,
+        "intervals": (interval,),
+    } | given
+    return MetricChange(metric=metric, before=before, after=after, **stated)
+
+
+def ranking(**artifact: float) -> RankingParity:
+    """A reference of 0.1 beside the artifact's metrics."""
+    names = {name.replace("_at_", "@"): value for name, value in artifact.items()}
+    return RankingParity(
+        examples=50,
+        reference=dict.fromkeys(names, 0.1),
+        artifact=names,
+        changes=tuple(change(name, 0.1, value) for name, value in names.items()),
+    )
+
+
+RANKING = replace(ranking(ndcg_at_10=0.1), top_k_overlap=1.0)
 GOOD = RuntimeResult(
     target="onnx",
     runtime="onnxruntime",
@@ -75,17 +99,21 @@ def test_a_good_result_passes_every_gate_that_applies() -> None:
         (replace(GOOD, parity=()), "comparison", "nothing was compared"),
         (replace(GOOD, ranking=None), "quality", "not compared"),
         (replace(GOOD, ranking=replace(RANKING, examples=0)), "quality", "not compared"),
-        (replace(GOOD, ranking=replace(RANKING, artifact={"ndcg@10": 0.2})), "max_ndcg_drop", "change +0.1"),
+        (
+            replace(GOOD, ranking=replace(ranking(ndcg_at_10=0.2), top_k_overlap=1.0)),
+            "max_ndcg_drop",
+            "change +0.1",
+        ),
         (replace(GOOD, ranking=replace(RANKING, artifact={})), "max_ndcg_drop", "nan"),
         (replace(GOOD, ranking=replace(RANKING, top_k_overlap=0.5)), "min_top_k_overlap", "0.5000"),
         (replace(GOOD, ranking=replace(RANKING, top_k_overlap=None)), "min_top_k_overlap", "not compared"),
         (
-            replace(GOOD, ranking=replace(LABELS, artifact={"auc": 0.7, "log_loss": 0.5})),
+            replace(GOOD, ranking=ranking(auc=0.01, log_loss=0.1)),
             "max_auc_drop",
-            "change -0.1",
+            "change -0.09",
         ),
         (
-            replace(GOOD, ranking=replace(LABELS, artifact={"auc": 0.8, "log_loss": 0.6})),
+            replace(GOOD, ranking=ranking(auc=0.1, log_loss=0.6)),
             "max_log_loss_rise",
             "log_loss: 0.6",
         ),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pocketrec.contract import Contract, Output
 from pocketrec.errors import DataError, RecipeError
-from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData
+from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData, column_of
 from pocketrec.foreign import torch_threads
 from pocketrec.recipe import Evaluate
 from pocketrec.validate.measure.metrics.ranks import places_of
@@ -29,7 +29,7 @@ from pocketrec.validate.measure.ranking import (
     ranking_metrics,
     top_k_ids,
 )
-from pocketrec.validate.measure.rows import KeptRows, kept_columns, most_columns
+from pocketrec.validate.measure.rows import CATALOGUE_ROW, KeptRows, kept_columns, most_columns
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array, Runtime
 from pocketrec.validate.runtimes.torch_runtime import current_threads
@@ -115,11 +115,16 @@ class Evaluation:
         meaning = self._output.meaning
         return QualityRun(
             metrics=classification_metrics(
-                rows["scores"], rows["labels"], meaning=meaning, names=self.evaluate.names
+                rows["scores"],
+                rows["labels"],
+                meaning=meaning,
+                names=self.evaluate.names,
+                users=rows.get("users"),
             ),
             examples=len(self.data),
             scores=rows["scores"],
             labels=rows["labels"],
+            users=rows.get("users"),
             meaning=meaning,
             kept=self.kept(rows),
         )
@@ -147,7 +152,7 @@ class Evaluation:
         if _CATALOGUE in rows:
             name = str(self.evaluate.catalogue_output)
             found[str(self.evaluate.catalogue_function)] = KeptRows(
-                what="catalogue row", values={name: rows[_CATALOGUE]}, whole=frozenset()
+                what=CATALOGUE_ROW, values={name: rows[_CATALOGUE]}, whole=frozenset()
             )
         return found
 
@@ -183,7 +188,12 @@ class Evaluation:
 
     def _measured(self, values: Array, data: RankingData | ClassificationData) -> Rows:
         if isinstance(data, ClassificationData):
-            return {"scores": _one_per_row(values, data, self.evaluate.output), "labels": data.labels}
+            user = self.evaluate.user
+            return {
+                "scores": _one_per_row(values, data, self.evaluate.output),
+                "labels": data.labels,
+                **({} if user is None else {"users": column_of(data, user)}),
+            }
         if self._output.meaning == "top_k_ids":
             items = _items(self.contract, self._output)
             _check_ids(data, items)

@@ -52,7 +52,9 @@ class QualityRun:
         places: of every user's held-out item, as of `places_of`; None for labels.
         scores: of every row, float32 `[rows]`; None for rankings.
         labels: what the rows are; None for rankings.
+        users: whose row it is, where the recipe says; else None.
         meaning: of the scores, `probability` or `logit`; empty for rankings.
+        rows: which of all examples were examined, `[examples]`; None for all.
         kept: function to what parity on every row compares; empty where nothing was kept.
     """
 
@@ -63,6 +65,8 @@ class QualityRun:
     places: Doubles | None = None
     scores: Floats | None = None
     labels: Floats | None = None
+    users: npt.NDArray[Any] | None = None
+    rows: Ids | None = None
     meaning: str = ""
     kept: Mapping[str, KeptRows] = field(default_factory=dict)
 

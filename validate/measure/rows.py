@@ -22,6 +22,7 @@ from pocketrec.validate.runtimes.runtime import Array
 
 Doubles = npt.NDArray[np.float64]
 
+CATALOGUE_ROW = "catalogue row"
 _MOST_BYTES = 64 << 20
 _CHUNK = 1024  # rows compared at a time
 _WORST = 4  # rows by each measure of how far they are off

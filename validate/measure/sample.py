@@ -7,8 +7,11 @@ examines the same rows; how many of how many stands in the evidence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
 
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.validate.measure.ranking import QualityRun
@@ -34,6 +37,11 @@ class Sample:
 
     def __len__(self) -> int:
         return sum(last - first for first, last in self.blocks)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The numbers of its rows among all, in order."""
+        return np.concatenate([np.arange(first, last) for first, last in self.blocks])
 
     def sample(self) -> RankingData | ClassificationData:
         """Some rows of all the data."""
@@ -87,4 +95,5 @@ def quality_within(
         if rows >= len(data):
             return known, artifact(data)
     chosen = spread(data, max(rows, len(trial)))
-    return reference(chosen), artifact(chosen)
+    numbers = chosen.rows if isinstance(chosen, Sample) else None
+    return replace(reference(chosen), rows=numbers), replace(artifact(chosen), rows=numbers)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable
+from dataclasses import astuple, fields
 from pathlib import Path
 
 from pocketrec.errors import MissingExtra
 from pocketrec.report import Evidence, RoundedInput
 from pocketrec.validate.report.plots import plots
+from pocketrec.validate.report.quality import quality_tables
 from pocketrec.validate.report.summary import (
     PARITY_HEAD,
     SummaryRow,
@@ -19,19 +20,11 @@ from pocketrec.validate.report.summary import (
     size_text,
     summary_rows,
 )
+from pocketrec.validate.report.table import ReportTable
 
 __all__ = ["SummaryRow", "summary_rows", "to_html", "to_markdown"]
 
 _MOST_TENSORS = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTable:
-    """A table of text under a title."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def to_markdown(evidence: Evidence) -> str:
@@ -96,7 +89,7 @@ def _tables(evidence: Evidence) -> list[ReportTable]:
         _gates(evidence),
         _parity(evidence),
         _accumulation(evidence),
-        _ranking(evidence),
+        *quality_tables(evidence),
         _latency(evidence),
         _web(evidence),
         _wire(evidence),
@@ -136,26 +129,6 @@ def _accumulation(evidence: Evidence) -> ReportTable:
         head=("target", "runtime", *PARITY_HEAD, "top-k overlap"),
         rows=rows,
     )
-
-
-def _ranking(evidence: Evidence) -> ReportTable:
-    rows = []
-    for result in evidence.results:
-        if result.ranking is None:
-            continue
-        for name, value in result.ranking.artifact.items():
-            base = result.ranking.reference.get(name, float("nan"))
-            cells = (
-                result.target,
-                result.runtime,
-                name,
-                f"{base:.5f}",
-                f"{value:.5f}",
-                f"{value - base:+.2g}",
-            )
-            rows.append((*cells, result.ranking.examined))
-    head = ("target", "runtime", "metric", "reference", "artifact", "change", "examples")
-    return ReportTable(title="Quality on the evaluation data", head=head, rows=rows)
 
 
 def _latency(evidence: Evidence) -> ReportTable:

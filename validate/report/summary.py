@@ -16,6 +16,7 @@ from pocketrec.report import (
     TensorParity,
 )
 from pocketrec.validate.gates import REFERENCE
+from pocketrec.validate.report.quality import interval_text, quality_notes
 from pocketrec.validate.runtimes.runtime import is_coarse
 
 
@@ -26,7 +27,8 @@ class SummaryRow:
     Attributes:
         status: `reference`, `passed`, `failed`, `skipped` or `not gated`.
         parity: worst error over all outputs, or why there is none.
-        ranking: the metrics, and the overlap where there are lists.
+        ranking: the metrics, where some example's is another the interval of its change, and the overlap
+            where there are lists.
         size: of all functions' artifacts.
         p50: of the slowest function, against PyTorch eager in the same run.
     """
@@ -98,7 +100,11 @@ def _ranking_text(result: RuntimeResult) -> str:
     ranking = result.ranking
     if ranking is None:
         return "—"
-    text = " ".join(f"{name} {value:.4f}" for name, value in ranking.artifact.items())
+    moved = {each.metric: each.intervals[0] for each in ranking.changes if each.differing and each.intervals}
+    text = " ".join(
+        f"{name} {value:.4f}" + (f" {interval_text(moved[name])}" if name in moved else "")
+        for name, value in ranking.artifact.items()
+    )
     if ranking.available is not None:  # figures of a sample are not those of the reference's row
         text += f" on {ranking.examined}"
     if ranking.top_k_overlap is None or result.target == REFERENCE:
@@ -153,6 +159,7 @@ def notes(evidence: Evidence) -> tuple[str, ...]:
     if any(facts.software for each in found for facts in each.web.values()):
         said.append("WebGPU ran in software, on the CPU: parity counts, times say nothing of a device.")
     said += [_accumulation_note(each) for each in evidence.results if each.accumulation]
+    said += [note for each in found for note in quality_notes(each)]
     for each in evidence.results:
         if each.status == "not_run":
             said.append(f"Not run: {each.target} on {each.runtime}: {each.reason}")

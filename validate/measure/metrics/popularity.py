@@ -22,8 +22,8 @@ def list_popularity(lists: Ids, counts: Ids, users: int) -> Doubles:
 
 def popularity_shift(before: Doubles, after: Doubles) -> float:
     """The relative change of the users' mean; NaN where it was 0 before."""
-    base = float(np.mean(before))
-    return float(np.mean(after)) / base - 1 if base else float("nan")
+    base = float(before.mean()) if len(before) else 0.0
+    return float(after.mean()) / base - 1 if base else float("nan")
 
 
 def mean_of_lists(lists: Ids, values: Doubles) -> Doubles:

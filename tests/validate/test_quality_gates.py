@@ -1,0 +1,173 @@
+"""A gate on quality acts on the interval: what may be noise fails, and says how many users would tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pocketrec.recipe import Gates, SliceGates
+from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
+from pocketrec.validate.measure.bootstrap import CONFIDENCE, bootstrap
+from pocketrec.validate.measure.holm import confidences
+from pocketrec.validate.quality_gates import quality_verdicts
+
+GATES = Gates(min_top_k_overlap=None)
+
+
+def changed(differences: np.ndarray, slices: int = 1, metric: str = "ndcg@10") -> MetricChange:
+    found = bootstrap(differences, confidences=confidences(slices, CONFIDENCE), resamples=2000)
+    return MetricChange(
+        metric=metric,
+        before=0.3,
+        after=0.3 + found.mean,
+        examples=found.examples,
+        resampled="users",
+        deviation=found.deviation,
+        intervals=found.intervals,
+        method=found.method,
+    )
+
+
+def ranking(*changes: MetricChange, slices: tuple[SliceChange, ...] = ()) -> RankingParity:
+    return RankingParity(
+        examples=changes[0].examples,
+        reference={each.metric: each.before for each in changes},
+        artifact={each.metric: each.after for each in changes},
+        changes=changes,
+        slices=slices,
+    )
+
+
+def noise(users: int, deviation: float, seed: int = 0) -> np.ndarray:
+    """Differences whose mean is exactly none."""
+    drawn: np.ndarray = np.random.default_rng(seed).normal(0, deviation, users)
+    return np.asarray(drawn - drawn.mean())
+
+
+def test_a_change_of_none_fails_where_the_interval_does_not_exclude_more_than_the_limit() -> None:
+    ((gate, status, told),) = quality_verdicts(GATES, ranking(changed(noise(500, 0.1))))
+    assert (gate, status) == ("max_ndcg_drop", "failed")
+    assert "in [-0.0" in told
+    assert "a larger change is not excluded, about " in told
+    needed = int(told.partition("about ")[2].split()[0])
+    assert told.endswith("users would tell")
+    ((_, status, _),) = quality_verdicts(GATES, ranking(changed(noise(round(1.1 * needed), 0.1))))
+    assert status == "passed"
+
+
+def test_no_number_of_users_is_named_where_the_change_itself_is_beyond_the_limit() -> None:
+    ((_, status, told),) = quality_verdicts(GATES, ranking(changed(noise(500, 0.001) - 0.01)))
+    assert status == "failed"
+    assert "change -0.01" in told
+    assert "would tell" not in told
+
+
+def test_both_directions_are_held() -> None:
+    for shift in (-0.0019, 0.0019):
+        ((_, status, told),) = quality_verdicts(GATES, ranking(changed(noise(5000, 0.02) + shift)))
+        assert status == "failed", told
+    ((_, status, _),) = quality_verdicts(GATES, ranking(changed(noise(5000, 0.002) - 0.0018)))
+    assert status == "passed"
+
+
+@pytest.mark.parametrize("users", [1, 9])
+def test_an_evaluation_of_a_handful_fails_though_nothing_differs(users: int) -> None:
+    ((_, status, told),) = quality_verdicts(GATES, ranking(changed(np.zeros(users))))
+    assert status == "failed"
+    assert f"no interval of {users}, expected 10 or more" in told
+
+
+def test_every_length_of_list_is_gated() -> None:
+    good, bad = changed(np.zeros(50), metric="ndcg@5"), changed(np.full(50, -0.01), metric="ndcg@20")
+    found = list(quality_verdicts(GATES, ranking(good, bad)))
+    assert [status for _, status, _ in found] == ["passed", "failed"]
+    assert found[1][2].startswith("ndcg@20: ")
+
+
+def sliced(label: str, differences: np.ndarray, slices: int, *, large: bool = True) -> SliceChange:
+    return SliceChange(
+        division="users",
+        label=label,
+        examples=len(differences),
+        large=large,
+        changes=(changed(differences, slices),),
+    )
+
+
+def verdicts(gates: Gates, *slices: SliceChange) -> dict[str, tuple[str, str]]:
+    whole = changed(np.zeros(500))
+    found = quality_verdicts(gates, ranking(whole, slices=slices))
+    return {gate: (status, told) for gate, status, told in found if " of " in gate}
+
+
+def test_a_slice_that_fell_fails_though_the_whole_did_not() -> None:
+    gates = replace(GATES, slices={"users": SliceGates(max_ndcg_drop=0.01)})
+    cold, warm = sliced("cold", noise(200, 0.01) - 0.05, 2), sliced("warm", noise(300, 0.01), 2)
+    found = verdicts(gates, cold, warm)
+    assert found["max_ndcg_drop of users: cold"][0] == "failed"
+    assert found["max_ndcg_drop of users: warm"][0] == "passed"
+    assert "over 200 examples, of 2 slices together" in found["max_ndcg_drop of users: cold"][1]
+
+
+def test_slices_are_corrected_for_together() -> None:
+    """One that passes alone fails among others of which one fails, as its interval then is a wider one."""
+    edge = noise(400, 0.01)
+    limit = 1.05 * bootstrap(edge, resamples=2000).intervals[0].high
+    gates = replace(GATES, slices={"users": SliceGates(max_ndcg_drop=limit)})
+    assert verdicts(gates, sliced("a", edge, 1))["max_ndcg_drop of users: a"][0] == "passed"
+    bad = sliced("b", noise(400, 0.01) - 0.05, 2)
+    found = verdicts(gates, sliced("a", edge, 2), bad)
+    assert found["max_ndcg_drop of users: a"][0] == "failed"
+    assert "of 2 slices together" in found["max_ndcg_drop of users: a"][1]
+
+
+def test_a_gate_can_name_one_slice_and_the_stricter_limit_counts() -> None:
+    slices = sliced("cold", noise(200, 0.001) - 0.02, 2), sliced("warm", noise(300, 0.001) - 0.02, 2)
+    one = replace(GATES, slices={"users: cold": SliceGates(max_ndcg_drop=0.01)})
+    assert {name: status for name, (status, _) in verdicts(one, *slices).items()} == {
+        "max_ndcg_drop of users: cold": "failed"
+    }
+    wide, strict = SliceGates(max_ndcg_drop=0.05), SliceGates(max_ndcg_drop=0.01)
+    both = replace(GATES, slices={"users": wide, "users: cold": strict})
+    assert [status for status, _ in verdicts(both, *slices).values()] == ["failed", "passed"]
+
+
+def test_a_small_slice_is_named_and_not_gated_and_only_small_ones_fail() -> None:
+    gates = replace(GATES, slices={"users": SliceGates(max_ndcg_drop=0.01)})
+    small = sliced("cold", np.full(20, -0.5), 1, large=False)
+    found = verdicts(gates, small, sliced("warm", noise(300, 0.001), 1))
+    assert found["max_ndcg_drop of users: cold"] == (
+        "skipped",
+        "ndcg@10: 20 examples are too few to be gated, shown only",
+    )
+    assert found["max_ndcg_drop of users: warm"][0] == "passed"
+    alone = verdicts(gates, small)
+    assert alone["max_ndcg_drop of users"] == ("failed", "no slice of it is large enough to be gated")
+
+
+def test_a_slice_that_is_not_there_fails_and_names_those_that_are() -> None:
+    gates = replace(GATES, slices={"users: colt": SliceGates(max_ndcg_drop=0.01)})
+    found = verdicts(gates, sliced("cold", noise(200, 0.001), 1))
+    assert found["max_ndcg_drop of users: colt"] == ("failed", "no such slice; there are: users: cold")
+
+
+def test_without_a_comparison_slices_fail_too() -> None:
+    gates = Gates(
+        max_ndcg_drop=None,
+        max_auc_drop=None,
+        max_log_loss_rise=None,
+        min_top_k_overlap=None,
+        slices={"users": SliceGates(max_ndcg_drop=0.01)},
+    )
+    assert list(quality_verdicts(gates, None)) == [("quality", "failed", "quality was not compared")]
+
+
+def test_a_change_without_an_interval_fails() -> None:
+    bare = MetricChange(metric="ndcg@10", before=0.3, after=0.3, examples=50, intervals=())
+    ((_, status, _),) = quality_verdicts(GATES, ranking(bare))
+    assert status == "failed"
+    wide = replace(bare, intervals=(Interval(low=-1, high=1, confidence=0.95),), deviation=0.0)
+    ((_, status, _),) = quality_verdicts(GATES, ranking(wide))
+    assert status == "failed"

@@ -1,0 +1,152 @@
+"""Gates on quality: a change must lie within its limit, and so must all that its interval does not exclude.
+
+A change that may be noise does not pass because it may be none: where there are too few examples to tell,
+the gate fails and says how many would be needed. Slices that a gate names are held together, by Holm's
+procedure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from pocketrec.recipe import Gates, SliceGates
+from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
+from pocketrec.slicing import FEWEST
+from pocketrec.validate.measure.bootstrap import examples_needed
+from pocketrec.validate.measure.holm import holm
+
+Status = Literal["passed", "failed", "skipped"]
+Verdict = tuple[str, Status, str]
+
+_OF_METRIC = {"max_ndcg_drop": "ndcg", "max_auc_drop": "auc", "max_log_loss_rise": "log_loss"}
+
+
+def quality_verdicts(gates: Gates, ranking: RankingParity | None) -> Iterator[Verdict]:
+    """Gate, status and message of every limit on quality that applies."""
+    limits = _limits(gates)
+    if ranking is None or not ranking.examples or not ranking.reference:
+        if limits or gates.min_top_k_overlap is not None or gates.slices:
+            yield "quality", "failed", "quality was not compared"
+        return
+    for gate, limit in limits.items():
+        for name in _named(ranking.reference, gate):
+            yield _whole(gate, limit, name, ranking)
+    yield from _slices(gates, ranking)
+    if gates.min_top_k_overlap is not None and _named(ranking.reference, "max_ndcg_drop"):
+        yield _overlap(gates.min_top_k_overlap, ranking)
+
+
+def _limits(gates: Gates | SliceGates) -> dict[str, float]:
+    stated = {gate: getattr(gates, gate) for gate in _OF_METRIC}
+    return {gate: limit for gate, limit in stated.items() if limit is not None}
+
+
+def _named(metrics: Mapping[str, float], gate: str) -> list[str]:
+    """The metrics that a gate is on, at every k."""
+    return [name for name in metrics if name.partition("@")[0] == _OF_METRIC[gate]]
+
+
+def _whole(gate: str, limit: float, name: str, ranking: RankingParity) -> Verdict:
+    before, after = ranking.reference[name], ranking.artifact.get(name, float("nan"))
+    none = MetricChange(metric=name, before=before, after=after)
+    found = next((each for each in ranking.changes if each.metric == name), none)
+    change = replace(found, before=before, after=after)
+    interval = change.intervals[0] if change.intervals else None
+    passed = interval is not None and _holds(change, interval, limit)
+    told = _told(change, interval, limit, f"over {ranking.examined} examples")
+    return gate, "passed" if passed else "failed", told
+
+
+def _holds(change: MetricChange, interval: Interval, limit: float) -> bool:
+    return change.examples >= FEWEST and abs(change.change) <= limit and interval.within(limit)
+
+
+def _told(change: MetricChange, interval: Interval | None, limit: float, over: str) -> str:
+    """The change with its interval and its limit; what is lacking where the interval is what fails."""
+    among = "" if interval is None else f" in [{interval.low:+.2g}, {interval.high:+.2g}]"
+    said = (
+        f"{change.metric}: {change.after:.5f} against {change.before:.5f}, change {change.change:+.2g}"
+        f"{among}, limit ±{limit:g}, {over}"
+    )
+    if math.isnan(change.change) or abs(change.change) > limit:
+        return said
+    if interval is None or change.examples < FEWEST:
+        return f"{said}; there is no interval of {change.examples}, expected {FEWEST} or more"
+    if interval.within(limit):
+        return said
+    needed = examples_needed(change.deviation, change.change, limit, interval.confidence)
+    if needed is None:
+        return f"{said}; the change is the limit itself, no number of {change.resampled} tells more"
+    more = max(needed, change.examples + 1)
+    return f"{said}; a larger change is not excluded, about {more} {change.resampled} would tell"
+
+
+def _slices(gates: Gates, ranking: RankingParity) -> Iterator[Verdict]:
+    """The slices of each gate together, so that what is said of all of them holds at 95 %."""
+    for gate in _OF_METRIC:
+        limits: dict[str, float] = {}
+        for key, stated in gates.slices.items():
+            limit = getattr(stated, gate)
+            chosen = [each for each in ranking.slices if key in (each.division, each.name)]
+            if limit is None:
+                continue
+            if not any(each.large for each in chosen):
+                yield _lacking(gate, key, chosen, ranking)
+            # A slice that is named itself is held to the stricter of its own limit and its division's.
+            limits.update({each.name: min(limit, limits.get(each.name, limit)) for each in chosen})
+        mine = [each for each in ranking.slices if each.name in limits]
+        for name in _named(ranking.reference, gate):
+            yield from _together(gate, name, mine, limits)
+
+
+def _lacking(gate: str, key: str, chosen: Sequence[SliceChange], ranking: RankingParity) -> Verdict:
+    known = ", ".join(each.name for each in ranking.slices) or "none"
+    what = "no slice of it is large enough to be gated" if chosen else f"no such slice; there are: {known}"
+    return f"{gate} of {key}", "failed", what
+
+
+def _together(
+    gate: str, name: str, slices: Sequence[SliceChange], limits: Mapping[str, float]
+) -> Iterator[Verdict]:
+    changes = {each.name: _change(each, name) for each in slices}
+    for each in slices:
+        if not each.large:
+            said = f"{name}: {each.examples} examples are too few to be gated, shown only"
+            yield f"{gate} of {each.name}", "skipped", said
+    large = [each for each in slices if each.large]
+    held = _held([changes[each.name] for each in large], [limits[each.name] for each in large])
+    for each, (passed, interval) in zip(large, held, strict=True):
+        over = f"over {each.examples} examples, of {len(large)} slices together"
+        told = _told(changes[each.name], interval, limits[each.name], over)
+        yield f"{gate} of {each.name}", "passed" if passed else "failed", told
+
+
+def _change(each: SliceChange, name: str) -> MetricChange:
+    none = MetricChange(metric=name, before=float("nan"), after=float("nan"))
+    return next((change for change in each.changes if change.metric == name), none)
+
+
+def _held(changes: Sequence[MetricChange], limits: Sequence[float]) -> list[tuple[bool, Interval | None]]:
+    """Whether each change is within its limit, and the interval by which that was decided."""
+    decided: dict[int, Interval] = {}
+
+    def holds(number: int, interval: Interval) -> bool:
+        decided[number] = interval
+        return _holds(changes[number], interval, limits[number])
+
+    made = holm([each.intervals for each in changes], holds)
+    return [(passed, decided.get(number)) for number, passed in enumerate(made)]
+
+
+def _overlap(limit: float, ranking: RankingParity) -> Verdict:
+    value = ranking.top_k_overlap
+    if value is None:
+        return "min_top_k_overlap", "failed", "the lists were not compared"
+    message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examined} examples"
+    if ranking.worst_overlap is not None and ranking.worst_overlap < 1:
+        of = "" if ranking.available is None else " of the sample"
+        message += f"; the worst is row {ranking.worst_row}{of} with {ranking.worst_overlap:.4f}"
+    return "min_top_k_overlap", "passed" if value >= limit else "failed", message
