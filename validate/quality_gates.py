@@ -14,7 +14,7 @@ from typing import Literal
 
 from pocketrec.recipe import Gates, SliceGates
 from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
-from pocketrec.slicing import FEWEST
+from pocketrec.stated import FEWEST
 from pocketrec.validate.measure.bootstrap import examples_needed
 from pocketrec.validate.measure.holm import holm
 

@@ -20,8 +20,7 @@ from pocketrec.contract import Signature
 from pocketrec.errors import RecipeError, UsageError
 from pocketrec.outside import read_toml
 from pocketrec.schema import Range, check_ranges, from_table
-from pocketrec.slicing import METRICS, PLACED, Metric, Slice
-from pocketrec.stated import ContractSource
+from pocketrec.stated import METRICS, PLACED, ContractSource, Metric, Slice, check_measures
 
 Precision = Literal["float32", "float16"]
 Limit = float | Mapping[str, float]  # one for all targets, or a target's by its name
@@ -131,7 +130,7 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         self._check_lengths()
-        self._check_metrics()
+        check_measures(self.kind, self.metrics, self.slices, self.user)
         if (self.catalogue_function is None) != (self.catalogue_output is None):
             raise RecipeError("evaluate: catalogue_function and catalogue_output go together; give both")
         if self.catalogue is not None and (self.catalogue_function is None or not self.in_files):
@@ -146,23 +145,6 @@ class Evaluate:
             raise RecipeError(f"evaluate.k is {wrong[0]}; expected 1 to {_MOST_K}")
         if not self.ks or len(set(self.ks)) != len(self.ks):
             raise RecipeError(f"evaluate.k is {list(self.ks)}; expected one length or several that differ")
-
-    def _check_metrics(self) -> None:
-        known = METRICS[self.kind]
-        foreign = [each for each in self.metrics if each not in known]
-        if foreign:
-            raise RecipeError(
-                f"evaluate.metrics: {foreign[0]!r} is none of {self.kind}; expected {', '.join(known)}"
-            )
-        if len(set(self.metrics)) != len(self.metrics):
-            raise RecipeError("evaluate.metrics names a metric twice; name each once")
-        if ("gauc" in self.metrics) != (self.user is not None):
-            raise RecipeError("evaluate: user and the metric gauc go together; give both or neither")
-        wrong = [name for name, each in self.slices.items() if each.by in PLACED and self.kind != "ranking"]
-        if wrong:
-            raise RecipeError(
-                f"evaluate.slices.{wrong[0]}: by {self.slices[wrong[0]].by!r} is of rankings; name a column"
-            )
 
     @property
     def ks(self) -> tuple[int, ...]:
