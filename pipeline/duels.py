@@ -20,6 +20,7 @@ from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Evaluate
 from pocketrec.validate.experiments.clicks import MODELS
 from pocketrec.validate.experiments.duel import Duel, Taste, duel
+from pocketrec.validate.experiments.estimates import MOST_CONFIDENT
 from pocketrec.validate.experiments.interleave import LONGEST, METHODS
 from pocketrec.validate.measure.quality import quality_of
 
@@ -59,7 +60,9 @@ class Terms:
             raise UsageError(f"k is {self.k}; expected 1 to {most} for the method {self.method}")
         if self.users < 1:
             raise UsageError(f"users is {self.users}; expected 1 or more")
-        if not 0 < self.confidence < 1:
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}; expected 0 or more")
+        if not 0 < self.confidence <= MOST_CONFIDENT:
             raise UsageError(f"confidence is {self.confidence}; expected a share, such as 0.95")
 
 

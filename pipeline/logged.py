@@ -23,20 +23,21 @@ from pocketrec.validate.experiments.estimates import (
     estimate_log,
     estimate_slates,
 )
-from pocketrec.validate.experiments.propensity import Log, check_numbers
+from pocketrec.validate.experiments.propensity import LIMITS, Log, check_numbers
 
 Doubles = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 REQUIRED = ("reward", "propensity", "target")
-ROUNDS = ("predicted", "expected", "unsupported", "unit")
-LISTS = ("marginal_propensity", "marginal_target", "unit")
-_LIMITS = {  # of each column: the least number, the largest, and whether the least itself is too little
-    "propensity": (0, 1, True),
-    "marginal_propensity": (0, 1, True),
-    "target": (0, 1, False),
-    "marginal_target": (0, 1, False),
-    "unsupported": (0, 1, False),
+BOTH = ("unsupported", "unit")
+ROUNDS = ("predicted", "expected")
+LISTS = ("marginal_propensity", "marginal_target")
+_KIND = {  # of a column: the array whose limits it has
+    "reward": "rewards",
+    "propensity": "propensities",
+    "target": "targets",
+    "marginal_propensity": "propensities",
+    "marginal_target": "targets",
 }
 
 
@@ -72,7 +73,7 @@ def read_logged(path: Path, asked: Asked) -> Logged:
 
 
 def _rounds(columns: _Columns, asked: Asked) -> Logged:
-    columns.require(("predicted", "expected"))
+    columns.require(ROUNDS, without=LISTS)
     log = Log(
         rewards=columns.needed("reward"),
         propensities=columns.needed("propensity"),
@@ -80,7 +81,7 @@ def _rounds(columns: _Columns, asked: Asked) -> Logged:
         predicted=columns.numbers("predicted"),
         expected=columns.numbers("expected"),
         units=columns.units(),
-        unsupported=columns.numbers("unsupported"),
+        unsupported=columns.flat("unsupported"),
     )
     lacking = "no columns 'predicted' and 'expected'"
     return Logged(
@@ -93,7 +94,7 @@ def _rounds(columns: _Columns, asked: Asked) -> Logged:
 
 
 def _lists(columns: _Columns, asked: Asked) -> Logged:
-    columns.require(("marginal_propensity", "marginal_target"))
+    columns.require(LISTS, without=ROUNDS)
     rewards = columns.needed("reward")
     conditional = columns.needed("target") / columns.needed("propensity")
     above, below = columns.numbers("marginal_target"), columns.numbers("marginal_propensity")
@@ -103,6 +104,7 @@ def _lists(columns: _Columns, asked: Asked) -> Logged:
         conditional=conditional,
         marginal=marginal,
         units=columns.units(),
+        unsupported=columns.flat("unsupported"),
         asked=asked,
     )
     lacking = "no columns 'marginal_propensity' and 'marginal_target'"
@@ -129,13 +131,19 @@ class _Columns:
             )
         if not rows:
             raise DataError(f"{path}: no rows; expected a row for each round that was logged")
-        known = [each for each in dict.fromkeys((*REQUIRED, *ROUNDS, *LISTS)) if each in self._types]
+        known = [each for each in (*REQUIRED, *BOTH, *ROUNDS, *LISTS) if each in self._types]
         table = pyarrow().Table.from_batches(list(read_rows(path, known, 0)))
         self._table = {name: table[name].combine_chunks() for name in known}
         self._shape = self._read("reward").shape
 
-    def require(self, names: Sequence[str]) -> None:
-        """Checks that of columns that belong together all are there, or none."""
+    def require(self, names: Sequence[str], *, without: Sequence[str]) -> None:
+        """Checks that of columns that belong together all are there or none, and none of the other kind."""
+        for name in without:
+            if name in self._table:
+                kind = "whole lists" if self.holds_lists("reward") else "rounds"
+                raise DataError(
+                    f"{self._path}: column {name!r} says nothing in a log of {kind}; leave it out"
+                )
         there = [each for each in names if each in self._table]
         if there and len(there) < len(names):
             other = next(each for each in names if each not in there)
@@ -146,15 +154,23 @@ class _Columns:
         return bool(pyarrow().types.is_nested(self._types[name]))
 
     def needed(self, name: str) -> Doubles:
-        """The numbers of a column that is there."""
-        values = self._read(name)
-        low, high, above = _LIMITS.get(name, (-np.inf, np.inf, False))
-        check_numbers(f"{self._path}: column {name!r}", values, self._shape, low=low, high=high, above=above)
-        return values
+        """The numbers of a column that is there, of the shape that the rewards have."""
+        return self._checked(name, self._read(name), self._shape)
 
     def numbers(self, name: str) -> Doubles | None:
         """The numbers of a column, None where it is not there."""
         return self.needed(name) if name in self._table else None
+
+    def flat(self, name: str) -> Doubles | None:
+        """One number a row, None where the column is not there."""
+        if name not in self._table:
+            return None
+        values = numbers_of(self._table[name], name, "float64", self._where)
+        return self._checked(name, values, self._shape[:1])
+
+    def _checked(self, name: str, values: Doubles, shape: tuple[int, ...]) -> Doubles:
+        check_numbers(f"{self._path}: column {name!r}", values, shape, LIMITS[_KIND.get(name, name)])
+        return values
 
     def units(self) -> Ids | None:
         """Each row's unit as a number, None where there is no such column."""

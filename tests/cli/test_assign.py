@@ -59,6 +59,8 @@ def test_salt_and_variants_may_stand_in_a_file(pocketrec: Run, tmp_path: Path) -
             "--variant 'a' is stated twice; expected each variant once",
         ),
         (("--variant", "a=1", "--variant", "b=1", "u"), "salt is empty; expected a word of its own"),
+        ((*SPLIT, "\udcff"), "unit 0 is '\\udcff', which is no UTF-8; expected text"),
+        (("--salt", "\udcff", *SPLIT[2:], "u"), "salt is '\\udcff', which is no UTF-8; expected text"),
         ((*SPLIT, ""), "unit 0 is empty; expected an id"),
         ((*SPLIT, "--units", "nowhere.txt"), "nowhere.txt: no such file; pass a text file, one unit a line"),
     ],

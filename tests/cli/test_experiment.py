@@ -142,3 +142,44 @@ def test_power_takes_a_relative_effect_and_needs_no_days(pocketrec: Run) -> None
 def test_a_plan_for_nothing_is_one_line(pocketrec: Run, words: tuple[str, ...], message: str) -> None:
     done = pocketrec("experiment", "power", *words)
     assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "power --baseline 0.05 --effect 1e-320",
+        "power --baseline 1e-320 --relative-effect 1e-10",
+        "power --baseline 0.05 --effect inf",
+        "power --baseline 0.05 --effect 0.01 --daily-units nan",
+        "power --baseline 0.05 --effect 0.01 --daily-units 1e-300",
+        "power --baseline 0.05 --effect 0.01 --alpha 1e-320",
+        "power --baseline 0.05 --effect 0.01 --power 1",
+        f"power --baseline 0.05 --effect 0.01 --treatments 1{'0' * 400}",
+        "power --deviation 1e308 --effect 1e-308",
+        "power --deviation 1 --effect 1 --ratio inf",
+        "ratio --observed a=9 --observed b=9 --threshold nan",
+        "ratio --observed a=9 --observed b=9 --variant a=1e308 --variant b=1e308",
+        "ratio --observed a=9999999999999999 --observed b=9",
+        "interleave first second --seed -1",
+        "interleave first second --k 99999999999",
+        "interleave first second --relevant nan",
+        "estimate log.parquet --min-rounds nan",
+        "estimate log.parquet --min-rewards 0",
+        "estimate log.parquet --min-lift nan",
+        "estimate log.parquet --confidence 0.99999999999999999",
+    ],
+)
+def test_a_number_that_means_nothing_is_one_line(pocketrec: Run, log: Path, words: str) -> None:
+    given = words.replace("log.parquet", str(log)).split()
+    done = pocketrec("experiment", *given)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_largest_numbers_of_a_plan_are_still_a_plan(pocketrec: Run) -> None:
+    done = pocketrec(
+        "experiment", "power", "--deviation", "1e-300", "--effect", "1", "--daily-units", "1e300"
+    )
+    assert done.returncode == 0
+    assert "needs 4 units" in done.stdout

@@ -153,6 +153,7 @@ def test_a_recipe_that_ranks_nothing_is_told(bundles: tuple[Path, Path, Path], t
         ({"clicks": "coin"}, "clicks is 'coin'; expected one of position, cascade"),
         ({"k": 0}, "k is 0; expected 1 to 1000 for the method team-draft"),
         ({"k": 13, "method": "optimized"}, "k is 13; expected 1 to 12 for the method optimized"),
+        ({"seed": -1}, "seed is -1; expected 0 or more"),
         ({"users": 0}, "users is 0; expected 1 or more"),
         ({"confidence": 95}, "confidence is 95; expected a share, such as 0.95"),
     ],

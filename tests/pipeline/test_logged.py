@@ -81,8 +81,8 @@ def changed(name: str, row: int, value: object) -> dict[str, list[object]]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (changed("propensity", 7, 0.0), "column 'propensity': row 7 is 0.0; expected above 0 to 1; correct"),
-        (changed("propensity", 7, 1.01), "column 'propensity': row 7 is 1.01; expected above 0 to 1"),
+        (changed("propensity", 7, 0.0), "column 'propensity': row 7 is 0.0; expected 1e-12 to 1; correct"),
+        (changed("propensity", 7, 1.01), "column 'propensity': row 7 is 1.01; expected 1e-12 to 1"),
         (changed("target", 599, -0.5), "column 'target': row 599 is -0.5; expected 0 to 1"),
         (changed("reward", 3, float("nan")), "row 3, column 'reward' holds nan; expected a finite float64"),
         (changed("reward", 3, None), "row 3, column 'reward' is null; expected a number"),
@@ -95,6 +95,7 @@ def changed(name: str, row: int, value: object) -> dict[str, list[object]]:
             {"predicted": COLUMNS["reward"]},
             "column 'predicted' without 'expected'; expected both, or neither",
         ),
+        ({"marginal_target": COLUMNS["target"]}, "column 'marginal_target' says nothing in a log of rounds;"),
         ({"unit": [None, *range(ROWS - 1)]}, "row 0, column 'unit' is null; expected who the row belongs to"),
         ({"target": lists(np.ones(2 * ROWS))}, "row 0, column 'target' holds"),
     ],
@@ -119,6 +120,8 @@ def test_a_column_that_is_wrong_is_told(tmp_path: Path, changes: dict[str, Any],
         ),
         ({"propensity": [[0.5, 0.5], [0.5, 0.0]]}, "column 'propensity': row 1, position 1 is 0.0; expected"),
         ({"target": [0.5, 0.5]}, "row 0, column 'target' is double; expected a list"),
+        ({"expected": [0.5, 0.5]}, "column 'expected' says nothing in a log of whole lists; leave it out"),
+        ({"unsupported": [0.5, 1.5]}, "column 'unsupported': row 1 is 1.5; expected 0 to 1"),
         ({"marginal_target": [[0.5, 0.5]] * 2}, "column 'marginal_target' without 'marginal_propensity'"),
     ],
 )

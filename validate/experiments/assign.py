@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pocketrec.errors import UsageError
 
 _STEPS = 1 << 53  # as many as a double holds between 0 and 1
+_LEAST, _MOST = 1e-9, 1e9  # of a weight, so that no time is infinite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +39,8 @@ class Split:
     def __post_init__(self) -> None:
         if not self.salt:
             raise UsageError("salt is empty; expected a word of its own for every experiment")
-        if len(self.variants) < 2:
-            count = len(self.variants)
-            raise UsageError(f"{count} variants; expected two or more, such as control=1 and new=1")
-        for name, weight in self.variants.items():
-            if not name:
-                raise UsageError("a variant has no name; expected one, such as control=1")
-            if not (0 < weight < math.inf):
-                raise UsageError(f"variant {name!r}: the weight is {weight}; expected a number above 0")
+        check_word("salt", self.salt)
+        check_weights(self.variants)
 
     def shares(self) -> dict[str, float]:
         """The share of the units that each variant gets, in the order of the variants."""
@@ -59,6 +54,26 @@ class Split:
     def _time(self, name: str, unit: str) -> float:
         """When the variant would take the unit: exponential, with the weight as rate."""
         return -math.log(_uniform(self.salt, name, unit)) / self.variants[name]
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Checks that there are two variants or more, each with a name and a weight; else a UsageError."""
+    if len(weights) < 2:
+        raise UsageError(f"{len(weights)} variants; expected two or more, such as control=1 and new=1")
+    for name, weight in weights.items():
+        if not name:
+            raise UsageError("a variant has no name; expected one, such as control=1")
+        check_word("variant", name)
+        if not _LEAST <= weight <= _MOST:
+            raise UsageError(f"variant {name!r}: the weight is {weight}; expected {_LEAST:g} to {_MOST:g}")
+
+
+def check_word(what: str, word: str) -> None:
+    """Checks that a word can be written as UTF-8, from which the digests are; else a UsageError."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} is {word!r}, which is no UTF-8; expected text") from None
 
 
 def _uniform(salt: str, name: str, unit: str) -> float:
@@ -80,8 +95,5 @@ def assign(units: Iterable[str], split: Split) -> Iterator[tuple[str, str]]:
     for place, unit in enumerate(units):
         if not unit:
             raise UsageError(f"unit {place} is empty; expected an id, such as a user's")
-        try:
-            unit.encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"unit {place} is {unit!r}, which is no UTF-8; expected an id") from None
+        check_word(f"unit {place}", unit)
         yield unit, split(unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import NormalDist
@@ -17,7 +18,9 @@ from pocketrec.validate.experiments.slates import (
     standard_ips,
 )
 from pocketrec.validate.experiments.support import Limits, Reason, Support, measure_support, refusal
+from pocketrec.validate.experiments.units import by_unit, standard_error
 
+MOST_CONFIDENT = 0.999999  # of intervals; beyond it a quantile of the normal distribution is not a number
 Interval = Callable[[Doubles, float], tuple[float, float]]
 """Low and high of the mean of independent values, for a confidence such as 0.95."""
 
@@ -75,27 +78,6 @@ def normal_interval(values: Doubles, confidence: float) -> tuple[float, float]:
     return mean - z * error, mean + z * error
 
 
-def standard_error(values: Doubles) -> float:
-    """Of the mean of independent values; infinite for a single one."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("inf")
-
-
-def by_unit(values: Doubles, units: Ids | None) -> Doubles:
-    """One number a unit, whose mean is that of the values and whose spread is the mean's between units.
-
-    The mean is a ratio, sum of values over sum of counts; a unit's number is the mean plus its residual
-    sum(v) - count mean, scaled by units / values (the linearization of Deng, Knoblich & Lu, "Applying the
-    delta method in metric analytics", 2018).
-    """
-    if units is None:
-        return values
-    _, place = np.unique(units, return_inverse=True)
-    sums, counts = np.bincount(place, weights=values), np.bincount(place)
-    mean = values.mean()
-    linear: Doubles = mean + (sums - counts * mean) * len(sums) / len(values)
-    return linear
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """How estimates are made.
@@ -115,7 +97,7 @@ class Asked:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        if not 0 < self.confidence < 1:
+        if not 0 < self.confidence <= MOST_CONFIDENT:
             raise UsageError(f"confidence is {self.confidence}; expected a share, such as 0.95")
         for name, value in (("clip", self.clip), ("threshold", self.threshold)):
             if not value > 0:
@@ -185,7 +167,7 @@ def estimate_log(log: Log, asked: Asked | None = None) -> tuple[Estimate | NoEst
     found = []
     for name, each in values.items():
         clip = clips.get(name, np.inf)
-        support = measure_support(weights, rewards, clip=clip, unsupported=log.unsupported)
+        support = measure_support(weights, rewards, units=log.units, clip=clip, unsupported=log.unsupported)
         found.append(estimate(name, each, rewards, support, units=log.units, asked=asked))
     return tuple(found)
 
@@ -196,6 +178,7 @@ def estimate_slates(
     conditional: Doubles | None = None,
     marginal: Doubles | None = None,
     units: Ids | None = None,
+    unsupported: Doubles | None = None,
     asked: Asked | None = None,
 ) -> tuple[Estimate | NoEstimate, ...]:
     """What a list earns, by every slate estimator whose weights are given.
@@ -205,6 +188,7 @@ def estimate_slates(
         conditional: weights for the standard estimator and reward interaction, `[lists, positions]`.
         marginal: weights for the independent one and the pseudoinverse, `[lists, positions]`.
         units: who each list belongs to.
+        unsupported: the judged policy's chance of lists that the log's never draws, `[lists]`.
         asked: how they are made.
 
     Raises:
@@ -213,17 +197,23 @@ def estimate_slates(
     if conditional is None and marginal is None:
         raise UsageError("no weights; expected conditional or marginal ones, or both")
     earned = rewards.sum(1)
+
+    def support(weights: Doubles, each: Doubles) -> Support:
+        return measure_support(weights, each, units=units, unsupported=unsupported)
+
     found: dict[str, tuple[Doubles, Support]] = {}
     if conditional is not None:
-        running: Doubles = np.cumprod(conditional, axis=1, dtype=np.float64)
-        found["slate-ips"] = standard_ips(rewards, conditional), measure_support(running[:, -1], earned)
-        found["rips"] = reward_interaction_ips(rewards, conditional), measure_support(running, rewards)
+        with np.errstate(over="ignore"):  # what is beyond a double is told by `measure_support`
+            running: Doubles = np.cumprod(conditional, axis=1, dtype=np.float64)
+        whole, down_to = support(running[:, -1], earned), support(running, rewards)
+        found["slate-ips"] = standard_ips(rewards, conditional), whole
+        found["rips"] = reward_interaction_ips(rewards, conditional), down_to
     if marginal is not None:
-        found["iips"] = independent_ips(rewards, marginal), measure_support(marginal, rewards)
-        found["pi"] = pseudoinverse(rewards, marginal), measure_support(marginal, earned)
+        found["iips"] = independent_ips(rewards, marginal), support(marginal, rewards)
+        found["pi"] = pseudoinverse(rewards, marginal), support(marginal, earned)
     return tuple(
-        estimate(name, values, earned, support, units=units, asked=asked)
-        for name, (values, support) in found.items()
+        estimate(name, values, earned, covered, units=units, asked=asked)
+        for name, (values, covered) in found.items()
     )
 
 
@@ -232,7 +222,10 @@ def require_lift(found: Estimate | NoEstimate, at_least: float) -> Estimate:
 
     Raises:
         GateFailed: there is no estimate, or its interval reaches below.
+        UsageError: `at_least` is no number.
     """
+    if not math.isfinite(at_least):
+        raise UsageError(f"the least lift is {at_least}; expected a number, such as 0")
     if isinstance(found, NoEstimate):
         raise GateFailed(f"{found.estimator}: no estimate, {found.reason}: {found.message}")
     if not found.lift_low >= at_least:

@@ -10,6 +10,11 @@ from typing import Protocol
 from pocketrec.errors import UsageError
 
 _NORMAL = NormalDist()
+_MOST_TREATMENTS = 100
+_LEAST_ALPHA = 1e-9
+_MOST_RATIO = 1000.0
+_MOST_UNITS = 1e15  # of a plan; more than there are people
+_MOST_DAYS = 36_500
 _HALVINGS = 200  # of an interval, until its ends are neighbouring numbers
 
 
@@ -101,10 +106,14 @@ class Design:
                 raise UsageError(f"{name} is {value}; expected a share between 0 and 1")
         if self.power <= self.alpha:
             raise UsageError(f"power is {self.power}; expected more than alpha, {self.alpha}")
-        if self.treatments < 1:
-            raise UsageError(f"{self.treatments} treatments; expected 1 or more beside the control")
-        if not 0 < self.ratio < math.inf:
-            raise UsageError(f"ratio is {self.ratio}; expected a number above 0")
+        if not 1 <= self.treatments <= _MOST_TREATMENTS:
+            raise UsageError(
+                f"{self.treatments} treatments; expected 1 to {_MOST_TREATMENTS} beside the control"
+            )
+        if self.alpha < _LEAST_ALPHA:
+            raise UsageError(f"alpha is {self.alpha}; expected {_LEAST_ALPHA:g} or more")
+        if not 1 / _MOST_RATIO <= self.ratio <= _MOST_RATIO:
+            raise UsageError(f"ratio is {self.ratio}; expected {1 / _MOST_RATIO:g} to {_MOST_RATIO:g}")
 
     def quantiles(self) -> tuple[float, float]:
         """Of the normal distribution: of a two-sided test at alpha, and of the power."""
@@ -151,7 +160,8 @@ def units_needed(measure: Measure, effect: float, design: Design) -> float:
         raise UsageError(f"the effect is {effect}; expected the smallest that is to be found, other than 0")
     z_alpha, z_power = design.quantiles()
     without, with_effect = measure.noise(effect, design.ratio)
-    return float(((z_alpha * without + z_power * with_effect) / effect) ** 2)
+    root = abs((z_alpha * without + z_power * with_effect) / effect)
+    return root * root  # which is infinite where ** would raise
 
 
 def plan(measure: Measure, effect: float, design: Design, *, daily_units: float | None = None) -> Plan:
@@ -168,8 +178,15 @@ def plan(measure: Measure, effect: float, design: Design, *, daily_units: float 
     """
     if daily_units is not None and not 0 < daily_units < math.inf:
         raise UsageError(f"{daily_units} units a day; expected a number above 0")
-    control = max(2, math.ceil(units_needed(measure, effect, design)))
+    needed = units_needed(measure, effect, design)
+    if not needed < _MOST_UNITS:
+        raise UsageError(f"the effect is {effect:g}, and needs {needed:.3g} units; expected a larger one")
+    control = max(2, math.ceil(needed))
     total = design.total(control)
+    if daily_units is not None and not total / daily_units < _MOST_DAYS:
+        raise UsageError(
+            f"{total} units at {daily_units:g} a day take a hundred years; look for a larger effect"
+        )
     days = None if daily_units is None else math.ceil(total / daily_units)
     return Plan(
         effect=effect,

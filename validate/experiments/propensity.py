@@ -20,6 +20,18 @@ Doubles = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 
+# What each array may hold: chances so small never come, and rewards so large leave no room for squares.
+_CHANCE, _DRAWN, _REWARD = (0.0, 1.0), (1e-12, 1.0), (-1e100, 1e100)
+LIMITS = {
+    "rewards": _REWARD,
+    "predicted": _REWARD,
+    "expected": _REWARD,
+    "propensities": _DRAWN,
+    "targets": _CHANCE,
+    "unsupported": _CHANCE,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """Rounds of a logged policy, and what the policy to judge would have done in them.
@@ -52,11 +64,8 @@ class Log:
                 ("expected", "predicted") if self.predicted is None else ("predicted", "expected")
             )
             raise DataError(f"{given} without {missing}; the doubly robust estimators need both, or neither")
-        for name in ("rewards", "predicted", "expected"):
-            check_numbers(name, getattr(self, name), self.rewards.shape, low=-np.inf, high=np.inf)
-        for name in ("targets", "unsupported"):
-            check_numbers(name, getattr(self, name), self.rewards.shape, low=0, high=1)
-        check_numbers("propensities", self.propensities, self.rewards.shape, low=0, high=1, above=True)
+        for name, limits in LIMITS.items():
+            check_numbers(name, getattr(self, name), self.rewards.shape, limits)
         if self.units is not None and self.units.shape != self.rewards.shape:
             raise DataError(f"units: shape {self.units.shape}; expected {self.rewards.shape}, as the rewards")
 
@@ -66,13 +75,7 @@ class Log:
 
 
 def check_numbers(
-    name: str,
-    values: Doubles | None,
-    shape: tuple[int, ...],
-    *,
-    low: float,
-    high: float,
-    above: bool = False,
+    name: str, values: Doubles | None, shape: tuple[int, ...], limits: tuple[float, float]
 ) -> None:
     """Checks that an array has that shape and numbers within the limits; DataError names array, row, number.
 
@@ -80,20 +83,18 @@ def check_numbers(
         name: of the array, for the message.
         values: None is fine.
         shape: what it must have.
-        low: the least number.
-        high: the largest.
-        above: whether `low` itself is too little.
+        limits: the least number and the largest.
     """
     if values is None:
         return
     if values.shape != shape:
         raise DataError(f"{name}: shape {values.shape}; expected {shape}, as the rewards have")
-    fits = np.isfinite(values) & (values <= high) & ((values > low) if above else (values >= low))
+    fits = (values >= limits[0]) & (values <= limits[1])
     if not fits.all():
         place = tuple(int(each) for each in np.argwhere(~fits)[0])
         where = f"row {place[0]}" + "".join(f", position {each}" for each in place[1:])
-        limits = "a finite number" if np.isinf(low) else f"{'above ' if above else ''}{low} to {high}"
-        raise DataError(f"{name}: {where} is {values[place]}; expected {limits}; correct the log")
+        expected = f"{limits[0]:g} to {limits[1]:g}"
+        raise DataError(f"{name}: {where} is {values[place]}; expected {expected}; correct the log")
 
 
 def ips(rewards: Doubles, weights: Doubles, *, clip: float = np.inf) -> Doubles:

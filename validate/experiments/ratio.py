@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pocketrec.errors import UsageError
+from pocketrec.validate.experiments.assign import check_weights
 
 LEAST = 5.0  # units that a variant is expected to have, below which chi-squared is no approximation (Cochran)
 
@@ -79,17 +80,13 @@ def check_ratio(
 
 
 def _check(observed: Mapping[str, int], shares: Mapping[str, float], threshold: float) -> None:
-    if len(shares) < 2:
-        raise UsageError(f"{len(shares)} variants; expected two or more")
+    check_weights(shares)
     if observed.keys() != shares.keys():
         odd = sorted(observed.keys() ^ shares.keys())[0]
         raise UsageError(f"variant {odd!r} has a count or a weight, not both; expected both of each variant")
     for name, count in observed.items():
         if count < 0:
             raise UsageError(f"variant {name!r}: {count} units; expected 0 or more")
-    for name, weight in shares.items():
-        if not (0 < weight < math.inf):
-            raise UsageError(f"variant {name!r}: the weight is {weight}; expected a number above 0")
     if not 0 < threshold < 1:
         raise UsageError(f"the threshold is {threshold}; expected a p-value between 0 and 1, such as 0.0005")
 

@@ -8,6 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.errors import DataError, UsageError
+from pocketrec.validate.experiments.units import Ids, by_unit, standard_error, unit_sums
+
 Doubles = npt.NDArray[np.float64]
 Reason = Literal[
     "no_overlap",
@@ -38,6 +41,17 @@ class Limits:
     weight_errors: float = 4.0
     unsupported: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("effective_rounds", self.effective_rounds, 2),
+            ("effective_rewards", self.effective_rewards, 1),
+            ("weight_errors", self.weight_errors, 1),
+        ):
+            if not least <= value < np.inf:
+                raise UsageError(f"{name} is {value}; expected {least} or more: below, no log is refused")
+        if not 0 <= self.unsupported < 1:
+            raise UsageError(f"unsupported is {self.unsupported}; expected a share from 0 to below 1")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
@@ -45,7 +59,7 @@ class Support:
 
     Attributes:
         rounds: in the log.
-        effective_rounds: (sum of w)² / sum of w² (Kish, 1965).
+        effective_rounds: (sum of w)² / sum of w² (Kish, 1965); of units' sums where units are known.
         effective_rewards: the same of w |r|.
         mean_weight: 1 but for chance where the log covers the policy and its propensities are right.
         mean_weight_error: its standard error.
@@ -81,26 +95,40 @@ def effective(weights: Doubles) -> float:
 
 
 def measure_support(
-    weights: Doubles, rewards: Doubles, *, clip: float = np.inf, unsupported: Doubles | None = None
+    weights: Doubles,
+    rewards: Doubles,
+    *,
+    units: Ids | None = None,
+    clip: float = np.inf,
+    unsupported: Doubles | None = None,
 ) -> Support:
     """How well the log covers the policy, from weights before they are clipped.
 
     Args:
         weights: `[rounds]`, or `[rounds, columns]` where an estimator uses several a round.
         rewards: of the same shape as the weights, or `[rounds]`.
+        units: who each round belongs to; a unit then counts as one.
         clip: where the estimator clips.
         unsupported: as in `Log`.
+
+    Raises:
+        DataError: a weight is beyond what a double holds.
     """
     columns = weights.reshape(len(weights), -1)
+    if not np.isfinite(columns).all():
+        row = int(np.argmin(np.isfinite(columns).all(axis=1)))
+        raise DataError(f"row {row}: its weights multiply to more than a number holds; cut the lists")
     earned = np.broadcast_to(np.abs(rewards).reshape(len(rewards), -1), columns.shape)
-    worst = int(np.argmin([effective(column) for column in columns.T]))
+    sums = [unit_sums(column, units) for column in columns.T]
+    worst = int(np.argmin([effective(each) for each in sums]))
     w, total = columns[:, worst], float(columns[:, worst].sum())
-    means, errors = columns.mean(0), _errors(columns)
+    means = columns.mean(0)
+    errors = np.array([standard_error(by_unit(column, units)) for column in columns.T])
     far = int(np.argmax(_misses(means, errors)))
     return Support(
         rounds=len(weights),
-        effective_rounds=effective(w),
-        effective_rewards=effective((columns * earned).sum(1)),
+        effective_rounds=effective(sums[worst]),
+        effective_rewards=effective(unit_sums((columns * earned).sum(1), units)),
         mean_weight=float(means[far]),
         mean_weight_error=float(errors[far]),
         max_weight=float(columns.max()),
@@ -110,13 +138,6 @@ def measure_support(
         clipped_mass=float(np.maximum(w - clip, 0).sum()) / total if total else 0.0,
         unsupported=None if unsupported is None else float(unsupported.mean()),
     )
-
-
-def _errors(columns: Doubles) -> Doubles:
-    if len(columns) < 2:
-        return np.full(columns.shape[1], np.inf)
-    found: Doubles = columns.std(axis=0, ddof=1) / np.sqrt(len(columns))
-    return found
 
 
 def _misses(means: Doubles, errors: Doubles) -> Doubles:

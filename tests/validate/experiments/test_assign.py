@@ -87,10 +87,13 @@ def test_shares_add_up() -> None:
     [
         ("", {"a": 1, "b": 1}, "salt is empty; expected a word of its own for every experiment"),
         ("s", {"a": 1}, "1 variants; expected two or more"),
-        ("s", {"a": 1, "b": 0}, "variant 'b': the weight is 0; expected a number above 0"),
+        ("s", {"a": 1, "b": 0}, "variant 'b': the weight is 0; expected 1e-09 to 1e"),
         ("s", {"a": 1, "b": math.nan}, "variant 'b': the weight is nan"),
         ("s", {"a": 1, "b": math.inf}, "variant 'b': the weight is inf"),
+        ("s", {"a": 1, "b": 1e300}, "variant 'b': the weight is 1e\\+300"),
         ("s", {"a": 1, "": 1}, "a variant has no name"),
+        ("s", {"a": 1, "\ud800": 1}, "variant is '.*', which is no UTF-8"),
+        ("\ud800", {"a": 1, "b": 1}, "salt is '.*', which is no UTF-8; expected text"),
     ],
 )
 def test_a_split_that_divides_nothing_is_told(salt: str, variants: dict[str, float], message: str) -> None:

@@ -8,20 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pocketrec.errors import GateFailed, UsageError
+from pocketrec.errors import DataError, GateFailed, UsageError
 from pocketrec.validate.experiments.estimates import (
     Asked,
     Estimate,
     NoEstimate,
-    by_unit,
     estimate_log,
     estimate_slates,
     normal_interval,
     require_lift,
-    standard_error,
 )
 from pocketrec.validate.experiments.propensity import Log
 from pocketrec.validate.experiments.support import Limits
+from pocketrec.validate.experiments.units import by_unit, standard_error
 
 LOGGED, JUDGED = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])
 CLICKS = np.array([0.1, 0.2, 0.4])
@@ -116,6 +115,43 @@ def test_values_without_spread_are_refused() -> None:
     assert [each.reason for each in found if isinstance(each, NoEstimate)] == ["no_spread", "no_spread"]
 
 
+def test_units_decide_what_is_effective_and_how_far_the_weights_mean_may_be_off() -> None:
+    """A unit draws one action for all of its 50 rounds: 40 units are no 2,000 rounds."""
+    rng = np.random.default_rng(4)
+    actions = np.repeat(rng.choice(3, 40, p=LOGGED), 50)
+    given = Log(
+        rewards=(rng.random(2000) < CLICKS[actions]).astype(float),
+        propensities=LOGGED[actions],
+        targets=JUDGED[actions],
+        units=np.repeat(np.arange(40), 50),
+    )
+    found = estimate_log(given)[0]
+    assert isinstance(found, NoEstimate)
+    assert found.reason == "few_effective_rounds"
+    assert 10 < found.support.effective_rounds < 40
+    naive = estimate_log(replace(given, units=None))[0]
+    assert naive.support.effective_rounds == pytest.approx(50 * found.support.effective_rounds)
+    assert naive.support.mean_weight_error < found.support.mean_weight_error / 6
+
+
+def test_lists_of_actions_that_the_log_never_draws_are_refused() -> None:
+    rewards, weights, _ = slates(400)
+    found = estimate_slates(rewards, marginal=weights, unsupported=np.full(400, 0.25))
+    assert [each.reason for each in found if isinstance(each, NoEstimate)] == ["unsupported_actions"] * 2
+
+
+def test_weights_that_multiply_beyond_a_double_are_told() -> None:
+    with pytest.raises(
+        DataError, match="row 1: its weights multiply to more than a number holds; cut the lists"
+    ):
+        estimate_slates(np.ones((2, 40)), conditional=np.array([[1.0], [1e12]]) * np.ones((2, 40)))
+
+
+def test_a_least_lift_that_is_no_number_is_told() -> None:
+    with pytest.raises(UsageError, match="the least lift is nan; expected a number, such as 0"):
+        require_lift(estimate_log(log(0))[0], float("nan"))
+
+
 def test_a_gate_acts_on_the_lifts_interval() -> None:
     found = {each.estimator: each for each in estimate_log(log(0))}["dr"]
     assert isinstance(found, Estimate)
@@ -127,7 +163,7 @@ def test_a_gate_acts_on_the_lifts_interval() -> None:
         require_lift(found, 1)
 
 
-@pytest.mark.parametrize("confidence", [0, 1, 95, float("nan")])
+@pytest.mark.parametrize("confidence", [0, 1, 0.9999999, 95, float("nan")])
 def test_a_confidence_that_is_no_share_is_refused(confidence: float) -> None:
     with pytest.raises(UsageError, match=f"confidence is {confidence}; expected a share, such as 0.95"):
         Asked(confidence=confidence)

@@ -83,8 +83,8 @@ def test_too_few_units_find_no_rise_at_all() -> None:
         (lambda: Means(deviation=-1), "the standard deviation is -1; expected a number above 0"),
         (lambda: Design(alpha=5), "alpha is 5; expected a share between 0 and 1"),
         (lambda: Design(power=0.01), "power is 0.01; expected more than alpha, 0.05"),
-        (lambda: Design(treatments=0), "0 treatments; expected 1 or more beside the control"),
-        (lambda: Design(ratio=0), "ratio is 0; expected a number above 0"),
+        (lambda: Design(treatments=0), "0 treatments; expected 1 to 100 beside the control"),
+        (lambda: Design(ratio=0), "ratio is 0; expected 0.001 to 1000"),
         (
             lambda: plan(Means(deviation=1), 0, Design()),
             "the effect is 0; expected the smallest that is to be found",
@@ -96,6 +96,15 @@ def test_too_few_units_find_no_rise_at_all() -> None:
         (
             lambda: plan(Means(deviation=1), 1, Design(), daily_units=0),
             "0 units a day; expected a number above 0",
+        ),
+        (lambda: Design(alpha=1e-300), "alpha is 1e-300; expected 1e-09 or more"),
+        (
+            lambda: plan(Means(deviation=1), 1e-200, Design()),
+            "the effect is 1e-200, and needs inf units; expected a larger one",
+        ),
+        (
+            lambda: plan(Means(deviation=1), 0.5, Design(), daily_units=1e-300),
+            "126 units at 1e-300 a day take a hundred years",
         ),
         (lambda: detectable(Means(deviation=1), Design(), total=0), "0 units; expected a number above 0"),
     ],

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from pocketrec.errors import UsageError
 from pocketrec.validate.experiments.support import Limits, effective, measure_support, refusal
 
 RNG = np.random.default_rng(0)
@@ -101,3 +102,17 @@ def test_a_log_whose_policy_lacks_a_tenth_of_the_judged_ones_actions_shows_in_th
     assert found is not None
     assert found[0] == "weights_not_one"
     assert "expected 1 within 4 standard errors" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"effective_rounds": 0}, "effective_rounds is 0; expected 2 or more: below, no log is refused"),
+        ({"effective_rewards": float("nan")}, "effective_rewards is nan; expected 1 or more"),
+        ({"weight_errors": float("inf")}, "weight_errors is inf; expected 1 or more"),
+        ({"unsupported": 1}, "unsupported is 1; expected a share from 0 to below 1"),
+    ],
+)
+def test_limits_that_refuse_nothing_are_told(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Limits(**limits)
