@@ -1,70 +1,79 @@
-"""What `make swift` counts, and that nothing which did not run is counted as passed."""
+"""A changed weight has to fail the comparisons, and them alone; a package that is not built is no proof."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
 import pytest
-from tests.swift.run import total
-from tests.swift.workshop import Outcome, Row, pytest_total, swift_total
+from tests.swift import workshop
+from tests.swift.packages import write_scores
+from tests.swift.totals import Outcome
+from tests.swift.workshop import Package, alter
 
-PASSED = """Test Case 'A.testX' passed (0.1 seconds)
-\t Executed 2 tests, with 0 failures (0 unexpected) in 1.0 (1.0) seconds
-Test Suite 'All tests' passed
-\t Executed 5 tests, with 0 failures (0 unexpected) in 1.0 (1.0) seconds
-✔ Test run with 0 tests passed after 0.001 seconds.
-"""
-FAILED = """a.swift:3: error: A.testX : XCTAssertEqual failed: ("1") is not equal to ("2")
-a.swift:4: error: A.testX : XCTAssertEqual failed: ("1") is not equal to ("3")
-Test Case 'A.testX' failed (0.1 seconds)
-\t Executed 5 tests, with 2 failures (0 unexpected) in 1.0 (1.0) seconds
-"""
-SKIPPED = """Test Case 'A.testX' skipped (0.1 seconds)
-\t Executed 5 tests, with 1 test skipped and 0 failures (0 unexpected) in 1.0 (1.0) seconds
-"""
+from pocketrec.package.manifest import file_sha256
 
 
-def test_the_last_total_counts() -> None:
-    assert swift_total(PASSED, 0) == Outcome(tests=5, passed=5)
+class Replayed:
+    """A built package whose tests give an outcome."""
+
+    bundle: Any = None
+    model: Any = None
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    def test(self, *_: str) -> Outcome:
+        return self._outcome
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "tests", "passed", "failure"),
+    ("outcome", "failure"),
     [
-        (FAILED, 1, 5, 4, 'a.swift:3: error: A.testX : XCTAssertEqual failed: ("1") is not equal to ("2")'),
-        (SKIPPED, 0, 5, 4, "Test Case 'A.testX' skipped (0.1 seconds)"),
-        (PASSED, 1, 5, 5, "✔ Test run with 0 tests passed after 0.001 seconds."),
-        ("Executed 0 tests, with 0 failures", 0, 0, 0, "Executed 0 tests, with 0 failures"),
-        ("", 0, 0, 0, "nothing was printed"),
-        (
-            "a.swift:1:1: error: no such module\nerror: fatalError",
-            1,
-            0,
-            0,
-            "a.swift:1:1: error: no such module",
-        ),
+        (Outcome(tests=3, passed=1, failure="differs"), ""),
+        (Outcome(tests=3, passed=3), "0 of 3 tests fail: all passed"),
+        (Outcome(tests=3, failure="no model"), "3 of 3 tests fail: no model"),
+        (Outcome(failure="does not compile"), "0 of 0 tests fail: does not compile"),
     ],
 )
-def test_whatever_did_not_pass_is_a_failure_with_its_line(
-    text: str, code: int, tests: int, passed: int, failure: str
+def test_only_comparisons_that_fail_prove_that_they_can(
+    outcome: Outcome, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two assertions of one test are one failure; a skipped test, or none at all, proves nothing."""
-    assert swift_total(text, code) == Outcome(tests=tests, passed=passed, failure=failure)
+    monkeypatch.setattr(workshop, "alter", lambda *_: "byte 7")
+    built: Any = Replayed(outcome)
+    where, said = workshop._altered(built, [])
+    assert where.startswith("byte 7")
+    assert said.endswith(failure)
+    assert bool(said) is bool(failure)
 
 
-@pytest.mark.parametrize(
-    ("text", "code", "expected"),
-    [
-        ("..\n12 passed, 3 deselected in 4.2s", 0, Outcome(tests=12, passed=12)),
-        ("1 failed, 11 passed in 4s", 1, Outcome(tests=12, passed=11, failure="1 failed, 11 passed in 4s")),
-        ("2 skipped in 4s", 0, Outcome(tests=2, failure="2 skipped in 4s")),
-        ("1 passed, 1 error in 4s", 1, Outcome(tests=2, passed=1, failure="1 passed, 1 error in 4s")),
-        ("12 deselected in 4s", 5, Outcome(failure="12 deselected in 4s")),
-        ("", 2, Outcome(failure="pytest printed nothing")),
-    ],
-)
-def test_pytests_last_line_counts(text: str, code: int, expected: Outcome) -> None:
-    assert pytest_total(text, code) == expected
+def test_a_byte_is_changed_that_changes_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that change none are put back, and the digest of the one that does is made to fit."""
+    path = write_scores(tmp_path).relative_to(tmp_path) / "Data/com.apple.CoreML/weights/weight.bin"
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {str(path): {"sha256": "", "bytes": 1}}}))
+    whole = (tmp_path / path).read_bytes()
+    seen: list[bytes] = []
+
+    def answers(*_: Any) -> list[Any]:
+        seen.append((tmp_path / path).read_bytes())
+        return ["same" if len(seen) < 3 else "other"]
+
+    monkeypatch.setattr(workshop, "answers_on", answers)
+    bundle: Any = None
+    assert str(path) in alter(bundle, tmp_path, [{"answer": "same"}])
+    changed = (tmp_path / path).read_bytes()
+    assert seen[-1] == changed
+    assert sum(one != other for one, other in zip(whole, changed, strict=True)) == 1
+    files = json.loads((tmp_path / "manifest.json").read_text())["files"]
+    assert files[str(path)]["sha256"] == file_sha256(tmp_path / path)
 
 
-def test_the_last_line_counts_packages_tests_and_what_passed() -> None:
-    rows = [Row(package="a", tests=3, passed=3), Row(package="b", tests=4, passed=2)]
-    assert total(rows) == "2 packages, 7 tests: 5 passed"
+def test_a_warning_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def warn(folder: Path, *words: str, **_: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 0, "a.swift:1: warning: unused\nBuild complete!", "")
+
+    monkeypatch.setattr(workshop, "run_swift", warn)
+    package = Package(path=tmp_path, scratch=tmp_path, environment={})
+    assert package.test() == Outcome(warnings=1, failure="a.swift:1: warning: unused")
