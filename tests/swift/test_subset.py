@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
-from tests.swift.toolchain import ROOT, STAND_IN
+import pytest
+from tests.swift.toolchain import ROOT, STAND_IN, run_swift, swift_is_there
 
 PAGE = (ROOT / "docs" / "coreml-linux.md").read_text(encoding="utf-8")
 SOURCES = sorted((STAND_IN / "Sources" / "CoreML").glob("*.swift"))
@@ -65,3 +68,18 @@ def test_no_class_promises_more_than_apples() -> None:
 def test_a_class_that_promises_more_is_found() -> None:
     source = "public final class A: @unchecked Sendable {\npublic class B {\npublic final class C {\n"
     assert loose(source) == ["A", "B"]
+
+
+@pytest.mark.swift
+def test_the_pages_manifest_finds_the_stand_in(tmp_path: Path) -> None:
+    """A package beside a checkout, as the page shows it, compiles a source that imports Core ML."""
+    if not swift_is_there():
+        pytest.skip("not run: no Swift compiler is here")
+    (manifest,) = re.findall(r"^```swift\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    for name in ("Sources/Ranker/Ranker.swift", "Tests/RankerTests/RankerTests.swift"):
+        (tmp_path / "app" / name).parent.mkdir(parents=True)
+        (tmp_path / "app" / name).write_text("import CoreML\n\nlet units = MLComputeUnits.all\n")
+    (tmp_path / "app/Package.swift").write_text(manifest)
+    shutil.copytree(STAND_IN, tmp_path / "pocketrec/swift/CoreMLLinux")
+    built = run_swift(tmp_path / "app", "build", "-j", "2", "-Xswiftc", "-warnings-as-errors")
+    assert built.returncode == 0, built.stdout
