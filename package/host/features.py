@@ -206,7 +206,9 @@ class Encoder:
             source = next(each for each in self.signature.inputs if each.kind in _SEQUENCES)
             return _shaped(feature, self.signature, len(row.entries[source.name]))
         value = row.values[feature.name]
-        return value if feature.kind == "id" else self._number(feature, value)
+        if feature.kind == "id":
+            return _shaped(feature, self.signature, value)
+        return self._number(feature, value)
 
     def _check_along(self, feature: Feature, axis: int | str, row: Row) -> None:
         """Checks that what runs along a sequence is as long as it is."""
@@ -268,8 +270,11 @@ def _pad(entries: list[Any], length: int, value: int, side: PaddingSide) -> list
     return [*fill, *entries] if side == "left" else [*entries, *fill]
 
 
-def _shaped(feature: Feature, signature: Signature, value: int) -> Any:
-    return [value] if rest_of(signature, feature) == (1,) else value
+def _shaped(feature: Feature, signature: Signature, value: Any) -> Any:
+    """One number in the shape of a row."""
+    for _ in rest_of(signature, feature):
+        value = [value]
+    return value
 
 
 def _listed(where: str, given: Any, expected: str) -> list[Any]:

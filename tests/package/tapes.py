@@ -66,6 +66,13 @@ CONTRACTS: dict[str, Contract] = {
     "decide": contract_of(Signature(inputs=(WEIGHT,), outputs=(scores(), CHANCE), role="decide")),
     "decide greedily": contract_of(Signature(inputs=(WEIGHT,), outputs=(scores(),), role="decide")),
     "predict": contract_of(Signature(inputs=(WEIGHT, HOUR, GRID), outputs=(CLICK, MINUTES))),
+    "predict of a column": contract_of(
+        Signature(
+            inputs=(replace(FILM, shape=("batch", 1)), history(), replace(SIZE, shape=("batch", 1))),
+            outputs=(CLICK,),
+            role="predict",
+        )
+    ),
     "two vectors": replace(
         contract_of(Signature(inputs=(history(),), outputs=(VECTOR,))),
         functions={

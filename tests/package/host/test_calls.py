@@ -156,6 +156,21 @@ def test_logits_over_items_have_the_probabilities_of_what_can_be_listed() -> Non
     assert [each.probability for each in found] == pytest.approx([0.75, 0.25], abs=1e-6)
 
 
+@pytest.mark.parametrize(("shape", "expected"), [((), [2]), ((1,), [[2]]), ((1, 1), [[[2]]])])
+def test_one_number_has_the_shape_of_its_row(shape: tuple[int, ...], expected: list[Any]) -> None:
+    """An id, a number and a length alike."""
+    film, weight = (replace(each, shape=("batch", *shape)) for each in (FILM, WEIGHT))
+    size = Feature(name="size", kind="length", shape=("batch", *shape))
+    signature = Signature(inputs=(film, weight, history(), size), outputs=(CLICK,), role="predict")
+    model = Model(contract_of(signature), {"click": [0.0]})
+    number: Any = 2
+    for _ in shape:
+        number = [number]
+    model.host.call("predict", {"film": "b", "weight": number, "history": ["a", "b"]})
+    (inputs,) = model.inputs
+    assert [inputs[each].tolist() for each in ("film", "weight", "size")] == [expected] * 3
+
+
 def test_listed_ids_are_sorted_by_their_scores_and_cleaned() -> None:
     outputs = (
         Output(name="ids", meaning="top_k_ids", dtype="int32", shape=("batch", 5), vocabulary="film"),

@@ -203,10 +203,15 @@ export class Encoder {
     if (feature.kind === "length" && !row.values.has(feature.name)) {
       const source = this.given.signature.inputs.find(isSequence);
       const count = row.entries.get(source?.name ?? "")?.length ?? 0;
-      return restOf(this.given.signature, feature).length === 1 ? [count] : count;
+      return this.#shaped(feature, count);
     }
     const value = row.values.get(feature.name);
-    return feature.kind === "id" ? (value as number) : this.#number(feature, value);
+    return feature.kind === "id" ? this.#shaped(feature, value as number) : this.#number(feature, value);
+  }
+
+  /** One number in the shape of a row. */
+  #shaped(feature: Feature, value: number): Nested {
+    return restOf(this.given.signature, feature).reduce<Nested>((found) => [found], value);
   }
 
   /** Checks that what runs along a sequence is as long as it is. */
