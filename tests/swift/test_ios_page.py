@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import plistlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -73,7 +74,8 @@ def test_a_page_that_shows_something_else_is_found() -> None:
         assert not re.fullmatch(pattern(printed), given)
 
 
-SOURCE_FILES = sorted((ROOT / "package/swift/templates/package/Sources").rglob("*.swift*"))
+SOURCES_OF = ROOT / "package/swift/templates/package/Sources"
+SOURCE_FILES = sorted(SOURCES_OF.rglob("*.swift*"))
 # What Apple wants a reason for in a privacy manifest, and what reaches out of the device.
 REASONED = {
     "FileTimestamp": r"modificationDate|ModificationDate|creationDate|CreationDate|\bstat\(|getattrlist",
@@ -85,13 +87,23 @@ REASONED = {
 NETWORK = r"URLSession|URLRequest|NWConnection|import Network|CFNetwork|\bsocket\("
 
 
-def test_the_page_names_every_api_that_needs_a_reason_and_there_is_no_network() -> None:
+def test_the_privacy_manifest_gives_a_reason_for_all_that_needs_one() -> None:
     assert SOURCE_FILES
     texts = [each.read_text(encoding="utf-8") for each in SOURCE_FILES]
-    for name, pattern in REASONED.items():
-        used = any(re.search(pattern, text) for text in texts)
-        assert used == (f"NSPrivacyAccessedAPICategory{name}" in PAGE), name
     assert not any(re.search(NETWORK, text) for text in texts)
+    used = {name for name, said in REASONED.items() if any(re.search(said, text) for text in texts)}
+    stated = plistlib.loads((SOURCES_OF / "Resources/PrivacyInfo.xcprivacy").read_bytes())
+    reasons = {
+        each["NSPrivacyAccessedAPIType"]: each["NSPrivacyAccessedAPITypeReasons"]
+        for each in stated.pop("NSPrivacyAccessedAPITypes")
+    }
+    assert reasons.keys() == {f"NSPrivacyAccessedAPICategory{name}" for name in used}
+    assert all(name in PAGE and reason in PAGE for name, (reason,) in reasons.items())
+    assert stated == {
+        "NSPrivacyTracking": False,
+        "NSPrivacyTrackingDomains": [],
+        "NSPrivacyCollectedDataTypes": [],
+    }
 
 
 @pytest.mark.swift
