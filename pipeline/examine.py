@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pocketrec.convert.targets import row_of
 from pocketrec.pipeline.audit import audit
-from pocketrec.pipeline.compression import check_loss
+from pocketrec.pipeline.compression import check_cost, check_loss
 from pocketrec.pipeline.opening import formats, open_artifact
 from pocketrec.pipeline.road import Built, Compressed
 from pocketrec.progress import Progress
-from pocketrec.recipe import Compress, Recipe
+from pocketrec.recipe import Recipe
 from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RewriteResult
 from pocketrec.source.model import Model
 
@@ -63,7 +63,7 @@ def evidence_of(
     )
     if built.compressed is None:
         return evidence
-    return _with_compression(evidence, built, built.compressed, recipe.compress)
+    return _with_compression(evidence, built, built.compressed, recipe)
 
 
 def _notes(model: Model) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def _notes(model: Model) -> tuple[str, ...]:
     return (f"Streamed from the checkpoint, never held: {tables}.", *core.notes)
 
 
-def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, asked: Compress) -> Evidence:
+def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, recipe: Recipe) -> Evidence:
     """The evidence with what compression did and cost; artifacts were compared with what it made."""
     from pocketrec.validate.measure.compare import compare_quality
 
@@ -90,7 +90,7 @@ def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, 
     return replace(
         evidence,
         results=(replace(line, latency=first.latency), replace(line, target=COMPRESSED, ranking=cost), *rest),
-        gates=(*check_loss(asked, cost), *evidence.gates),
+        gates=(*check_loss(recipe.compress, cost), *check_cost(recipe.gates, cost), *evidence.gates),
         compression=audit(compressed.compression, captures),
         front=compressed.planned.front,
         activations=compressed.rounded,

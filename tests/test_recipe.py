@@ -185,12 +185,17 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
         (
             "[targets.onnx]",
             '[evaluate.slices.a]\nby = "c"\n[gates.slices.a]\n[targets.onnx]',
-            "gates.slices.a: no limit on these slices; give one of max_ndcg_drop, max_auc_drop",
+            "gates.slices.a: no limit is given; give one of max_ndcg_drop, max_auc_drop",
         ),
         (
             "[targets.onnx]",
             '[evaluate.slices.a]\nby = "c"\n[gates.slices.a]\nmax_ndcg_drop = 0.9\n[targets.onnx]',
             "max_ndcg_drop is 0.9; expected 0 to 0.5",
+        ),
+        (
+            "[targets.onnx]",
+            "[gates.compression]\nmax_ndcg_drop = 0.01\n[targets.onnx]",
+            "gates.compression: nothing is compressed; add compress, or leave it out",
         ),
         ("schema = 1", "schema = 1\nseed = -1", "seed is -1; expected 0 to 2^63 - 1"),
         (

@@ -8,38 +8,63 @@ procedure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from pocketrec.recipe import Gates, SliceGates
+from pocketrec.recipe import Gates
 from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
-from pocketrec.stated import FEWEST
+from pocketrec.stated import FEWEST, ChangeLimits
 from pocketrec.validate.measure.bootstrap import examples_needed
 from pocketrec.validate.measure.holm import holm
+from pocketrec.validate.measure.ranking import lower_is_better
 
 Status = Literal["passed", "failed", "skipped"]
 Verdict = tuple[str, Status, str]
+Within = Callable[[MetricChange, Interval, float], bool]
 
 _OF_METRIC = {"max_ndcg_drop": "ndcg", "max_auc_drop": "auc", "max_log_loss_rise": "log_loss"}
 
 
 def quality_verdicts(gates: Gates, ranking: RankingParity | None) -> Iterator[Verdict]:
-    """Gate, status and message of every limit on quality that applies."""
+    """Gate, status and message of every limit on an artifact's quality that applies."""
     limits = _limits(gates)
     if ranking is None or not ranking.examples or not ranking.reference:
         if limits or gates.min_top_k_overlap is not None or gates.slices:
             yield "quality", "failed", "quality was not compared"
         return
-    for gate, limit in limits.items():
-        for name in _named(ranking.reference, gate):
-            yield _whole(gate, limit, name, ranking)
-    yield from _slices(gates, ranking)
+    yield from _wholes(limits, ranking, _within)
+    yield from _slices(gates, ranking, _within)
     if gates.min_top_k_overlap is not None and _named(ranking.reference, "max_ndcg_drop"):
         yield _overlap(gates.min_top_k_overlap, ranking)
 
 
-def _limits(gates: Gates | SliceGates) -> dict[str, float]:
+def compression_verdicts(gates: Gates, cost: RankingParity) -> Iterator[Verdict]:
+    """The same of what compression cost, where a gain is none: limits on it, and those on slices."""
+    if gates.compression is not None:
+        yield from _wholes(_limits(gates.compression), cost, _no_worse)
+    yield from _slices(gates, cost, _no_worse)
+
+
+def likely(change: MetricChange, limit: float) -> str:
+    """What a loss within its limit leaves open, and how many examples would not; empty where nothing is."""
+    if not change.intervals or not change.change >= -limit or _no_worse(change, change.intervals[0], limit):
+        return ""
+    low = change.intervals[0].low
+    return f"; by its interval down to {low:+.2g}{_lacking_examples(change, change.intervals[0], limit)}"
+
+
+def _within(change: MetricChange, interval: Interval, limit: float) -> bool:
+    return max(abs(change.change), -interval.low, interval.high) <= limit
+
+
+def _no_worse(change: MetricChange, interval: Interval, limit: float) -> bool:
+    if lower_is_better(change.metric):
+        return max(change.change, interval.high) <= limit
+    return min(change.change, interval.low) >= -limit
+
+
+def _limits(gates: Gates | ChangeLimits) -> dict[str, float]:
     stated = {gate: getattr(gates, gate) for gate in _OF_METRIC}
     return {gate: limit for gate, limit in stated.items() if limit is not None}
 
@@ -49,42 +74,51 @@ def _named(metrics: Mapping[str, float], gate: str) -> list[str]:
     return [name for name in metrics if name.partition("@")[0] == _OF_METRIC[gate]]
 
 
-def _whole(gate: str, limit: float, name: str, ranking: RankingParity) -> Verdict:
+def _wholes(limits: Mapping[str, float], ranking: RankingParity, within: Within) -> Iterator[Verdict]:
+    for gate, limit in limits.items():
+        for name in _named(ranking.reference, gate):
+            yield _whole(gate, limit, name, ranking, within)
+
+
+def _whole(gate: str, limit: float, name: str, ranking: RankingParity, within: Within) -> Verdict:
     before, after = ranking.reference[name], ranking.artifact.get(name, float("nan"))
     none = MetricChange(metric=name, before=before, after=after)
     found = next((each for each in ranking.changes if each.metric == name), none)
     change = replace(found, before=before, after=after)
     interval = change.intervals[0] if change.intervals else None
-    passed = interval is not None and _holds(change, interval, limit)
-    told = _told(change, interval, limit, f"over {ranking.examined} examples")
+    passed = interval is not None and change.examples >= FEWEST and within(change, interval, limit)
+    told = _told(change, interval, limit, f"over {ranking.examined} examples", within)
     return gate, "passed" if passed else "failed", told
 
 
-def _holds(change: MetricChange, interval: Interval, limit: float) -> bool:
-    return change.examples >= FEWEST and abs(change.change) <= limit and interval.within(limit)
-
-
-def _told(change: MetricChange, interval: Interval | None, limit: float, over: str) -> str:
+def _told(change: MetricChange, interval: Interval | None, limit: float, over: str, within: Within) -> str:
     """The change with its interval and its limit; what is lacking where the interval is what fails."""
     among = "" if interval is None else f" in [{interval.low:+.2g}, {interval.high:+.2g}]"
     said = (
         f"{change.metric}: {change.after:.5f} against {change.before:.5f}, change {change.change:+.2g}"
-        f"{among}, limit ±{limit:g}, {over}"
+        f"{among}, limit {'±' if within is _within else ''}{limit:g}, {over}"
     )
-    if math.isnan(change.change) or abs(change.change) > limit:
+    if math.isnan(change.change) or not within(change, _point(change), limit):
         return said
     if interval is None or change.examples < FEWEST:
         return f"{said}; there is no interval of {change.examples}, expected {FEWEST} or more"
-    if interval.within(limit):
-        return said
+    return said if within(change, interval, limit) else f"{said}{_lacking_examples(change, interval, limit)}"
+
+
+def _point(change: MetricChange) -> Interval:
+    """The change as an interval of no width."""
+    return Interval(low=change.change, high=change.change, confidence=0.0)
+
+
+def _lacking_examples(change: MetricChange, interval: Interval, limit: float) -> str:
     needed = examples_needed(change.deviation, change.change, limit, interval.confidence)
     if needed is None:
-        return f"{said}; the change is the limit itself, no number of {change.resampled} tells more"
+        return f"; no number of {change.resampled} tells a change of the limit itself from a larger one"
     more = max(needed, change.examples + 1)
-    return f"{said}; a larger change is not excluded, about {more} {change.resampled} would tell"
+    return f"; a larger change is not excluded, about {more} {change.resampled} would tell"
 
 
-def _slices(gates: Gates, ranking: RankingParity) -> Iterator[Verdict]:
+def _slices(gates: Gates, ranking: RankingParity, within: Within) -> Iterator[Verdict]:
     """The slices of each gate together, so that what is said of all of them holds at 95 %."""
     for gate in _OF_METRIC:
         limits: dict[str, float] = {}
@@ -99,7 +133,7 @@ def _slices(gates: Gates, ranking: RankingParity) -> Iterator[Verdict]:
             limits.update({each.name: min(limit, limits.get(each.name, limit)) for each in chosen})
         mine = [each for each in ranking.slices if each.name in limits]
         for name in _named(ranking.reference, gate):
-            yield from _together(gate, name, mine, limits)
+            yield from _together(gate, name, mine, limits, within)
 
 
 def _lacking(gate: str, key: str, chosen: Sequence[SliceChange], ranking: RankingParity) -> Verdict:
@@ -109,36 +143,30 @@ def _lacking(gate: str, key: str, chosen: Sequence[SliceChange], ranking: Rankin
 
 
 def _together(
-    gate: str, name: str, slices: Sequence[SliceChange], limits: Mapping[str, float]
+    gate: str, name: str, slices: Sequence[SliceChange], limits: Mapping[str, float], within: Within
 ) -> Iterator[Verdict]:
-    changes = {each.name: _change(each, name) for each in slices}
     for each in slices:
         if not each.large:
             said = f"{name}: {each.examples} examples are too few to be gated, shown only"
             yield f"{gate} of {each.name}", "skipped", said
     large = [each for each in slices if each.large]
-    held = _held([changes[each.name] for each in large], [limits[each.name] for each in large])
-    for each, (passed, interval) in zip(large, held, strict=True):
+    changes = [_change(each, name) for each in large]
+    decided: dict[int, Interval] = {}  # by which interval each was
+
+    def holds(number: int, interval: Interval) -> bool:
+        decided[number] = interval
+        return within(changes[number], interval, limits[large[number].name])
+
+    made = holm([each.intervals for each in changes], holds)
+    for number, (each, passed) in enumerate(zip(large, made, strict=True)):
         over = f"over {each.examples} examples, of {len(large)} slices together"
-        told = _told(changes[each.name], interval, limits[each.name], over)
+        told = _told(changes[number], decided.get(number), limits[each.name], over, within)
         yield f"{gate} of {each.name}", "passed" if passed else "failed", told
 
 
 def _change(each: SliceChange, name: str) -> MetricChange:
     none = MetricChange(metric=name, before=float("nan"), after=float("nan"))
     return next((change for change in each.changes if change.metric == name), none)
-
-
-def _held(changes: Sequence[MetricChange], limits: Sequence[float]) -> list[tuple[bool, Interval | None]]:
-    """Whether each change is within its limit, and the interval by which that was decided."""
-    decided: dict[int, Interval] = {}
-
-    def holds(number: int, interval: Interval) -> bool:
-        decided[number] = interval
-        return _holds(changes[number], interval, limits[number])
-
-    made = holm([each.intervals for each in changes], holds)
-    return [(passed, decided.get(number)) for number, passed in enumerate(made)]
 
 
 def _overlap(limit: float, ranking: RankingParity) -> Verdict:

@@ -20,7 +20,15 @@ from pocketrec.contract import Signature
 from pocketrec.errors import RecipeError, UsageError
 from pocketrec.outside import read_toml
 from pocketrec.schema import Range, check_ranges, from_table
-from pocketrec.stated import METRICS, PLACED, ContractSource, Metric, Slice, check_measures
+from pocketrec.stated import (
+    METRICS,
+    PLACED,
+    ChangeLimits,
+    ContractSource,
+    Metric,
+    Slice,
+    check_measures,
+)
 
 Precision = Literal["float32", "float16"]
 Limit = float | Mapping[str, float]  # one for all targets, or a target's by its name
@@ -47,7 +55,6 @@ GATE_RANGES: Mapping[str, Range] = {
     "max_load_ms": Range(0, 1e6, above=True),
     "max_assumptions": Range(0, 1000),
 }
-_SLICE_RANGES = {key: Range(0, 0.5) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
 _COMPRESS_RANGES: Mapping[str, Range] = {
     "max_size_mb": Range(0, 1e6, above=True),
     "max_ratio": Range(0, 1, above=True),
@@ -208,20 +215,6 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SliceGates:
-    """What a slice must hold, as of `Gates`; None gates nothing."""
-
-    max_ndcg_drop: float | None = None
-    max_auc_drop: float | None = None
-    max_log_loss_rise: float | None = None
-
-    def __post_init__(self) -> None:
-        if all(getattr(self, key) is None for key in _SLICE_RANGES):
-            raise RecipeError(f"no limit on these slices; give one of {', '.join(_SLICE_RANGES)}")
-        check_ranges("gates of a slice", self, _SLICE_RANGES)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
     """What a build must hold; None switches a gate off. `GATE_RANGES` says what each can be set to.
 
@@ -237,7 +230,9 @@ class Gates:
         max_auc_drop: the same of AUC.
         max_log_loss_rise: the same of the log loss.
         slices: limits on slices, by the name of a division (`users`, all of its slices) or of one slice
-            (`users: cold`).
+            (`users: cold`); of the compressed model against the original, too, where only a loss counts.
+        compression: limits on what compression costs, held by the interval as those above; budgets in
+            `compress` are on the cost itself.
         tie_tolerance: items whose scores differ by at most this much may swap places; relative
             to the largest score of the list.
         max_size_mb: largest size of a target's files, in 10^6 bytes.
@@ -263,7 +258,8 @@ class Gates:
     may_skip: tuple[
         Literal["onnxruntime", "coreml-interpreter", "coreml-framework", "web-wasm", "web-webgpu"], ...
     ] = ("coreml-framework", "web-wasm", "web-webgpu")
-    slices: Mapping[str, SliceGates] = field(default_factory=dict)
+    slices: Mapping[str, ChangeLimits] = field(default_factory=dict)
+    compression: ChangeLimits | None = None
 
     def __post_init__(self) -> None:
         check_ranges("gates", self, GATE_RANGES)
@@ -395,6 +391,8 @@ class Recipe:
         if unknown:
             known = ", ".join(self.evaluate.slices) or "none; add evaluate.slices"
             raise RecipeError(f"gates.slices.{unknown[0]}: no such slices; known: {known}")
+        if self.gates.compression is not None and not self.compress.active:
+            raise RecipeError("gates.compression: nothing is compressed; add compress, or leave it out")
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:

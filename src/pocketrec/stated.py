@@ -12,6 +12,7 @@ from typing import Literal
 
 from pocketrec.contract import Contract, Dim, Signature, Tokenizer, VocabularyFiles, VocabularySpec
 from pocketrec.errors import ContractError, RecipeError
+from pocketrec.schema import Range, check_ranges
 
 Metric = Literal["hr", "ndcg", "mrr", "recall", "map", "auc", "log_loss", "gauc", "ece", "adaptive_ece"]
 
@@ -27,6 +28,7 @@ PLACED: Mapping[str, tuple[tuple[float, ...], tuple[str, ...]]] = {
 FEWEST = 10  # examples that an interval is computed from; fewer have hardly another draw than themselves
 _MOST_EXAMPLES = 10**9
 _MOST_TOKENS = 2**31 - 1
+_CHANGE_RANGES = {key: Range(0, 0.5) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +164,20 @@ class Slice:
         edges = [f"{each:g}" for each in self.cuts]
         between = [f"{one} to {two}" for one, two in pairwise(edges)]
         return (f"under {edges[0]}", *between, f"from {edges[-1]}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLimits:
+    """What changes of some examples, or of some step, must hold, as of `Gates`; None gates nothing."""
+
+    max_ndcg_drop: float | None = None
+    max_auc_drop: float | None = None
+    max_log_loss_rise: float | None = None
+
+    def __post_init__(self) -> None:
+        if all(getattr(self, key) is None for key in _CHANGE_RANGES):
+            raise RecipeError(f"no limit is given; give one of {', '.join(_CHANGE_RANGES)}")
+        check_ranges("gates", self, _CHANGE_RANGES)
 
 
 def check_measures(

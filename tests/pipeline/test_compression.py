@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,16 @@ from pocketrec.errors import PlanError, RecipeError
 from pocketrec.evaluation import RankingData
 from pocketrec.pipeline.audit import audit, tensors_read
 from pocketrec.pipeline.calibration import row_popularity
-from pocketrec.pipeline.compression import check_gathered_names, check_loss, explicit_plan, limits
+from pocketrec.pipeline.compression import check_cost, check_gathered_names, check_loss, explicit_plan, limits
 from pocketrec.quantize import Plan, plan_from_table
 from pocketrec.quantize.schemes import SCHEMES
-from pocketrec.recipe import Compress, Target
-from pocketrec.report import RankingParity
+from pocketrec.recipe import Compress, Gates, Target
+from pocketrec.report import Interval, MetricChange, RankingParity
 from pocketrec.schema import from_table
 from pocketrec.source.compressed import Compression, compress_trials
 from pocketrec.source.model import Trials
 from pocketrec.source.streamed import Stubbed
+from pocketrec.stated import ChangeLimits
 
 IDS = Feature(name="ids", kind="id_sequence", shape=(2, 3), vocabulary="item")
 SCORES = Output(name="scores", meaning="score", shape=(2, 40), vocabulary="item")
@@ -146,6 +148,32 @@ def test_a_loss_beyond_the_limit_fails_and_a_gain_does_not(
 ) -> None:
     gates = check_loss(compress, ranking(0.1, after))
     assert all(each.status == "passed" for each in gates) == passed
+
+
+def test_a_budget_that_holds_says_what_its_interval_leaves_open() -> None:
+    interval = Interval(low=-0.004, high=0.001, confidence=0.95)
+    change = MetricChange(
+        metric="ndcg@10",
+        before=0.1,
+        after=0.0985,
+        examples=900,
+        resampled="users",
+        deviation=0.02,
+        intervals=(interval,),
+    )
+    cost = replace(ranking(0.1, 0.0985), changes=(change,))
+    (gate,) = check_loss(Compress(max_ndcg_drop=0.002), cost)
+    assert gate.status == "passed"
+    assert gate.message.endswith(
+        "; by its interval down to -0.004; a larger change is not excluded, about 6147 users would tell"
+    )
+    (held,) = check_cost(Gates(compression=ChangeLimits(max_ndcg_drop=0.002)), cost)
+    assert (held.gate, held.target, held.status) == (
+        "compression loss: max_ndcg_drop",
+        "compressed",
+        "failed",
+    )
+    assert check_cost(Gates(), cost) == ()
 
 
 def test_limits_are_as_stated_or_neutral() -> None:

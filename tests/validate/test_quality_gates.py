@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pocketrec.recipe import Gates, SliceGates
+from pocketrec.recipe import Gates
 from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
+from pocketrec.stated import ChangeLimits
 from pocketrec.validate.measure.bootstrap import CONFIDENCE, bootstrap
 from pocketrec.validate.measure.holm import confidences
-from pocketrec.validate.quality_gates import quality_verdicts
+from pocketrec.validate.quality_gates import compression_verdicts, likely, quality_verdicts
 
 GATES = Gates(min_top_k_overlap=None)
 
@@ -103,7 +104,7 @@ def verdicts(gates: Gates, *slices: SliceChange) -> dict[str, tuple[str, str]]:
 
 
 def test_a_slice_that_fell_fails_though_the_whole_did_not() -> None:
-    gates = replace(GATES, slices={"users": SliceGates(max_ndcg_drop=0.01)})
+    gates = replace(GATES, slices={"users": ChangeLimits(max_ndcg_drop=0.01)})
     cold, warm = sliced("cold", noise(200, 0.01) - 0.05, 2), sliced("warm", noise(300, 0.01), 2)
     found = verdicts(gates, cold, warm)
     assert found["max_ndcg_drop of users: cold"][0] == "failed"
@@ -115,7 +116,7 @@ def test_slices_are_corrected_for_together() -> None:
     """One that passes alone fails among others of which one fails, as its interval then is a wider one."""
     edge = noise(400, 0.01)
     limit = 1.05 * bootstrap(edge, resamples=2000).intervals[0].high
-    gates = replace(GATES, slices={"users": SliceGates(max_ndcg_drop=limit)})
+    gates = replace(GATES, slices={"users": ChangeLimits(max_ndcg_drop=limit)})
     assert verdicts(gates, sliced("a", edge, 1))["max_ndcg_drop of users: a"][0] == "passed"
     bad = sliced("b", noise(400, 0.01) - 0.05, 2)
     found = verdicts(gates, sliced("a", edge, 2), bad)
@@ -125,17 +126,17 @@ def test_slices_are_corrected_for_together() -> None:
 
 def test_a_gate_can_name_one_slice_and_the_stricter_limit_counts() -> None:
     slices = sliced("cold", noise(200, 0.001) - 0.02, 2), sliced("warm", noise(300, 0.001) - 0.02, 2)
-    one = replace(GATES, slices={"users: cold": SliceGates(max_ndcg_drop=0.01)})
+    one = replace(GATES, slices={"users: cold": ChangeLimits(max_ndcg_drop=0.01)})
     assert {name: status for name, (status, _) in verdicts(one, *slices).items()} == {
         "max_ndcg_drop of users: cold": "failed"
     }
-    wide, strict = SliceGates(max_ndcg_drop=0.05), SliceGates(max_ndcg_drop=0.01)
+    wide, strict = ChangeLimits(max_ndcg_drop=0.05), ChangeLimits(max_ndcg_drop=0.01)
     both = replace(GATES, slices={"users": wide, "users: cold": strict})
     assert [status for status, _ in verdicts(both, *slices).values()] == ["failed", "passed"]
 
 
 def test_a_small_slice_is_named_and_not_gated_and_only_small_ones_fail() -> None:
-    gates = replace(GATES, slices={"users": SliceGates(max_ndcg_drop=0.01)})
+    gates = replace(GATES, slices={"users": ChangeLimits(max_ndcg_drop=0.01)})
     small = sliced("cold", np.full(20, -0.5), 1, large=False)
     found = verdicts(gates, small, sliced("warm", noise(300, 0.001), 1))
     assert found["max_ndcg_drop of users: cold"] == (
@@ -148,7 +149,7 @@ def test_a_small_slice_is_named_and_not_gated_and_only_small_ones_fail() -> None
 
 
 def test_a_slice_that_is_not_there_fails_and_names_those_that_are() -> None:
-    gates = replace(GATES, slices={"users: colt": SliceGates(max_ndcg_drop=0.01)})
+    gates = replace(GATES, slices={"users: colt": ChangeLimits(max_ndcg_drop=0.01)})
     found = verdicts(gates, sliced("cold", noise(200, 0.001), 1))
     assert found["max_ndcg_drop of users: colt"] == ("failed", "no such slice; there are: users: cold")
 
@@ -159,7 +160,7 @@ def test_without_a_comparison_slices_fail_too() -> None:
         max_auc_drop=None,
         max_log_loss_rise=None,
         min_top_k_overlap=None,
-        slices={"users": SliceGates(max_ndcg_drop=0.01)},
+        slices={"users": ChangeLimits(max_ndcg_drop=0.01)},
     )
     assert list(quality_verdicts(gates, None)) == [("quality", "failed", "quality was not compared")]
 
@@ -171,3 +172,42 @@ def test_a_change_without_an_interval_fails() -> None:
     wide = replace(bare, intervals=(Interval(low=-1, high=1, confidence=0.95),), deviation=0.0)
     ((_, status, _),) = quality_verdicts(GATES, ranking(wide))
     assert status == "failed"
+
+
+def cost(change: MetricChange, gates: Gates, *slices: SliceChange) -> list[tuple[str, str]]:
+    return [(gate, status) for gate, status, _ in compression_verdicts(gates, ranking(change, slices=slices))]
+
+
+def test_what_compression_cost_is_held_by_its_interval_where_a_gain_is_none() -> None:
+    gates = replace(GATES, compression=ChangeLimits(max_ndcg_drop=0.01))
+    assert cost(changed(noise(400, 0.02) + 0.05), gates) == [("max_ndcg_drop", "passed")]
+    assert cost(changed(noise(400, 0.02) - 0.05), gates) == [("max_ndcg_drop", "failed")]
+    ((_, status, told),) = compression_verdicts(gates, ranking(changed(noise(400, 0.5))))
+    assert status == "failed"
+    assert "limit 0.01, over 400 examples; a larger change is not excluded, about " in told
+    assert cost(changed(noise(400, 0.5)), GATES) == []
+
+
+def test_a_loss_that_rises_is_worse_and_one_that_falls_is_not() -> None:
+    gates = replace(GATES, compression=ChangeLimits(max_log_loss_rise=0.01))
+    rise, fall = (changed(noise(400, 0.02) + by, metric="log_loss") for by in (0.05, -0.05))
+    assert cost(rise, gates) == [("max_log_loss_rise", "failed")]
+    assert cost(fall, gates) == [("max_log_loss_rise", "passed")]
+
+
+def test_slices_are_held_for_what_compression_cost_them_too() -> None:
+    gates = replace(GATES, slices={"users": ChangeLimits(max_ndcg_drop=0.01)})
+    cold, warm = sliced("cold", noise(200, 0.01) - 0.05, 2), sliced("warm", noise(300, 0.01) + 0.05, 2)
+    assert cost(changed(noise(500, 0.01)), gates, cold, warm) == [
+        ("max_ndcg_drop of users: cold", "failed"),
+        ("max_ndcg_drop of users: warm", "passed"),
+    ]
+
+
+def test_what_a_budget_leaves_open_is_said_and_nothing_else() -> None:
+    open_ = changed(noise(500, 0.1))
+    assert likely(open_, 0.002).startswith("; by its interval down to -0.00")
+    assert likely(open_, 0.002).endswith(" users would tell")
+    assert likely(changed(noise(500, 0.001)), 0.002) == ""
+    assert likely(changed(noise(500, 0.001) - 0.1), 0.002) == ""
+    assert likely(replace(open_, intervals=()), 0.002) == ""
