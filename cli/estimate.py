@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     "--switch", type=float, default=10.0, show_default=True, help="The largest weight of SWITCH-DR."
 )
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals.")
+@click.option(
+    "--interval", type=click.Choice(["bootstrap", "normal"]), default="bootstrap", show_default=True
+)
 @click.option("--min-rounds", type=float, default=100, show_default=True, help="Effective rounds to require.")
 @click.option(
     "--min-rewards", type=float, default=10, show_default=True, help="Effective rewards to require."
@@ -46,6 +49,7 @@ def estimate(
     clip: float,
     switch: float,
     confidence: float,
+    interval: str,
     min_rounds: float,
     min_rewards: float,
     min_lift: float | None,
@@ -65,7 +69,7 @@ def estimate(
     from pocketrec.validate.experiments.support import Limits
 
     limits = Limits(effective_rounds=min_rounds, effective_rewards=min_rewards)
-    asked = Asked(clip=clip, threshold=switch, confidence=confidence, limits=limits)
+    asked = Asked(clip=clip, threshold=switch, confidence=confidence, interval=interval, limits=limits)
     found = read_logged(log, asked)
     failures = [] if min_lift is None else _failures(found, min_lift, names)
     if as_json:

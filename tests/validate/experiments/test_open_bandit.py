@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pocketrec.validate.experiments.estimates import Estimate, NoEstimate, estimate_log
+from pocketrec.validate.experiments.estimates import Asked, Estimate, NoEstimate, estimate_log
 from pocketrec.validate.experiments.propensity import Log, dr, ips, snips, switch_dr
 from pocketrec.validate.experiments.support import measure_support
 
@@ -78,7 +78,7 @@ def test_the_weights_say_which_log_supports_an_estimate(campaign: tuple[str, Log
     found = (support.effective_rounds, support.max_weight, support.mean_weight)
     assert found == pytest.approx(expected[name], rel=2e-3)
     reasons = {"all": "few_effective_rewards", "women": "few_effective_rounds"}
-    for each in estimate_log(log)[:2]:
+    for each in estimate_log(log, Asked(interval="normal"))[:2]:
         if name in reasons:
             assert isinstance(each, NoEstimate)
             assert each.reason == reasons[name]
@@ -97,6 +97,6 @@ def test_the_uniform_log_supports_a_policy_near_to_it(campaign: tuple[str, Log, 
     chances = np.where(even, 0.6 / evens, 0.4 / (items - evens))
     log = Log(rewards=uniform["click"], propensities=uniform["propensity_score"], targets=chances)
     truth = 0.6 * uniform["click"][even].mean() + 0.4 * uniform["click"][~even].mean()
-    for each in estimate_log(log):
+    for each in estimate_log(log, Asked(interval="normal")):
         assert isinstance(each, Estimate), each
         assert abs(each.value - truth) < each.standard_error
