@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,7 +80,7 @@ def duel_bundles(
         progress: is told of each step.
 
     Raises:
-        UsageError: the bundles' inputs or items differ, or the data rank nothing.
+        UsageError: inputs or items of recipe and bundles differ, or the data rank nothing.
     """
     step = progress or silent
     bundles = read_bundle(first), read_bundle(second)
@@ -87,7 +88,8 @@ def duel_bundles(
     step("evaluation data", 0, 1)
     loaded = load_source(load_recipe(recipe), recipe.parent)
     evaluate = replace(loaded.recipe.evaluate, k=terms.k)
-    check_comparable(*contracts, evaluate)
+    named = {"the recipe": loaded.model.contract, str(first): contracts[0], str(second): contracts[1]}
+    check_comparable(named, evaluate)
     part = next(iter(loaded.data.parts(min(terms.users, len(loaded.data)))))
     if not isinstance(part, RankingData):
         raise UsageError(f"{recipe}: evaluate.kind is {evaluate.kind!r}; lists come of 'ranking' alone")
@@ -108,24 +110,31 @@ def duel_bundles(
     )
 
 
-def check_comparable(first: Contract, second: Contract, evaluate: Evaluate) -> None:
-    """Checks that both take the same inputs and that an id is the same item in both; else a UsageError."""
-    name = evaluate.function
-    for contract, which in ((first, "first"), (second, "second")):
-        if name not in contract.functions:
+def check_comparable(given: Mapping[str, Contract], evaluate: Evaluate) -> None:
+    """Checks that all take the same inputs and that an id is the same item in each; else a UsageError.
+
+    Args:
+        given: contracts by what they are of, for the message; the others are compared with the first.
+        evaluate: names the function.
+    """
+    function = evaluate.function
+    for what, contract in given.items():
+        if function not in contract.functions:
+            known = ", ".join(contract.functions)
             raise UsageError(
-                f"the {which} bundle has no function {name!r}, which the recipe evaluates; it has "
-                f"{', '.join(contract.functions)}"
+                f"{what} has no function {function!r}, which the recipe evaluates; it has {known}"
             )
-    if first.functions[name].inputs != second.functions[name].inputs:
-        raise UsageError(f"function {name}: the two bundles take other inputs; not comparable")
-    for vocabulary, spec in first.vocabularies.items():
-        other = second.vocabularies.get(vocabulary)
-        if other is None or (other.size, other.sha256) != (spec.size, spec.sha256):
-            raise UsageError(
-                f"vocabulary {vocabulary}: the two bundles have other tokens, so an id is another item; not "
-                "comparable"
-            )
+    (first, one), *others = given.items()
+    for what, contract in others:
+        if contract.functions[function].inputs != one.functions[function].inputs:
+            raise UsageError(f"function {function}: {first} and {what} take other inputs; not comparable")
+        for name, spec in one.vocabularies.items():
+            other = contract.vocabularies.get(name)
+            if other is None or (other.size, other.sha256) != (spec.size, spec.sha256):
+                raise UsageError(
+                    f"vocabulary {name}: {first} and {what} have other tokens, so an id is another item; not "
+                    "comparable"
+                )
 
 
 def lists_of(

@@ -108,15 +108,34 @@ def test_bundles_of_other_items_inputs_or_functions_are_not_comparable(
 ) -> None:
     contract = read_contract(read_bundle(bundles[0]))
     evaluate = load_recipe(bundles[2]).evaluate
-    check_comparable(contract, contract, evaluate)
-    with pytest.raises(UsageError, match="vocabulary item: the two bundles have other tokens, so an id is"):
-        check_comparable(contract, changed(contract, sha256="0" * 64), evaluate)
+
+    def compared(other: Contract) -> None:
+        check_comparable({"the recipe": contract, "old": contract, "new": other}, evaluate)
+
+    compared(contract)
+    with pytest.raises(
+        UsageError, match="vocabulary item: the recipe and new have other tokens, so an id is"
+    ):
+        compared(changed(contract, sha256="0" * 64))
     main_ = contract.functions["main"]
     longer = replace(main_, inputs=(replace(main_.inputs[0], shape=("batch", 6)),))
-    with pytest.raises(UsageError, match="function main: the two bundles take other inputs; not comparable"):
-        check_comparable(contract, replace(contract, functions={"main": longer}), evaluate)
-    with pytest.raises(UsageError, match="the second bundle has no function 'main', which the recipe evalu"):
-        check_comparable(contract, replace(contract, functions={"other": main_}), evaluate)
+    with pytest.raises(
+        UsageError, match="function main: the recipe and new take other inputs; not comparable"
+    ):
+        compared(replace(contract, functions={"main": longer}))
+    with pytest.raises(
+        UsageError, match="new has no function 'main', which the recipe evaluates; it has other"
+    ):
+        compared(replace(contract, functions={"other": main_}))
+
+
+def test_a_recipe_of_other_items_is_told(bundles: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    recipe = write_mean(tmp_path)
+    (tmp_path / "items.txt").write_text("".join(f"other {number}\n" for number in range(30)))
+    with pytest.raises(
+        UsageError, match=re.escape(f"vocabulary item: the recipe and {bundles[0]} have other")
+    ):
+        duel_bundles(bundles[0], bundles[1], recipe, Terms())
 
 
 def test_a_bundle_whose_artifact_is_altered_does_not_meet(
