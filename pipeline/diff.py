@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketrec.contract import Contract
-from pocketrec.errors import ArtifactError
+from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.outside import parse_json, read_file
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.compare.changes import Change, Level, heaviest, ordered
@@ -19,9 +19,10 @@ from pocketrec.package.compare.vocabularies import vocabulary_changes
 from pocketrec.package.host.items import Items
 from pocketrec.package.manifest import read_json
 from pocketrec.package.vocabularies import vocabularies_of
+from pocketrec.pipeline.moved import Moved, moved
 from pocketrec.progress import Progress, silent
 
-_EVIDENCE = "evidence/evidence.json"
+_EVIDENCE, _RECIPE = "evidence/evidence.json", "recipe.json"
 _LARGEST = 1 << 28  # bytes of the evidence
 
 
@@ -59,6 +60,8 @@ class ReleaseDiff:
         sizes: of artifacts, and of the tensors in them that changed.
         tools: tool to the versions that made the two; only those that differ.
         rewrites: rewrites that only one of the two needed, by name: `old` or `new`.
+        protocol: what the two were evaluated by, where it differs; figures of their evidence do not compare.
+        ranking: both on one evaluation data, or why not.
     """
 
     old: Release
@@ -69,6 +72,8 @@ class ReleaseDiff:
     sizes: tuple[SizeChange, ...]
     tools: Mapping[str, tuple[str, str]]
     rewrites: Mapping[str, str]
+    protocol: tuple[str, ...]
+    ranking: Moved
 
     @property
     def passed(self) -> bool:
@@ -76,23 +81,44 @@ class ReleaseDiff:
         return self.bump.enough
 
 
-def diff(old: Path, new: Path, *, progress: Progress = silent) -> ReleaseDiff:
+def diff(
+    old: Path,
+    new: Path,
+    *,
+    recipe: Path | None = None,
+    target: str | None = None,
+    progress: Progress = silent,
+) -> ReleaseDiff:
     """What changed from the bundle at `old` to the one at `new`.
 
+    Args:
+        old: the earlier release.
+        new: the later one.
+        recipe: the later one's recipe.toml, whose evaluation data both rank; its data factory runs.
+        target: whose artifacts rank; by default the first of both that runs everywhere.
+        progress: told what is being done.
+
     Raises:
-        UsageError: there is no bundle.
+        UsageError: there is no bundle, or no such target.
+        RecipeError: the recipe cannot be read.
         ArtifactError: a file of either is damaged.
     """
+    if recipe is None and target is not None:
+        raise UsageError(f"target {target!r} ranks nothing without a recipe; pass --recipe, too")
     earlier, later = _checked(old), _checked(new)
     before, after = (read_json(each.path, "contract.json", Contract) for each in (earlier, later))
-    found = [*contract_changes(before, after)]
-    found += vocabulary_changes(before, after, _items(earlier, before), _items(later, after))
+    items = _items(earlier, before), _items(later, after)
+    found = [*contract_changes(before, after), *vocabulary_changes(before, after, *items)]
     changes = ordered(found)
     progress("comparing", 1, 2)
     level = heaviest(changes)
     identical = earlier.manifest.tree_sha256 == later.manifest.tree_sha256
-    told = _evidence(earlier), _evidence(later)
+    told = _table(earlier, _EVIDENCE), _table(later, _EVIDENCE)
     sizes = tuple(_sizes(earlier, later))
+    ranking = Moved(reason="not compared: pass --recipe, whose evaluation data both are judged by")
+    if recipe is not None:
+        pair = (earlier, later), (before, after)
+        ranking = moved(*pair, items, changes, recipe, target=target, progress=progress)
     progress("comparing", 2, 2)
     return ReleaseDiff(
         old=_release(earlier),
@@ -103,6 +129,8 @@ def diff(old: Path, new: Path, *, progress: Progress = silent) -> ReleaseDiff:
         sizes=sizes,
         tools=_tools(*told),
         rewrites=_rewrites(*told),
+        protocol=tuple(_protocol(_table(earlier, _RECIPE), _table(later, _RECIPE))),
+        ranking=ranking,
     )
 
 
@@ -127,11 +155,21 @@ def _items(bundle: Bundle, contract: Contract) -> dict[str, Items]:
     return vocabularies_of(bundle, known)
 
 
-def _evidence(bundle: Bundle) -> Mapping[str, Any]:
-    table = parse_json(read_file(bundle.file(_EVIDENCE), largest=_LARGEST), name=_EVIDENCE)
+def _table(bundle: Bundle, name: str) -> Mapping[str, Any]:
+    table = parse_json(read_file(bundle.file(name), largest=_LARGEST), name=name)
     if not isinstance(table, Mapping):
-        raise ArtifactError(f"{bundle.path}: {_EVIDENCE} is no table; pull the bundle again")
+        raise ArtifactError(f"{bundle.path}: {name} is no table; pull the bundle again")
     return table
+
+
+def _protocol(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What the recipes say of evaluation, key by key where they differ."""
+    was, now = (
+        {**each} if isinstance(each := table.get("evaluate"), Mapping) else {} for table in (old, new)
+    )
+    for key in sorted(was.keys() | now.keys()):
+        if was.get(key) != now.get(key):
+            yield f"evaluate.{key}: {was.get(key)!r} → {now.get(key)!r}"
 
 
 def _tools(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
