@@ -16,6 +16,7 @@ from pocketrec.package.apps.model_folder import checked_contract, target_of, wri
 from pocketrec.package.apps.tree import as_text, mark_generated, out_check, write_tree
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.golden import GOLDEN, GoldenIndex
+from pocketrec.package.golden_text import text_name
 from pocketrec.package.manifest import read_json
 from pocketrec.package.publish import publish, workspace
 from pocketrec.package.swift.model_folder import CORE_ML, add_functions, add_index
@@ -164,12 +165,14 @@ class Sources:
 
 
 def _write_vectors(bundle: Bundle, target: str, folder: Path, *, vectors: bool) -> None:
-    """The API vectors for the package's tests, or a line that says that there are none."""
+    """The API and golden vectors for the package's tests, or a line that says that there are none."""
     folder.mkdir(parents=True, exist_ok=True)
     if vectors:
         shutil.copyfile(bundle.checked(API), folder / "api.json")
         bundle.checked(GOLDEN)
         golden = read_json(bundle.path, GOLDEN, GoldenIndex)
+        for name in filter(bundle.manifest.files.__contains__, map(text_name, golden.functions)):
+            shutil.copyfile(bundle.checked(name), folder / Path(name).name)
         allowed = {"outputs": golden.tolerances.get(target, {}), "ties": golden.tie_tolerance}
         text = json.dumps(allowed, indent=1, sort_keys=True) + "\n"
         (folder / "tolerances.json").write_text(text, encoding="utf-8")

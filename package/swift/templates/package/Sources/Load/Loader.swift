@@ -24,6 +24,9 @@ public actor Loader<Model: Sendable> {
         self.start = start
     }
 
+    /// How many wait for the model.
+    var waiting: Int { running?.waiting ?? 0 }
+
     /// The states from now on, the present one first.
     public var states: AsyncStream<LoadState> {
         let (stream, continuation) = AsyncStream.makeStream(of: LoadState.self, bufferingPolicy: .bufferingNewest(64))
