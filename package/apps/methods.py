@@ -10,7 +10,7 @@ from pocketrec.contract import Contract, Feature, Signature
 from pocketrec.package.apps.names import camels
 from pocketrec.package.host.roles import OPTIONS, Call, axis_of, calls_of, has_rows, is_text
 
-Takes = Literal["text", "item", "number", "flag", "candidate"]
+Takes = Literal["text", "item", "number", "flag", "candidate", "count", "excluded"]
 ANSWERS = {
     "recommend": "Recommendations",
     "search": "Recommendations",
@@ -38,7 +38,8 @@ class Kind:
     """What an argument takes.
 
     Attributes:
-        takes: a text, an item by token or title, a number, true or false, or a candidate with features.
+        takes: a text, an item by token or title, a number, true or false, a candidate with features, how many
+            to list, or items that are not listed.
         depth: how many lists stand around it.
         alone: whether one may be given without the list around it.
         whole: whether numbers are whole.
@@ -51,8 +52,8 @@ class Kind:
 
 
 _OPTIONS = {  # the kind of each, and what to pass
-    "k": (Kind(takes="number", whole=True), "How many to list, 10 by default."),
-    "excluding": (Kind(takes="item", depth=1), "Items that are not listed, by token or title."),
+    "k": (Kind(takes="count"), "How many to list, 10 by default."),
+    "excluding": (Kind(takes="excluded", depth=1), "Items that are not listed, by token or title."),
     "draw": (
         Kind(takes="number"),
         "A number from 0 to below 1 by which the arm is drawn; left out, the best is taken.",
@@ -107,7 +108,9 @@ class Method:
         """The arguments of an example: what has to be there, `k`, and what plain candidates leave out."""
         asked = self.candidate
         return tuple(
-            each for each in self.arguments if not each.optional or each.given == "k" or each in asked
+            each
+            for each in self.arguments
+            if not each.optional or each.kind.takes == "count" or each in asked
         )
 
 

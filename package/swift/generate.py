@@ -20,8 +20,9 @@ from pocketrec.package.golden_text import text_name
 from pocketrec.package.manifest import read_json
 from pocketrec.package.publish import publish, workspace
 from pocketrec.package.swift.model_folder import CORE_ML, add_functions, add_index
-from pocketrec.package.swift.names import UNSPEAKABLE, Names, names_of, quoted
+from pocketrec.package.swift.names import Names, names_of, quoted
 from pocketrec.package.swift.types import (
+    ARGUMENTS,
     MEMBERS,
     answer_type,
     asked,
@@ -123,7 +124,7 @@ class Sources:
     @classmethod
     def of(cls, name: str, version: str, contract: Contract) -> Self:
         """The sources of a bundle's name, version and contract."""
-        methods = methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE)
+        methods = methods_of(contract, members=MEMBERS, arguments=ARGUMENTS)
         names = names_of(name, contract, methods)
         return cls(name=name, version=version, contract=contract, methods=methods, names=names)
 

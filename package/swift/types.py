@@ -24,7 +24,8 @@ MEMBERS = (
     ),
     *("prewarm", "report", "session", "spec", "suggest", "version"),
 )
-_ONE = {"text": "String", "item": "String", "flag": "Bool"}
+_ONE = {"text": "String", "item": "String", "flag": "Bool", "count": "Int"}
+ARGUMENTS = (*UNSPEAKABLE, "asValue")  # what no argument is called, as a candidate has it
 _FIELDS = ("unknown", *UNSPEAKABLE)
 _HEADS = ("id", "probability", "score", "scores", "title", "token", "hashValue", "hash", *UNSPEAKABLE)
 
@@ -90,11 +91,11 @@ def fields(method: Method) -> tuple[Parameter, ...]:
 
 def _parameter(argument: Argument, candidates: str) -> Parameter:
     label = quoted(argument.name)
-    kind, default, value = _spelled(argument, candidates), "", f"{label}.value"
-    if argument.given == "k":
+    kind, default, value = _spelled(argument, candidates), "", f"{label}.asValue"
+    if argument.kind.takes == "count":
         default = "10"
-    elif argument.given == "excluding":
-        kind, default, value = "some Sequence<String>", "[String]()", f"{label}.map {{ $0 }}.value"
+    elif argument.kind.takes == "excluded":
+        kind, default, value = "some Sequence<String>", "[String]()", f"{label}.map {{ $0 }}.asValue"
     elif argument.optional:
         kind, default = f"{kind}?", "nil"
     return Parameter(
@@ -204,7 +205,7 @@ def shown_of(methods: tuple[Method, ...]) -> Shown | None:
     """What the example asks; None where every method takes more than items or a text."""
     values = {"history": "chosen", "candidates": "chosen", "text": 'chosen.joined(separator: " ")'}
     for method in methods:
-        asked_for = [each for each in method.arguments if each.given not in ("k", "excluding")]
+        asked_for = [each for each in method.arguments if each.kind.takes not in ("count", "excluded")]
         if method.answer == "Recommendations" and [each.given in values for each in asked_for] == [True]:
             name, given = asked_for[0].name, asked_for[0].given
             return Shown(method=method.name, argument=name, value=values[given])
@@ -218,7 +219,7 @@ def example_of(method: Method) -> str:
 
 def _example(argument: Argument) -> str:
     kind = argument.kind
-    if argument.given == "k":
+    if kind.takes == "count":
         return "10"
     if kind.takes == "candidate" or (kind.takes == "item" and kind.depth):
         return '["a title", "a token"]'

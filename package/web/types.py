@@ -6,13 +6,13 @@ from pocketrec.package.apps.methods import Argument, Kind, Method
 
 MEMBERS = ("constructor", "load", "loader", "session", "reset", "item", "suggest", "dispose", "provider")
 ARGUMENTS = ("signal",)
-_ONE = {"text": "string", "item": "string", "number": "number", "flag": "boolean"}
+_ONE = {"text": "string", "item": "string", "number": "number", "count": "number", "flag": "boolean"}
 
 
 def type_of(argument: Argument, method: Method) -> str:
     """The type of an argument of a method, or of one of its candidates."""
     kind = argument.kind
-    if argument.given == "excluding":
+    if kind.takes == "excluded":
         return "Iterable<string>"
     if kind.takes == "candidate":
         return f"readonly (string | {method.type}Candidate)[]"
@@ -39,7 +39,7 @@ def example_of(method: Method) -> str:
 def _value(argument: Argument) -> str:
     """A value of an argument's type."""
     kind = argument.kind
-    if argument.given == "k":
+    if kind.takes == "count":
         return "10"
     if not kind.depth or kind.alone:
         return {"number": "1", "flag": "true"}.get(kind.takes, '"a title or a token"')

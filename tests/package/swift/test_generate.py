@@ -23,8 +23,8 @@ from pocketrec.package import swift
 from pocketrec.package.apps.methods import methods_of
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.swift.generate import Sources, as_block, as_comment, as_string, write_swift_package
-from pocketrec.package.swift.names import OWN, UNSPEAKABLE, names_of
-from pocketrec.package.swift.types import MEMBERS, answer_type, parameters
+from pocketrec.package.swift.names import OWN, names_of
+from pocketrec.package.swift.types import ARGUMENTS, MEMBERS, answer_type, parameters
 
 HOSTILE = 'a "quoted" \\(name) */ `x` 心 🎬\n#"""\\u{41}'
 TREE = Path(swift.__file__).parent / "templates" / "package" / "Sources"
@@ -134,7 +134,7 @@ def test_hostile_names_stay_words(tmp_path: Path) -> None:
     write_swift_package(make_bundle(tmp_path / "toy", name=HOSTILE, contract=contract), tmp_path / "out")
     source = next((tmp_path / "out" / "Sources").glob("*/*.swift")).read_text(encoding="utf-8")
     assert "        Type_: Int,\n" in source
-    assert '"Type": Type_.value' in source
+    assert '"Type": Type_.asValue' in source
     assert "`in`" not in source  # the only sequence of items is `history`
     block = source.partition('contract = """\n')[2].partition('\n        """\n')[0]
     assert json.loads(re.sub(r"\\(.)", r"\1", block)) == contract.to_dict()
@@ -173,7 +173,7 @@ def test_the_types_of_the_sources_are_no_bundles() -> None:
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS.keys())
 def test_every_argument_and_answer_of_every_role_has_a_type(contract: Contract) -> None:
-    methods = methods_of(contract, members=MEMBERS, arguments=UNSPEAKABLE)
+    methods = methods_of(contract, members=MEMBERS, arguments=ARGUMENTS)
     names = names_of("toy", contract, methods)
     for method in methods:
         assert answer_type(method, names)

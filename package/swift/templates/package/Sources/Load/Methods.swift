@@ -87,31 +87,31 @@ actor SessionStates {
 
 /// What an argument of a method is as a value of the host logic.
 protocol Argument {
-    var value: Value { get }
+    var asValue: Value { get }
 }
 
 extension String: Argument {
-    var value: Value { .text(self) }
+    var asValue: Value { .text(self) }
 }
 
 extension Double: Argument {
-    var value: Value { .number(self) }
+    var asValue: Value { .number(self) }
 }
 
 extension Int: Argument {
-    var value: Value { .number(Double(self)) }
+    var asValue: Value { .number(Double(self)) }
 }
 
 extension Bool: Argument {
-    var value: Value { .flag(self) }
+    var asValue: Value { .flag(self) }
 }
 
 extension Array: Argument where Element: Argument {
-    var value: Value { .list(map(\.value)) }
+    var asValue: Value { .list(map(\.asValue)) }
 }
 
 extension Optional: Argument where Wrapped: Argument {
-    var value: Value { map(\.value) ?? .null }
+    var asValue: Value { map(\.asValue) ?? .null }
 }
 
 extension Prediction {
