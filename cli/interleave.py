@@ -54,8 +54,8 @@ def interleave(
     """Let the lists of the bundles FIRST and SECOND meet over evaluation users, by interleaving.
 
     Every user sees one list, mixed from both bundles', and clicks as the model of clicks says: a simulation,
-    of users who want their held-out item. It shows which lists interleaving would prefer, and about how many
-    users that takes; not what people will do.
+    of users who want their held-out item. It shows which lists interleaving would prefer, and how many users
+    tell that; not what people will do.
     """
     from pocketrec.cli.recipes import find_recipe
     from pocketrec.pipeline.duels import Terms, duel_bundles
@@ -89,3 +89,5 @@ def _print_duel(found: Duel, first: Path, second: Path) -> None:
         f"{verdict}: credit {found.credit:+.4g} ({found.low:+.4g} to {found.high:+.4g} "
         f"at {found.confidence:.0%}), p = {found.p_value:.3g}, preference {found.preference:+.4f}"
     )
+    if found.users_needed is not None:
+        click.echo(f"{found.users_needed} users tell such a credit from 0 in four of five experiments")

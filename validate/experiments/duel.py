@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -15,6 +16,8 @@ from pocketrec.validate.experiments.interleave import Interleave
 
 Ids = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
+
+_POWER = NormalDist().inv_cdf(0.8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,8 @@ class Duel:
         high: of the credit's normal interval.
         confidence: of the interval.
         p_value: of the two-sided z test that the credit is 0; 1 where every user's is.
+        users_needed: so many that four of five such duels tell the two apart, were the credit what it seems
+            here; None where it is 0.
     """
 
     users: int
@@ -66,6 +71,7 @@ class Duel:
     high: float
     confidence: float
     p_value: float
+    users_needed: int | None
 
 
 def duel(
@@ -132,7 +138,7 @@ def _judged(earned: Doubles, same: int, confidence: float) -> Duel:
     users, wins, losses = len(earned), int((earned > 0).sum()), int((earned < 0).sum())
     mean = float(earned.mean())
     error = float(earned.std(ddof=1) / np.sqrt(users)) if users > 1 else float("inf")
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     return Duel(
         users=users,
         same=same,
@@ -141,8 +147,9 @@ def _judged(earned: Doubles, same: int, confidence: float) -> Duel:
         ties=users - wins - losses,
         preference=(wins - losses) / users / 2,
         credit=mean,
-        low=mean - reach,
-        high=mean + reach,
+        low=mean - z * error,
+        high=mean + z * error,
         confidence=confidence,
         p_value=2 * NormalDist().cdf(-abs(mean) / error) if error else float(mean == 0),
+        users_needed=math.ceil(users * ((z + _POWER) * error / mean) ** 2) if mean and users > 1 else None,
     )
