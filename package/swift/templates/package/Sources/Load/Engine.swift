@@ -89,8 +89,8 @@ actor Engine {
         defer { interval.end() }
         let outputs = try function.run(inputs, units)
         try Task.checkCancellation()
-        try function.check(outputs)
-        if function.isSilent(outputs), try !isAlive(function) {
+        try function.outputs.check(outputs)
+        if function.outputs.isSilent(outputs), try !isAlive(function) {
             throw LoadError(
                 .badOutput,
                 "the function \(name) gives nothing but zeros on \(units.rawValue); load the model with other compute units")
@@ -101,7 +101,7 @@ actor Engine {
     /// Whether a function that gave nothing but zeros ever gives anything else, tried once with a call of its own.
     private func isAlive(_ function: EngineFunction) throws -> Bool {
         if let known = function.isAlive { return known }
-        let alive = try !function.isSilent(function.run(function.probe(), units))
+        let alive = try !function.outputs.isSilent(function.run(function.outputs.probe(), units))
         functions[function.name]?.isAlive = alive
         return alive
     }

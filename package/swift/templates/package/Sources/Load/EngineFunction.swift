@@ -6,6 +6,7 @@ struct EngineFunction {
     let name: String
     /// Whether it is known to give other numbers than zeros; nil until that was asked.
     var isAlive: Bool?
+    let outputs: OutputCheck
     private let model: MLModel
     private let fitting: Fitting
     private let types: [String: MLMultiArrayDataType]
@@ -25,6 +26,7 @@ struct EngineFunction {
             sizes[feature.name] = array.sizes
         }
         self.types = types
+        outputs = OutputCheck(function: name, contract: contract, signature: signature)
         fitting = Fitting(contract: contract, signature: signature, sizes: sizes)
     }
 
@@ -48,60 +50,14 @@ struct EngineFunction {
             let step = units == .cpuOnly ? "load the model again" : "load the model with computeUnits: .cpuOnly"
             throw LoadError(.runFailed, "the function \(name) failed on \(units.rawValue) (\(reason(of: error))); \(step)")
         }
-        var outputs: [String: Tensor] = [:]
+        var given: [String: Tensor] = [:]
         for out in fitting.signature.outputs {
             guard let array = found.featureValue(for: out.name)?.multiArrayValue else {
                 throw LoadError(.badOutput, "the model gives no array \(out.name); generate the package again")
             }
-            outputs[out.name] = try array.tensor(of: out)
+            given[out.name] = try array.tensor(of: out)
         }
-        return outputs
-    }
-
-    /// Checks that outputs hold numbers. Minus infinity is one in scores, where it stands for what is forbidden.
-    func check(_ outputs: [String: Tensor]) throws {
-        for out in fitting.signature.outputs {
-            guard case let .float32(values) = outputs[out.name]?.data else { continue }
-            let isScore = out.meaning == .score || out.meaning == .logit || out.meaning == .topKScores
-            let broken = values.first { $0.isNaN || $0 == .infinity || (!isScore && $0 == -.infinity) }
-            if let broken {
-                throw LoadError(
-                    .badOutput,
-                    "output \(out.name) of the function \(name) holds \(broken); load the model with computeUnits: .cpuOnly")
-            }
-        }
-    }
-
-    /// Whether every score is zero, as of a model that does not work on a device; a vector or a state may well be.
-    func isSilent(_ outputs: [String: Tensor]) -> Bool {
-        let scored = fitting.signature.outputs.filter { $0.meaning.isScore || $0.meaning == .topKScores }
-        let values = scored.flatMap { outputs[$0.name]?.numbers ?? [] }
-        return values.count > 1 && values.allSatisfy { $0 == 0 }
-    }
-
-    /// Inputs for one row that say something: the first item that is one, the largest numbers.
-    func probe() throws -> [String: Tensor] {
-        var inputs: [String: Tensor] = [:]
-        for feature in fitting.signature.inputs {
-            let shape = try feature.shape.enumerated().map { axis, size in
-                let bounds = try fitting.contract.bounds(size)
-                return axis == 0 && size == fitting.batch ? bounds.lowerBound : bounds.upperBound
-            }
-            let number = try probed(feature)
-            let count = placesOf(shape) ?? 0
-            inputs[feature.name] = try Tensor(
-                feature.dtype, shape: shape, numbers: [Double](repeating: number, count: count))
-        }
-        return inputs
-    }
-
-    private func probed(_ feature: Feature) throws -> Double {
-        if let vocabulary = feature.vocabulary {
-            let spec = try fitting.contract.vocabulary(vocabulary)
-            return Double((0..<spec.size).first { !spec.aside.contains($0) } ?? 0)
-        }
-        if feature.kind == .mask || feature.dtype == .bool || feature.kind == .length { return 1 }
-        return feature.maximum != 0 ? feature.maximum : feature.minimum != 0 ? feature.minimum : 1
+        return given
     }
 }
 
