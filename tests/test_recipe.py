@@ -190,7 +190,17 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
         (
             "[targets.onnx]",
             '[evaluate.slices.a]\nby = "c"\n[gates.slices.a]\nmax_ndcg_drop = 0.9\n[targets.onnx]',
-            "max_ndcg_drop is 0.9; expected 0 to 0.5",
+            "max_ndcg_drop is 0.9; expected 0 to 0.1",
+        ),
+        (
+            "[targets.onnx]",
+            '[evaluate.slices.a]\nby = "c"\n[gates.slices.a]\nmax_auc_drop = 0.01\n[targets.onnx]',
+            "gates.slices.a.max_auc_drop: the evaluation is a ranking, which has no such metric",
+        ),
+        (
+            "[targets.coreml]",
+            "[compress]\npreset = 'int8'\n[gates.compression]\nmax_log_loss_rise = 0.01\n[targets.coreml]",
+            "gates.compression.max_log_loss_rise: the evaluation is a ranking",
         ),
         (
             "[targets.onnx]",
@@ -390,7 +400,7 @@ max_ndcg_drop = 0.01
     )
     recipe = load_recipe(path)
     evaluate = recipe.evaluate
-    assert (evaluate.ks, evaluate.longest, evaluate.names) == ((5, 20), 20, ("mrr",))
+    assert (evaluate.ks, evaluate.longest, evaluate.names) == ((5, 20), 20, ("hr", "ndcg", "mrr"))
     assert evaluate.columns == ("age",)
     assert evaluate.slices["users"].labels == ("cold", "warm")
     assert evaluate.slices["age"].labels == ("under 18", "18 to 65", "from 65")

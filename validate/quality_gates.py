@@ -35,7 +35,7 @@ def quality_verdicts(gates: Gates, ranking: RankingParity | None) -> Iterator[Ve
         return
     yield from _wholes(limits, ranking, _within)
     yield from _slices(gates, ranking, _within)
-    if gates.min_top_k_overlap is not None and _named(ranking.reference, "max_ndcg_drop"):
+    if gates.min_top_k_overlap is not None and any("@" in name for name in ranking.reference):
         yield _overlap(gates.min_top_k_overlap, ranking)
 
 

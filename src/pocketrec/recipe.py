@@ -27,7 +27,9 @@ from pocketrec.stated import (
     ContractSource,
     Metric,
     Slice,
+    check_limits,
     check_measures,
+    check_slices,
 )
 
 Precision = Literal["float32", "float16"]
@@ -115,8 +117,8 @@ class Evaluate:
         catalogue_output: its output.
         catalogue: a file of the item-side function's inputs, one row per id, where `data` are files.
         k: length of the compared lists, or several.
-        metrics: by default `hr` and `ndcg`, beside which there are `mrr`, `recall` and `map`; of labels `auc`
-            and `log_loss`, beside which there are `gauc`, `ece` and `adaptive_ece`.
+        metrics: beside `hr` and `ndcg`, of `mrr`, `recall` and `map`; of labels, beside `auc` and `log_loss`,
+            of `gauc`, `ece` and `adaptive_ece`.
         user: labels only: the column or input that says whose row it is; `gauc` needs it.
         slices: examples that are looked at apart, by the name of the division.
         arguments: keyword arguments for the data factory.
@@ -165,8 +167,8 @@ class Evaluate:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The metrics, the default ones where none are stated."""
-        return self.metrics or METRICS[self.kind][:2]
+        """The metrics, first those that gates are on."""
+        return tuple(dict.fromkeys((*METRICS[self.kind][:2], *self.metrics)))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -229,8 +231,8 @@ class Gates:
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
         max_auc_drop: the same of AUC.
         max_log_loss_rise: the same of the log loss.
-        slices: limits on slices, by the name of a division (`users`, all of its slices) or of one slice
-            (`users: cold`); of the compressed model against the original, too, where only a loss counts.
+        slices: limits on slices, by the name of a division (`users`) or of one slice (`users: cold`), for
+            artifacts and for the compressed model, of which only a loss counts.
         compression: limits on what compression costs, held by the interval as those above; budgets in
             `compress` are on the cost itself.
         tie_tolerance: items whose scores differ by at most this much may swap places; relative
@@ -387,12 +389,10 @@ class Recipe:
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
         _check_about(self)
-        unknown = [each for each in self.gates.slices if each.partition(": ")[0] not in self.evaluate.slices]
-        if unknown:
-            known = ", ".join(self.evaluate.slices) or "none; add evaluate.slices"
-            raise RecipeError(f"gates.slices.{unknown[0]}: no such slices; known: {known}")
         if self.gates.compression is not None and not self.compress.active:
             raise RecipeError("gates.compression: nothing is compressed; add compress, or leave it out")
+        check_limits(self.evaluate.kind, "gates.compression", self.gates.compression)
+        check_slices(self.evaluate.kind, self.evaluate.slices, self.gates.slices)
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:

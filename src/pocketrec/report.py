@@ -125,6 +125,7 @@ class ListChange:
         k: the length.
         overlap: the share of a list that the other holds too.
         rank_biased_overlap: the same weighted by place, extrapolated, with p = 0.9.
+        kendall_tau: how alike they are ordered, -1 to 1; None for lists of one item.
         churn: the share of a list that is new.
         changed: the share of users whose list is another, be it in its order alone.
         first_changed: the share of users whose first item is another.
@@ -141,6 +142,7 @@ class ListChange:
     churn: float
     changed: float
     first_changed: float
+    kendall_tau: float | None = None
     coverage: tuple[float, float] | None = None
     novelty: tuple[float, float] | None = None
     popularity_shift: float | None = None

@@ -16,7 +16,7 @@ from pocketrec.schema import Range, check_ranges
 
 Metric = Literal["hr", "ndcg", "mrr", "recall", "map", "auc", "log_loss", "gauc", "ece", "adaptive_ece"]
 
-METRICS: Mapping[str, tuple[Metric, ...]] = {  # by kind, the first two by default
+METRICS: Mapping[str, tuple[Metric, ...]] = {  # by kind, the first two always
     "ranking": ("hr", "ndcg", "mrr", "recall", "map"),
     "classification": ("auc", "log_loss", "gauc", "ece", "adaptive_ece"),
 }
@@ -28,7 +28,7 @@ PLACED: Mapping[str, tuple[tuple[float, ...], tuple[str, ...]]] = {
 FEWEST = 10  # examples that an interval is computed from; fewer have hardly another draw than themselves
 _MOST_EXAMPLES = 10**9
 _MOST_TOKENS = 2**31 - 1
-_CHANGE_RANGES = {key: Range(0, 0.5) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
+_CHANGE_RANGES = {key: Range(0, 0.1) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,3 +198,24 @@ def check_measures(
     for name, each in slices.items():
         if each.by in PLACED and kind != "ranking":
             raise RecipeError(f"evaluate.slices.{name}: by {each.by!r} is of rankings; name a column")
+
+
+def check_limits(kind: Literal["ranking", "classification"], where: str, limits: ChangeLimits | None) -> None:
+    """Checks that every limit is on a metric that such data has; RecipeError naming one that is not."""
+    foreign = ("max_auc_drop", "max_log_loss_rise") if kind == "ranking" else ("max_ndcg_drop",)
+    stated = [key for key in foreign if limits is not None and getattr(limits, key) is not None]
+    if stated:
+        raise RecipeError(f"{where}.{stated[0]}: the evaluation is a {kind}, which has no such metric")
+
+
+def check_slices(
+    kind: Literal["ranking", "classification"],
+    divisions: Mapping[str, Slice],
+    limits: Mapping[str, ChangeLimits],
+) -> None:
+    """Checks that limits on slices are on divisions that there are, and on metrics that they have."""
+    for name, each in limits.items():
+        if name.partition(": ")[0] not in divisions:
+            known = ", ".join(divisions) or "none; add evaluate.slices"
+            raise RecipeError(f"gates.slices.{name}: no such slices; known: {known}")
+        check_limits(kind, f"gates.slices.{name}", each)

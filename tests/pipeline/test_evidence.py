@@ -15,7 +15,7 @@ from pocketrec.pipeline.verify import verify
 
 ASKED = """
 k = [3, 5]
-metrics = ["ndcg", "mrr"]
+metrics = ["mrr"]
 [evaluate.slices.users]
 by = "history"
 min_examples = 10
@@ -45,7 +45,9 @@ def test_every_metric_length_and_slice_is_in_the_evidence(built: BuildResult) ->
     table: Any = json.loads((built.path / "evidence" / "evidence.json").read_text())
     assert table["schema"] == 1
     (ranking,) = [each["ranking"] for each in table["results"] if each["target"] == "onnx"]
-    assert [each["metric"] for each in ranking["changes"]] == ["ndcg@3", "mrr@3", "ndcg@5", "mrr@5"]
+    assert [each["metric"] for each in ranking["changes"]] == [
+        f"{name}@{k}" for k in (3, 5) for name in ("hr", "ndcg", "mrr")
+    ]
     assert all(each["intervals"][0]["confidence"] == 0.95 for each in ranking["changes"])
     sizes = {f"{each['division']}: {each['label']}": each["examples"] for each in ranking["slices"]}
     assert (sizes["users: warm"], sizes["users: cold"], sizes["land: de"], sizes["land: fr"]) == (

@@ -11,6 +11,7 @@ from pocketrec.report import ListChange
 from pocketrec.validate.measure.metrics.churn import first_changed, list_changed, list_churn
 from pocketrec.validate.measure.metrics.coverage import catalogue_coverage
 from pocketrec.validate.measure.metrics.diversity import intra_list_diversity
+from pocketrec.validate.measure.metrics.kendall_tau import list_tau
 from pocketrec.validate.measure.metrics.novelty import novelty
 from pocketrec.validate.measure.metrics.popularity import list_popularity, popularity_shift
 from pocketrec.validate.measure.metrics.rank_biased_overlap import rank_biased_overlap
@@ -31,8 +32,11 @@ def list_changes(reference: QualityRun, artifact: QualityRun, facts: Facts) -> t
 
 
 def _change(k: int, before: Ids, after: Ids, facts: Facts, vectors: npt.NDArray[Any] | None) -> ListChange:
+    order = list_tau(before, after)
+    ranked = order[~np.isnan(order)]
     return ListChange(
         k=k,
+        kendall_tau=float(ranked.mean()) if len(ranked) else None,
         overlap=float(top_k_overlap(before, after).mean()),
         rank_biased_overlap=float(rank_biased_overlap(before, after).mean()),
         churn=float(list_churn(before, after).mean()),

@@ -92,6 +92,7 @@ def _lists(evidence: Evidence) -> ReportTable:
         (
             *(result.target, result.runtime, str(each.k)),
             *(f"{share:.4f}" for share in (each.overlap, each.rank_biased_overlap, each.churn)),
+            _DASH if each.kendall_tau is None else f"{each.kendall_tau:.4f}",
             *(f"{share:.2%}" for share in (each.changed, each.first_changed)),
             *(_pair(pair) for pair in (each.coverage, each.novelty, each.diversity)),
             _DASH if each.popularity_shift is None else f"{each.popularity_shift:+.2%}",
@@ -100,7 +101,15 @@ def _lists(evidence: Evidence) -> ReportTable:
         if result.ranking is not None
         for each in result.ranking.lists
     ]
-    lists = ("k", "overlap", "RBO (ext, p = 0.9)", "churn", "lists that changed", "first items that changed")
+    lists = (
+        "k",
+        "overlap",
+        "RBO (ext, p = 0.9)",
+        "churn",
+        "Kendall's τ",
+        "lists that changed",
+        "first items that changed",
+    )
     catalogue = ("coverage", "novelty, bits", "diversity", "popularity shift")
     return ReportTable(
         title="Lists, before and after", head=("target", "runtime", *lists, *catalogue), rows=rows

@@ -171,6 +171,7 @@ def test_lists_are_compared_at_every_length_and_beside_the_catalogue(
     assert (two.k, three.k) == (2, 3)
     assert (two.overlap, three.overlap, two.churn) == (1, 1, 0)
     assert (two.changed, two.first_changed) == (0.25, 0.25)
+    assert two.kendall_tau == pytest.approx(0.5)  # every fourth list of two is the other way round
     assert 0.9 < two.rank_biased_overlap < 1
     assert two.coverage == (1, 1)
     assert two.popularity_shift == pytest.approx(0)

@@ -88,7 +88,7 @@ def test_slices_are_shown_with_the_interval_that_holds_together(evidence: Eviden
     assert row[2] == "users: cold"
     assert row[7:] == ("[-0.04, +0.001]", "bca, by users", "7.50%", "200")
     (row,) = tables["Lists, before and after"]
-    assert row[2:] == ("10", "0.9000", "0.8000", "0.1000", "50.00%", "20.00%", "—", "—", "—", "—")
+    assert row[2:] == ("10", "0.9000", "0.8000", "0.1000", "—", "50.00%", "20.00%", "—", "—", "—", "—")
     (row,) = tables["Calibration of probabilities"]
     assert row[2:] == ("0.0100 → 0.0500", "0.0100 → 0.0500", "+0.04", "[-0.03, -0.01]", "they drifted")
 

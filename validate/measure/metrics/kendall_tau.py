@@ -2,8 +2,9 @@
 
     τ_b = (C - D) / √((n0 - n1) (n0 - n2)), n0 = n (n - 1) / 2, n1 and n2 the pairs tied in either row
 
-NaN where a row is all one value. Source: Kendall, The treatment of ties in ranking problems, Biometrika
-1945.
+NaN where a row is all one value. Of two lists, the items of the first are scored by their places in either;
+those that the second lacks share the place after its last. Source: Kendall, The treatment of ties in
+ranking problems, Biometrika 1945.
 """
 
 from __future__ import annotations
@@ -34,3 +35,19 @@ def _tau(left: npt.NDArray[Any], right: npt.NDArray[Any], one: Any, two: Any) ->
     found: Doubles = np.full(len(a), np.nan)
     np.divide((a * b).sum(axis=1), np.sqrt(untied), out=found, where=untied != 0)
     return found
+
+
+def list_tau(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Doubles:
+    """τ_b of the places of each list's items in both lists of `[rows, k]`, float64 `[rows]`; -1 is nothing.
+
+    NaN where the list has fewer than two items, or the other list none of them.
+    """
+    step = max(1, _CELLS // max(1, before.shape[1] * after.shape[1]))
+    parts = []
+    for first in range(0, len(before), step):
+        one, two = before[first : first + step], after[first : first + step]
+        there = (one[:, :, None] == two[:, None, :]) & (one[:, :, None] >= 0)
+        places = np.where(there.any(axis=2), there.argmax(axis=2), after.shape[1])
+        own = np.where(one >= 0, np.arange(before.shape[1]), before.shape[1])
+        parts.append(kendall_tau(own, places))
+    return np.concatenate(parts) if parts else np.zeros(0)

@@ -14,7 +14,7 @@ from pocketrec.validate.measure.metrics.churn import first_changed, list_changed
 from pocketrec.validate.measure.metrics.coverage import catalogue_coverage
 from pocketrec.validate.measure.metrics.diversity import intra_list_diversity
 from pocketrec.validate.measure.metrics.fell import fell
-from pocketrec.validate.measure.metrics.kendall_tau import kendall_tau
+from pocketrec.validate.measure.metrics.kendall_tau import kendall_tau, list_tau
 from pocketrec.validate.measure.metrics.novelty import novelty
 from pocketrec.validate.measure.metrics.popularity import list_popularity, popularity_shift
 from pocketrec.validate.measure.metrics.rank_biased_overlap import rank_biased_overlap
@@ -111,3 +111,23 @@ def test_who_fell_is_seen_though_the_mean_rose() -> None:
     np.testing.assert_array_equal(fell(before, after), [1, 0, 0, math.nan])
     np.testing.assert_array_equal(fell(before, after, lower_is_better=True), [0, 0, 1, math.nan])
     assert fell(before, after, tolerance=0.2)[0] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs=PAIRS)
+def test_the_order_of_a_list_is_compared_by_the_places_of_its_items(
+    pairs: list[tuple[list[int], list[int]]],
+) -> None:
+    found = list_tau(padded([one for one, _ in pairs]), padded([two for _, two in pairs]))
+    for (one, two), tau in zip(pairs, found, strict=True):
+        # Places that hold nothing are tied in both rows, as they are here.
+        own = [*range(len(one)), *[WIDTH] * (WIDTH - len(one))]
+        other = [two.index(item) if item in two else WIDTH for item in one] + [WIDTH] * (WIDTH - len(one))
+        expected = scipy.stats.kendalltau(own, other).statistic
+        np.testing.assert_allclose(tau, expected, rtol=0, atol=1e-9)
+
+
+def test_a_list_in_reverse_has_tau_minus_one_and_one_item_has_none() -> None:
+    assert list_tau(np.array([[1, 2, 3]]), np.array([[3, 2, 1]])).tolist() == [-1]
+    assert list_tau(np.array([[1, 2, 3]]), np.array([[1, 2, 3]])).tolist() == [1]
+    assert np.isnan(list_tau(np.array([[1]]), np.array([[1]])))
