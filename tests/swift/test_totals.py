@@ -36,6 +36,13 @@ def test_the_last_total_counts() -> None:
         ("Executed 0 tests, with 0 failures", 0, 0, 0, "Executed 0 tests, with 0 failures"),
         ("", 0, 0, 0, "nothing was printed"),
         (
+            "*** Program crashed: Bad pointer\nBacktrace took 0.1s",
+            -11,
+            0,
+            0,
+            "*** Program crashed: Bad pointer",
+        ),
+        (
             "a.swift:1:1: error: no such module\nerror: fatalError",
             1,
             0,

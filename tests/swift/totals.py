@@ -8,7 +8,7 @@ from dataclasses import dataclass
 # XCTest's last total; of tests that were skipped it says how many.
 _TOTAL = re.compile(r"Executed (\d+) tests?, with (?:(\d+) tests? skipped and )?(\d+) failures?")
 _FAILED = re.compile(r"^Test Case '(\S+)' failed", re.MULTILINE)
-_WRONG = re.compile(r": error: |: warning: |' failed | skipped |Fatal error")
+_WRONG = re.compile(r": error: |: warning: |' failed | skipped |Fatal error|Program crashed")
 _PYTEST = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 
 
