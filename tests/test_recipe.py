@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -407,3 +408,15 @@ max_ndcg_drop = 0.01
     assert recipe.gates.slices["users: cold"].max_ndcg_drop == 0.01
     plain = load_recipe(write(tmp_path)).evaluate
     assert (plain.ks, plain.names, plain.columns) == ((10,), ("hr", "ndcg"), ())
+
+
+def test_the_recipe_of_the_page_on_evidence_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
+    shown = "\n".join(re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    head, _, _ = GOOD.partition("[evaluate]")
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"{head}{shown}\n[compress]\npreset = 'int8'\n[targets.onnx]\n")
+    recipe = load_recipe(path)
+    assert list(recipe.evaluate.slices) == ["users", "items", "age"]
+    assert recipe.gates.compression is not None
+    assert recipe.gates.slices["users"].max_ndcg_drop == 0.01

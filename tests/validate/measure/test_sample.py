@@ -59,6 +59,7 @@ def test_all_rows_are_examined_where_there_is_time(
     artifact, reference, (before, after) = asked(monkeypatch, numbered, 60.0)
     assert (artifact, reference) == ([64, 1000], [])
     assert before.examples == after.examples == 1000
+    assert before.rows is after.rows is None
 
 
 def test_both_are_asked_for_the_same_sample_where_there_is_not(
@@ -67,6 +68,9 @@ def test_both_are_asked_for_the_same_sample_where_there_is_not(
     artifact, reference, (before, after) = asked(monkeypatch, numbered, 5.0)
     assert (artifact, reference) == ([64, 64, 320], [320])
     assert before.examples == after.examples == 320
+    assert before.rows is not None
+    assert after.rows is not None
+    assert before.rows.tolist() == after.rows.tolist() == rows_of(spread(numbered, 320), 1000)
 
 
 def test_a_very_slow_runtime_is_asked_for_the_trials_rows(
