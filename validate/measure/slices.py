@@ -152,9 +152,13 @@ def _values(part: Part, by: str, contract: Contract, history: Feature | None) ->
 
 
 def _added(counts: Ids, ids: Ids) -> Ids:
-    more = np.bincount(ids)
-    size = max(len(counts), len(more))
-    return np.pad(counts, (0, size - len(counts))) + np.pad(more, (0, size - len(more)))
+    """The counts with these ids, longer where need be; else in place, as a catalogue may be large."""
+    lacking = int(ids.max(initial=-1)) + 1 - len(counts)
+    if lacking > 0:
+        counts = np.pad(counts, (0, lacking))
+    known, times = np.unique(ids, return_counts=True)
+    counts[known] += times
+    return counts
 
 
 def _standing(counts: Ids) -> npt.NDArray[np.float64]:
