@@ -174,6 +174,11 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
             "evaluate.slices.users: min_examples is 2; expected 10 to 1000000000",
         ),
         (
+            "[targets.onnx]",
+            '[evaluate.slices."a: b"]\nby = "c"\n[targets.onnx]',
+            "evaluate.slices: 'a: b' is no name of slices; expected letters without ':'",
+        ),
+        (
             'kind = "ranking"',
             'kind = "classification"\nslices = {users = {by = "history"}}',
             "evaluate.slices.users: by 'history' is of rankings; name a column",

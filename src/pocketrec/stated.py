@@ -161,7 +161,7 @@ class Slice:
             return PLACED[self.by][1]
         if not self.cuts:
             return ()
-        edges = [f"{each:g}" for each in self.cuts]
+        edges = [f"{each:.12g}" for each in self.cuts]
         between = [f"{one} to {two}" for one, two in pairwise(edges)]
         return (f"under {edges[0]}", *between, f"from {edges[-1]}")
 
@@ -196,6 +196,8 @@ def check_measures(
     if ("gauc" in metrics) != (user is not None):
         raise RecipeError("evaluate: user and the metric gauc go together; give both or neither")
     for name, each in slices.items():
+        if ":" in name or not name.strip():
+            raise RecipeError(f"evaluate.slices: {name!r} is no name of slices; expected letters without ':'")
         if each.by in PLACED and kind != "ranking":
             raise RecipeError(f"evaluate.slices.{name}: by {each.by!r} is of rankings; name a column")
 

@@ -186,5 +186,5 @@ def _listable(evaluate: Evaluate, contract: Contract, sample: Part) -> int | Non
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return _NO_VALUE if value != value else f"{value:g}"
+        return _NO_VALUE if value != value else f"{value:.12g}"
     return str(value) or _NO_VALUE
