@@ -51,7 +51,8 @@ def likely(change: MetricChange, limit: float) -> str:
     if not change.intervals or not change.change >= -limit or _no_worse(change, change.intervals[0], limit):
         return ""
     low = change.intervals[0].low
-    return f"; by its interval down to {low:+.2g}{_lacking_examples(change, change.intervals[0], limit)}"
+    lacking = _lacking_examples(change, change.intervals[0], limit, _no_worse)
+    return f"; by its interval down to {low:+.2g}{lacking}"
 
 
 def _within(change: MetricChange, interval: Interval, limit: float) -> bool:
@@ -102,7 +103,9 @@ def _told(change: MetricChange, interval: Interval | None, limit: float, over: s
         return said
     if interval is None or change.examples < FEWEST:
         return f"{said}; there is no interval of {change.examples}, expected {FEWEST} or more"
-    return said if within(change, interval, limit) else f"{said}{_lacking_examples(change, interval, limit)}"
+    if within(change, interval, limit):
+        return said
+    return f"{said}{_lacking_examples(change, interval, limit, within)}"
 
 
 def _point(change: MetricChange) -> Interval:
@@ -110,8 +113,10 @@ def _point(change: MetricChange) -> Interval:
     return Interval(low=change.change, high=change.change, confidence=0.0)
 
 
-def _lacking_examples(change: MetricChange, interval: Interval, limit: float) -> str:
-    needed = examples_needed(change.deviation, change.change, limit, interval.confidence)
+def _lacking_examples(change: MetricChange, interval: Interval, limit: float, within: Within) -> str:
+    loss = change.change if lower_is_better(change.metric) else -change.change
+    held = abs(loss) if within is _within else loss
+    needed = examples_needed(change.deviation, held, limit, interval.confidence)
     if needed is None:
         return f"; no number of {change.resampled} tells a change of the limit itself from a larger one"
     more = max(needed, change.examples + 1)
@@ -138,8 +143,12 @@ def _slices(gates: Gates, ranking: RankingParity, within: Within) -> Iterator[Ve
 
 def _lacking(gate: str, key: str, chosen: Sequence[SliceChange], ranking: RankingParity) -> Verdict:
     known = ", ".join(each.name for each in ranking.slices) or "none"
-    what = "no slice of it is large enough to be gated" if chosen else f"no such slice; there are: {known}"
-    return f"{gate} of {key}", "failed", what
+    if not chosen:
+        return f"{gate} of {key}", "failed", f"no such slice; there are: {known}"
+    sampled = ranking.available is not None  # by a slow runtime; others examined all
+    of = f" in the sample of {ranking.examined} examples" if sampled else ""
+    what = f"no slice of it is large enough to be gated{of}"
+    return f"{gate} of {key}", "skipped" if sampled else "failed", what
 
 
 def _together(

@@ -188,6 +188,28 @@ def test_what_compression_cost_is_held_by_its_interval_where_a_gain_is_none() ->
     assert cost(changed(noise(400, 0.5)), GATES) == []
 
 
+def test_a_gain_that_may_be_a_loss_says_how_many_users_would_tell() -> None:
+    """A gain leaves more room, so that fewer users do."""
+    gates = replace(GATES, compression=ChangeLimits(max_ndcg_drop=0.01))
+    said = []
+    for gain in (0.0, 0.02):
+        ((_, status, told),) = compression_verdicts(gates, ranking(changed(noise(400, 0.5) + gain)))
+        assert status == "failed"
+        said.append(int(told.partition("about ")[2].split()[0]))
+    assert said[1] < said[0] / 8
+
+
+def test_a_slow_runtimes_sample_is_too_small_for_slices_and_says_so() -> None:
+    gates = replace(GATES, slices={"users": ChangeLimits(max_ndcg_drop=0.01)})
+    small = sliced("cold", np.zeros(20), 1, large=False)
+    whole = replace(ranking(changed(np.zeros(64)), slices=(small,)), available=943)
+    found = {gate: (status, told) for gate, status, told in quality_verdicts(gates, whole)}
+    assert found["max_ndcg_drop of users"] == (
+        "skipped",
+        "no slice of it is large enough to be gated in the sample of 64 of 943 examples",
+    )
+
+
 def test_a_loss_that_rises_is_worse_and_one_that_falls_is_not() -> None:
     gates = replace(GATES, compression=ChangeLimits(max_log_loss_rise=0.01))
     rise, fall = (changed(noise(400, 0.02) + by, metric="log_loss") for by in (0.05, -0.05))

@@ -97,19 +97,19 @@ def bootstrap(
 
 
 def examples_needed(
-    deviation: float, change: float, limit: float, confidence: float = CONFIDENCE
+    deviation: float, loss: float, limit: float, confidence: float = CONFIDENCE
 ) -> int | None:
-    """How many examples would exclude a change of more than the limit; None where no number would.
+    """How many examples would exclude a loss of more than the limit; None where no number would.
 
-    By the normal interval of a mean: n ≥ (z · deviation / (limit - |change|))².
+    By the normal interval of a mean: n ≥ (z · deviation / (limit - loss))².
 
     Args:
         deviation: standard deviation of the values per example.
-        change: their mean, taken to stay as it is.
-        limit: of the change, in either direction.
+        loss: how far the mean is on the side of the limit, taken to stay as it is; below 0 for a gain.
+        limit: of the loss.
         confidence: of the two-sided interval.
     """
-    room = limit - abs(change)
+    room = limit - loss
     if not room > 0 or not math.isfinite(deviation):
         return None
     return math.ceil((_NORMAL.inv_cdf((1 + confidence) / 2) * deviation / room) ** 2)

@@ -137,5 +137,7 @@ def test_as_many_examples_as_are_said_to_be_needed_tell() -> None:
         drawn = rng.normal(size=round(share * needed))
         alike = (drawn - drawn.mean()) / drawn.std() * few.std()
         assert bootstrap(alike).intervals[0].within(limit) == enough
-    assert examples_needed(0.05, -0.002, limit) is None
+    assert examples_needed(0.05, 0.002, limit) is None
+    gained = examples_needed(0.05, -0.002, limit)
+    assert gained == pytest.approx(examples_needed(0.05, 0.0, limit) / 4, abs=1)  # type: ignore[operator]
     assert examples_needed(math.nan, 0.0, limit) is None
