@@ -21,6 +21,7 @@ from pocketrec.package.manifest import read_json
 from pocketrec.package.publish import publish, workspace
 from pocketrec.package.swift.model_folder import CORE_ML, add_functions, add_index
 from pocketrec.package.swift.names import Names, names_of, quoted
+from pocketrec.package.swift.systems import Systems, systems_of
 from pocketrec.package.swift.types import (
     ARGUMENTS,
     MEMBERS,
@@ -91,7 +92,7 @@ def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vec
         add_index=add_index,
     )
     size = sum(int(each["bytes"]) for each in manifest["files"].values())
-    package.write(folder, model_bytes=size)
+    package.write(folder, model_bytes=size, systems=systems_of(resources))
     _write_vectors(bundle, target, folder / "Tests" / f"{module}Tests" / "Vectors", vectors=vectors)
     mark_generated(folder, GENERATED)
     return {
@@ -128,8 +129,8 @@ class Sources:
         names = names_of(name, contract, methods)
         return cls(name=name, version=version, contract=contract, methods=methods, names=names)
 
-    def write(self, folder: Path, *, model_bytes: int) -> None:
-        """Writes the package's files into `folder`, given how large the model is."""
+    def write(self, folder: Path, *, model_bytes: int, systems: Systems | None = None) -> None:
+        """Writes the package's files into `folder`, given how large the model is and what opens it."""
         module = self.names.module
         renamed = {
             "Sources": f"Sources/{module}",
@@ -137,7 +138,7 @@ class Sources:
             "_Type_": self.names.type,
             "_Module_": module,
         }
-        context = self._context() | {"model_bytes": model_bytes}
+        context = self._context() | {"model_bytes": model_bytes, "systems": systems or Systems()}
         write_tree(folder, "pocketrec.package.swift", context, filters=_FILTERS, names=renamed, built=_BUILT)
 
     def _context(self) -> dict[str, Any]:

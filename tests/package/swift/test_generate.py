@@ -105,6 +105,36 @@ def test_functions_that_share_a_package_are_there_once(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("version", "platforms", "said"),
+    [
+        (6, ("iOS 16.0", "macOS 13.0", "visionOS 1.0"), "iOS 16, macOS 13, tvOS 16, visionOS 1 and later"),
+        (7, ("iOS 16.0", "macOS 13.0", "visionOS 1.0"), "iOS 16, macOS 13, tvOS 16, visionOS 1 and later"),
+        (8, ("iOS 17.0", "macOS 14.0", "visionOS 1.0"), "iOS 17, macOS 14, tvOS 17, visionOS 1 and later"),
+        (9, ("iOS 18.0", "macOS 15.0", "visionOS 2.0"), "iOS 18, macOS 15, tvOS 18, visionOS 2 and later"),
+        (10, ("iOS 26.0", "macOS 26.0", "visionOS 26.0"), "iOS 26, macOS 26, tvOS 26, visionOS 26 and later"),
+    ],
+)
+def test_the_platforms_are_those_that_open_the_model(
+    version: int, platforms: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    made = make_bundle(tmp_path / "toy", start=bytes((8, version)))
+    write_swift_package(made, tmp_path / "out")
+    for name in ("Package.swift", "Package@swift-6.0.swift"):
+        stated = re.findall(r'\.(iOS|macOS|visionOS)\("(.*?)"\)', (tmp_path / "out" / name).read_text())
+        assert tuple(map(" ".join, stated)) == platforms
+    assert said in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("start", [b"", b"\x08", b"\x08\x00", b"\x08\x0b", b"\x12\x08"])
+def test_a_program_of_no_known_version_leaves_no_package(start: bytes, tmp_path: Path) -> None:
+    with pytest.raises(
+        ArtifactError, match=r"main\.mlpackage: its program begins with .*; build the bundle again"
+    ):
+        write_swift_package(make_bundle(tmp_path / "toy", start=start), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_says_what_it_wrote(bundle: Bundle, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["package", "swift", str(bundle.path), "--json"])
     assert done.exit_code == 0

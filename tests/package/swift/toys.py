@@ -14,8 +14,10 @@ MODEL = "Data/com.apple.CoreML/model.mlmodel"
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 
 
-def make_bundle(place: Path, *, name: str = "toy", contract: Contract | None = None) -> Bundle:
-    """A bundle of two targets of Core ML whose functions have a package each."""
+def make_bundle(
+    place: Path, *, name: str = "toy", contract: Contract | None = None, start: bytes = b"\x08\x08"
+) -> Bundle:
+    """A bundle of two targets of Core ML whose functions have a package each, whose programs begin so."""
     used = contract or toy_contract()
     targets = {
         target: {function: f"artifacts/{target}/{function}.mlpackage" for function in used.functions}
@@ -24,7 +26,7 @@ def make_bundle(place: Path, *, name: str = "toy", contract: Contract | None = N
     with staging(place) as folder:
         for paths in targets.values():
             for path in paths.values():
-                _write(folder / path)
+                _write(folder / path, start)
         (folder / "vocabularies").mkdir()
         for vocabulary in used.vocabularies:
             (folder / "vocabularies" / f"{vocabulary}.txt").write_text(lines(TOKENS))
@@ -35,7 +37,8 @@ def make_bundle(place: Path, *, name: str = "toy", contract: Contract | None = N
     return read_bundle(place)
 
 
-def _write(package: Path) -> None:
+def _write(package: Path, start: bytes) -> None:
     for file in ("Manifest.json", MODEL, WEIGHTS):
         (package / file).parent.mkdir(parents=True, exist_ok=True)
         (package / file).write_text(f"{file} of {package.name}")
+    (package / MODEL).write_bytes(start)
