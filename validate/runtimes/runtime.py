@@ -154,7 +154,8 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array], *, 
     known = {spec.name for spec in specs}
     surplus = sorted(set(inputs) - known)
     if surplus:
-        raise InputError(f"{where}: input {surplus[0]!r} is not known; expected {', '.join(sorted(known))}")
+        expected = ", ".join(sorted(known)) or "none"
+        raise InputError(f"{where}: input {surplus[0]!r} is not known; expected {expected}")
     for spec in specs:
         if spec.name not in inputs:
             if spec.optional:

@@ -48,6 +48,7 @@ def test_what_fits_passes(specs: tuple[TensorSpec, ...], inputs: dict[str, Any])
     [
         ((IDS,), {}, r"m: input 'ids' is missing; pass int32 \[1\.\.8, 6\]"),
         ((IDS,), {**ids(1), "other": 1}, "m: input 'other' is not known; expected ids"),
+        ((), {"other": 1}, "m: input 'other' is not known; expected none"),
         ((IDS,), {"ids": [[1]]}, "m: input 'ids' is a list; expected a NumPy array"),
         ((IDS,), ids(1, dtype=np.int64), "m: input 'ids' is int64; expected int32"),
         ((IDS,), ids(9), r"m: input 'ids' has shape \(9, 6\); expected \[1\.\.8, 6\]"),
