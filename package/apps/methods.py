@@ -53,7 +53,10 @@ class Kind:
 
 _OPTIONS = {  # the kind of each, and what to pass
     "k": (Kind(takes="count"), "How many to list, 10 by default."),
-    "excluding": (Kind(takes="excluded", depth=1), "Items that are not listed, by token or title."),
+    "excluding": (
+        Kind(takes="excluded", depth=1),
+        "Items that are not listed, by token or title; what is neither excludes nothing.",
+    ),
     "draw": (
         Kind(takes="number"),
         "A number from 0 to below 1 by which the arm is drawn; left out, the best is taken.",

@@ -75,39 +75,39 @@ public struct Embedding: Hashable, Sendable {
 }
 
 /// One output.
-public struct Predicted: Hashable, Sendable {
+struct Predicted: Hashable, Sendable {
     /// A number, or lists of them.
-    public indirect enum Value: Hashable, Sendable {
+    indirect enum Value: Hashable, Sendable {
         case number(Double)
         case list([Value])
     }
 
     /// As the model gave it.
-    public let value: Value
+    let value: Value
 
     /// The contract's; empty where there is none.
-    public let unit: String
+    let unit: String
 
     /// Where the output is one logit or probability.
-    public let probability: Double?
+    let probability: Double?
 
     /// The number, where the output is one.
-    public var number: Double? {
+    var number: Double? {
         if case let .number(number) = value { return number }
         return nil
     }
 }
 
 /// Every output by its name.
-public struct Prediction: Hashable, Sendable {
+struct Prediction: Hashable, Sendable {
     /// The outputs.
-    public let outputs: [String: Predicted]
+    let outputs: [String: Predicted]
 
     /// The words of the call that the model does not know.
-    public let unknown: [Unknown]
+    let unknown: [Unknown]
 
     /// The output of that name; nil where there is none.
-    public subscript(name: String) -> Predicted? { outputs[name] }
+    subscript(name: String) -> Predicted? { outputs[name] }
 }
 
 /// An arm, and how probable it was that it would be drawn.

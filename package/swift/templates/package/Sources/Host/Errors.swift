@@ -40,19 +40,19 @@ public struct CallError: LocalizedError, Equatable, Sendable {
 }
 
 /// What the files of a model are refused with: they are not what the contract says.
-public struct ModelError: LocalizedError, Equatable, Sendable {
+struct ModelError: LocalizedError, Equatable, Sendable {
     /// Which of them is at fault.
-    public enum Code: String, Sendable, CaseIterable {
+    enum Code: String, Sendable, CaseIterable {
         case badContract = "bad_contract"
         case badOutput = "bad_output"
         case badVocabulary = "bad_vocabulary"
     }
 
     /// Which of them is at fault.
-    public let code: Code
+    let code: Code
 
     /// What came, what was expected, and the next step.
-    public let message: String
+    let message: String
 
     init(_ code: Code, _ message: String) {
         self.code = code
@@ -60,10 +60,10 @@ public struct ModelError: LocalizedError, Equatable, Sendable {
     }
 
     /// The whole message.
-    public var errorDescription: String? { message }
+    var errorDescription: String? { message }
 
     /// The next step: the end of the message.
-    public var recoverySuggestion: String? { nextStep(of: message) }
+    var recoverySuggestion: String? { nextStep(of: message) }
 }
 
 /// The part of a message after its last semicolon; nil where there is none.

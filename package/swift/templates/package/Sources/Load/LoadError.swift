@@ -56,6 +56,22 @@ func failure(of error: any Error) -> any Error {
 
 /// The first line of what an error says.
 func reason(of error: any Error) -> String {
-    let said = (error as? any LocalizedError)?.errorDescription ?? "\(error)"
+    let said = (error as? DecodingError)?.said ?? (error as? any LocalizedError)?.errorDescription ?? "\(error)"
     return String(said.prefix { !$0.isNewline }.prefix(300))
+}
+
+extension DecodingError {
+    /// Which key is missing or does not fit.
+    fileprivate var said: String? {
+        switch self {
+        case let .keyNotFound(key, context): "\(path(context.codingPath + [key])) is missing"
+        case let .typeMismatch(_, context), let .valueNotFound(_, context), let .dataCorrupted(context):
+            context.codingPath.isEmpty ? context.debugDescription : "\(path(context.codingPath)): \(context.debugDescription)"
+        @unknown default: nil
+        }
+    }
+
+    private func path(_ keys: [any CodingKey]) -> String {
+        keys.map(\.stringValue).joined(separator: ".")
+    }
 }

@@ -27,7 +27,8 @@ public actor Loader<Model: Sendable> {
     /// How many wait for the model.
     var waiting: Int { running?.waiting ?? 0 }
 
-    /// The states from now on, the present one first.
+    /// The states from now on, the present one first. They end with the task that reads them, not when the model is ready,
+    /// and nothing is loaded for them: ``load()`` is called by another task.
     public var states: AsyncStream<LoadState> {
         let (stream, continuation) = AsyncStream.makeStream(of: LoadState.self, bufferingPolicy: .bufferingNewest(64))
         listened += 1
