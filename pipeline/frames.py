@@ -23,6 +23,8 @@ from pocketrec.validate.runtimes.runtime import Array
 
 LARGEST_HEADER = 16 << 20  # bytes: far above any real one
 LARGEST_TENSORS = 1 << 30  # bytes of all tensors of a frame
+_MOST_AXES = 32
+_LONGEST_SAID = 100  # letters of a wrong shape
 LISTS = ("tensors", "states")
 DTYPES = frozenset(
     {"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"}
@@ -61,14 +63,21 @@ def _array(name: str, dtype: Any, shape: Any, data: bytes) -> Array:
     if not isinstance(dtype, str) or dtype not in DTYPES:
         known = ", ".join(sorted(DTYPES))
         raise InputError(f"frame: tensor {name!r} has the dtype {dtype!r}; expected one of {known}")
-    if not isinstance(shape, list) or not all(map(_is_size, shape)):
-        raise InputError(f"frame: tensor {name!r} has the shape {shape!r}; expected a list of sizes")
+    if not _is_shape(shape):
+        said = f"has the shape {repr(shape)[:_LONGEST_SAID]}; expected a list of sizes"
+        raise InputError(f"frame: tensor {name!r} {said}, of {_MOST_AXES} axes at most")
     kind = np.dtype(dtype)
     if prod(shape) * kind.itemsize != len(data):
         raise InputError(
             f"frame: tensor {name!r} has {len(data)} bytes; {dtype} {shape} has {prod(shape) * kind.itemsize}"
         )
     return np.frombuffer(data, kind.newbyteorder("<")).astype(kind).reshape(shape)
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether an array can have the shape: a size of no more bytes than a frame has, even beside one of 0."""
+    fits = isinstance(value, list) and len(value) <= _MOST_AXES
+    return fits and all(_is_size(each) and each <= LARGEST_TENSORS for each in value)
 
 
 def _is_size(value: Any) -> bool:

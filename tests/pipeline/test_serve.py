@@ -148,6 +148,10 @@ ANSWERED = {
         raw({"tensors": [ENTRY | {"shape": [-3]}]}, bytes(12)),
         "tensor 'ids' has the shape [-3]; expected a list of sizes",
     ),
+    "too many axes": (raw({"tensors": [ENTRY | {"shape": [3] + [1] * 64}]}, bytes(12)), "of 32 axes at most"),
+    "no bytes of many": (raw({"tensors": [ENTRY | {"shape": [0, 10**30], "bytes": 0}]}), "a list of sizes"),
+    "sizes of many digits": (raw({"tensors": [ENTRY | {"shape": [10**300] * 30}]}, bytes(12)), "of sizes"),
+    "a shape of many letters": (raw({"tensors": [ENTRY | {"shape": "x" * 999}]}, bytes(12)), "xxx; expected"),
     "twice": (raw({"tensors": [ENTRY, ENTRY]}, bytes(24)), "tensors has the name 'ids'; expected one string"),
     "no name": (raw({"tensors": [ENTRY | {"name": None}]}, bytes(12)), "tensors has the name None"),
 }
