@@ -6,7 +6,7 @@ has, a dim's name what stays a range within the contract's bounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pocketrec.contract import Contract, Feature, Output, Signature, TargetShapes
@@ -73,6 +73,22 @@ def shape_problem(contract: Contract, target: str, function: str, inputs: Specs,
             said, has = (_shown(each.get(name)) for each in (stated, found))
             return f"{name} has shape {has}; contract.json states {said}; build the bundle again"
     return next(_narrower(contract, stated, inputs), "")
+
+
+def surplus_shapes(contract: Contract, artifacts: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """A sentence for each target and function of which contract.json states shapes and that has no artifact.
+
+    Args:
+        contract: with what its file states beside it.
+        artifacts: target to the functions that it has.
+    """
+    stated = [(target, name) for target, functions in contract.targets.items() for name in functions]
+    return tuple(
+        f"contract.json: states shapes of {target}/{name}, which manifest.json has no artifact of; build the "
+        "bundle again"
+        for target, name in sorted(stated)
+        if name not in artifacts.get(target, ())
+    )
 
 
 def _narrower(contract: Contract, stated: Mapping[str, Shape], inputs: Specs) -> Iterator[str]:

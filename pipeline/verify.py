@@ -29,7 +29,7 @@ from pocketrec.package.manifest import read_json
 from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.agreement import check_carried, contract_sha256, disagreements, row_of_artifact
 from pocketrec.pipeline.api import check_api, replay_api
-from pocketrec.pipeline.shapes import shape_problem
+from pocketrec.pipeline.shapes import shape_problem, surplus_shapes
 from pocketrec.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _replay_bundle(bundle: Bundle, progress: Progress) -> tuple[tuple[str, ...],
         index = read_golden_index(bundle)
         vectors = {name: _checked_vectors(bundle, contract, name) for name in _functions(bundle)}
         spoken = _spoken(bundle, contract)
-        said = disagreements(bundle, contract)
+        said = (*disagreements(bundle, contract), *surplus_shapes(contract, bundle.manifest.artifacts))
         digest = contract_sha256(bundle)
     except ArtifactError as error:
         return (str(error),), ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 
 import pocketrec
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
-from pocketrec.pipeline.shapes import shape_problem, shapes_of
+from pocketrec.pipeline.shapes import shape_problem, shapes_of, surplus_shapes
 from pocketrec.recipe import Target
 from pocketrec.schema import from_table
 from pocketrec.validate.runtimes.runtime import TensorSpec
@@ -65,6 +66,17 @@ def test_a_range_with_other_ends_than_the_contracts_is_a_problem() -> None:
         assert shape_problem(stated, "coreml", "main", inputs, []) == problem
     endless = [spec("x", None, 7, bounds=((1, None), (7, 7)))]
     assert shape_problem(stated, "coreml", "main", endless, []) == ""
+
+
+def test_shapes_of_what_has_no_artifact_are_a_problem() -> None:
+    stated = replace(CONTRACT, targets={"coreml": {"main": {}, "other": {}}, "phone": {"main": {}}})
+    assert surplus_shapes(stated, {"coreml": ["main", "other"], "phone": ["main"], "web": ["main"]}) == ()
+    assert surplus_shapes(CONTRACT, {}) == ()
+    found = surplus_shapes(stated, {"coreml": ["main"]})
+    assert [each.partition(",")[0] for each in found] == [
+        "contract.json: states shapes of coreml/other",
+        "contract.json: states shapes of phone/main",
+    ]
 
 
 def test_the_shapes_are_no_part_of_the_contract() -> None:
