@@ -73,13 +73,18 @@ def to_text(function: str, vectors: Mapping[str, tuple[Arrays, Arrays]]) -> str:
         function: whose vectors they are.
         vectors: name to inputs and outputs.
     """
-    kept = {name: each for name, each in vectors.items() if _numbers(each[0]) <= _MOST_INPUT}
-    count = sum(len(outputs) for _, outputs in kept.values())
-    most = _MOST_OUTPUTS // max(1, count)
-    lines = [_vector(name, *each, most=max(1, most)) for name, each in kept.items()]
+    kept, most = _kept(vectors)
+    lines = [_vector(name, *each, most=most) for name, each in kept.items()]
     head = {"schema": 1, "function": function, "left_out": [each for each in vectors if each not in kept]}
     body = ",\n".join(lines)
     return f'{json.dumps(head)[:-1]}, "vectors": [\n{body}\n]}}\n'
+
+
+def _kept(vectors: Mapping[str, tuple[Arrays, Arrays]]) -> tuple[dict[str, tuple[Arrays, Arrays]], int]:
+    """The vectors that are not left out, and the most numbers of each output."""
+    kept = {name: each for name, each in vectors.items() if _numbers(each[0]) <= _MOST_INPUT}
+    count = sum(len(outputs) for _, outputs in kept.values())
+    return kept, max(1, _MOST_OUTPUTS // max(1, count))
 
 
 def _numbers(arrays: Arrays) -> int:
@@ -144,24 +149,27 @@ def check_text(found: TextVectors, function: str, vectors: Mapping[str, tuple[Ar
     names = sorted((*(each.name for each in found.vectors), *found.left_out))
     if names != sorted(vectors):
         raise ArtifactError(f"{where}: has vectors {names}; the other file has {sorted(vectors)}")
-    if vectors and not found.vectors and any(_numbers(each[0]) <= _MOST_INPUT for each in vectors.values()):
-        raise ArtifactError(f"{where}: leaves out every vector; build the bundle again")
+    kept, most = _kept(vectors)
+    if missing := sorted(kept.keys() & set(found.left_out)):
+        raise ArtifactError(f"{where}: leaves out {missing}, which it has room for; build the bundle again")
     for each in found.vectors:
-        for side, texts, arrays in zip(
-            ("inputs", "outputs"), (each.inputs, each.outputs), vectors[each.name], strict=True
-        ):
-            _check_side(f"{where}: {each.name}, {side}", texts, arrays, whole=side == "inputs")
+        inputs, outputs = vectors[each.name]
+        _check_side(f"{where}: {each.name}, inputs", each.inputs, inputs, most=None)
+        _check_side(f"{where}: {each.name}, outputs", each.outputs, outputs, most=most)
 
 
-def _check_side(where: str, texts: Mapping[str, TextTensor], arrays: Arrays, *, whole: bool) -> None:
+def _check_side(where: str, texts: Mapping[str, TextTensor], arrays: Arrays, *, most: int | None) -> None:
     if texts.keys() != arrays.keys():
         raise ArtifactError(f"{where}: {sorted(texts)}; the other file has {sorted(arrays)}")
     for name, text in texts.items():
         own = arrays[name]
-        step = text.step if 1 <= text.step <= max(1, own.size) and not (whole and text.step > 1) else 0
-        if not step or (text.dtype, text.shape) != (str(own.dtype), own.shape):
-            came = f"{text.dtype} {list(text.shape)} by steps of {text.step}"
-            raise ArtifactError(f"{where}, {name}: {came}; the other file has {own.dtype} {list(own.shape)}")
+        step = 1 if most is None else step_of(own.shape, most)
+        if (text.dtype, text.shape, text.step) != (str(own.dtype), own.shape, step):
+            came, expected = (
+                f"{dtype} {list(shape)} by steps of {each}"
+                for dtype, shape, each in ((text.dtype, text.shape, text.step), (own.dtype, own.shape, step))
+            )
+            raise ArtifactError(f"{where}, {name}: {came}; expected {expected}; build the bundle again")
         if not _same_bits(_read(text, f"{where}, {name}"), own.reshape(-1)[::step]):
             raise ArtifactError(f"{where}, {name}: other numbers than the other file; build the bundle again")
 

@@ -165,7 +165,7 @@ SCORES = ("vectors", 0, "outputs", "scores")
         (edit(*SCORES, "data", to=[[0.0]]), "00, outputs, scores: '[0.0]' is no float32"),
         (edit(*SCORES, "step", to=0), "00, outputs, scores: float32 [3, 4] by steps of 0"),
         (edit(*SCORES, "step", to=13), "00, outputs, scores: float32 [3, 4] by steps of 13"),
-        (edit(*SCORES, "shape", to=[4, 3]), "00, outputs, scores: float32 [4, 3] by steps of 1; the other"),
+        (edit(*SCORES, "shape", to=[4, 3]), "00, outputs, scores: float32 [4, 3] by steps of 1; expected"),
         (edit(*SCORES, "dtype", to="float64"), "dtype is 'float64'; expected one of"),
         (edit("vectors", 0, "inputs", "ids", "data", 0, to=1.0), "00, inputs, ids: '1.0' is no int32"),
         (edit("vectors", 0, "inputs", "ids", "data", 0, to=2**40), "too large"),
@@ -174,7 +174,15 @@ SCORES = ("vectors", 0, "outputs", "scores")
         (edit("vectors", 0, "name", to="02"), "has vectors ['01', '02']; the other file has ['00', '01']"),
         (edit("vectors", to=[]), "has vectors []; the other file has ['00', '01']"),
         (edit("function", to="other"), "is of function 'other'; expected 'main'"),
-        (lambda table: table.update(vectors=[], left_out=["00", "01"]), "leaves out every vector"),
+        (lambda table: table.update(vectors=[], left_out=["00", "01"]), "leaves out ['00', '01'], which"),
+        (
+            lambda table: table.update(vectors=table["vectors"][:1], left_out=["01"]),
+            "leaves out ['01'], which it has room for",
+        ),
+        (
+            lambda table: table["vectors"][0]["outputs"]["scores"].update(step=12, data=[0.0]),
+            "by steps of 12; expected float32 [3, 4] by steps of 1",
+        ),
         (edit("more", to=1), "more is not a known key"),
     ],
 )
