@@ -6,13 +6,14 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
+_LONGEST = 80  # letters of a class; folders are named after it twice, and systems allow 255
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 
 
 def type_name(name: str, *, taken: Collection[str] = ()) -> str:
     """A bundle's name as the name of a class: `two-tower` is `TwoTower`; a taken one ends in `Model`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    found = capitals(_WORDS.findall(plain)) or "Recommender"
+    found = capitals(_WORDS.findall(plain))[:_LONGEST] or "Recommender"
     if found[0].isdigit():
         found = f"Model{found}"
     while found in taken:

@@ -101,6 +101,20 @@ _SWIFT = frozenset(
             "SerialExecutor",
         ),
         *("StaticString", "TimeInterval", "UnownedSerialExecutor", "XCTest", "RandomAccessCollection"),
+        *("ArraySlice", "CaseIterable", "CodingKey", "ContinuousClock", "CryptoKit", "Darwin", "Dispatch"),
+        *("FileAttributeType", "FixedWidthInteger", "Linux", "MainActor", "OSSignpostIntervalState", "UUID"),
+        *("URLResourceKey", "UTF8", "UnsafeBufferPointer", "UnsafeMutableBufferPointer"),
+        *("UnsafeMutableRawBufferPointer", "UnsafeRawBufferPointer"),
+        *("MLDictionaryFeatureProvider", "MLFeatureProvider", "MLFeatureValue", "MLModel", "MLModelAsset"),
+        *("MLModelConfiguration", "MLMultiArray", "MLMultiArrayConstraint", "MLMultiArrayDataType"),
+    }
+)
+# What the example names beside the model's class, and SwiftUI's types in there.
+_EXAMPLE = frozenset(
+    {
+        *("App", "Button", "ForEach", "HStack", "Label", "List", "NavigationStack", "ObservableObject"),
+        *("Published", "RecommenderApp", "RecommenderState", "RecommenderView", "Scene", "ScrollView"),
+        *("Section", "Spacer", "State", "StateObject", "SwiftUI", "Text", "View", "WindowGroup"),
     }
 )
 # The types of the package's own sources.
@@ -171,7 +185,7 @@ OWN = frozenset(
         *("VocabularySpec", "WordPiece"),
     }
 )
-TAKEN = _SWIFT | OWN
+TAKEN = _SWIFT | _EXAMPLE | OWN
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 
 

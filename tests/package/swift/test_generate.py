@@ -23,7 +23,7 @@ from pocketrec.package import swift
 from pocketrec.package.apps.methods import methods_of
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.swift.generate import Sources, as_block, as_comment, as_string, write_swift_package
-from pocketrec.package.swift.names import OWN, names_of
+from pocketrec.package.swift.names import OWN, TAKEN, names_of
 from pocketrec.package.swift.types import ARGUMENTS, MEMBERS, answer_type, parameters
 
 HOSTILE = 'a "quoted" \\(name) */ `x` 心 🎬\n#"""\\u{41}'
@@ -179,6 +179,9 @@ def test_hostile_names_stay_words(tmp_path: Path) -> None:
         ("loader", "LoaderModel"),
         ("7", "Model7"),
         ("🎬", "Recommender"),
+        ("MLModel", "MLModelModel"),
+        ("text", "TextModel"),
+        ("a" * 200, "A" + "a" * 79),
     ],
 )
 def test_a_bundles_name_is_a_type_that_nothing_else_is(name: str, type_name: str) -> None:
@@ -199,6 +202,20 @@ def test_the_types_of_the_sources_are_no_bundles() -> None:
         )
     assert declared - OWN == set()
     assert OWN - declared == set()
+
+
+def test_what_the_sources_and_the_example_name_is_no_bundles_type() -> None:
+    """A class of the name would stand in its place; but for what a type or a function declares for itself."""
+    own = r"\b(?:actor|struct|class|enum|protocol|typealias|func|init) ?(\w*)(?:<([^>]*)>)?"
+    inner, named = {"Element", "ID", "RawValue", "Wrapped", "RUSAGE_SELF"}, set()
+    for path in [*TREE.rglob("*.swift*"), *(TREE.parent / "Example").rglob("*.swift*")]:
+        text = re.sub(r"//.*|\"(?:\\.|[^\"\\])*\"|\{[{%].*?[}%]\}", "", path.read_text(encoding="utf-8"))
+        named |= set(re.findall(r"(?<![.\w`])[A-Z]\w*", text))
+        inner |= {
+            each for declared in re.findall(own, text) for each in re.findall(r"\w+", " ".join(declared))
+        }
+    assert named - inner - TAKEN - {"Candidate", "Outputs", "Session"} == set()
+    assert {"RecommenderApp", "RecommenderState", "RecommenderView"} <= TAKEN
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS.keys())
@@ -239,7 +256,7 @@ def test_the_package_of_a_folder_without_a_name_stands_beside_it(
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS.keys())
 def test_what_is_generated_of_every_role_is_swift(contract: Contract, tmp_path: Path) -> None:
-    Sources.of("toy", "1", contract).write(tmp_path, model_bytes=1)
+    Sources.of("toy", "1", contract).write(tmp_path, model_bytes=1, indexes={})
     written = sorted(tmp_path.rglob("*.swift"))
     assert {"Package.swift", "Toy.swift", "RecommenderApp.swift"} <= {each.name for each in written}
     assert {each.name: faults(each.read_text(encoding="utf-8")) for each in written} == {
