@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -92,7 +92,11 @@ def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vec
         add_index=add_index,
     )
     size = sum(int(each["bytes"]) for each in manifest["files"].values())
-    package.write(folder, model_bytes=size, systems=systems_of(resources))
+    indexes = {
+        name: str(manifest["files"][each["index"]]["sha256"])
+        for name, each in manifest["vocabularies"].items()
+    }
+    package.write(folder, model_bytes=size, indexes=indexes, systems=systems_of(resources))
     _write_vectors(bundle, target, folder / "Tests" / f"{module}Tests" / "Vectors", vectors=vectors)
     mark_generated(folder, GENERATED)
     return {
@@ -129,8 +133,10 @@ class Sources:
         names = names_of(name, contract, methods)
         return cls(name=name, version=version, contract=contract, methods=methods, names=names)
 
-    def write(self, folder: Path, *, model_bytes: int, systems: Systems | None = None) -> None:
-        """Writes the package's files into `folder`, given how large the model is and what opens it."""
+    def write(
+        self, folder: Path, *, model_bytes: int, indexes: Mapping[str, str], systems: Systems | None = None
+    ) -> None:
+        """Writes the package's files into `folder`, given the model's size, its indexes' sha256 and what opens it."""
         module = self.names.module
         renamed = {
             "Sources": f"Sources/{module}",
@@ -138,7 +144,8 @@ class Sources:
             "_Type_": self.names.type,
             "_Module_": module,
         }
-        context = self._context() | {"model_bytes": model_bytes, "systems": systems or Systems()}
+        made = {"model_bytes": model_bytes, "indexes": indexes, "systems": systems or Systems()}
+        context = self._context() | made
         write_tree(folder, "pocketrec.package.swift", context, filters=_FILTERS, names=renamed, built=_BUILT)
 
     def _context(self) -> dict[str, Any]:

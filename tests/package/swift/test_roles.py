@@ -22,6 +22,7 @@ HOSTILE = 'a "quoted" \\(name) */ `x` 心 🎬\n#"""\\u{41}'
 NAMES = (
     *("in", "for", "func", "inout", "let", "Type", "Protocol", "value", "calls", "loaded", "spec", "k"),
     *("String", "Double", "Int", "Value", "Array", "Recommendations", "item", "draw", "excluding", "map"),
+    *("hash_value", "hash", "hasher", "prediction", "self_", "any", "Candidate"),
 )
 
 
@@ -33,7 +34,17 @@ def hostile() -> Contract:
     )
     outs = tuple(
         Output(name=each, meaning="logit", shape=("batch",), unit=HOSTILE)
-        for each in ("unknown", "probability", "where", "Self", "id", "scores")
+        for each in (
+            "unknown",
+            "probability",
+            "where",
+            "Self",
+            "id",
+            "scores",
+            "hash_value",
+            "prediction",
+            "outputs",
+        )
     )
     flag = Feature(name="is", kind="dense", dtype="bool", shape=("batch", 2, 3))
     return replace(
@@ -56,7 +67,7 @@ def sources(contracts: Mapping[str, Contract], scratch: Path) -> dict[str, str]:
     for number, contract in enumerate(contracts.values()):
         package = Sources.of(f"{HOSTILE} role {number}", HOSTILE, contract)
         folder = scratch / str(number)
-        package.write(folder, model_bytes=1)
+        package.write(folder, model_bytes=1, indexes={})
         module = package.names.module
         for path in (
             folder / "Sources" / module / f"{package.names.type}.swift",

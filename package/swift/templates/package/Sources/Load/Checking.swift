@@ -49,8 +49,19 @@ struct Checking {
         guard found[.type] as? FileAttributeType == .typeRegular, bytes == entry.bytes else {
             throw altered(name, "has \(bytes) bytes, expected \(entry.bytes)")
         }
-        let changed = (found[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
-        return (path, "\(bytes) \(changed) \(entry.sha256)")
+        return (path, "\(bytes) \(changes(of: path)) \(entry.sha256)")
+    }
+
+    /// When a file was last written, and when anything of it last changed, which no program can set back.
+    private func changes(of path: String) -> String {
+        var found = stat()
+        guard stat(path, &found) == 0 else { return UUID().uuidString }
+        #if canImport(Darwin)
+        let (written, changed) = (found.st_mtimespec, found.st_ctimespec)
+        #else
+        let (written, changed) = (found.st_mtim, found.st_ctim)
+        #endif
+        return "\(written.tv_sec).\(written.tv_nsec) \(changed.tv_sec).\(changed.tv_nsec)"
     }
 
     private func compare(_ name: String, _ entry: Manifest.Entry, at url: URL) throws {

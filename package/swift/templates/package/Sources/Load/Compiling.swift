@@ -45,7 +45,7 @@ struct Compiling: Sendable {
         try Task.checkCancellation()
         do {
             let compiled = try await MLModel.compileModel(at: source)
-            return (store.keep(compiled, at: place), true)
+            return (store.keep(compiled, at: place, replacing: again), true)
         } catch {
             throw LoadError(
                 .sessionFailed,

@@ -14,6 +14,7 @@ extension MLMultiArray {
         try array.withUnsafeMutableBytes { bytes, strides in
             let layout = try Layout(shape: shape, strides: strides, name: name)
             try layout.check(type, bytes: bytes.count)
+            try checkWhole(numbers, tensor.dtype, type, .runFailed, name)
             for (place, offset) in layout.offsets.enumerated() {
                 try store(numbers[place], type, at: offset, in: bytes, name: name)
             }
@@ -33,6 +34,7 @@ extension MLMultiArray {
             try layout.check(type, bytes: bytes.count)
             return try layout.offsets.map { try load(type, at: $0, in: bytes, name: name) }
         }
+        try checkWhole(numbers, dtype, type, .badOutput, name)
         if dtype == .int32 || dtype == .int64 {
             let fits = dtype == .int32 ? { Int32(exactly: $0) != nil } : { (number: Double) in Int64(exactly: number) != nil }
             guard numbers.allSatisfy(fits) else {
@@ -69,6 +71,17 @@ private struct Layout {
         guard (offsets.max() ?? -1) < bytes / (try width(of: type, name: name)) else {
             throw LoadError(.badOutput, "\(name) has \(bytes) bytes, fewer than its shape needs; load the model again")
         }
+    }
+}
+
+/// Checks that whole numbers are none that a type of fractions rounds: an id would be its neighbour's.
+private func checkWhole(
+    _ numbers: [Double], _ dtype: Dtype, _ type: MLMultiArrayDataType, _ code: LoadError.Code, _ name: String
+) throws {
+    let ends: [MLMultiArrayDataType: Double] = [.float16: 0x1p11, .float32: 0x1p24]
+    guard dtype == .int32 || dtype == .int64, let end = ends[type] else { return }
+    if let wide = numbers.first(where: { $0.magnitude > end }) {
+        throw LoadError(code, "\(name) is \(wide), which the model's numbers of type \(type.rawValue) round; build the bundle again")
     }
 }
 

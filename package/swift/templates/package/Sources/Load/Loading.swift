@@ -7,6 +7,8 @@ struct ModelSpec: Sendable {
     let package: String
     let contract: @Sendable () throws -> Contract
     let sha256: String
+    /// The sha256 of every vocabulary's index, which the contract's files have alone.
+    let indexes: [String: String]
 }
 
 /// How a model is to be loaded.
@@ -51,7 +53,7 @@ struct Loading: Sendable {
         let folder = try source.find(package: spec.package)
         let contract = try spec.contract()
         let engine = Engine(contract: contract, sha256: spec.sha256)
-        let manifest = try Manifest(folder: folder, contract: contract, sha256: spec.sha256)
+        let manifest = try Manifest(folder: folder, contract: contract, spec: spec)
         let checking = Checking(folder: folder, manifest: manifest, store: store, onState: options.onState)
         let read = try await engine.perform { try checking.check() }
         let vocabularies = try await engine.perform { try opened(contract, manifest, folder) }

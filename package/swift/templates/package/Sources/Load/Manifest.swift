@@ -39,15 +39,15 @@ struct Manifest: Sendable {
     /// The manifest of a folder, if it is whole, stays in its folder, and is of this contract.
     ///
     /// - Throws: ``LoadError`` `missingFile`, `badManifest` or `otherContract`.
-    init(folder: URL, contract: Contract, sha256: String) throws {
+    init(folder: URL, contract: Contract, spec: ModelSpec) throws {
         let url = folder.appendingPathComponent(Manifest.name)
         guard let data = try? Data(contentsOf: url), data.count <= Manifest.longest else {
             throw LoadError(.missingFile, "\(url.path) cannot be read; \(Manifest.next)")
         }
-        try self.init(data, contract: contract, sha256: sha256)
+        try self.init(data, contract: contract, spec: spec)
     }
 
-    init(_ data: Data, contract: Contract, sha256: String) throws {
+    init(_ data: Data, contract: Contract, spec: ModelSpec) throws {
         let table: Table
         do {
             table = try JSONDecoder().decode(Table.self, from: data)
@@ -55,13 +55,15 @@ struct Manifest: Sendable {
             throw Manifest.bad("is not as it should be (\(reason(of: error)))")
         }
         guard table.schema == 1 else { throw Manifest.bad("has schema \(table.schema); expected 1") }
-        guard table.contractSha256 == sha256 else { throw otherContract("manifest.json", table.contractSha256, sha256) }
+        guard table.contractSha256 == spec.sha256 else {
+            throw otherContract("manifest.json", table.contractSha256, spec.sha256)
+        }
         functions = table.functions
         vocabularies = table.vocabularies
         files = table.files
         try checkFiles()
         try checkFunctions(contract)
-        try checkVocabularies(contract)
+        try checkVocabularies(contract, spec.indexes)
     }
 
     private struct Table: Decodable {
@@ -96,15 +98,13 @@ struct Manifest: Sendable {
         }
     }
 
-    /// Checks that vocabularies are those of the contract, which the package itself holds.
-    private func checkVocabularies(_ contract: Contract) throws {
+    /// Checks that vocabularies are those of the contract, which the package itself holds, and so are their indexes.
+    private func checkVocabularies(_ contract: Contract, _ indexes: [String: String]) throws {
         for (name, spec) in contract.vocabularies.sorted(by: { $0.key < $1.key }) {
             guard let found = vocabularies[name] else { throw Manifest.bad("lacks vocabularies.\(name)") }
-            guard files[found.index] != nil else {
-                throw Manifest.bad("names \(quoted(found.index)), which is not among its files")
-            }
-            let expected = [
+            let expected: [(String?, String?)] = [
                 (found.tokens, spec.sha256), (found.titles, spec.titlesSha256), (found.spellings, spec.spellingsSha256),
+                (found.index, indexes[name] ?? "none"),
             ]
             for (file, digest) in expected where file.flatMap({ files[$0]?.sha256 }) ?? "" != digest ?? "" {
                 throw Manifest.bad(

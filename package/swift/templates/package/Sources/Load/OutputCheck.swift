@@ -25,7 +25,8 @@ struct OutputCheck: Sendable {
         return values.count > 1 && values.allSatisfy { $0 == 0 }
     }
 
-    /// Inputs for one row that say something: the first item that is one, the largest numbers.
+    /// Inputs for one row that say something: items from all over the vocabulary, as one may be like no other; the
+    /// largest numbers.
     func probe() throws -> [String: Tensor] {
         var inputs: [String: Tensor] = [:]
         for feature in signature.inputs {
@@ -33,20 +34,23 @@ struct OutputCheck: Sendable {
                 let bounds = try contract.bounds(size)
                 return axis == 0 && signature.hasRows ? bounds.lowerBound : bounds.upperBound
             }
-            let number = try probed(feature)
-            let count = placesOf(shape) ?? 0
             inputs[feature.name] = try Tensor(
-                feature.dtype, shape: shape, numbers: [Double](repeating: number, count: count))
+                feature.dtype, shape: shape, numbers: probed(feature, placesOf(shape) ?? 0))
         }
         return inputs
     }
 
-    private func probed(_ feature: Feature) throws -> Double {
+    private func probed(_ feature: Feature, _ count: Int) throws -> [Double] {
         if let vocabulary = feature.vocabulary {
             let spec = try contract.vocabulary(vocabulary)
-            return Double((0..<spec.size).first { !spec.aside.contains($0) } ?? 0)
+            return (0..<count).map { place in
+                let wanted = place * spec.size / count
+                let item = (wanted..<spec.size).first { !spec.aside.contains($0) }
+                return Double(item ?? (0..<wanted).last { !spec.aside.contains($0) } ?? 0)
+            }
         }
-        if feature.kind == .mask || feature.dtype == .bool || feature.kind == .length { return 1 }
-        return feature.maximum != 0 ? feature.maximum : feature.minimum != 0 ? feature.minimum : 1
+        var number = feature.maximum != 0 ? feature.maximum : feature.minimum != 0 ? feature.minimum : 1
+        if feature.kind == .mask || feature.dtype == .bool || feature.kind == .length { number = 1 }
+        return [Double](repeating: number, count: count)
     }
 }

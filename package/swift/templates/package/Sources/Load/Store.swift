@@ -43,15 +43,27 @@ struct Store: Sendable {
 
     /// Moves a compiled model to its place, and forgets those that were not used for long.
     ///
+    /// From another volume it comes as a copy: it is whole before it gets its name, by which another process may open it.
+    ///
+    /// - Parameter replacing: whether what is there is damaged; else it is another process's, and stays.
     /// - Returns: where it is: at the place, or where it was compiled if nothing can be kept.
-    func keep(_ compiled: URL, at place: URL) -> URL {
+    func keep(_ compiled: URL, at place: URL, replacing: Bool) -> URL {
         let files = FileManager.default
+        let whole = folder.appendingPathComponent(UUID().uuidString, isDirectory: true)
         do {
             try files.createDirectory(at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try? files.removeItem(at: place)
-            try files.moveItem(at: compiled, to: place)
+            try files.moveItem(at: compiled, to: whole)
         } catch {
-            return files.fileExists(atPath: place.path) ? place : compiled
+            try? files.removeItem(at: whole)
+            return compiled
+        }
+        if replacing { try? files.removeItem(at: place) }
+        do {
+            try files.moveItem(at: whole, to: place)
+        } catch {
+            guard !replacing, files.fileExists(atPath: place.path) else { return whole }
+            try? files.removeItem(at: whole)
+            return place
         }
         forgetOld(but: place.deletingLastPathComponent())
         return place
