@@ -25,8 +25,8 @@ MEMBERS = (
     *("prewarm", "report", "session", "spec", "suggest", "version"),
 )
 _ONE = {"text": "String", "item": "String", "flag": "Bool", "count": "Int"}
-ARGUMENTS = (*UNSPEAKABLE, "asValue")  # what no argument is called, as a candidate has it
-_FIELDS = ("unknown", *UNSPEAKABLE)
+ARGUMENTS = (*UNSPEAKABLE, "asValue", "hashValue")  # what no argument is called, as a candidate has it
+_FIELDS = ("unknown", "hashValue", *UNSPEAKABLE)
 _HEADS = ("id", "probability", "score", "scores", "title", "token", "hashValue", "hash", *UNSPEAKABLE)
 
 
