@@ -81,7 +81,7 @@ public final class MLMultiArrayShapeConstraint {
         type = shapes.isEmpty ? .range : .enumerated
         enumeratedShapes = shapes.map { $0.map { NSNumber(value: $0) } }
         sizeRangeForDimension = feature.limits.map { limit in
-            let length = limit.high.map { max($0 - limit.low + 1, 0) } ?? Int.max - limit.low
+            let length = limit.high.map { max($0, limit.low - 1) - limit.low + 1 } ?? Int.max - limit.low
             return NSValue(range: NSRange(location: limit.low, length: length))
         }
     }

@@ -60,8 +60,10 @@ public final class MLMultiArray {
 
     /// - Parameter padded: whether rows end in numbers that are none of the array's.
     init(sizes: [Int], dataType: MLMultiArrayDataType, padded: Bool = false) throws {
-        let elements = sizes.reduce(1) { $0.multipliedReportingOverflow(by: max($1, 0)).partialValue }
-        guard !sizes.isEmpty, sizes.allSatisfy({ $0 > 0 }), elements > 0, elements <= Frame.largestTensors else {
+        // A product that has grown too large stays it, and does not come round to a small one.
+        let most = Frame.largestTensors
+        let elements = sizes.reduce(1) { $1 > most / max($0, 1) ? most + 1 : $0 * max($1, 0) }
+        guard !sizes.isEmpty, sizes.allSatisfy({ $0 > 0 }), elements <= most else {
             throw MLModelError(.generic, "a multi-array has the shape \(sizes); expected sizes of 1 and more")
         }
         var steps = [Int](repeating: 1, count: sizes.count)

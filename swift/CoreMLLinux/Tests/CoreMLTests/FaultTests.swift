@@ -95,6 +95,8 @@ final class FaultTests: XCTestCase {
             ("4 bytes do not fill int32 [2]", "int32", "[2]", 4, .generic),
             ("has the shape [-1]", "int32", "[-1]", 4, .generic),
             ("has the shape [4611686018427387904, 4]", "int32", "[4611686018427387904,4]", 4, .generic),
+            // 7 times this is 1 more than 3 times 2^64.
+            ("has the shape [7, 7905747460161236407]", "int32", "[7,7905747460161236407]", 4, .generic),
         ]
         for (part, dtype, shape, bytes, code) in tensors {
             let header = #"{"ok":true,"tensors":[{"name":"y","dtype":"\#(dtype)","shape":\#(shape),"bytes":\#(bytes)}]}"#
@@ -135,8 +137,9 @@ final class FaultTests: XCTestCase {
 
     func testRangesAreDescribed() throws {
         let limits = #"{"name":"x","dtype":"float32","bounds":[[1,50],[2,null]],"enumerated":[],"optional":true}"#
+        let empty = #"{"name":"z","dtype":"int32","bounds":[[1,\#(Int.min)]],"enumerated":[],"optional":false}"#
         let shapes = #"{"name":"y","dtype":"int32","bounds":[[1,2]],"enumerated":[[2],[1]],"optional":false}"#
-        try frame(#"{"ok":true,"inputs":[\#(limits),\#(shapes)]}"#).write(to: folder.appendingPathComponent("ranges"))
+        try frame(#"{"ok":true,"inputs":[\#(limits),\#(shapes),\#(empty)]}"#).write(to: folder.appendingPathComponent("ranges"))
         let inputs = try start("cat $F/ranges; exec cat > /dev/null").modelDescription.inputDescriptionsByName
         let x = try XCTUnwrap(inputs["x"]?.multiArrayConstraint)
         XCTAssertEqual(x.shapeConstraint.type, .range)
@@ -144,6 +147,8 @@ final class FaultTests: XCTestCase {
         XCTAssertEqual(x.shapeConstraint.sizeRangeForDimension.map(\.rangeValue.location), [1, 2])
         XCTAssertEqual(x.shapeConstraint.sizeRangeForDimension.map(\.rangeValue.length), [50, Int.max - 2])
         XCTAssertEqual(inputs["x"]?.isOptional, true)
+        let z = try XCTUnwrap(inputs["z"]?.multiArrayConstraint)
+        XCTAssertEqual(z.shapeConstraint.sizeRangeForDimension.map(\.rangeValue.length), [0])
         XCTAssertEqual(inputs["y"]?.multiArrayConstraint?.shape, [2])
         XCTAssertEqual(inputs["y"]?.multiArrayConstraint?.shapeConstraint.enumeratedShapes, [[2], [1]])
     }
