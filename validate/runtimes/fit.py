@@ -37,7 +37,8 @@ def run_fitted(
 
     Rows are split into batches that `runtime.describe()` accepts; where the batch is fixed, the last
     one is filled by repeating its last row and cut again. Id axes shorter than the artifact's are
-    filled with the contract's padding value on the feature's padding side.
+    filled with the contract's padding value on the feature's padding side, and what runs along them,
+    such as a mask, with zeros on the same side.
 
     Raises:
         InputError: an input is missing, or longer than the artifact takes.
@@ -60,7 +61,7 @@ def fit_inputs(
         raise InputError(f"input {missing[0]!r} is missing; given: {', '.join(sorted(inputs)) or 'none'}")
     dim = batch_dim(signature)
     fitted = {
-        each.name: padded(inputs[each.name], each, specs.get(each.name), contract)
+        each.name: padded(inputs[each.name], each, specs.get(each.name), contract, signature)
         for each in signature.inputs
     }
     if dim is None:
@@ -113,23 +114,41 @@ def _chunks(
     return chunks
 
 
-def padded(array: Array, feature: Feature, spec: TensorSpec | None, contract: Contract) -> Array:
-    """Ids filled with padding to the nearest length that `spec` allows; InputError where they are longer."""
-    if spec is None or not feature.is_id:
+def padded(
+    array: Array, feature: Feature, spec: TensorSpec | None, contract: Contract, signature: Signature
+) -> Array:
+    """Ids, and what runs along them, filled to the nearest length that `spec` allows.
+
+    Raises:
+        InputError: they are longer.
+    """
+    if spec is None:
         return array
     widths = []
-    first = 1 if feature.shape and isinstance(feature.shape[0], str) else 0
     for axis, size in enumerate(array.shape):
-        lacking = _allowed(spec, axis).nearest(size) - size if axis >= first else 0
+        source = _filled_like(feature, axis, signature)
+        lacking = 0 if source is None else _allowed(spec, axis).nearest(size) - size
         if lacking < 0:
+            what = "ids" if feature.is_id else "entries"
             raise InputError(
-                f"input {feature.name!r} has {size} ids along axis {axis}; the artifact takes "
+                f"input {feature.name!r} has {size} {what} along axis {axis}; the artifact takes "
                 f"{size + lacking} at most; cut the list"
             )
-        widths.append((lacking, 0) if feature.padding_side == "left" else (0, lacking))
+        left = source is not None and source.padding_side == "left"
+        widths.append((lacking, 0) if left else (0, lacking))
     if not any(sum(width) for width in widths):
         return array
-    return np.pad(array, widths, constant_values=contract.padding_value(feature))
+    return np.pad(array, widths, constant_values=contract.padding_value(feature) if feature.is_id else 0)
+
+
+def _filled_like(feature: Feature, axis: int, signature: Signature) -> Feature | None:
+    """The ids that say how an axis is filled: the feature's own, or those that it runs along."""
+    size = feature.shape[axis] if axis < len(feature.shape) else None
+    if feature.is_id:
+        return None if axis == 0 and isinstance(size, str) else feature
+    if axis == 0 or not isinstance(size, str) or feature.kind == "state":
+        return None
+    return next((each for each in signature.inputs if each.is_id and size in each.shape[1:]), None)
 
 
 def _cut(

@@ -71,25 +71,34 @@ struct Fitting: Sendable {
     }
 
     private func padded(_ tensor: Tensor, _ feature: Feature) throws -> Tensor {
-        guard let allowed = sizes[feature.name], isId(feature) else { return tensor }
-        let first = feature.shape.first.map(isDim) == true ? 1 : 0
+        guard let allowed = sizes[feature.name] else { return tensor }
         let padding = try feature.vocabulary.map { try contract.vocabulary($0).paddingId ?? 0 } ?? 0
         var found = tensor
-        for axis in tensor.shape.indices where axis >= first && axis < allowed.count {
+        for axis in tensor.shape.indices where axis < allowed.count {
+            guard let source = filledLike(feature, axis) else { continue }
             let size = tensor.shape[axis]
             let lacking = allowed[axis].nearest(size) - size
             guard lacking >= 0 else {
                 throw LoadError(
                     .runFailed,
-                    "input \(feature.name) has \(size) ids along axis \(axis); the artifact takes \(size + lacking) at most; "
+                    "input \(feature.name) has \(size) \(isId(feature) ? "ids" : "entries") along axis \(axis); the artifact takes \(size + lacking) at most; "
                         + "pass a shorter list")
             }
             let places = [Int](repeating: -1, count: lacking)
             let own = Array(0..<size)
-            let order = feature.paddingSide == .left ? places + own : own + places
+            let order = source.paddingSide == .left ? places + own : own + places
             if lacking > 0 { found = try found.picked(order, axis: axis, filledWith: Int32(exactly: padding) ?? 0) }
         }
         return found
+    }
+
+    /// The ids that say how an axis is filled: the feature's own, or those that it runs along, as a mask does.
+    private func filledLike(_ feature: Feature, _ axis: Int) -> Feature? {
+        let size = axis < feature.shape.count ? feature.shape[axis] : nil
+        let counts = size.map(isDim) == true
+        if isId(feature) { return axis == 0 && counts ? nil : feature }
+        guard let size, axis > 0, counts, feature.kind != .state else { return nil }
+        return signature.inputs.first { isId($0) && $0.shape.dropFirst().contains(size) }
     }
 
     private func batchSize(_ batch: Size) throws -> SizeRange {
