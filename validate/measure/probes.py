@@ -136,6 +136,7 @@ def _take(maker: _Maker, rows: Mapping[str, Array], name: str, index: Any) -> Pr
                 each,
                 contract_spec(each, maker.contract),
                 maker.contract,
+                maker.signature,
             )
         )
         for each in maker.signature.inputs
