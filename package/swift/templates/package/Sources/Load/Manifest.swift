@@ -90,6 +90,9 @@ struct Manifest: Sendable {
     }
 
     private func checkFunctions(_ contract: Contract) throws {
+        if let other = functions.keys.sorted().first(where: { contract.functions[$0] == nil }) {
+            throw Manifest.bad("has functions.\(other), which the contract has not")
+        }
         for name in contract.functions.keys.sorted() {
             guard let function = functions[name] else { throw Manifest.bad("lacks functions.\(name)") }
             guard isPlain(function.package), !files(of: function.package).isEmpty else {
