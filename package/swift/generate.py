@@ -136,7 +136,7 @@ class Sources:
     def write(
         self, folder: Path, *, model_bytes: int, indexes: Mapping[str, str], systems: Systems | None = None
     ) -> None:
-        """Writes the package's files into `folder`, given the model's size, its indexes' sha256 and what opens it."""
+        """Writes the package's files into `folder`, given its size, its indexes' sha256 and what opens it."""
         module = self.names.module
         renamed = {
             "Sources": f"Sources/{module}",
