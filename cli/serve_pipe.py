@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,7 +32,8 @@ def serve_pipe(package: Path, function: str | None) -> None:
     """
     from pocketrec.pipeline.serve import serve
 
-    with _kept_for_frames() as (reader, writer):
+    # What nobody reads any more is written once again as the file closes.
+    with suppress(BrokenPipeError), _kept_for_frames() as (reader, writer):
         serve(package, function, reader, writer)
 
 

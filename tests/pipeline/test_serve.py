@@ -264,6 +264,19 @@ def test_the_command_writes_nothing_but_frames(folder: Path) -> None:
     assert process.returncode == 2
 
 
+def test_the_command_ends_well_where_nobody_reads_its_replies(folder: Path) -> None:
+    with child(folder / "scores.mlpackage") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert read_frame(cast(BinaryIO, process.stdout)) is not None
+        process.stdout.close()
+        process.stdin.write(request(IDS))
+        process.stdin.flush()
+        assert process.wait(timeout=120) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
 def test_the_command_ends_well_where_stdin_does_and_keeps_prints_off_stdout(
     capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
