@@ -33,7 +33,7 @@ def serve_pipe(package: Path, function: str | None) -> None:
     from pocketrec.pipeline.serve import serve
 
     # What nobody reads any more is written once again as the file closes.
-    with suppress(BrokenPipeError), _kept_for_frames() as (reader, writer):
+    with _kept_for_frames() as (reader, writer):
         serve(package, function, reader, writer)
 
 
@@ -50,3 +50,5 @@ def _kept_for_frames() -> Iterator[tuple[BinaryIO, BinaryIO]]:
         finally:
             os.dup2(reader.fileno(), 0)
             os.dup2(writer.fileno(), 1)
+            with suppress(BrokenPipeError):  # what nobody read is still to be written; an error stays one
+                writer.close()

@@ -7,6 +7,7 @@ frame cannot be found ends, after an error frame.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -61,7 +62,8 @@ class _told:  # noqa: N801 - a context, read as a verb
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, BrokenPipeError):
-            _refuse(self._writer, error)
+            with suppress(BrokenPipeError):  # the error is still the command's
+                _refuse(self._writer, error)
 
 
 def _refuse(writer: BinaryIO, error: Exception) -> None:

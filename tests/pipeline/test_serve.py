@@ -277,6 +277,17 @@ def test_the_command_ends_well_where_nobody_reads_its_replies(folder: Path) -> N
         assert process.stderr.read() == b""
 
 
+def test_the_command_keeps_the_code_of_its_error_where_nobody_reads_the_frame(tmp_path: Path) -> None:
+    with child(tmp_path / "none.mlpackage") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert said.startswith("error: ")
+    assert "none.mlpackage: no such artifact" in said
+    assert process.returncode == 2
+
+
 def test_the_command_ends_well_where_stdin_does_and_keeps_prints_off_stdout(
     capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
