@@ -22,7 +22,7 @@ HOSTILE = 'a "quoted" \\(name) */ `x` 心 🎬\n#"""\\u{41}'
 NAMES = (
     *("in", "for", "func", "inout", "let", "Type", "Protocol", "value", "calls", "loaded", "spec", "k"),
     *("String", "Double", "Int", "Value", "Array", "Recommendations", "item", "draw", "excluding", "map"),
-    *("hash_value", "hash", "hasher", "prediction", "self_", "any", "Candidate"),
+    *("hashValue", "hash", "hasher", "self_", "any", "Candidate"),
 )
 
 
