@@ -240,11 +240,9 @@ def test_a_caller_that_went_away_is_no_error(folder: Path) -> None:
     serve(folder / "scores.mlpackage", None, io.BytesIO(request(IDS)), Closed())
 
 
-def child(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+def child(*arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pocketrec", "serve-pipe", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_the_command_writes_nothing_but_frames(folder: Path) -> None:
