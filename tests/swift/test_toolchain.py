@@ -74,7 +74,8 @@ def test_without_mounts_the_system_is_entered_another_way(monkeypatch: pytest.Mo
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     words = entered(Path("/nowhere/root"), Path("/proc"), ["swift", "build"], mounts=False)
     assert words[:4] == ["/usr/bin/proot", "-0", "--rootfs=/nowhere/root", "--cwd=/proc"]
-    assert f"--bind={toolchain.ROOT}" in words
+    shown = [Path(each.removeprefix("--bind=")) for each in words if each.startswith("--bind=")]
+    assert any(toolchain.ROOT.is_relative_to(each) for each in shown)
     assert words[-2:] == ["swift", "build"]
     words = entered(Path("/nowhere/root"), Path("/proc"), ["swift", "build"], mounts=True)
     assert words[:2] == ["/usr/bin/unshare", "-m"]
