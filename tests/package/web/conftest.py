@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -106,12 +108,22 @@ def node_modules() -> Path:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory, node_modules: Path) -> Path:
-    """The toy's package, compiled."""
-    place = tmp_path_factory.mktemp("web")
+    """The toy's package, compiled once for all workers of a run."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    place = tmp_path_factory.getbasetemp().parent / f"web-{run}" if run else tmp_path_factory.mktemp("web")
+    place.mkdir(exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "done").exists():
+            _compile(place, node_modules)
+            (place / "done").touch()
+    return place / "package"
+
+
+def _compile(place: Path, node_modules: Path) -> None:
     write_web_package(make_bundle(place / "toy"), place / "package")
     (place / "package" / "node_modules").symlink_to(node_modules)
     done = subprocess.run(
         ["npx", "--no-install", "tsc"], cwd=place / "package", capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
-    return place / "package"

@@ -14,11 +14,9 @@ import pytest
 from tests.package.host.test_wordpiece import ALIKE, KINDS, ODD, TOKENS
 from tests.package.searches import Logits, searches
 
-from pocketrec.package import host
 from pocketrec.package.host.beam import PrefixTrie, Tokens, beam_search
 from pocketrec.package.host.wordpiece import tokenize
 
-SOURCES = Path(host.__file__).parent.parent / "web/templates/package/src/host"
 TEXTS = [f"a{odd}b {odd}\u0301" for odd in (*ODD, "\ud83d", "\ude00")] + ["the\ud83d\x00\udc4dtoy"]
 
 
