@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pocketrec.cli.console import examples, print_json, show_bytes
 from pocketrec.cli.paths import PATH
+
+if TYPE_CHECKING:
+    from pocketrec.package.swift.generate import SwiftPackage
+    from pocketrec.package.web.generate import WebPackage
 
 
 @click.group()
@@ -39,13 +44,7 @@ def web(bundle: Path, out: Path | None, target: str | None, with_vectors: bool, 
 
     read = read_bundle(bundle)
     written = write_web_package(read, out or _beside(bundle, "web"), target=target, vectors=with_vectors)
-    if as_json:
-        print_json({"schema": 1, **asdict(written), "path": str(written.path)})
-        return
-    click.echo(f"package  {written.path}")
-    click.echo(f"npm      {written.name} {written.version}, class {written.type_name}")
-    click.echo(f"calls    {', '.join(written.methods)}")
-    click.echo(f"model    {show_bytes(written.model_bytes)}, target {written.target}")
+    _tell(written, f"npm      {written.name} {written.version}", as_json=as_json)
 
 
 @package.command(
@@ -72,11 +71,16 @@ def swift(bundle: Path, out: Path | None, target: str | None, with_vectors: bool
 
     read = read_bundle(bundle)
     written = write_swift_package(read, out or _beside(bundle, "swift"), target=target, vectors=with_vectors)
+    _tell(written, f"swift    {written.module} {written.version}", as_json=as_json)
+
+
+def _tell(written: WebPackage | SwiftPackage, named: str, *, as_json: bool) -> None:
+    """Prints what was written; `named` is the line of its own name."""
     if as_json:
         print_json({"schema": 1, **asdict(written), "path": str(written.path)})
         return
     click.echo(f"package  {written.path}")
-    click.echo(f"swift    {written.module} {written.version}, class {written.type_name}")
+    click.echo(f"{named}, class {written.type_name}")
     click.echo(f"calls    {', '.join(written.methods)}")
     click.echo(f"model    {show_bytes(written.model_bytes)}, target {written.target}")
 

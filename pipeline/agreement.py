@@ -30,7 +30,7 @@ _LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
 def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
     """One sentence for each thing that contradicts another, and for each gate that failed."""
     try:
-        recipe, evidence = _table(bundle, RECIPE), _table(bundle, EVIDENCE)
+        recipe, evidence = table_of(bundle, RECIPE), table_of(bundle, EVIDENCE)
     except ArtifactError as error:
         return (str(error),)
     if evidence.get("schema", _SCHEMA) != _SCHEMA:
@@ -47,7 +47,7 @@ def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
 def row_of_artifact(bundle: Bundle, target: str, suffix: str) -> Row | None:
     """The row of an artifact: that of the format which the recipe states, else the suffix's first one."""
     try:
-        stated = TARGETS.get(_format(_table(bundle, RECIPE), target) or "")
+        stated = TARGETS.get(_format(table_of(bundle, RECIPE), target) or "")
     except ArtifactError:  # which `disagreements` names
         stated = None
     return stated if stated is not None and stated.suffix == suffix else row_of_suffix(suffix)
@@ -81,7 +81,8 @@ def check_carried(runtime: Runtime, artifact: Path, digest: str) -> None:
         )
 
 
-def _table(bundle: Bundle, name: str) -> Mapping[str, Any]:
+def table_of(bundle: Bundle, name: str) -> Mapping[str, Any]:
+    """A table of the bundle, such as its recipe; ArtifactError where the file holds something else."""
     value = parse_json(read_file(bundle.file(name), largest=_LARGEST), name=name)
     if not isinstance(value, Mapping):
         raise ArtifactError(f"{name}: is no table; pull the bundle again")

@@ -10,20 +10,16 @@ from typing import Any
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.outside import parse_json, read_file
-from pocketrec.package.bundle import Bundle, read_bundle, verify_files
+from pocketrec.package.bundle import Bundle, read_bundle, read_contract, verify_files
 from pocketrec.package.compare.changes import Change, Level, heaviest, ordered
 from pocketrec.package.compare.contracts import contract_changes
 from pocketrec.package.compare.versions import Bump, bump_of
 from pocketrec.package.compare.vocabularies import vocabulary_changes
 from pocketrec.package.host.items import Items
-from pocketrec.package.manifest import read_json
 from pocketrec.package.vocabularies import vocabularies_of
+from pocketrec.pipeline.agreement import EVIDENCE, RECIPE, table_of
 from pocketrec.pipeline.moved import Moved, moved
 from pocketrec.progress import Progress, silent
-
-_EVIDENCE, _RECIPE = "evidence/evidence.json", "recipe.json"
-_LARGEST = 1 << 28  # bytes of the evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +102,14 @@ def diff(
     if recipe is None and target is not None:
         raise UsageError(f"target {target!r} ranks nothing without a recipe; pass --recipe, too")
     earlier, later = _checked(old), _checked(new)
-    before, after = (read_json(each.path, "contract.json", Contract) for each in (earlier, later))
+    before, after = (read_contract(each) for each in (earlier, later))
     items = _items(earlier, before), _items(later, after)
     found = [*contract_changes(before, after), *vocabulary_changes(before, after, *items)]
     changes = ordered(found)
     progress("comparing", 1, 2)
     level = heaviest(changes)
     identical = earlier.manifest.tree_sha256 == later.manifest.tree_sha256
-    told = _table(earlier, _EVIDENCE), _table(later, _EVIDENCE)
+    told = table_of(earlier, EVIDENCE), table_of(later, EVIDENCE)
     sizes = tuple(_sizes(earlier, later))
     ranking = Moved(reason="not compared: pass --recipe, whose evaluation data both are judged by")
     if recipe is not None:
@@ -129,7 +125,7 @@ def diff(
         sizes=sizes,
         tools=_tools(*told),
         rewrites=_rewrites(*told),
-        protocol=tuple(_protocol(_table(earlier, _RECIPE), _table(later, _RECIPE))),
+        protocol=tuple(_protocol(table_of(earlier, RECIPE), table_of(later, RECIPE))),
         ranking=ranking,
     )
 
@@ -153,13 +149,6 @@ def _items(bundle: Bundle, contract: Contract) -> dict[str, Items]:
     """The items of the vocabularies that have their tokens in the bundle."""
     known = {name: each for name, each in contract.vocabularies.items() if "tokens" in each.digests}
     return vocabularies_of(bundle, known)
-
-
-def _table(bundle: Bundle, name: str) -> Mapping[str, Any]:
-    table = parse_json(read_file(bundle.file(name), largest=_LARGEST), name=name)
-    if not isinstance(table, Mapping):
-        raise ArtifactError(f"{bundle.path}: {name} is no table; pull the bundle again")
-    return table
 
 
 def _protocol(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from pocketrec.contract import Contract
 from pocketrec.errors import UsageError
 from pocketrec.evaluation import RankingData
 from pocketrec.package.bundle import Bundle, read_bundle, read_contract
-from pocketrec.pipeline.app import open_checked, target_of
+from pocketrec.pipeline.app import target_of
+from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.sources import load_source
 from pocketrec.progress import Progress, silent
@@ -23,7 +23,6 @@ from pocketrec.validate.experiments.clicks import MODELS
 from pocketrec.validate.experiments.duel import Duel, Taste, duel
 from pocketrec.validate.experiments.estimates import MOST_CONFIDENT
 from pocketrec.validate.experiments.interleave import LONGEST, METHODS
-from pocketrec.validate.measure.quality import quality_of
 
 Ids = npt.NDArray[np.int64]
 
@@ -141,10 +140,6 @@ def lists_of(
     bundle: Bundle, contract: Contract, evaluate: Evaluate, data: RankingData, target: str | None
 ) -> Ids:
     """The k best items of every user by the bundle's own artifacts, `[users, k]`, -1 behind the last."""
-    names = [each for each in (evaluate.function, evaluate.catalogue_function) if each is not None]
-    chosen = target_of(bundle, target)
-    with ExitStack() as stack:
-        runtimes = {name: stack.enter_context(open_checked(bundle, chosen, name)) for name in names}
-        found = quality_of(evaluate, contract, runtimes, data).top_k
+    found = reached_by(bundle, contract, evaluate, data, target_of(bundle, target))[0].top_k
     assert found is not None
     return found

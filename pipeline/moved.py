@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from pocketrec.evaluation import RankingData
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.compare.changes import Change
 from pocketrec.package.host.items import Items
-from pocketrec.pipeline.opening import open_artifact
+from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.sources import load_source
 from pocketrec.progress import Progress
@@ -102,7 +101,8 @@ def moved(
     for place, (bundle, contract) in enumerate(zip(bundles, contracts, strict=True)):
         progress(f"rank by {bundle.manifest.name} {bundle.manifest.version}", place, 2)
         try:
-            run, runtime = _examined(bundle, contract, evaluate, data, chosen)
+            engine = _portable(bundle, chosen, evaluate.function)
+            run, runtime = reached_by(bundle, contract, evaluate, data, chosen, engine)
         except DataError as error:
             return Moved(reason=f"not comparable: {bundle.path}: {error}")
         runs.append(run)
@@ -127,22 +127,10 @@ def _target(bundles: tuple[Bundle, Bundle], stated: str | None) -> str:
     return stated or (portable or both)[0]
 
 
-def _examined(
-    bundle: Bundle, contract: Contract, evaluate: Evaluate, data: EvaluationData, target: str
-) -> tuple[QualityRun, str]:
-    """What a release reaches, and on what it ran."""
-    from pocketrec.validate.measure.quality import quality_of
-
-    needed = {evaluate.function, *([evaluate.catalogue_function] if evaluate.catalogue_function else [])}
-    with ExitStack() as opened:
-        runtimes = {}
-        for function in sorted(needed):
-            path = bundle.artifact(target, function)
-            engine = row_of_suffix(path.suffix)
-            name = None if engine is None else next(iter(engine.runtimes))
-            runtimes[function] = opened.enter_context(open_artifact(path, name, function=function))
-        said = next(iter(runtimes.values())).describe()
-        return quality_of(evaluate, contract, runtimes, data), f"{said.runtime} {said.version}"
+def _portable(bundle: Bundle, target: str, function: str) -> str | None:
+    """The engine that runs everywhere, so that both releases run on the same."""
+    row = row_of_suffix(bundle.artifact(target, function).suffix)
+    return None if row is None else next(iter(row.runtimes))
 
 
 def _quality(
