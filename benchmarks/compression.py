@@ -31,7 +31,7 @@ import numpy as np
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import BudgetMissed
-from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.evaluation import ClassificationData
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.pipeline.attempts import Attempt, Tried
 from pocketrec.pipeline.audit import tensors_read
@@ -51,6 +51,9 @@ from pocketrec.source.loaded import Loaded, prepare, search_data
 from pocketrec.source.streamed import Stubbed
 from pocketrec.validate.artifact.sizes import artifact_bytes, tensor_sizes
 from pocketrec.validate.measure.latency import measure_latency
+from pocketrec.validate.measure.metrics.auc import auc
+from pocketrec.validate.measure.metrics.ndcg import ndcg
+from pocketrec.validate.measure.metrics.ranks import Ranks
 from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 from pocketrec.validate.measure.quality import quality_of
 from pocketrec.validate.open import open_artifact
@@ -255,22 +258,13 @@ def quality(loaded: Loaded, runtimes: Mapping[str, Any]) -> Quality:
     evaluate, data = loaded.recipe.evaluate, loaded.data
     run = quality_of(evaluate, loaded.model.contract, runtimes, data)
     if isinstance(data, ClassificationData):
-        scores = run.scores
-        return Quality(
-            metric="auc",
-            value=auc(scores, data.labels),
-            interval=auc_interval(scores, data.labels),
-            top_k=None,
-        )
-    assert run.top_k is not None
-    gains = gains_of(run.top_k, data)
+        rows = np.stack([run.scores, data.labels], axis=1)
+        spread = interval(rows, lambda rows: auc(rows[:, 0], rows[:, 1]))
+        return Quality(metric="auc", value=auc(run.scores, data.labels), interval=spread, top_k=None)
+    assert run.places is not None
+    gains = ndcg(Ranks.of_one(run.places), evaluate.longest)
     name = f"ndcg@{evaluate.longest}"
     return Quality(metric=name, value=run.metrics[name], interval=interval(gains, np.mean), top_k=run.top_k)
-
-
-def gains_of(top_k: Any, data: RankingData) -> Any:
-    hit = top_k == data.positives[:, None]
-    return np.where(hit.any(axis=1), 1 / np.log2(hit.argmax(axis=1) + 2), 0.0)
 
 
 def interval(values: Any, statistic: Callable[[Any], Any]) -> tuple[float, float]:
@@ -281,16 +275,6 @@ def interval(values: Any, statistic: Callable[[Any], Any]) -> tuple[float, float
             float(statistic(values[rng.integers(0, len(values), len(values))])) for _ in range(RESAMPLES)
         ]
     return float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))
-
-
-def auc(scores: Any, labels: Any) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(labels, scores))
-
-
-def auc_interval(scores: Any, labels: Any) -> tuple[float, float]:
-    return interval(np.stack([scores, labels], axis=1), lambda rows: auc(rows[:, 0], rows[:, 1]))
 
 
 def rows_of(name: str, asked: Any) -> list[Row]:
