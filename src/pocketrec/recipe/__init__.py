@@ -1,0 +1,32 @@
+"""The recipe: everything that a build depends on, read from recipe.toml by one strict loader.
+
+    recipe.toml ── parse_recipe ──▶ Recipe (frozen) ── resolved into the bundle, with its hash
+
+Each module is one table of it. Files that a recipe names are relative to the recipe's folder.
+"""
+
+from pocketrec.recipe.compress import Compress
+from pocketrec.recipe.evaluate import Evaluate, check_evaluate
+from pocketrec.recipe.gates import GATE_RANGES, Gates, Limit
+from pocketrec.recipe.latency import Latency
+from pocketrec.recipe.source import STREAM_MB, ModelSource
+from pocketrec.recipe.target import ComputeUnits, DeploymentTarget, Precision, Target
+from pocketrec.recipe.whole import Recipe, parse_recipe
+
+__all__ = [
+    "GATE_RANGES",
+    "STREAM_MB",
+    "Compress",
+    "ComputeUnits",
+    "DeploymentTarget",
+    "Evaluate",
+    "Gates",
+    "Latency",
+    "Limit",
+    "ModelSource",
+    "Precision",
+    "Recipe",
+    "Target",
+    "check_evaluate",
+    "parse_recipe",
+]

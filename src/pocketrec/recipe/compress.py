@@ -1,0 +1,90 @@
+"""The table `compress`: how tensors are compressed, and what that may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pocketrec.errors import RecipeError
+from pocketrec.schema import Range, check_ranges
+
+_COMPRESS_RANGES: Mapping[str, Range] = {
+    "max_size_mb": Range(0, 1e6, above=True),
+    "max_ratio": Range(0, 1, above=True),
+    "max_ndcg_drop": Range(0, 1),
+    "max_auc_drop": Range(0, 1),
+    "min_top_k_overlap": Range(0, 1),
+    "time_limit_s": Range(0, 1e7, above=True),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compress:
+    """How tensors are compressed, and what ranking quality that may cost.
+
+    One of `tensors`, `preset` and the budgets decides; with none of them, nothing is compressed.
+
+    Attributes:
+        tensors: a plan: tensor name, or a pattern with `*`, to a scheme's table; the first that
+            fits decides.
+        preset: `int8` or `int4` per row for every table and matrix, or `smallest-neutral`, which
+            searches for the smallest plan within half a per cent of NDCG, or 0.0005 of AUC.
+        max_size_mb: search: each target's files, in 10^6 bytes; what is found is gated on them.
+        max_ratio: search: the compressed weights, as a share of float32's.
+        max_ndcg_drop: largest loss of NDCG@k that compression may cost.
+        max_auc_drop: largest loss of AUC that compression may cost.
+        min_top_k_overlap: lowest mean share of the k best that both lists hold.
+        time_limit_s: search: after so many seconds the best plan so far is taken.
+        data: search and activations: data of the same kind as `evaluate.data` to choose on, best a validation
+            split; where it is None, what is chosen is chosen on the data that it is then judged on.
+        arguments: keyword arguments of `data`.
+        activations: whether the inputs of dense layers are rounded to 8 bits: `static`, to ranges seen on
+            `data` or else the evaluation data, or `dynamic`, to those of each call, which Core ML cannot.
+        float_layers: names, or patterns with `*`, of dense layers whose inputs are not rounded.
+    """
+
+    tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preset: Literal["int8", "int4", "smallest-neutral"] | None = None
+    max_size_mb: float | None = None
+    max_ratio: float | None = None
+    max_ndcg_drop: float | None = None
+    max_auc_drop: float | None = None
+    min_top_k_overlap: float | None = None
+    time_limit_s: float = 600.0
+    data: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    activations: Literal["static", "dynamic"] | None = None
+    float_layers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.data is None and self.arguments:
+            raise RecipeError("compress.arguments belong to compress.data; name the data, or leave both out")
+        if self.tensors and (self.preset is not None or self.max_size_mb or self.max_ratio):
+            raise RecipeError(
+                "compress: tensors is a whole plan; leave out preset, max_size_mb and max_ratio, or tensors"
+            )
+        if self.preset in ("int8", "int4") and (self.max_size_mb or self.max_ratio):
+            raise RecipeError(
+                f"compress: preset {self.preset!r} is a whole plan; leave out max_size_mb and max_ratio"
+            )
+        if self.activations is not None and not self.active:
+            raise RecipeError(
+                f"compress: activations {self.activations!r} need weights in 8 bits; add "
+                "preset = 'int8' or tensors"
+            )
+        if self.float_layers and self.activations is None:
+            raise RecipeError("compress: float_layers goes with activations; give both or neither")
+        check_ranges("compress", self, _COMPRESS_RANGES)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is to be compressed."""
+        return bool(self.tensors) or self.preset is not None or self.searches
+
+    @property
+    def searches(self) -> bool:
+        """Whether a plan has to be searched for."""
+        budgets = (self.max_size_mb, self.max_ratio, self.max_ndcg_drop, self.max_auc_drop)
+        budgeted = any(each is not None for each in budgets)
+        return self.preset == "smallest-neutral" or (not self.tensors and self.preset is None and budgeted)

@@ -1,0 +1,109 @@
+"""The table `evaluate`: on what the ranking is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pocketrec.contract import Signature
+from pocketrec.errors import RecipeError
+from pocketrec.stated import METRICS, PLACED, Metric, Slice, check_measures
+
+_MOST_K = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """On what the ranking is compared.
+
+    Attributes:
+        data: a factory that returns evaluation data of the kind, or Parquet or Arrow files by a
+            path that may have `*` in it.
+        kind: `ranking` or `classification`.
+        function: the function that is evaluated.
+        output: its output: scores over the catalogue, an embedding, top-k ids, or a probability.
+        catalogue_function: the item-side function, where `output` is a user embedding.
+        catalogue_output: its output.
+        catalogue: a file of the item-side function's inputs, one row per id, where `data` are files.
+        k: length of the compared lists, or several.
+        metrics: beside `hr` and `ndcg`, of `mrr`, `recall` and `map`; of labels, beside `auc` and `log_loss`,
+            of `gauc`, `ece` and `adaptive_ece`.
+        user: labels only: the column or input that says whose row it is; `gauc` needs it.
+        slices: examples that are looked at apart, by the name of the division.
+        arguments: keyword arguments for the data factory.
+    """
+
+    data: str
+    kind: Literal["ranking", "classification"]
+    function: str = "main"
+    output: str
+    catalogue_function: str | None = None
+    catalogue_output: str | None = None
+    catalogue: str | None = None
+    k: int | tuple[int, ...] = 10
+    metrics: tuple[Metric, ...] = ()
+    user: str | None = None
+    slices: Mapping[str, Slice] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._check_lengths()
+        check_measures(self.kind, self.metrics, self.slices, self.user)
+        if (self.catalogue_function is None) != (self.catalogue_output is None):
+            raise RecipeError("evaluate: catalogue_function and catalogue_output go together; give both")
+        if self.catalogue is not None and (self.catalogue_function is None or not self.in_files):
+            raise RecipeError(
+                f"evaluate.catalogue is {self.catalogue!r}; it goes with catalogue_function and with data "
+                "in files; a factory brings its own"
+            )
+
+    def _check_lengths(self) -> None:
+        wrong = [each for each in self.ks if not 1 <= each <= _MOST_K]
+        if wrong:
+            raise RecipeError(f"evaluate.k is {wrong[0]}; expected 1 to {_MOST_K}")
+        if not self.ks or len(set(self.ks)) != len(self.ks):
+            raise RecipeError(f"evaluate.k is {list(self.ks)}; expected one length or several that differ")
+
+    @property
+    def ks(self) -> tuple[int, ...]:
+        """The lengths of the compared lists."""
+        return (self.k,) if isinstance(self.k, int) else self.k
+
+    @property
+    def longest(self) -> int:
+        """The largest of the lengths."""
+        return max(self.ks)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics, first those that gates are on."""
+        return tuple(dict.fromkeys((*METRICS[self.kind][:2], *self.metrics)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is read of the data beside inputs and what is judged."""
+        named = [each.by for each in self.slices.values() if each.by not in PLACED]
+        return tuple(dict.fromkeys([*named, *([] if self.user is None else [self.user])]))
+
+    @property
+    def in_files(self) -> bool:
+        """Whether the data are files, not a factory."""
+        return self.data.endswith((".parquet", ".arrow", ".feather"))
+
+
+def check_evaluate(evaluate: Evaluate, functions: Mapping[str, Signature]) -> None:
+    """Checks that what is evaluated is an output of a function; RecipeError names those that there are."""
+    pairs = [("function", evaluate.function, evaluate.output)]
+    if evaluate.catalogue_function is not None:
+        pairs.append(("catalogue_function", evaluate.catalogue_function, evaluate.catalogue_output or ""))
+    for key, function, output in pairs:
+        signature = functions.get(function)
+        if signature is None:
+            known = ", ".join(functions)
+            raise RecipeError(f"evaluate.{key} is {function!r}; expected one of {known}")
+        outputs = [each.name for each in signature.outputs]
+        if output not in outputs:
+            raise RecipeError(
+                f"evaluate: output {output!r} of function {function!r}; expected one of {', '.join(outputs)}"
+            )

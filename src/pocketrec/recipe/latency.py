@@ -1,0 +1,28 @@
+"""The table `latency`: how it is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pocketrec.errors import RecipeError
+
+_MOST_THREADS = 256
+_MOST_RUNS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How latency is measured: `warmup` calls, then `runs` counted ones, on `threads` threads."""
+
+    warmup: int = 10
+    runs: int = 100
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for key, least in (("warmup", 0), ("runs", 10), ("threads", 1)):
+            if getattr(self, key) < least:
+                raise RecipeError(f"latency.{key} is {getattr(self, key)}; expected {least} or more")
+            if getattr(self, key) > _MOST_RUNS:
+                raise RecipeError(f"latency.{key} is {getattr(self, key)}; expected {_MOST_RUNS} at most")
+        if self.threads > _MOST_THREADS:
+            raise RecipeError(f"latency.threads is {self.threads}; expected {_MOST_THREADS} at most")

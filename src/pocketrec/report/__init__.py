@@ -1,0 +1,52 @@
+"""The evidence: what was compared, measured and gated, as data.
+
+`validate/` fills it, `pipeline` gates on it, `validate.report` shows it, bundles carry it.
+What did not run stands here as not run, with the reason; it is never left out.
+"""
+
+from pocketrec.report.artifacts import (
+    ArtifactSize,
+    CompressedTensor,
+    PlanPoint,
+    RewriteResult,
+    RoundedInput,
+    TensorSize,
+)
+from pocketrec.report.evidence import COMPRESSED, Evidence, GateResult, Machine, plain
+from pocketrec.report.parity import HISTOGRAM_EDGES, AccumulationSensitivity, TensorParity
+from pocketrec.report.quality import (
+    Calibration,
+    Interval,
+    ListChange,
+    MetricChange,
+    RankingParity,
+    SliceChange,
+)
+from pocketrec.report.runtimes import LatencyResult, RuntimeResult, WebFacts, WireSize
+
+__all__ = [
+    "COMPRESSED",
+    "HISTOGRAM_EDGES",
+    "AccumulationSensitivity",
+    "ArtifactSize",
+    "Calibration",
+    "CompressedTensor",
+    "Evidence",
+    "GateResult",
+    "Interval",
+    "LatencyResult",
+    "ListChange",
+    "Machine",
+    "MetricChange",
+    "PlanPoint",
+    "RankingParity",
+    "RewriteResult",
+    "RoundedInput",
+    "RuntimeResult",
+    "SliceChange",
+    "TensorParity",
+    "TensorSize",
+    "WebFacts",
+    "WireSize",
+    "plain",
+]
