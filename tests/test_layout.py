@@ -21,7 +21,10 @@ def links() -> set[str]:
 
 
 def own_files() -> set[str]:
-    return {path.name for path in OWN.iterdir() if path.suffix in (".py", ".json") or path.name == "py.typed"}
+    """Of the package itself and of its own folders, not of those that are linked."""
+    own = [path for path in OWN.iterdir() if not path.is_symlink()]
+    files = [path for path in own if path.is_file()] + [path for each in own for path in each.rglob("*.*")]
+    return {str(path.relative_to(OWN)) for path in files if path.suffix in (".py", ".json", ".typed")}
 
 
 def disagreements(project: Mapping[str, Any], folders: set[str]) -> list[str]:
