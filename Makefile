@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests large cluster conformance differential coverage fuzz web swift clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz web swift clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -42,7 +42,11 @@ pyright: $(STAMP)
 
 # Neighbours in a folder share what their fixtures make, so each worker begins with a half of the folders.
 tests: $(STAMP) $(WEB)/installed.json
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not large and not cluster and not swift"
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not long and not large and not cluster and not swift"
+
+# Whole builds, every command of the README, threads beside each other: what continuous integration runs after `test`.
+long: $(STAMP) $(WEB)/installed.json
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m long
 
 large: $(STAMP)
 	$(BIN)/pytest -q -m large

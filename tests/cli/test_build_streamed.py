@@ -175,6 +175,7 @@ def artifacts(bundle: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("compress", "targets"),
     [
@@ -319,6 +320,7 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
 
+@pytest.mark.long
 def test_a_disk_without_room_is_one_line_and_nothing_is_left(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(RECIPE + '[compress]\npreset = "int8"\n')
     command = [sys.executable, "-m", "pocketrec", "build", str(recipe), "--out", str(tmp_path / "out")]
@@ -338,6 +340,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.long
 def test_a_kill_in_the_middle_leaves_no_bundle_and_a_rerun_works(recipe: Path, tmp_path: Path) -> None:
     arguments = ["build", str(recipe), "--out", str(tmp_path / "out"), "--target", "onnx"]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, check=False)
@@ -377,6 +380,7 @@ def found(recipe: Path, artifact: Path, workers: Workers) -> str:
     return repr([reference.result(), reference.quality.top_k.tolist(), result])
 
 
+@pytest.mark.long
 def test_workers_their_engine_and_where_the_data_lie_change_nothing(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,12 +86,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_sample_of_the_op_tests_agrees() -> None:
     """Two ML Program cases of every op test of coremltools pass the gate; `make conformance` runs all."""
     finished = run("--sample", "2", "--processes", "0")
     assert finished.returncode == 0, finished.stdout[-5000:] + finished.stderr[-2000:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("op_type", "file"), [("relu", "test_activation"), ("reshape", "test_tensor_transformation")]
 )

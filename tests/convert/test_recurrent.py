@@ -56,6 +56,7 @@ class Stacked(nn.Module):
         return again[:, -1], *(last if isinstance(last, tuple) else (last,))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
 def test_two_layers_do_not_take_each_others_states(kind: Any, tmp_path: Path) -> None:
     x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))

@@ -17,6 +17,7 @@ from .compare import compare, probes, summary
 from .programs import OPS, Chain, Drawn, programs
 
 
+@pytest.mark.long
 @settings(
     max_examples=5,
     derandomize=True,

@@ -258,7 +258,12 @@ def by_example(recipe: Path, road: Road, out: Path) -> tuple[dict[str, dict[str,
     return files, not conversion.refused
 
 
-@pytest.mark.parametrize("name", ROADS)
+QUICK = ("held", "8 bits", "several functions")  # the others are a road each, too, and take half a minute
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in ROADS]
+)
 def test_both_doors_give_the_same_bytes_and_the_same_verdict(name: str, tmp_path: Path) -> None:
     road = ROADS[name]
     recipe = write(road, tmp_path)

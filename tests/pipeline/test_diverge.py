@@ -156,6 +156,7 @@ def only(examined: tuple[Examined, ...]) -> Divergence:
     return found.comparison.divergence
 
 
+@pytest.mark.long
 def test_a_good_artifact_does_not_diverge_from_pytorch(built: Path) -> None:
     """On every golden vector, and most of its tensors were compared."""
     (examined,) = diverge_bundle(built / "good", built / "recipe.toml", target="onnx")

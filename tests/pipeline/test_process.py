@@ -106,6 +106,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
+@pytest.mark.long
 def test_two_threads_convert_what_one_does(tmp_path: Path) -> None:
     modules = {"a": SCORES, "b": Scores(31).eval()}
 

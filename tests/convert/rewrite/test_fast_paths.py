@@ -136,6 +136,7 @@ class Sessions(nn.Module):
         )
 
 
+@pytest.mark.long
 def test_artifacts_treat_padding_that_the_example_lacks_as_eval_mode_does(tmp_path: Path) -> None:
     module = Sessions().eval()
     generator = torch.Generator().manual_seed(1)

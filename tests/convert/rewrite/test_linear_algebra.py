@@ -90,6 +90,7 @@ def test_the_proof_catches_elimination_without_the_order_of_the_rows(applied: Ca
         applied(torch.linalg.det, MATRICES, rules=[replace(rule, replace=without_sign)])
 
 
+@pytest.mark.long
 def test_a_bandit_with_its_state_as_an_input_is_converted_with_a_free_batch(
     converted: Callable[..., Any],
 ) -> None:

@@ -116,6 +116,7 @@ def test_what_a_bundle_says_ends_no_script_and_no_comment() -> None:
     assert as_comment("a */ b\nc") == "a * / b c"
 
 
+@pytest.mark.long
 def test_the_package_compiles_and_lints(compiled: Path) -> None:
     done = subprocess.run(
         ["npx", "--no-install", "eslint", "."], cwd=compiled, capture_output=True, text=True
@@ -227,6 +228,7 @@ ODD_NAMES = (
 )
 
 
+@pytest.mark.long
 def test_no_name_of_a_contract_is_in_another_ones_way(tmp_path: Path, node_modules: Path) -> None:
     """What every object has, what the language says, what two names become: all of it compiles."""
     item = toy_contract().vocabularies["item"]

@@ -39,6 +39,8 @@ from pocketrec.validate.measure.probes import make_probes
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array
 
+pytestmark = pytest.mark.long
+
 Floats = npt.NDArray[np.float32]
 U16, U32 = 2.0**-11, 2.0**-24
 LONGEST_SUM = 256  # the widest layer of the three
