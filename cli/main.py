@@ -39,7 +39,7 @@ from pocketrec.places import exits_told
 
 INTERNAL_ERROR = 4
 _JSON = "pocketrec.json"  # in the context: whether JSON was asked for
-_BUILD_EXTRA = frozenset({"torch", "onnxscript", "onnx_ir", "jinja2", "scipy", "sklearn"})
+_BUILD_EXTRA = frozenset({"torch", "onnxscript", "onnx_ir", "scipy", "sklearn"})
 
 
 class Boundary(click.Group):

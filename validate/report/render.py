@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from pocketrec.errors import MissingExtra
 from pocketrec.report import Evidence, RoundedInput
 from pocketrec.validate.report.plots import plots
 from pocketrec.validate.report.quality import quality_tables
@@ -39,10 +38,8 @@ def to_markdown(evidence: Evidence) -> str:
 
 def to_html(evidence: Evidence) -> str:
     """The evidence as one HTML page with inline style and figures; every text is escaped."""
-    try:
-        import jinja2
-    except ModuleNotFoundError:
-        raise MissingExtra("jinja2", "build") from None
+    import jinja2
+
     folder = Path(__file__).parent / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
