@@ -36,19 +36,7 @@ def measure_latency(
         load_ms: how long each took to load; 0 where it is not known.
         inside: names of calls that return their own milliseconds, measured where they run.
     """
-    if runs < 1 or warmup < 0:
-        raise UsageError(f"latency: runs {runs}, warmup {warmup}; expected runs >= 1, warmup >= 0")
-    samples: dict[str, list[float]] = {name: [] for name in callables}
-    names = list(callables)
-    for turn in range(warmup + runs):
-        for name in names if turn % 2 == 0 else reversed(names):
-            start = perf_counter_ns()
-            returned = callables[name]()
-            elapsed = (perf_counter_ns() - start) / 1e6
-            if name in inside:
-                elapsed = float(cast(float, returned))
-            if turn >= warmup:
-                samples[name].append(elapsed)
+    samples = take_turns(callables, warmup=warmup, runs=runs, inside=inside)
     return {
         name: _result(
             each,
@@ -58,6 +46,30 @@ def measure_latency(
         )
         for name, each in samples.items()
     }
+
+
+def take_turns(
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    warmup: int,
+    runs: int,
+    inside: Collection[str] = (),
+) -> dict[str, list[float]]:
+    """Milliseconds of every counted call by name, in order; arguments as in `measure_latency`."""
+    if runs < 1 or warmup < 0:
+        raise UsageError(f"latency: runs {runs}, warmup {warmup}; expected runs >= 1, warmup >= 0")
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for turn in range(warmup + runs):
+        for name in names if turn % 2 == 0 else reversed(names):
+            start = perf_counter_ns()
+            returned = calls[name]()
+            elapsed = (perf_counter_ns() - start) / 1e6
+            if name in inside:
+                elapsed = float(cast(float, returned))
+            if turn >= warmup:
+                samples[name].append(elapsed)
+    return samples
 
 
 def _result(samples: list[float], *, threads: int, batch: int, load_ms: float) -> LatencyResult:
