@@ -5,7 +5,7 @@ rows ──▶ batches the artifact takes ──▶ padded to its lengths ──
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +55,14 @@ def fit_inputs(
     runtime: Runtime, contract: Contract, signature: Signature, inputs: Mapping[str, Array]
 ) -> list[tuple[dict[str, Array], int]]:
     """The calls that `run_fitted` makes: inputs as the artifact takes them, and how many rows are real."""
-    specs = {spec.name: spec for spec in runtime.describe().inputs}
+    return fit_to(runtime.describe().inputs, contract, signature, inputs)
+
+
+def fit_to(
+    taken: Sequence[TensorSpec], contract: Contract, signature: Signature, inputs: Mapping[str, Array]
+) -> list[tuple[dict[str, Array], int]]:
+    """The same for an artifact that takes inputs of these specs, and need not be loaded."""
+    specs = {spec.name: spec for spec in taken}
     missing = [each.name for each in signature.inputs if each.name not in inputs]
     if missing:
         raise InputError(f"input {missing[0]!r} is missing; given: {', '.join(sorted(inputs)) or 'none'}")

@@ -1,0 +1,94 @@
+"""Two releases that take turns: how many times as long the later one takes, now and on this machine."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from pocketrec.convert.targets import row_of_suffix
+from pocketrec.errors import InputError, UsageError
+from pocketrec.package.bundle import Bundle
+from pocketrec.pipeline.opening import open_artifact, open_graph
+from pocketrec.pipeline.profile_inputs import draw_from_bundle
+from pocketrec.validate.profile.calls import in_turn, times_itself
+from pocketrec.validate.profile.turns import Turns, interleaved
+
+OLD, NEW = "old", "new"
+RUNS, WARMUP = 200, 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseTurns:
+    """One function of two releases, called in turns.
+
+    Attributes:
+        target: whose artifacts.
+        function: of both contracts.
+        runtime: the engine that ran both.
+        version: the engine's.
+        threads: that it was given.
+        inputs: where what they were called on is from, `old` and `new`; the same where both take it.
+        turns: of `old` and `new`; the ratio is `turns.ratios["new"]`.
+    """
+
+    target: str
+    function: str
+    runtime: str
+    version: str
+    threads: int
+    inputs: dict[str, str]
+    turns: Turns
+
+
+def release_turns(
+    old: Bundle,
+    new: Bundle,
+    *,
+    target: str,
+    function: str,
+    threads: int = 1,
+    warmup: int = WARMUP,
+    runs: int = RUNS,
+) -> ReleaseTurns:
+    """What calls of one function take in both releases, in turns on the engine that runs everywhere.
+
+    Both are called on rows of the later release's golden vectors, and the earlier one on its own where
+    it takes others.
+
+    Raises:
+        UsageError: one of them has no such target or function, or they are of two formats.
+    """
+    paths = {OLD: old.artifact(target, function), NEW: new.artifact(target, function)}
+    engines = {name: row_of_suffix(path.suffix) for name, path in paths.items()}
+    row = engines[NEW]
+    if row is None or row is not engines[OLD]:
+        raise UsageError(f"{target}/{function}: {paths[OLD].name} and {paths[NEW].name} run on no one engine")
+    graphs = {name: open_graph(path).only(function) for name, path in paths.items()}
+    drawn = {NEW: draw_from_bundle(new, function, graphs[NEW])}
+    try:
+        drawn[OLD] = draw_from_bundle(new, function, graphs[OLD])
+    except InputError:
+        drawn[OLD] = draw_from_bundle(old, function, graphs[OLD])
+    with ExitStack() as stack:
+        loaded = {
+            name: stack.enter_context(
+                open_artifact(path, next(iter(row.runtimes)), threads=threads, function=function)
+            )
+            for name, path in paths.items()
+        }
+        described = loaded[NEW].describe()
+        turns = interleaved(
+            {name: in_turn(runtime, drawn[name].calls) for name, runtime in loaded.items()},
+            warmup=warmup,
+            runs=runs,
+            inside=[name for name, runtime in loaded.items() if times_itself(runtime)],
+        )
+    return ReleaseTurns(
+        target=target,
+        function=function,
+        runtime=described.runtime,
+        version=described.version,
+        threads=threads,
+        inputs={name: each.source for name, each in drawn.items()},
+        turns=turns,
+    )
