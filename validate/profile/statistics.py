@@ -1,20 +1,20 @@
-"""What a list of milliseconds says: percentiles with intervals, a drift, outliers, and the ratio of two lists.
+"""What a list of milliseconds says: percentiles with intervals, a drift, outliers, the ratio of two lists.
 
 Nothing here assumes a shape of the distribution, which for latency has two humps and a long tail as a rule.
 
-Percentile: between order statistics, linearly, as NumPy has it. Its interval is that of two order statistics,
-whose ranks are binomial: of n independent calls, how many lie below the p-quantile is Binomial(n, p). Where n is
-too small for an end there is none: of 100 calls, the largest lies below the 99th percentile in one of three runs.
-Source: Conover, Practical nonparametric statistics, 3rd edition 1999, section 3.2; the same as
-`scipy.stats.quantile_test`.
+Percentile: between order statistics, linearly, as NumPy has it. Its interval is that of two order
+statistics, whose ranks are binomial: of n independent calls, how many lie below the p-quantile is
+Binomial(n, p). Where n is too small for an end there is none: of 100 calls, the largest lies below the 99th
+percentile in one of three runs. Source: Conover, Practical nonparametric statistics, 3rd edition 1999,
+section 3.2; the same as `scipy.stats.quantile_test`.
 
-Ratio: of what two rounds took, one in each order, of one artifact against another, the median over such pairs and
-the interval of that median by order statistics. What disturbs the machine disturbs both of a pair.
+Ratio: of what two rounds took, one in each order, of one artifact against another, the median over such
+pairs and the interval of that median by order statistics. What disturbs the machine disturbs both of a pair.
 
-Drift: Kendall's test of a trend over medians of consecutive calls, and Theil and Sen's slope, which says how far
-it leads from the first call to the last. Sources: Mann, Nonparametric tests against trend, Econometrica 1945;
-Sen, Estimates of the regression coefficient based on Kendall's tau, JASA 1968. What goes up and down again,
-such as a clock that changes to and fro, shows no trend and is not found.
+Drift: Kendall's test of a trend over medians of consecutive calls, and Theil and Sen's slope, which says how
+far it leads from the first call to the last. Sources: Mann, Nonparametric tests against trend, Econometrica
+1945; Sen, Estimates of the regression coefficient based on Kendall's tau, JASA 1968. What goes up and down
+again, such as a clock that changes to and fro, shows no trend and is not found.
 
 Outliers: above the upper quartile by more than three times the distance of the quartiles. Source: Tukey,
 Exploratory data analysis, 1977, section 2D ("far out"). They are counted, and stay in every figure.
