@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz web swift clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz web swift schemas clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -55,6 +55,10 @@ large: $(STAMP)
 cluster: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[build,dev,ray,spark]'
 	$(BIN)/pytest -q -m cluster
+
+# The published JSON Schema of the evidence, from its dataclasses.
+schemas: $(STAMP)
+	$(BIN)/python -m pocketrec.report.json_schema docs/schemas
 
 # Every reader of files from outside under a coverage-guided fuzzer; the corpus in build/fuzz is gone on from.
 fuzz: $(STAMP)

@@ -18,12 +18,12 @@ from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
 from pocketrec.package.bundle import CONTRACT, Bundle
 from pocketrec.package.manifest import file_sha256
+from pocketrec.report.reading import FORMAT
 
 if TYPE_CHECKING:
     from pocketrec.validate.runtimes.runtime import Runtime
 
 RECIPE, EVIDENCE = "recipe.json", "evidence/evidence.json"
-_SCHEMA = 1  # of the evidence
 _LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
 
 
@@ -33,8 +33,8 @@ def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
         recipe, evidence = table_of(bundle, RECIPE), table_of(bundle, EVIDENCE)
     except ArtifactError as error:
         return (str(error),)
-    if evidence.get("schema", _SCHEMA) != _SCHEMA:
-        said = f"{EVIDENCE}: its format is {_shown(evidence.get('schema'))}; this pocketrec reads {_SCHEMA}"
+    if evidence.get("schema", FORMAT) != FORMAT:
+        said = f"{EVIDENCE}: its format is {_shown(evidence.get('schema'))}; this pocketrec reads {FORMAT}"
         return (f"{said}: install the one that built the bundle, or build it again",)
     return (
         *_names(bundle, recipe, evidence),
