@@ -18,10 +18,10 @@ def find_recipe(bundle: Path) -> Path:
     Raises:
         UsageError: there is none, or there are several; names where it was looked for, or all of them.
     """
-    from pocketrec.package.bundle import require_bundle
+    from pocketrec.package.bundle import RECIPE, require_bundle
     from pocketrec.package.manifest import read_json
 
-    built = read_json(require_bundle(bundle), "recipe.json", Recipe)
+    built = read_json(require_bundle(bundle), RECIPE, Recipe)
     found = list(dict.fromkeys(each.resolve() for each in _candidates(bundle) if _built(each, built)))
     if len(found) == 1:
         return found[0]

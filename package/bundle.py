@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pocketrec.contract import Contract
-from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.outside import exists
+from pocketrec.errors import ArtifactError, RecipeError, UsageError
+from pocketrec.outside import exists, parse_json, read_file
 from pocketrec.package.manifest import (
     MANIFEST,
     UNLISTED,
@@ -29,9 +29,11 @@ from pocketrec.package.manifest import (
     seal,
 )
 from pocketrec.package.publish import previous, publish, staging
+from pocketrec.recipe import check_type
 
 T = TypeVar("T")
-CONTRACT = "contract.json"
+CONTRACT, RECIPE = "contract.json", "recipe.json"
+_LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
 
 __all__ = [
     "Bundle",
@@ -108,6 +110,27 @@ def read_contract(bundle: Bundle) -> Contract:
     """The bundle's contract; ArtifactError where it is altered, or is none."""
     bundle.checked(CONTRACT)
     return read_json(bundle.path, CONTRACT, Contract)
+
+
+def table_of(bundle: Bundle, name: str) -> Mapping[str, Any]:
+    """A table of the bundle, such as its recipe; ArtifactError where the file holds something else."""
+    value = parse_json(read_file(bundle.file(name), largest=_LARGEST), name=name)
+    if not isinstance(value, Mapping):
+        raise ArtifactError(f"{name}: is no table; pull the bundle again")
+    return value
+
+
+def stated_type(bundle: Bundle) -> str:
+    """What the recipe calls the class of generated packages; empty where it says nothing."""
+    if RECIPE not in bundle.manifest.files:
+        return ""
+    bundle.checked(RECIPE)
+    value = table_of(bundle, RECIPE).get("type_name", "")
+    try:
+        check_type(value)
+    except RecipeError as error:
+        raise ArtifactError(f"{RECIPE}: {error}") from None
+    return str(value)
 
 
 def verify_files(bundle: Bundle) -> tuple[str, ...]:

@@ -16,15 +16,14 @@ from pocketrec.contract import Contract, vocabulary_file
 from pocketrec.convert.targets import TARGETS, Row, row_of_suffix
 from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
-from pocketrec.package.bundle import CONTRACT, Bundle
+from pocketrec.package.bundle import CONTRACT, RECIPE, Bundle, table_of
 from pocketrec.package.manifest import file_sha256
 from pocketrec.report.reading import FORMAT
 
 if TYPE_CHECKING:
     from pocketrec.validate.runtimes.runtime import Runtime
 
-RECIPE, EVIDENCE = "recipe.json", "evidence/evidence.json"
-_LARGEST = 1 << 28  # bytes of the evidence, which holds measurements
+EVIDENCE = "evidence/evidence.json"
 
 
 def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
@@ -79,14 +78,6 @@ def check_carried(runtime: Runtime, artifact: Path, digest: str) -> None:
         raise ArtifactError(
             f"{artifact.name} carries the digest of another contract than {CONTRACT}; build the bundle again"
         )
-
-
-def table_of(bundle: Bundle, name: str) -> Mapping[str, Any]:
-    """A table of the bundle, such as its recipe; ArtifactError where the file holds something else."""
-    value = parse_json(read_file(bundle.file(name), largest=_LARGEST), name=name)
-    if not isinstance(value, Mapping):
-        raise ArtifactError(f"{name}: is no table; pull the bundle again")
-    return value
 
 
 def _names(bundle: Bundle, recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> Iterator[str]:

@@ -44,11 +44,12 @@ def write_contents(
         StorageError: there is no room for them.
     """
     from pocketrec.package.api import write_api
+    from pocketrec.package.bundle import RECIPE
     from pocketrec.package.golden import write_golden
     from pocketrec.validate.report.render import to_html, to_markdown
 
     try:
-        _write_json(folder / "recipe.json", recipe.to_dict())
+        _write_json(folder / RECIPE, recipe.to_dict())
         _write_json(folder / "contract.json", with_shapes(reference.contract, artifacts))
         (folder / "vocabularies").mkdir()
         for name, files in vocabularies.items():

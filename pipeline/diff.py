@@ -10,14 +10,14 @@ from typing import Any
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.package.bundle import Bundle, read_bundle, read_contract, verify_files
+from pocketrec.package.bundle import RECIPE, Bundle, read_bundle, read_contract, table_of, verify_files
 from pocketrec.package.compare.changes import Change, Level, heaviest, ordered
 from pocketrec.package.compare.contracts import contract_changes
 from pocketrec.package.compare.versions import Bump, bump_of
 from pocketrec.package.compare.vocabularies import vocabulary_changes
 from pocketrec.package.host.items import Items
 from pocketrec.package.vocabularies import vocabularies_of
-from pocketrec.pipeline.agreement import EVIDENCE, RECIPE, table_of
+from pocketrec.pipeline.agreement import EVIDENCE
 from pocketrec.pipeline.moved import Moved, moved
 from pocketrec.progress import Progress, silent
 

@@ -18,7 +18,7 @@ from pocketrec.contract import Contract
 from pocketrec.convert.targets import row_of
 from pocketrec.errors import RecipeError, UsageError
 from pocketrec.foreign import generators_kept
-from pocketrec.package.bundle import Bundle, read_bundle
+from pocketrec.package.bundle import RECIPE, Bundle, read_bundle
 from pocketrec.package.golden import Vector, read_golden
 from pocketrec.package.manifest import read_json
 from pocketrec.pipeline.attempts import Tried, capture_function
@@ -101,7 +101,7 @@ def diverge_bundle(
     """
     bundle = read_bundle(path)
     contract = read_json(path, "contract.json", Contract)
-    built = read_json(path, "recipe.json", Recipe)
+    built = read_json(path, RECIPE, Recipe)
     places = _places(bundle, target, function)
     report, found = progress or silent, list[Examined]()
     captures: dict[str, Capture] = {}

@@ -6,12 +6,23 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
+from pocketrec.errors import UsageError
+
 _LONGEST = 80  # letters of a class; folders are named after it twice, and systems allow 255
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 
 
-def type_name(name: str, *, taken: Collection[str] = ()) -> str:
-    """A bundle's name as the name of a class: `two-tower` is `TwoTower`; a taken one ends in `Model`."""
+def type_name(name: str, *, stated: str = "", taken: Collection[str] = ()) -> str:
+    """The name of a bundle's class: the stated one, else the bundle's: `two-tower` is `TwoTower`.
+
+    A bundle's that is taken ends in `Model`; UsageError where a stated one is taken.
+    """
+    if stated in taken:
+        raise UsageError(
+            f"type_name is {stated!r}, which the package calls something else; state another in the recipe"
+        )
+    if stated:
+        return stated
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     found = capitals(_WORDS.findall(plain))[:_LONGEST] or "Recommender"
     if found[0].isdigit():

@@ -14,7 +14,7 @@ from pocketrec.package.api import API
 from pocketrec.package.apps.methods import Method, methods_of
 from pocketrec.package.apps.model_folder import checked_contract, target_of, write_model_folder
 from pocketrec.package.apps.tree import as_text, mark_generated, out_check, write_tree
-from pocketrec.package.bundle import Bundle
+from pocketrec.package.bundle import Bundle, stated_type
 from pocketrec.package.golden import GOLDEN, GoldenIndex
 from pocketrec.package.golden_text import text_name
 from pocketrec.package.manifest import read_json
@@ -78,7 +78,8 @@ def write_swift_package(
 
 
 def _write(bundle: Bundle, contract: Contract, target: str, folder: Path, *, vectors: bool) -> dict[str, Any]:
-    package = Sources.of(bundle.manifest.name, bundle.manifest.version, contract)
+    read = bundle.manifest
+    package = Sources.of(read.name, read.version, contract, stated=stated_type(bundle))
     module = package.names.module
     resources = folder / "Sources" / module / "Resources" / "Model"
     resources.mkdir(parents=True)
@@ -127,10 +128,10 @@ class Sources:
     names: Names
 
     @classmethod
-    def of(cls, name: str, version: str, contract: Contract) -> Self:
-        """The sources of a bundle's name, version and contract."""
+    def of(cls, name: str, version: str, contract: Contract, *, stated: str = "") -> Self:
+        """The sources of a bundle's name, version and contract; the class is called as `stated`."""
         methods = methods_of(contract, members=MEMBERS, arguments=ARGUMENTS)
-        names = names_of(name, contract, methods)
+        names = names_of(name, contract, methods, stated=stated)
         return cls(name=name, version=version, contract=contract, methods=methods, names=names)
 
     def write(

@@ -213,10 +213,13 @@ class Names:
     ids: Mapping[str, str]
 
 
-def names_of(name: str, contract: Contract, methods: Iterable[Method]) -> Names:
-    """The names of a bundle's package; no two are one, and none is a type's that the package has or uses."""
+def names_of(name: str, contract: Contract, methods: Iterable[Method], *, stated: str = "") -> Names:
+    """The names of a bundle's package; no two are one, and none is a type's that the package has or uses.
+
+    `stated` is what the recipe calls the class; UsageError where something else is called so.
+    """
     nested = {f"{each.type}{what}" for each in methods for what in ("Candidate", "Outputs")}
-    model = type_name(name, taken=TAKEN | nested)
+    model = type_name(name, stated=stated, taken=TAKEN | nested)
     used = {*TAKEN, *nested, model, f"{model}Model", f"{model}Session"}
     ids = {}
     for vocabulary in contract.vocabularies:

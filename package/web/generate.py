@@ -14,7 +14,7 @@ from pocketrec.package.apps.methods import Method, methods_of, types_of
 from pocketrec.package.apps.model_folder import checked_contract, target_of, write_model_folder
 from pocketrec.package.apps.names import type_name
 from pocketrec.package.apps.tree import as_text, mark_generated, out_check, write_tree
-from pocketrec.package.bundle import Bundle
+from pocketrec.package.bundle import Bundle, stated_type
 from pocketrec.package.publish import publish, workspace
 from pocketrec.package.web.model_folder import ONNX, add_functions
 from pocketrec.package.web.names import TAKEN, package_name, package_version
@@ -96,7 +96,7 @@ def _context(bundle: Bundle, contract: Contract, methods: tuple[Method, ...]) ->
         "name": name,
         "package_name": package_name(name),
         "version": package_version(bundle.manifest.version),
-        "type_name": type_name(name, taken=TAKEN | types_of(methods)),
+        "type_name": type_name(name, stated=stated_type(bundle), taken=TAKEN | types_of(methods)),
         "contract": contract.to_dict(),
         "contract_sha256": contract.sha256(),
         "methods": methods,

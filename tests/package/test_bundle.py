@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.package.bundle import Bundle, is_bundle, read_bundle, read_contract, verify_files
+from pocketrec.package.bundle import (
+    Bundle,
+    is_bundle,
+    read_bundle,
+    read_contract,
+    stated_type,
+    verify_files,
+)
 from pocketrec.package.manifest import MANIFEST, seal
 
 FILES = {
@@ -104,3 +111,28 @@ def test_a_contract_that_was_edited_by_hand_is_not_read(bundle: Bundle) -> None:
     (bundle.path / "contract.json").write_text('{"functions": {}}')
     with pytest.raises(ArtifactError, match=r"contract\.json: altered"):
         read_contract(bundle)
+
+
+def sealed(folder: Path, recipe: str) -> Bundle:
+    (folder / "recipe.json").write_text(recipe)
+    seal(folder, name="example", version="1", artifacts=ARTIFACTS)
+    return read_bundle(folder)
+
+
+def test_the_class_of_packages_is_what_the_recipe_calls_it(bundle: Bundle) -> None:
+    assert stated_type(bundle) == ""  # there is no recipe
+    assert stated_type(sealed(bundle.path, '{"type_name": "FilmRecommender"}')) == "FilmRecommender"
+    assert stated_type(sealed(bundle.path, "{}")) == ""
+
+
+@pytest.mark.parametrize("stated", ['"film"', '"A b"', '"Ä"', "7", "null", '"A;}"'])
+def test_what_can_be_no_class_is_refused(bundle: Bundle, stated: str) -> None:
+    with pytest.raises(ArtifactError, match=r"recipe\.json: type_name is .*; expected a capital"):
+        stated_type(sealed(bundle.path, f'{{"type_name": {stated}}}'))
+
+
+def test_an_altered_recipe_names_no_class(bundle: Bundle) -> None:
+    read = sealed(bundle.path, "{}")
+    (bundle.path / "recipe.json").write_text('{"type_name": "Other"}')
+    with pytest.raises(ArtifactError, match=r"recipe\.json: altered"):
+        stated_type(read)

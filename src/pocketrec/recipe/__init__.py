@@ -11,7 +11,7 @@ from pocketrec.recipe.gates import GATE_RANGES, Gates, Limit
 from pocketrec.recipe.latency import Latency
 from pocketrec.recipe.source import STREAM_MB, ModelSource
 from pocketrec.recipe.target import ComputeUnits, DeploymentTarget, Precision, Target
-from pocketrec.recipe.whole import Recipe, parse_recipe
+from pocketrec.recipe.whole import Recipe, check_type, parse_recipe
 
 __all__ = [
     "GATE_RANGES",
@@ -28,5 +28,6 @@ __all__ = [
     "Recipe",
     "Target",
     "check_evaluate",
+    "check_type",
     "parse_recipe",
 ]

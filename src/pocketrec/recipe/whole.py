@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,8 @@ from pocketrec.schema import from_table
 from pocketrec.stated import ContractSource, check_limits, check_slices
 
 _FLOAT_KINDS = ("dense", "state")
+_LONGEST_TYPE = 80  # letters; a package's folders are named after it twice
+_TYPE = re.compile(rf"[A-Z][A-Za-z0-9]{{0,{_LONGEST_TYPE - 1}}}")
 _LONGEST_NAME = 200  # bytes; systems allow 255, of which endings take some
 
 
@@ -30,7 +33,8 @@ _LONGEST_NAME = 200  # bytes; systems allow 255, of which endings take some
 class Recipe:
     """A whole recipe; without a contract, one is drafted from `model.example`.
 
-    What people read of the model in its artifacts is `description`, `author` and `license`.
+    What people read of the model in its artifacts is `description`, `author` and `license`. The class of
+    generated packages is called `type_name`, or after the name where that is empty.
     """
 
     schema: Literal[1]
@@ -47,6 +51,7 @@ class Recipe:
     description: str = ""
     author: str = ""
     license: str = ""
+    type_name: str = ""
 
     def __post_init__(self) -> None:
         _check_folder("name", self.name)
@@ -54,6 +59,7 @@ class Recipe:
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
         _check_about(self)
+        check_type(self.type_name)
         if self.gates.compression is not None and not self.compress.active:
             raise RecipeError("gates.compression: nothing is compressed; add compress, or leave it out")
         check_limits(self.evaluate.kind, "gates.compression", self.gates.compression)
@@ -95,6 +101,14 @@ def _check_about(recipe: Recipe) -> None:
         _ = recipe.about
     except UsageError as error:
         raise RecipeError(str(error)) from None
+
+
+def check_type(value: object) -> None:
+    """Checks that a class can be called so in Swift and TypeScript."""
+    if value != "" and not (isinstance(value, str) and _TYPE.fullmatch(value)):
+        raise RecipeError(
+            f"type_name is {value!r}; expected a capital, then letters and digits, {_LONGEST_TYPE} at most"
+        )
 
 
 def _check_folder(key: str, value: str) -> None:

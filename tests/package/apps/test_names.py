@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pocketrec.errors import UsageError
 from pocketrec.package.apps.names import camel, camels, type_name
 
 
@@ -13,6 +14,12 @@ from pocketrec.package.apps.names import camel, camels, type_name
 )
 def test_a_bundles_name_is_a_class(name: str, written: str) -> None:
     assert type_name(name, taken={"Map"}) == written
+
+
+def test_a_stated_name_is_the_class_or_an_error_where_it_is_taken() -> None:
+    assert type_name("two-tower", stated="Films", taken={"Map"}) == "Films"
+    with pytest.raises(UsageError, match="type_name is 'Map', which the package calls something else"):
+        type_name("two-tower", stated="Map", taken={"Map"})
 
 
 def test_words_are_joined_by_capitals() -> None:
