@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import MissingExtra, UsageError
+from pocketrec.kept import Parts, Rows, Span
 from pocketrec.places import exits_told
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ USER_MODULES = "_pocketrec_user_"  # how the names of modules begin that come fr
 BESIDE: dict[str, str] = {}  # modules that a user's file imported from beside itself: name to folder
 _LOCAL = ("loky", "threading")
 _MOST = 1024  # workers; one more costs memory and file handles, and no machine has so many cores
+_AT_ONCE = 4  # items for each worker
 # What the engines raise where a worker died, by name, as none of them is imported here.
 _DEATHS = (
     "TerminatedWorkerError",
@@ -53,11 +55,13 @@ class Workers:
             there already.
         address: of the cluster, as the engine writes it; None where the engine knows it from its
             environment.
+        parts: where finished parts of `map_kept` are; None keeps none.
     """
 
     count: int | None = None
     engine: str = "loky"
     address: str | None = None
+    parts: Parts | None = None
 
     def __post_init__(self) -> None:
         if self.count is not None and not 1 <= self.count <= _MOST:
@@ -94,6 +98,25 @@ class Workers:
                     "fewer workers"
                 ) from error
 
+    def map_kept(
+        self, function: Callable[[Span], Rows], spans: Sequence[Span], key: str | None
+    ) -> Iterator[Rows]:
+        """What the function gives for each span, in order; parts that were finished before are not computed.
+
+        Args:
+            function: gives the rows of a span.
+            spans: of all the work.
+            key: of everything that decides the rows; None keeps nothing.
+
+        Raises:
+            StorageError: a part cannot be kept.
+            UsageError: as of `map`.
+            MissingExtra: as of `map`.
+        """
+        if self.parts is None or key is None:
+            return self.map(function, spans)
+        return self.parts.complete(key, spans, partial(self.map, function))
+
     def _spread(self, packed: npt.NDArray[np.uint8], items: Sequence[Any]) -> Iterator[Any]:
         import joblib
 
@@ -102,10 +125,14 @@ class Workers:
         with joblib.parallel_config(backend=self.engine, n_jobs=jobs):
             streams = joblib.parallel.get_active_backend()[0].supports_return_generator
             parallel: Any = joblib.Parallel(return_as="generator" if streams else "list")
-        for result in parallel(joblib.delayed(_call)(digest, packed, each) for each in items):
-            if isinstance(result, _Failure):
-                raise result.error
-            yield result
+            # An engine that gives all results at once is asked for a few at a time, so that they can be kept.
+            step = len(items) if streams else max(1, _AT_ONCE * joblib.effective_n_jobs(jobs))
+        for start in range(0, len(items), step):
+            given = items[start : start + step]
+            for result in parallel(joblib.delayed(_call)(digest, packed, each) for each in given):
+                if isinstance(result, _Failure):
+                    raise result.error
+                yield result
 
 
 def user_modules() -> list[Any]:
