@@ -21,6 +21,7 @@ from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.remedies import without_circles
 from pocketrec.pipeline.road import Built, Journey, road
 from pocketrec.pipeline.sources import load_source
+from pocketrec.pipeline.titles import titles_of
 from pocketrec.pipeline.world import check_model
 from pocketrec.places import exits_told
 from pocketrec.progress import Progress, silent
@@ -112,6 +113,7 @@ def build(
         report("api", 0, 1)
         api, lacking = vectors_of(built.reference, loaded.model.vocabularies)
         evidence = evidence_of(built, chosen, folder, report, (*said, *lacking))
+        evidence = replace(evidence, titles=titles_of(evidence.results, loaded.model.vocabularies))
         if built.compressed is not None:
             said = _offered(evidence, built.compressed.planned.front, out)
             evidence = replace(evidence, notes=(*evidence.notes, *said))

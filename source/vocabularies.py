@@ -22,7 +22,7 @@ def check_tokens(name: str, tokens: Tokens, source: VocabularySource) -> None:
     """
     aside = {source.padding_id, source.unknown_id}
     digests = np.zeros(tokens.size, np.int64)
-    for place, token in enumerate(_lines(tokens)):
+    for place, token in enumerate(lines(tokens)):
         digests[place] = hash(token)
         if not token.strip() and place not in aside:
             raise ContractError(
@@ -39,7 +39,7 @@ def _check_tokenizer(name: str, tokens: Tokens, source: VocabularySource) -> Non
     if source.tokenizer is None:
         return
     needed = {key: getattr(source.tokenizer, key) for key in ("unknown", "start", "end")}
-    there = {line.decode() for line in _lines(tokens)} & set(needed.values())
+    there = {line.decode() for line in lines(tokens)} & set(needed.values())
     for key, token in needed.items():
         if token not in there:
             raise ContractError(
@@ -70,7 +70,7 @@ def check_beside(name: str, source: VocabularySource, found: Mapping[str, Vocabu
 def _check_spellings(where: str, spellings: Tokens, aside: Container[int | None], size: int) -> None:
     """Checks that items are spelled differently, equally long, in ids below `size`."""
     seen: dict[tuple[int, ...], int] = {}
-    for place, line in enumerate(_lines(spellings)):
+    for place, line in enumerate(lines(spellings)):
         if place in aside and not line.strip():
             continue
         words = line.split(b" ")
@@ -96,7 +96,7 @@ def _check_spellings(where: str, spellings: Tokens, aside: Container[int | None]
 def _check_equal(name: str, tokens: Tokens, digests: npt.NDArray[np.int64], shared: Container[int]) -> None:
     """Checks that tokens whose digests are shared are different after all, or blank."""
     first: dict[bytes, int] = {}
-    for place, token in enumerate(_lines(tokens)):
+    for place, token in enumerate(lines(tokens)):
         if int(digests[place]) not in shared or not token.strip():
             continue
         if token in first:
@@ -107,8 +107,8 @@ def _check_equal(name: str, tokens: Tokens, digests: npt.NDArray[np.int64], shar
         first[token] = place
 
 
-def _lines(tokens: Tokens) -> Iterator[bytes]:
-    """The tokens one by one, however the file is cut into chunks."""
+def lines(tokens: Tokens) -> Iterator[bytes]:
+    """Returns the tokens one by one, however the file is cut into chunks."""
     rest = b""
     for chunk in tokens.chunks():
         *whole, rest = (rest + chunk).split(b"\n")

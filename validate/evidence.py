@@ -28,6 +28,7 @@ from pocketrec.validate.measure.sample import quality_within
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
 from pocketrec.validate.measure.slices import Facts, facts_of
 from pocketrec.validate.measure.tolerances import FLOAT16_TIE, tie_tolerance
+from pocketrec.validate.measure.user_lists import user_lists
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array, Browsed, Runtime, RuntimeUnavailable
@@ -328,6 +329,8 @@ def _ranking(before: QualityRun, artifact: QualityRun, reference: Reference) -> 
     assert known is not None
     facts = known.facts if before.rows is None else known.facts.take(before.rows)
     found, total = compare_quality(before, artifact, facts), known.quality.examples
+    users = user_lists(before, artifact, known.evaluate, reference.contract, known.data)
+    found = replace(found, users=users)
     return found if before.examples == total else replace(found, available=total)
 
 

@@ -21,6 +21,7 @@ from pocketrec.report.quality import (
     MetricChange,
     RankingParity,
     SliceChange,
+    UserLists,
 )
 from pocketrec.report.runtimes import LatencyResult, RuntimeResult, WebFacts, WireSize
 
@@ -46,6 +47,7 @@ __all__ = [
     "SliceChange",
     "TensorParity",
     "TensorSize",
+    "UserLists",
     "WebFacts",
     "WireSize",
     "plain",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pocketrec.report.artifacts import ArtifactSize, CompressedTensor, PlanPoint, RewriteResult, RoundedInput
@@ -41,6 +41,7 @@ class Evidence:
 
     Attributes:
         notes: what a reader must know of how the model was loaded, one sentence each.
+        titles: vocabulary to id to what people read, of the items that the evidence names.
     """
 
     recipe: str
@@ -56,6 +57,7 @@ class Evidence:
     activations: tuple[RoundedInput, ...] = ()
     front: tuple[PlanPoint, ...] = ()
     notes: tuple[str, ...] = ()
+    titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     schema: int = 1
 
     @property

@@ -122,6 +122,29 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserLists:
+    """One user's lists, best first, and the end of the history that they follow; in ids.
+
+    Attributes:
+        row: the user's number.
+        overlap: the share of the list that the other holds too.
+        vocabulary: of the lists; empty where the contract names none.
+        before: the reference's.
+        after: the artifact's.
+        history_vocabulary: of the history; empty where the function takes none.
+        history: its latest items.
+    """
+
+    row: int
+    overlap: float
+    vocabulary: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    history_vocabulary: str = ""
+    history: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankingParity:
     """The recommender's quality, reference against artifact, over all evaluation examples.
 
@@ -137,6 +160,7 @@ class RankingParity:
         slices: of the examples, where the recipe asks for some.
         lists: what became of them at each length; empty for classification.
         calibration: of probabilities and logits; None for rankings.
+        users: the lists of a few, those that kept least.
     """
 
     examples: int
@@ -150,6 +174,7 @@ class RankingParity:
     slices: tuple[SliceChange, ...] = ()
     lists: tuple[ListChange, ...] = ()
     calibration: Calibration | None = None
+    users: tuple[UserLists, ...] = ()
 
     @property
     def examined(self) -> str:
