@@ -55,7 +55,7 @@ def evidence_of(
         sizes=sizes,
         rewrites=_rewrites(built),
         gates=(
-            *check_gates(recipe.gates, timed, expected=expected),
+            *check_gates(recipe.gates, timed, expected=expected, stressed=recipe.stress.rows > 0),
             *check_assumptions(recipe.gates, built.assumptions),
             *budgets,
         ),

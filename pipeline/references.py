@@ -76,6 +76,7 @@ def reference_of(
             progress=report,
             workers=workers,
             reopen=_reopener(model, trials.core.lowered),
+            stress=trials.stress,
         )
     _check_history(trial, found, type(trials.core.lowered).__name__)
     return found

@@ -68,7 +68,12 @@ def with_data(recipe: Recipe, base: Path, model: Model, trials: Trials) -> Loade
     data = _load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data")
     said = check_data(data, model.contract, recipe.evaluate)
     trials = replace(
-        trials.noting(said), data=data, evaluate=recipe.evaluate, seed=recipe.seed, about=recipe.about
+        trials.noting(said),
+        data=data,
+        evaluate=recipe.evaluate,
+        seed=recipe.seed,
+        about=recipe.about,
+        stress=recipe.stress,
     )
     return Loaded(recipe=recipe, base=base, model=model, data=data, trials=trials)
 

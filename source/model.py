@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pocketrec.about import About
 from pocketrec.contract import Contract, VocabularyFiles
 from pocketrec.evaluation import Arrays, EvaluationData, FarProbes, Probe
-from pocketrec.recipe import Evaluate
+from pocketrec.recipe import Evaluate, Stress
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,6 +128,7 @@ class Trials:
         evaluate: what is measured on them.
         seed: of the probes that are made.
         about: what artifacts say of the model to people.
+        stress: what artifacts are asked beside probes and evaluation data; None asks nothing.
     """
 
     core: Stubbed
@@ -137,6 +138,7 @@ class Trials:
     evaluate: Evaluate | None = None
     seed: int = 0
     about: About = field(default_factory=About)
+    stress: Stress | None = None
 
     def __iter__(self) -> Iterator[Trial]:
         return self.make(self.core, self.spans)

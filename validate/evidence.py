@@ -15,8 +15,8 @@ from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
 from pocketrec.evaluation import EvaluationData, Probe
 from pocketrec.progress import Progress, silent
-from pocketrec.recipe import Evaluate, Gates
-from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, TensorParity
+from pocketrec.recipe import Evaluate, Gates, Stress
+from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, StressCase, TensorParity
 from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.compare import beside, compare_quality
 from pocketrec.validate.measure.parity import check_parity, failed_parity
@@ -27,6 +27,8 @@ from pocketrec.validate.measure.rows import check_rows
 from pocketrec.validate.measure.sample import quality_within
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
 from pocketrec.validate.measure.slices import Facts, facts_of
+from pocketrec.validate.measure.stress import check_stress, not_run
+from pocketrec.validate.measure.stress_cases import check_left_out
 from pocketrec.validate.measure.tolerances import FLOAT16_TIE, tie_tolerance
 from pocketrec.validate.measure.user_lists import user_lists
 from pocketrec.validate.open import open_artifact
@@ -57,6 +59,8 @@ class Reference:
         probes: per function.
         outputs: the reference's outputs per function, in the probes' order.
         evaluation: the evaluation data and what the reference reached on them; None without data.
+        stress: what is asked of artifacts beside probes and data; None asks nothing.
+        seed: of what is random in that.
     """
 
     contract: Contract
@@ -64,6 +68,8 @@ class Reference:
     probes: Mapping[str, tuple[Probe, ...]]
     outputs: Mapping[str, tuple[Mapping[str, Array], ...]]
     evaluation: Evaluation | None = None
+    stress: Stress | None = None
+    seed: int = 0
 
     @property
     def quality(self) -> QualityRun | None:
@@ -95,6 +101,7 @@ def examine_reference(
     progress: Progress | None = None,
     workers: Workers | None = None,
     reopen: Callable[[], Runtimes] | None = None,
+    stress: Stress | None = None,
 ) -> Reference:
     """Probes, the reference's outputs for them, and its quality on the evaluation data.
 
@@ -108,11 +115,15 @@ def examine_reference(
         progress: told what is being done, how far, and how far there is.
         workers: who examines the evaluation data; this process alone by default.
         reopen: opens the runtimes in a worker.
+        stress: what artifacts are asked beside probes and data; nothing by default.
 
     Raises:
         ExecutionError: the reference gives different outputs for the same inputs.
+        RecipeError: what stress is to leave out is no case of it.
     """
     tell = progress or silent
+    if stress is not None:
+        check_left_out(contract, stress)
     if probes is None:
         sample = data.sample()
         probes = {name: make_probes(contract, name, sample, seed=seed) for name in contract.functions}
@@ -132,6 +143,8 @@ def examine_reference(
         evaluation=Evaluation(
             evaluate=evaluate, data=data, quality=quality, facts=facts_of(evaluate, contract, data)
         ),
+        stress=stress,
+        seed=seed,
     )
 
 
@@ -204,12 +217,14 @@ def examine_target(
             ranking = None if quality is None else _ranking(*quality, reference)
             rows = () if quality is None else _rows(*quality, opened, reference, gates)
             accumulation = _accumulation(opened, parity, reference) if reference.evaluation else ()
+            tell(f"{target} on {runtime}: stress", total - 1, total)
+            stressed = _stress(opened, parity, reference, gates)
         except UnsupportedOp as error:
             return _not_run(target, runtime, str(error))
         tell(f"{target} on {runtime}", total, total)
         ran = _ran(target, opened, tuple(parity), ranking)
         web = {name: each.facts() for name, each in opened.items() if isinstance(each, Browsed)}
-        return replace(ran, rows=rows, accumulation=accumulation, web=web)
+        return replace(ran, rows=rows, accumulation=accumulation, web=web, stress=stressed)
 
 
 def _open_all(paths: Mapping[str, Path], runtime: str, open_with: Open) -> Runtimes:
@@ -293,6 +308,23 @@ def _accumulation(
                 reference.probes[function],
                 tie_tolerance=FLOAT16_TIE,
             )
+    return tuple(found)
+
+
+def _stress(
+    opened: Mapping[str, Runtime], parity: Sequence[TensorParity], reference: Reference, gates: Gates
+) -> tuple[StressCase, ...]:
+    """Each case of every function; of one whose probes could not be compared, that none was asked."""
+    found: list[StressCase] = []
+    stress, contract, seed = reference.stress, reference.contract, reference.seed
+    if stress is None or not stress.rows:
+        return ()
+    for name in contract.functions:
+        if not all(each.elements for each in parity if each.function == name):
+            found += not_run(contract, name, stress, "its probes could not be compared", seed=seed)
+            continue
+        one, two = opened[name], reference.runtimes[name]
+        found += check_stress(one, two, contract, name, gates=gates, stress=stress, seed=seed)
     return tuple(found)
 
 

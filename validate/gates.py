@@ -11,6 +11,7 @@ from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RuntimeResult, TensorParity
 from pocketrec.validate.quality_gates import Status, quality_verdicts
 from pocketrec.validate.runtimes.runtime import is_coarse
+from pocketrec.validate.stress_gate import stress_verdict
 
 REFERENCE = "reference"
 
@@ -20,6 +21,7 @@ def check_gates(
     results: Sequence[RuntimeResult],
     *,
     expected: Mapping[str, Sequence[str]] | None = None,
+    stressed: bool = False,
 ) -> tuple[GateResult, ...]:
     """One result per gate, target and runtime; the reference's own result is not gated.
 
@@ -28,6 +30,7 @@ def check_gates(
             before a metric and that ids agree cannot be switched off.
         results: what was examined.
         expected: target to the runtimes it must have a result for; a lack is a failed gate.
+        stressed: whether stress was asked for, so that a result without it fails.
     """
     examined = [each for each in results if each.target != REFERENCE]
     found: list[GateResult] = []
@@ -37,6 +40,8 @@ def check_gates(
                 found.append(_gate("ran", target, runtime, "failed", "no result: it was not examined"))
     for result in examined:
         found.extend(_check_result(gates, result))
+        if result.status == "ran" and (stressed or result.stress):
+            found.append(_stress(result))
     if not found:
         found.append(_gate("ran", "", "", "failed", "nothing was examined"))
     return tuple(found)
@@ -75,11 +80,18 @@ def check_parity_gates(gates: Gates, results: Sequence[RuntimeResult]) -> tuple[
             found.append(
                 _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
             )
+        if result.stress:
+            found.append(_stress(result))
     return tuple(found)
 
 
 def _gate(gate: str, target: str, runtime: str, status: Status, message: str) -> GateResult:
     return GateResult(gate=gate, target=target, runtime=runtime, status=status, message=message)
+
+
+def _stress(result: RuntimeResult) -> GateResult:
+    status, message = stress_verdict(result.stress)
+    return _gate("stress", result.target, result.runtime, status, message)
 
 
 def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:

@@ -10,6 +10,8 @@ docs/adr/0009-equal.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,63 @@ def rows_same_within(largest: Doubles) -> Doubles:
     """
     bounds: Doubles = _bounds(np.maximum(largest, largest.mean()))
     return bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distance:
+    """How far an output is from the reference's on one case.
+
+    Attributes:
+        error: the largest difference; infinite where one of both is no number.
+        noise: mean square of the difference.
+        size: the largest |reference|.
+        signal: mean square of the reference.
+    """
+
+    error: float
+    noise: float
+    size: float
+    signal: float
+
+
+def distance(reference: Array, actual: Array) -> Distance:
+    """How far two tensors of the same shape are from each other; the same infinity is no difference."""
+    left, right = (np.asarray(each, np.float64).ravel() for each in (reference, actual))
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.where(left == right, 0.0, np.abs(left - right))
+    error[~np.isfinite(error)] = np.inf
+    finite = np.where(np.isfinite(left), left, 0.0)
+    return Distance(
+        error=float(error.max(initial=0.0)),
+        noise=float(np.square(error).sum()) / max(error.size, 1),
+        size=float(np.abs(finite).max(initial=0.0)),
+        signal=float(np.square(finite).sum()) / max(finite.size, 1),
+    )
+
+
+def excesses(distances: Sequence[Distance], gates: Gates, precision: str) -> list[float]:
+    """Of each case of one output, its difference as a multiple of what counts as the same numbers.
+
+    A case of small numbers is not held to more than the median case is, as rows are not: its numbers come
+    from sums of the same size.
+    """
+    size = float(np.median([each.size for each in distances]))
+    signal = float(np.median([each.signal for each in distances]))
+    if is_coarse(precision):
+        share = 10 ** ((gates.min_sqnr_db or 0.0) / 20)
+        pairs = [(each.noise, max(each.signal, signal)) for each in distances]
+        return [share * float(np.sqrt(noise / most)) if most else _any(noise) for noise, most in pairs]
+    stated = gates.max_abs_error
+    within = [_bounds(max(each.size, size)) if stated is None else stated for each in distances]
+    return [
+        each.error / bound if bound else _any(each.error)
+        for each, bound in zip(distances, within, strict=True)
+    ]
+
+
+def _any(difference: float) -> float:
+    """The multiple where nothing but equal numbers are the same."""
+    return float("inf") if difference else 0.0
 
 
 def _bounds(scale: Any) -> Any:

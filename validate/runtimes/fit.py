@@ -133,7 +133,7 @@ def padded(
         return array
     widths = []
     for axis, size in enumerate(array.shape):
-        source = _filled_like(feature, axis, signature)
+        source = filled_like(feature, axis, signature)
         lacking = 0 if source is None else _allowed(spec, axis).nearest(size) - size
         if lacking < 0:
             what = "ids" if feature.is_id else "entries"
@@ -148,7 +148,7 @@ def padded(
     return np.pad(array, widths, constant_values=contract.padding_value(feature) if feature.is_id else 0)
 
 
-def _filled_like(feature: Feature, axis: int, signature: Signature) -> Feature | None:
+def filled_like(feature: Feature, axis: int, signature: Signature) -> Feature | None:
     """The ids that say how an axis is filled: the feature's own, or those that it runs along."""
     size = feature.shape[axis] if axis < len(feature.shape) else None
     if feature.is_id:

@@ -10,6 +10,7 @@ from pocketrec.recipe.evaluate import Evaluate, check_evaluate
 from pocketrec.recipe.gates import GATE_RANGES, Gates, Limit
 from pocketrec.recipe.latency import Latency
 from pocketrec.recipe.source import STREAM_MB, ModelSource
+from pocketrec.recipe.stress import Stress
 from pocketrec.recipe.target import ComputeUnits, DeploymentTarget, Precision, Target
 from pocketrec.recipe.whole import Recipe, check_type, parse_recipe
 
@@ -26,6 +27,7 @@ __all__ = [
     "ModelSource",
     "Precision",
     "Recipe",
+    "Stress",
     "Target",
     "check_evaluate",
     "check_type",

@@ -19,6 +19,7 @@ from pocketrec.recipe.evaluate import Evaluate, check_evaluate
 from pocketrec.recipe.gates import Gates
 from pocketrec.recipe.latency import Latency
 from pocketrec.recipe.source import ModelSource
+from pocketrec.recipe.stress import Stress
 from pocketrec.recipe.target import Target
 from pocketrec.schema import from_table
 from pocketrec.stated import ContractSource, check_limits, check_slices
@@ -47,6 +48,7 @@ class Recipe:
     compress: Compress = field(default_factory=Compress)
     gates: Gates = field(default_factory=Gates)
     latency: Latency = field(default_factory=Latency)
+    stress: Stress = field(default_factory=Stress)
     seed: int = 0
     description: str = ""
     author: str = ""

@@ -24,6 +24,7 @@ from pocketrec.report.quality import (
     UserLists,
 )
 from pocketrec.report.runtimes import LatencyResult, RuntimeResult, WebFacts, WireSize
+from pocketrec.report.stress import Outcome, StressCase
 
 __all__ = [
     "COMPRESSED",
@@ -39,12 +40,14 @@ __all__ = [
     "ListChange",
     "Machine",
     "MetricChange",
+    "Outcome",
     "PlanPoint",
     "RankingParity",
     "RewriteResult",
     "RoundedInput",
     "RuntimeResult",
     "SliceChange",
+    "StressCase",
     "TensorParity",
     "TensorSize",
     "UserLists",

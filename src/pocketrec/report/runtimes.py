@@ -8,6 +8,7 @@ from typing import Literal
 
 from pocketrec.report.parity import AccumulationSensitivity, TensorParity
 from pocketrec.report.quality import RankingParity
+from pocketrec.report.stress import StressCase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,7 @@ class RuntimeResult:
         latency: per function; empty where it did not run.
         accumulation: per function and output of a float16 artifact, where the engine offers the choice.
         web: per function, of a runtime in a browser.
+        stress: each case from the contract, per function.
     """
 
     target: str
@@ -84,6 +86,7 @@ class RuntimeResult:
     latency: Mapping[str, LatencyResult] = field(default_factory=dict)
     accumulation: tuple[AccumulationSensitivity, ...] = ()
     web: Mapping[str, WebFacts] = field(default_factory=dict)
+    stress: tuple[StressCase, ...] = ()
 
     @property
     def pretended(self) -> str:
