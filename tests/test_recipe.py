@@ -221,6 +221,12 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
         ),
         ("[targets.onnx]", "[targets.onnx]\nopset_version = 9", "opset_version is 9; expected 20 to 23"),
         ("[targets.coreml]", "[latency]\nruns = 1", "recipe.toml: latency.runs is 1; expected 10 or more"),
+        ("[targets.coreml]", "[stress]\nrows = -1", "stress.rows is -1; expected 0 to 10000"),
+        (
+            "[targets.coreml]",
+            "[stress]\nrows = 0\nleave_out = ['a']",
+            "stress.leave_out: no case is asked, as stress.rows is 0",
+        ),
         ("[targets.coreml]", "[latency]\nwarmup = -1", "latency.warmup is -1; expected 0 or more"),
         (
             "[targets.coreml]",

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pocketrec.contract import Contract
-from pocketrec.errors import ArtifactError, ExecutionError, UnsupportedOp
+from pocketrec.errors import ArtifactError, ExecutionError, RecipeError, UnsupportedOp
 from pocketrec.evaluation import RankingData
-from pocketrec.recipe import Evaluate, Gates, Latency
+from pocketrec.recipe import Evaluate, Gates, Latency, Stress
 from pocketrec.report import RuntimeResult
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
 from pocketrec.validate.gates import check_gates
@@ -136,3 +136,28 @@ def test_latency_is_measured_for_what_ran_and_for_nothing_else(fake: Any, refere
     )
     assert [list(each.latency) for each in found] == [["main"], ["main"], []]
     assert found[1].latency["main"].runs == 10
+
+
+def test_stress_is_asked_of_what_ran_and_named_where_nothing_could_be(
+    fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate
+) -> None:
+    asked = Stress(rows=4)
+    reference = examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data, stress=asked)
+    found = examine(reference, fake())
+    assert {each.outcome for each in found.stress} == {"same"}
+
+    def spoil(outputs: dict[str, Any]) -> dict[str, Any]:
+        raise ExecutionError("no")
+
+    broken = examine(reference, fake(spoil=spoil))
+    assert len(broken.stress) == len(found.stress)
+    assert {each.outcome for each in broken.stress} == {"not_run"}
+    unasked = examine_reference({"main": fake()}, contract, evaluate, data, stress=Stress(rows=0))
+    assert examine(unasked, fake()).stress == ()
+
+
+def test_stress_that_is_to_leave_out_what_is_no_case_is_refused(
+    fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate
+) -> None:
+    with pytest.raises(RecipeError, match="'nothing' is no case"):
+        examine_reference({"main": fake()}, contract, evaluate, data, stress=Stress(leave_out=("nothing",)))

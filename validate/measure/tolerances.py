@@ -95,7 +95,7 @@ def excesses(distances: Sequence[Distance], gates: Gates, precision: str) -> lis
     stated = gates.max_abs_error
     within = [_bounds(max(each.size, size)) if stated is None else stated for each in distances]
     return [
-        each.error / bound if bound else _any(each.error)
+        float(each.error / bound) if bound else _any(each.error)
         for each, bound in zip(distances, within, strict=True)
     ]
 

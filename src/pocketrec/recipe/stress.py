@@ -19,7 +19,7 @@ class Stress:
             with `*`; each must fit one.
     """
 
-    rows: int = 64
+    rows: int = 128
     leave_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
