@@ -264,7 +264,7 @@ def _case(pair: _Pair, found: _Found, excess: float, output: str) -> StressCase:
     reason = found.reason
     if not reason and outcome == "differs":
         error = found.distances[output].error
-        reason = f"{output}: off by {error:.3g}, {excess:.3g} times what counts as the same numbers"
+        reason = f"{output}: off by {error:.3g}, {excess:.3g} times what is allowed"
     return StressCase(
         function=pair.function,
         kind=found.case.kind,

@@ -9,6 +9,7 @@ from pathlib import Path
 from pocketrec.report import Evidence, RoundedInput
 from pocketrec.validate.report.plots import plots
 from pocketrec.validate.report.quality import quality_tables
+from pocketrec.validate.report.stress import stress_tables
 from pocketrec.validate.report.summary import (
     PARITY_HEAD,
     SummaryRow,
@@ -87,6 +88,7 @@ def _tables(evidence: Evidence) -> list[ReportTable]:
         _parity(evidence),
         _accumulation(evidence),
         *quality_tables(evidence),
+        *stress_tables(evidence),
         _latency(evidence),
         _web(evidence),
         _wire(evidence),

@@ -54,11 +54,12 @@ def broken(fake: Any, rows: Rows, *, value: float | None = None, of: str = "hist
 def probes_agree(runtime: Any, reference: Any, contract: Contract) -> bool:
     """Whether no probe tells the artifact from the reference."""
     probes, signature = make_probes(contract, "main", None), contract.functions["main"]
-    sides = [
-        [run_fitted(each, contract, signature, p.inputs) for p in probes] for each in (reference, runtime)
-    ]
+    expected, actual = (
+        [run_fitted(each, contract, signature, probe.inputs) for probe in probes]
+        for each in (reference, runtime)
+    )
     names = [each.name for each in probes]
-    found = check_parity(*sides, names, signature, function="main", tie_tolerance=1e-5)
+    found = check_parity(expected, actual, names, signature, function="main", tie_tolerance=1e-5)
     return not any(differs_by(each, Gates(), "float32") for each in found)
 
 
@@ -236,11 +237,11 @@ def test_a_framework_is_not_asked_what_is_undefined_on_it(fake: Any, strict: Con
 
 
 def test_a_model_that_gives_no_number_has_no_answer_to_compare(fake: Any, contract: Contract) -> None:
-    both = [broken(fake, lambda h: (h == 38).all(1), value=float("nan")) for _ in range(2)]
-    found = stress(*both, contract)
+    one, two = (broken(fake, lambda h: (h == 38).all(1), value=float("nan")) for _ in range(2))
+    found = stress(one, two, contract)
     assert found["ids: history = 38"].reason == "scores: the reference has 40 NaN"
-    both = [broken(fake, lambda h: (h == 38).all(1), value=float("-inf")) for _ in range(2)]
-    assert not wrong(stress(*both, contract))  # the same infinity is an answer
+    one, two = (broken(fake, lambda h: (h == 38).all(1), value=float("-inf")) for _ in range(2))
+    assert not wrong(stress(one, two, contract))  # the same infinity is an answer
 
 
 def test_what_a_runtime_lacks_is_told(fake: Any, contract: Contract) -> None:

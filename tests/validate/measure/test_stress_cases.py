@@ -25,6 +25,10 @@ def cases_of(contract: Contract, **given: Any) -> dict[str, Case]:
     return {str(each): each for each in make_cases(contract, "main", Stress(**given), seed=1)}
 
 
+def inputs_of(case: Case) -> dict[str, Any]:
+    return dict(case.inputs)
+
+
 def with_inputs(contract: Contract, *features: Feature) -> Contract:
     """The contract whose function has these inputs as well."""
     signature = contract.functions["main"]
@@ -62,7 +66,7 @@ def test_the_same_arguments_give_the_same_cases(contract: Contract) -> None:
 def test_histories_keep_so_many_entries_on_the_side_that_is_not_padded(contract: Contract) -> None:
     cases = cases_of(contract)
     for name, keep in (("empty", 0), ("1 entry", 1), ("2 entries", 2), ("5 entries", 5), ("full", 6)):
-        (history,) = cases[f"histories: {name}"].inputs["history"]
+        (history,) = inputs_of(cases[f"histories: {name}"])["history"]
         assert (history[: 6 - keep] == 0).all()
         assert (history[6 - keep :] > 0).all()
     assert cases["histories: empty and shortest"].inputs["history"].tolist() == [[0]]
@@ -79,13 +83,13 @@ def test_what_runs_along_a_history_is_filled_as_an_app_fills_it(contract: Contra
         Feature(name="ages", kind="dense", dtype="float32", shape=("batch", "length"), minimum=1, maximum=2),
         Feature(name="count", kind="length", shape=("batch",), maximum=6),
     )
-    inputs = cases_of(wide)["histories: 2 entries"].inputs
+    inputs = inputs_of(cases_of(wide)["histories: 2 entries"])
     assert inputs["mask"].tolist() == [[0, 0, 0, 0, 1, 1]]
     assert (inputs["ages"] > 0).tolist() == [[False] * 4 + [True] * 2]
     assert inputs["count"].tolist() == [2]
     assert cases_of(wide)["histories: empty"].inputs["count"].tolist() == [1]  # the least that it takes
     stream = next(each for name, each in cases_of(wide).items() if name.startswith("streams: uniform"))
-    real = stream.inputs["history"] > 0
+    real = inputs_of(stream)["history"] > 0
     np.testing.assert_array_equal(stream.inputs["mask"] == 1, real)
 
 
@@ -136,7 +140,7 @@ def test_streams_reach_the_tail_and_repeat_what_is_popular(contract: Contract) -
     large = replace(contract, vocabularies={"item": VocabularySpec(size=items, padding_id=0)})
     cases = cases_of(large, rows=300)
     uniform, zipf, unknown = (
-        cases[f"streams: {name}, 300 rows"].inputs["history"]
+        inputs_of(cases[f"streams: {name}, 300 rows"])["history"]
         for name in ("uniform", "Zipf 1.1", "Zipf 1.1 with unknown ids")
     )
     assert uniform.shape == (300, 6)
