@@ -2,6 +2,7 @@
 
     0 done, all passed    1 a check failed      2 usage or recipe    3 the model cannot be converted
     4 a defect in pocketrec                   130 interrupted      143 terminated
+    with a key: 10 unsigned    11 signed with another    12 altered since    13 expired
 
 Command modules import torch, coremltools, onnxruntime and numpy inside their functions only, so
 that `--help` answers at once.
@@ -31,6 +32,7 @@ from pocketrec.cli.package import package
 from pocketrec.cli.recommend import recommend
 from pocketrec.cli.run import run
 from pocketrec.cli.serve_pipe import serve_pipe
+from pocketrec.cli.sign import sign
 from pocketrec.cli.signals import INTERRUPTED, TERMINATED, Terminated, endings
 from pocketrec.cli.verify import verify
 from pocketrec.cli.zoo import zoo
@@ -99,7 +101,7 @@ def main(debug: bool) -> None:
 
     Results go to stdout, progress and errors to stderr. Exit codes: 0 passed, 1 a check failed,
     2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 130 interrupted,
-    143 terminated.
+    143 terminated. Where a key was given: 10 unsigned, 11 signed with another key, 12 altered, 13 expired.
     """
     # coremltools reports on stderr what it was not tested with; `pocketrec doctor` shows the versions.
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)
@@ -110,6 +112,7 @@ for _command in (
     build,
     convert,
     verify,
+    sign,
     inspect,
     lint,
     run,

@@ -193,8 +193,17 @@ def read_json(folder: Path, name: str, cls: type[T]) -> T:
     return _read(folder, name, cls)
 
 
+def parse_manifest(data: bytes) -> Manifest:
+    """The manifest in the bytes of its file, strictly read; raises ArtifactError naming the key."""
+    return _parse(data, MANIFEST, Manifest)
+
+
 def _read(folder: Path, name: str, cls: type[T]) -> T:
-    table = parse_json(_read_small(folder, name), name=name)
+    return _parse(_read_small(folder, name), name, cls)
+
+
+def _parse(data: bytes, name: str, cls: type[T]) -> T:
+    table = parse_json(data, name=name)
     try:
         return from_table(cls, table, source=name)
     except PocketrecError as error:

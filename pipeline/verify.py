@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -30,6 +30,7 @@ from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.agreement import check_carried, contract_sha256, disagreements, row_of_artifact
 from pocketrec.pipeline.api import check_api, replay_api
 from pocketrec.pipeline.shapes import shape_problem, surplus_shapes
+from pocketrec.pipeline.trust import Trust, examine_trust
 from pocketrec.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class VerifyResult:
         version: the recipe's version.
         tree_sha256: the manifest's tree digest.
         problems: one sentence for each damaged file, and for each artifact that nothing compared.
-        replays: one entry per artifact and runtime; empty where a file is damaged.
+        replays: one entry per artifact and runtime; empty where a file is damaged, or nobody may be trusted.
+        signature: whether somebody vouches for the bundle.
     """
 
     path: Path
@@ -78,27 +80,51 @@ class VerifyResult:
     tree_sha256: str = ""
     problems: tuple[str, ...] = ()
     replays: tuple[Replayed, ...] = ()
+    signature: Trust = field(default_factory=Trust)
 
     @property
     def passed(self) -> bool:
-        """True where no file is damaged, something was compared, and nothing differed."""
+        """True where no file is damaged, something was compared, nothing differed, and trust was as asked."""
         statuses = [each.status for each in self.replays]
-        return not self.problems and "passed" in statuses and "failed" not in statuses
+        compared = "passed" in statuses and "failed" not in statuses
+        return not self.problems and compared and not self.signature.exit_code
+
+    @property
+    def exit_code(self) -> int:
+        """What the command returns: 0, or why it cannot be trusted, or 1."""
+        return self.signature.exit_code or (0 if self.passed else 1)
 
 
 @generators_kept()
-def verify(path: str | Path, *, progress: Progress | None = None) -> VerifyResult:
+def verify(
+    path: str | Path,
+    *,
+    key: Path | None = None,
+    require_signature: bool = False,
+    progress: Progress | None = None,
+) -> VerifyResult:
     """What became of the bundle at `path`; damage is in the result, not raised.
 
+    Args:
+        path: the bundle.
+        key: a PEM file with the public key that must have signed it; nothing of it runs where it did not.
+        require_signature: whether a bundle that no key was checked for is refused.
+        progress: is told of each artifact.
+
     Raises:
-        UsageError: there is no folder at `path`.
+        UsageError: there is no folder at `path`, or the key cannot be used.
     """
     path = Path(path)
+    trust = examine_trust(path, key, required=require_signature)
+    if trust.exit_code:
+        return VerifyResult(path=path, signature=trust, problems=(trust.message,))
     try:
         bundle = read_bundle(path)
     except ArtifactError as error:
-        return VerifyResult(path=path, problems=(str(error),))
+        return VerifyResult(path=path, problems=(str(error),), signature=trust.broken())
     problems = verify_files(bundle)
+    if problems:
+        trust = trust.broken()
     replays: tuple[Replayed, ...] = ()
     if not problems:
         problems, replays = _replay_bundle(bundle, progress or silent)
@@ -110,6 +136,7 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> VerifyResul
         tree_sha256=manifest.tree_sha256,
         problems=problems,
         replays=replays,
+        signature=trust,
     )
 
 

@@ -276,7 +276,20 @@ def _command(*words: str) -> Callable[[Path], None]:
     return run
 
 
+def _key(read: str) -> Callable[[Path], None]:
+    def run(folder: Path) -> None:
+        from pocketrec.package.sign.keys import read_private_key, read_public_key
+
+        if read == "release.pem":
+            read_private_key(folder / read, lambda: None)
+        read_public_key(folder / read)
+
+    return run
+
+
 READ: dict[str, Callable[[Path], None]] = {
+    "release.pem": _key("release.pem"),
+    "release.pub.pem": _key("release.pub.pem"),
     "log.parquet": _command("experiment", "estimate", "log.parquet"),
     "experiment.toml": _command("assign", "--experiment", "experiment.toml", "user"),
     "users.txt": _command(

@@ -22,7 +22,12 @@
         ├── BudgetMissed                  1    widens the budget as the nearest plan says
         ├── ArtifactError                 1    builds or pulls the artifact again: the file is damaged
         ├── ExecutionError                1    an artifact's program did what it must not do
-        └── UnsupportedOp                 1    chooses another runtime: this one lacks the op
+        ├── UnsupportedOp                 1    chooses another runtime: this one lacks the op
+        └── Untrusted                          uses the bundle for nothing
+            ├── Unsigned                 10    asks its maker to sign it
+            ├── WrongKey                 11    asks for the key that signed it, or refuses its maker
+            ├── Tampered                 12    pulls it again: it is not what was signed
+            └── Expired                  13    asks for one that was signed anew
 
 Every message says what, where, what came, what was expected and the next step, in one line.
 """
@@ -179,3 +184,31 @@ class ExecutionError(CheckFailed):
 
 class UnsupportedOp(CheckFailed):
     """A runtime met an op that it does not implement; the message names op, place and alternative."""
+
+
+class Untrusted(CheckFailed):
+    """A bundle cannot be trusted as the caller's key asks; the next four say why."""
+
+
+class Unsigned(Untrusted):
+    """Nobody has signed a bundle, or a part of it."""
+
+    exit_code = 10
+
+
+class WrongKey(Untrusted):
+    """Another key than the caller's has signed a bundle."""
+
+    exit_code = 11
+
+
+class Tampered(Untrusted):
+    """A bundle, or its signature, is not what was signed."""
+
+    exit_code = 12
+
+
+class Expired(Untrusted):
+    """A bundle is what was signed, and its signature's time is over."""
+
+    exit_code = 13

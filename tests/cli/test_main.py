@@ -33,6 +33,7 @@ COMMANDS = (
     "diff",
     "diverge",
     "verify",
+    "sign",
     "inspect",
     "lint",
     "run",
