@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pocketrec.contract import Contract
 from pocketrec.convert.targets import row_of_suffix
-from pocketrec.errors import ArtifactError, ExecutionError, UsageError
+from pocketrec.errors import ArtifactError, CallError, ExecutionError, UsageError
 from pocketrec.package.bundle import Bundle, read_bundle, read_contract
 from pocketrec.package.host.answers import Answer
 from pocketrec.package.host.calls import Host, Run, States
@@ -20,7 +20,7 @@ from pocketrec.pipeline.agreement import check_carried, contract_sha256
 
 if TYPE_CHECKING:
     from pocketrec.package.host.features import Array
-    from pocketrec.validate.runtimes.runtime import Runtime
+    from pocketrec.validate.runtimes.runtime import Description, Runtime
 
 
 def load(path: str | Path, *, target: str | None = None, runtime: str | None = None) -> Recommender:
@@ -71,12 +71,41 @@ class Recommender:
         """What can be called, with the names of its arguments."""
         return {name: call.names for name, call in self._host.calls.items()}
 
+    @property
+    def contract(self) -> Contract:
+        """The bundle's contract."""
+        return self._host.contract
+
+    @property
+    def vocabularies(self) -> Mapping[str, Items]:
+        """The items of every vocabulary of the contract."""
+        return self._host.vocabularies
+
+    @property
+    def target(self) -> str:
+        """Whose artifacts run."""
+        return self._target
+
+    def engine(self, function: str) -> Description:
+        """What executes a function."""
+        return self._opened(function).describe()
+
     def call(self, method: str, arguments: Mapping[str, Any]) -> Answer:
         """The answer of a method; UsageError where there is none of that name."""
+        self.check_method(method)
+        return self._host.call(method, arguments, self._states)
+
+    def call_many(self, method: str, calls: Sequence[Mapping[str, Any]]) -> list[Answer | CallError]:
+        """What `call` gives or raises for each of many calls, run in batches; sessions have no part in it."""
+        self.check_method(method)
+        return self._host.call_many(method, calls)
+
+    def check_method(self, method: str) -> Call:
+        """The method of that name, as the contract shows it; UsageError where there is none."""
         if method not in self._host.calls:
             known = ", ".join(self._host.calls)
             raise UsageError(f"{method!r} is no method of {self._bundle.manifest.name}; expected {known}")
-        return self._host.call(method, arguments, self._states)
+        return self._host.calls[method]
 
     def session(self) -> Recommender:
         """The same model, which hands the states of each call to the next; `reset` begins again."""

@@ -7,6 +7,7 @@
     beam       items that are spelled, found by what their ids may begin with
     best       scores as the k best, and as probabilities
     calls      one function called in an app's words
+    together   many such calls, in batches of the model
     generating items spelled id by id, by the search in beam
     answers    what comes back
 

@@ -1,8 +1,8 @@
-"""What each role answers, given a call and the model."""
+"""What each role answers, given a call: it yields its function's inputs, and goes on with their outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,34 +11,33 @@ import numpy.typing as npt
 from pocketrec.contract import SCORES, Output
 from pocketrec.errors import CallError
 from pocketrec.package.host.answers import (
-    Answer,
     Decision,
     Embedding,
     Predicted,
     Prediction,
     Recommendation,
 )
-from pocketrec.package.host.asked import Asked
-from pocketrec.package.host.best import best, check_scores, drawn, share, sigmoid, softmax
+from pocketrec.package.host.asked import Asked, Steps
+from pocketrec.package.host.best import best, best_of, check_scores, drawn, share, sigmoid, softmax
 from pocketrec.package.host.features import Array
 from pocketrec.package.host.generating import generate
 from pocketrec.package.host.items import shown
 from pocketrec.package.host.roles import axis_of, has_rows, lists_items, one_number
 
 
-def _recommend(one: Asked) -> Answer:
+def _recommend(one: Asked) -> Steps:
     """The k best of all items that may be listed."""
     k, left_out = one.k(), one.left_out()
     inputs = one.inputs()  # a mistake is told even where nothing is asked for
     if not k and not one.signature.states:
         return one.listed(())
-    outputs = one.outputs(inputs)
+    outputs = yield inputs
     out = next(each for each in one.signature.outputs if lists_items(one.contract, each))
     if out.meaning == "top_k_ids":
         return one.listed(_from_lists(one, out, outputs, k, left_out))
-    scores = [float(each) for each in one.row(out, outputs)]
+    scores = one.row(out, outputs)
     chances = _chances(out, scores, one.items.spec.aside)
-    return one.listed([one.item(i, s, **chances(i)) for i, s in best(list(enumerate(scores)), k, left_out)])
+    return one.listed([one.item(i, s, **chances(i)) for i, s in best_of(scores, k, left_out)])
 
 
 def _from_lists(
@@ -55,23 +54,24 @@ def _from_lists(
 
 
 def _chances(
-    out: Output, scores: Sequence[float], aside: frozenset[int]
+    out: Output, scores: npt.NDArray[Any], aside: frozenset[int]
 ) -> Callable[[int], dict[str, float]]:
     """What is to be said of an item's probability; nothing where the output is a score."""
     if out.meaning == "score":
         return lambda place: {}
-    chances = softmax(scores, aside) if out.meaning == "logit" else scores
+    numbers = [float(each) for each in scores]
+    chances = softmax(numbers, aside) if out.meaning == "logit" else numbers
     return lambda place: {"probability": chances[place]}
 
 
-def _rank(one: Asked) -> Answer:
+def _rank(one: Asked) -> Steps:
     """The candidates, best first by the first output; of equal ones the earlier comes first."""
     records = [_record(one, place, each) for place, each in enumerate(_candidates(one.given))]
     if not records:
         return one.listed(())
     heads = [each for each in one.signature.outputs if one_number(one.signature, each)]
     rows = one.features(*records)
-    scores = _in_chunks(one, rows, heads)
+    scores = yield from _in_chunks(one, rows, heads)
     for head in heads:
         check_scores(list(enumerate(scores[head.name])), "candidate")
     order = sorted(range(len(rows)), key=lambda place: (-scores[heads[0].name][place], place))
@@ -126,29 +126,29 @@ def _record(one: Asked, place: int, candidate: Any) -> dict[str, Any]:
 
 def _in_chunks(
     one: Asked, rows: Sequence[Mapping[str, Any]], heads: Sequence[Output]
-) -> dict[str, list[float]]:
+) -> Generator[Mapping[str, Array], Mapping[str, Array], dict[str, list[float]]]:
     """The numbers of every head, for as many rows at once as the contract allows."""
     most = one.contract.bounds(one.signature.inputs[0].shape[0])[1] if has_rows(one.signature) else 1
     found: dict[str, list[float]] = {each.name: [] for each in heads}
     for start in range(0, len(rows), most):
         chunk = rows[start : start + most]
-        outputs = one.outputs(one.encoder.arrays(chunk))
+        outputs = yield one.encoder.arrays(chunk)
         for each in heads:
             numbers = np.asarray(outputs[each.name]).reshape(-1)[: len(chunk)]
             found[each.name].extend(float(number) for number in numbers)
     return found
 
 
-def _embed(one: Asked) -> Answer:
+def _embed(one: Asked) -> Steps:
     """The vector of the first output that is an embedding."""
     out = next(each for each in one.signature.outputs if each.meaning == "embedding")
-    values = one.row(out, one.outputs(one.inputs()))
+    values = one.row(out, (yield one.inputs()))
     return Embedding(values=tuple(float(each) for each in values.reshape(-1)), unknown=one.unknown)
 
 
-def _predict(one: Asked) -> Answer:
+def _predict(one: Asked) -> Steps:
     """Every output with its unit."""
-    outputs = one.outputs(one.inputs())
+    outputs = yield one.inputs()
     told = [each for each in one.signature.outputs if each.meaning != "state"]
     return Prediction(
         outputs={each.name: _predicted(one, each, one.row(each, outputs)) for each in told},
@@ -174,7 +174,7 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
-def _arrange(one: Asked) -> Answer:
+def _arrange(one: Asked) -> Steps:
     """The page: the candidates in the model's order, k of them."""
     k = one.k()
     candidates = _candidates(one.given)
@@ -186,7 +186,7 @@ def _arrange(one: Asked) -> Answer:
     inputs = one.inputs()
     if not candidates:
         return one.listed(())
-    outputs = one.outputs(inputs)
+    outputs = yield inputs
     out = next(
         each
         for each in one.signature.outputs
@@ -198,12 +198,12 @@ def _arrange(one: Asked) -> Answer:
     return one.listed([one.candidate(candidates[place], score) for place, score in places])
 
 
-def _decide(one: Asked) -> Answer:
+def _decide(one: Asked) -> Steps:
     """An arm: drawn by its probability where the call hands in a draw, else the best."""
     draw = one.given.get("draw")
     if draw is not None and not _is_share(draw):
         raise CallError("bad_draw", f"draw is {shown(draw)}; expected a number from 0 to below 1")
-    outputs = one.outputs(one.inputs())
+    outputs = yield one.inputs()
     over = {each.meaning: each for each in one.signature.outputs if lists_items(one.contract, each)}
     aside = one.items.spec.aside
     chances = None
@@ -230,7 +230,13 @@ def _is_share(draw: object) -> bool:
     return isinstance(draw, int | float) and not isinstance(draw, bool) and 0 <= draw < 1
 
 
-ROLES: dict[str, Callable[[Asked], Answer]] = {
+def _generate(one: Asked) -> Steps:
+    """The items of a search, which runs the model itself, with all of its beams at once."""
+    yield from ()
+    return generate(one)
+
+
+ROLES: dict[str, Callable[[Asked], Steps]] = {
     "recommend": _recommend,
     "search": _recommend,
     "rank": _rank,
@@ -238,5 +244,5 @@ ROLES: dict[str, Callable[[Asked], Answer]] = {
     "predict": _predict,
     "arrange": _arrange,
     "decide": _decide,
-    "generate": generate,
+    "generate": _generate,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,16 @@ import numpy.typing as npt
 
 from pocketrec.contract import Feature, Output
 from pocketrec.errors import CallError
-from pocketrec.package.host.answers import Recommendation, Recommendations, Unknown
+from pocketrec.package.host.answers import Answer, Recommendation, Recommendations, Unknown
 from pocketrec.package.host.best import check_k
 from pocketrec.package.host.features import Array, Encoder
 from pocketrec.package.host.items import Items, shown
 from pocketrec.package.host.roles import Call, has_rows, is_text, rest_of
 
 Model = Callable[[str, Mapping[str, Array]], Mapping[str, Array]]
+# What a role asks its function for, input by input, and the answer at the end: whoever runs the function may
+# run it for many calls at once.
+Steps = Generator[Mapping[str, Array], Mapping[str, Array], Answer]
 _DEFAULT_K = 10
 
 

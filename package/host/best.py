@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pocketrec.errors import CallError
 from pocketrec.package.host.items import shown
@@ -32,6 +36,23 @@ def best(scored: Sequence[tuple[int, float]], k: int, left_out: Collection[int])
     check_scores(scored, "id")
     kept = [each for each in scored if each[0] not in left_out and each[1] != -math.inf]
     return sorted(kept, key=lambda each: (-each[1], each[0]))[:k]
+
+
+def best_of(scores: npt.NDArray[Any], k: int, left_out: Collection[int]) -> list[tuple[int, float]]:
+    """The k best of the scores of all ids, `[ids]`; what `best` gives for them, without a look at each."""
+    wrong = np.flatnonzero(np.isnan(scores))
+    if len(wrong):
+        check_scores([(int(wrong[0]), math.nan)], "id")
+    kept = scores != -math.inf
+    kept[[each for each in left_out if each < len(scores)]] = False
+    places = np.flatnonzero(kept)
+    if not 0 < k < len(places):
+        places = places[: len(places) if k else 0]
+    else:
+        values = scores[places]
+        places = places[values >= np.partition(values, len(values) - k)[len(values) - k]]
+    order = places[np.argsort(-scores[places], kind="stable")][:k]
+    return list(zip(order.tolist(), map(float, scores[order]), strict=True))
 
 
 def check_scores(scored: Sequence[tuple[int, float]], what: str) -> None:

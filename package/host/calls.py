@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,10 +13,11 @@ from pocketrec.contract import Contract, Feature
 from pocketrec.errors import CallError
 from pocketrec.package.host.answering import ROLES
 from pocketrec.package.host.answers import Answer
-from pocketrec.package.host.asked import Asked
+from pocketrec.package.host.asked import Asked, Steps
 from pocketrec.package.host.features import Array, Encoder, Tokenize
 from pocketrec.package.host.items import Items
-from pocketrec.package.host.roles import Call, calls_of
+from pocketrec.package.host.roles import Call, calls_of, rows_stack
+from pocketrec.package.host.together import run_together
 
 Run = Callable[[str, Mapping[str, Array]], Mapping[str, Array]]
 States = dict[str, Array]
@@ -55,21 +56,44 @@ class Host:
         Raises:
             CallError: `code` says which rule was broken.
         """
+        kept: States = dict(states or {})
+        run = partial(self._run, kept)
+        answer = _ended(self._steps(method, arguments, run), partial(run, self.calls[method].function))
+        if states is not None:
+            states.update(kept)
+        return answer
+
+    def call_many(self, method: str, calls: Sequence[Mapping[str, Any]]) -> list[Answer | CallError]:
+        """What `call` gives or raises for each, with the inputs of many calls in one run of the model.
+
+        Nothing is said of what unknown words may have been meant for, and states are zeros. Where the first
+        axis does not count calls, as beside states, each runs by itself.
+
+        Args:
+            method: one of `calls`.
+            calls: the arguments of each.
+        """
+        run = partial(self._run, {})
+        return run_together(
+            [self._steps(method, each, run, suggests=False) for each in calls],
+            partial(run, self.calls[method].function),
+            together=rows_stack(self.contract.functions[self.calls[method].function]),
+        )
+
+    def _steps(self, method: str, arguments: Mapping[str, Any], run: Run, *, suggests: bool = True) -> Steps:
+        """A call, input by input; a mistake in it is raised at the first."""
         call = self.calls[method]
         given = {name: each for name, each in arguments.items() if each is not None}
         _check_names(call, given)
-        kept: States = dict(states or {})
         encoder = Encoder(
             contract=self.contract,
             signature=self.contract.functions[call.function],
             vocabularies=self.vocabularies,
             tokenize=self.tokenize,
             names={feature: name for name, feature in call.arguments.items()},
+            suggests=suggests,
         )
-        answer = ROLES[call.role](Asked(partial(self._run, kept), call, given, encoder))
-        if states is not None:
-            states.update(kept)
-        return answer
+        return (yield from ROLES[call.role](Asked(run, call, given, encoder)))
 
     def _run(self, kept: States, function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """The outputs for inputs and states; the next states are kept."""
@@ -82,6 +106,17 @@ class Host:
     def _zeros(self, state: Feature) -> Array:
         sizes = [self.contract.bounds(size)[0] for size in state.shape]
         return np.zeros(sizes, np.dtype(state.dtype))
+
+
+def _ended(steps: Steps, run: Callable[[Mapping[str, Array]], Mapping[str, Array]]) -> Answer:
+    """The answer of one call, each of whose inputs is run as it comes."""
+    try:
+        inputs = next(steps)
+        while True:
+            inputs = steps.send(run(inputs))
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
 
 
 def _check_names(call: Call, given: Mapping[str, Any]) -> None:

@@ -43,6 +43,7 @@ class Encoder:
         names: what features are called in messages, where it is not their own name.
         spelled: the items that are given where a sequence takes the ids that spell them.
         without: inputs that no argument fills.
+        suggests: whether what unknown words may have been meant for is looked for, which takes long.
         unknown: words that no item is, each once.
     """
 
@@ -53,6 +54,7 @@ class Encoder:
     names: Mapping[str, str] = field(default_factory=dict)
     spelled: Items | None = None
     without: frozenset[str] = frozenset()
+    suggests: bool = True
     unknown: dict[str, Unknown] = field(default_factory=dict)
 
     def arrays(self, rows: Sequence[Arguments]) -> dict[str, Array]:
@@ -151,7 +153,7 @@ class Encoder:
         if policy == "forbid":
             raise items.refused(word)
         if word not in self.unknown:  # what it may have been meant for is looked for once
-            self.unknown[word] = items.unknown(word)
+            self.unknown[word] = items.unknown(word) if self.suggests else Unknown(given=word)
         spec = self.contract.vocabularies[str(feature.vocabulary)]
         found = spec.padding_id if policy == "padding" else spec.unknown_id
         assert found is not None  # the contract's own check

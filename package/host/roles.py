@@ -157,6 +157,18 @@ def has_rows(signature: Signature) -> bool:
     return all(len(each.shape) > 1 for each in signature.inputs if each.kind in _SEQUENCES)
 
 
+def rows_stack(signature: Signature) -> bool:
+    """Whether rows of several calls can run as one: all that goes in and out counts them first, once."""
+    shapes = [each.shape for each in signature.inputs] + [each.shape for each in signature.outputs]
+    row = shapes[0][0] if shapes and shapes[0] else None
+    return (
+        has_rows(signature)
+        and not signature.states
+        and isinstance(row, str)
+        and all(shape[:1] == (row,) and row not in shape[1:] for shape in shapes)
+    )
+
+
 def rest_of(signature: Signature, each: Feature | Output) -> tuple[int | str, ...]:
     """A feature's or an output's shape without the axis that counts rows."""
     return each.shape[1:] if has_rows(signature) else each.shape

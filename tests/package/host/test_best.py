@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pocketrec.errors import CallError
-from pocketrec.package.host.best import check_k, drawn, share, sigmoid, softmax, top_k
+from pocketrec.package.host.best import best, best_of, check_k, drawn, share, sigmoid, softmax, top_k
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,24 @@ def test_a_score_that_is_not_a_number_is_an_error_also_where_it_would_not_be_lis
     with pytest.raises(CallError, match="the score of id 2 is not a number") as error:
         top_k([3.0, 2.0, math.nan], 1, {2})
     assert error.value.code == "bad_score"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, -0.0, 1.5, -2.0, math.inf, -math.inf, 7e-40]), max_size=12),
+    st.integers(0, 14),
+    st.sets(st.integers(0, 13)),
+)
+def test_an_array_of_scores_gives_what_a_look_at_each_gives(
+    scores: list[float], k: int, left_out: set[int]
+) -> None:
+    array = np.array(scores, np.float32)
+    assert best_of(array, k, left_out) == best(list(enumerate(array.tolist())), k, left_out)
+
+
+def test_an_array_with_a_score_that_is_not_a_number_is_an_error() -> None:
+    with pytest.raises(CallError, match="the score of id 1 is not a number"):
+        best_of(np.array([3.0, math.nan, math.nan]), 1, {1})
 
 
 @pytest.mark.parametrize("k", [-1, 1.0, True, "3", None])
