@@ -81,7 +81,7 @@ def test_each_call_gets_what_it_gets_alone_and_rows_of_one_shape_run_as_one() ->
 
 def test_candidates_of_several_calls_run_as_one() -> None:
     model = Counted(contract_of(Signature(inputs=(FILM, WEIGHT), outputs=(CLICK,), items="film")))
-    calls = [
+    calls: list[dict[str, Any]] = [
         {"candidates": ["a", "b", "c"], "weight": 2.0},
         {"candidates": []},
         {"candidates": [{"film": "c", "weight": 1}, {"film": "b", "weight": 2}]},
