@@ -31,6 +31,7 @@ from pocketrec.cli.lint import lint
 from pocketrec.cli.package import package
 from pocketrec.cli.recommend import recommend
 from pocketrec.cli.run import run
+from pocketrec.cli.score import score
 from pocketrec.cli.serve_pipe import serve_pipe
 from pocketrec.cli.sign import sign
 from pocketrec.cli.signals import INTERRUPTED, TERMINATED, Terminated, endings
@@ -41,7 +42,7 @@ from pocketrec.places import exits_told
 
 INTERNAL_ERROR = 4
 _JSON = "pocketrec.json"  # in the context: whether JSON was asked for
-_BUILD_EXTRA = frozenset({"torch", "onnxscript", "onnx_ir", "scipy", "sklearn"})
+_BUILD_EXTRA = frozenset({"torch", "onnxscript", "onnx_ir", "scipy", "sklearn", "joblib", "cloudpickle"})
 
 
 class Boundary(click.Group):
@@ -118,6 +119,7 @@ for _command in (
     run,
     serve_pipe,
     recommend,
+    score,
     package,
     diff,
     diverge,

@@ -91,6 +91,19 @@ def schema_of(path: Path) -> tuple[Any, int]:
     return found.remove_metadata(), rows
 
 
+def groups_of(path: Path) -> tuple[int, ...]:
+    """The first row of each row group of a Parquet file; of a file that has none, the first row."""
+    if path.suffix != ".parquet":
+        return (0,)
+    import pyarrow.parquet as pq
+
+    with _damage_told(path):
+        about, found = pq.ParquetFile(_regular(path)).metadata, [0]
+        for group in range(about.num_row_groups - 1):
+            found.append(found[-1] + about.row_group(group).num_rows)
+    return tuple(found)
+
+
 def _regular(path: Path) -> Path:
     """The path of a regular file, which the library opens by its name; DataError for anything else."""
     return require_file(path, error=DataError, remedy="write it again")

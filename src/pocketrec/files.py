@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,43 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     except BaseException:
         _remove(partial)
         raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """As `whole_or_nothing`, of a file that several processes may write at once: the last one's stays.
+
+    Each writes under a name of its own and holds a lock on it; names that nobody holds were left behind by
+    processes that were killed, and go.
+    """
+    try:
+        _remove_left(path)
+        number, name = tempfile.mkstemp(prefix=f".partial-{path.name}-", dir=path.parent)
+        partial = Path(name)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX)
+            yield partial
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+            os.close(number)
+    except OSError as error:
+        raise _storage(path, error) from error
+
+
+def _remove_left(path: Path) -> None:
+    for each in path.parent.glob(f".partial-{glob.escape(path.name)}-*"):
+        with suppress(OSError), each.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            each.unlink()
+
+
+def _umask() -> int:
+    """The process's mask of permissions, which can be read only by setting it."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 @contextmanager

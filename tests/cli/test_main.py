@@ -39,6 +39,7 @@ COMMANDS = (
     "run",
     "serve-pipe",
     "recommend",
+    "score",
     "package",
     "assign",
     "experiment",
