@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from pocketrec.contract import Contract, Feature, Output, Signature
-from pocketrec.package.compare.changes import Change, Level
 from pocketrec.package.host.roles import Call, calls_of
+from pocketrec.report import Change, Level
 
 _Named = TypeVar("_Named", Feature, Output)
 _RENAMED = "an app that names it fails; keep the name, or raise the major version"

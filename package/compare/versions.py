@@ -3,40 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from pocketrec.package.compare.changes import Level
+from pocketrec.report import Bump, Level
 
 _NUMBERS = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:[-+].*)?\Z")
 _BUMP: dict[Level, str] = {"breaking": "major", "addition": "minor", "same": "patch"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bump:
-    """What the later release may be called.
-
-    Attributes:
-        old: the earlier version.
-        new: the later one.
-        due: the smallest version that says what changed; empty where the earlier one has no numbers.
-        kind: which of its numbers has to rise.
-        enough: whether the later version is at least that.
-    """
-
-    old: str
-    new: str
-    due: str
-    kind: str
-    enough: bool
-
-    @property
-    def message(self) -> str:
-        """The verdict in one line."""
-        if not self.due:
-            return f"version {self.old!r} has no numbers to raise; expected one such as 1.2.0"
-        said = f"a {self.kind} version is due: {self.due}"
-        step = "" if self.enough else f"; set version = {self.due!r} in the recipe"
-        return f"{said}, and it is {self.new}{step}"
 
 
 def bump_of(old: str, new: str, level: Level, *, identical: bool) -> Bump:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from pocketrec.contract import Contract
-from pocketrec.package.compare.changes import Change
 from pocketrec.package.host.items import Items
+from pocketrec.report import Change
 
 _NAMED = 3  # how many of many are named
 _STORED = "ids that an app has stored mean other items"

@@ -214,10 +214,11 @@ def check_slices(
     kind: Literal["ranking", "classification"],
     divisions: Mapping[str, Slice],
     limits: Mapping[str, ChangeLimits],
+    where: str = "gates.slices",
 ) -> None:
     """Checks that limits on slices are on divisions that there are, and on metrics that they have."""
     for name, each in limits.items():
         if name.partition(": ")[0] not in divisions:
             known = ", ".join(divisions) or "none; add evaluate.slices"
-            raise RecipeError(f"gates.slices.{name}: no such slices; known: {known}")
-        check_limits(kind, f"gates.slices.{name}", each)
+            raise RecipeError(f"{where}.{name}: no such slices; known: {known}")
+        check_limits(kind, f"{where}.{name}", each)

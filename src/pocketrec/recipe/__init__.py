@@ -12,11 +12,13 @@ from pocketrec.recipe.latency import Latency
 from pocketrec.recipe.source import STREAM_MB, ModelSource
 from pocketrec.recipe.stress import Stress
 from pocketrec.recipe.target import ComputeUnits, DeploymentTarget, Precision, Target
+from pocketrec.recipe.versus import VERSUS_RANGES, Versus
 from pocketrec.recipe.whole import Recipe, check_type, parse_recipe
 
 __all__ = [
     "GATE_RANGES",
     "STREAM_MB",
+    "VERSUS_RANGES",
     "Compress",
     "ComputeUnits",
     "DeploymentTarget",
@@ -29,6 +31,7 @@ __all__ = [
     "Recipe",
     "Stress",
     "Target",
+    "Versus",
     "check_evaluate",
     "check_type",
     "parse_recipe",

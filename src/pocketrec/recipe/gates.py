@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pocketrec.recipe.versus import Versus
 from pocketrec.schema import Range, check_ranges
 from pocketrec.stated import ChangeLimits
 
@@ -45,6 +46,7 @@ class Gates:
             artifacts and for the compressed model, of which only a loss counts.
         compression: limits on what compression costs, held by the interval as those above; budgets in
             `compress` are on the cost itself.
+        versus: what must hold against the release before, with `build --baseline`.
         tie_tolerance: items whose scores differ by at most this much may swap places; relative
             to the largest score of the list.
         max_size_mb: largest size of a target's files, in 10^6 bytes.
@@ -72,6 +74,7 @@ class Gates:
     ] = ("coreml-framework", "web-wasm", "web-webgpu")
     slices: Mapping[str, ChangeLimits] = field(default_factory=dict)
     compression: ChangeLimits | None = None
+    versus: Versus | None = None
 
     def __post_init__(self) -> None:
         check_ranges("gates", self, GATE_RANGES)

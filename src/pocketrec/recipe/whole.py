@@ -21,6 +21,7 @@ from pocketrec.recipe.latency import Latency
 from pocketrec.recipe.source import ModelSource
 from pocketrec.recipe.stress import Stress
 from pocketrec.recipe.target import Target
+from pocketrec.recipe.versus import LISTED, Versus
 from pocketrec.schema import from_table
 from pocketrec.stated import ContractSource, check_limits, check_slices
 
@@ -66,6 +67,7 @@ class Recipe:
             raise RecipeError("gates.compression: nothing is compressed; add compress, or leave it out")
         check_limits(self.evaluate.kind, "gates.compression", self.gates.compression)
         check_slices(self.evaluate.kind, self.evaluate.slices, self.gates.slices)
+        _check_versus(self.evaluate, self.gates.versus)
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:
@@ -96,6 +98,17 @@ class Recipe:
         """Hex digest of the resolved recipe's canonical JSON."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_versus(evaluate: Evaluate, versus: Versus | None) -> None:
+    """Checks that limits against a baseline are on metrics and slices that there are."""
+    if versus is None:
+        return
+    check_limits(evaluate.kind, "gates.versus", versus.losses)
+    check_slices(evaluate.kind, evaluate.slices, versus.slices, "gates.versus.slices")
+    listed = [key for key in LISTED if getattr(versus, key) is not None]
+    if listed and evaluate.kind != "ranking":
+        raise RecipeError(f"gates.versus.{listed[0]}: the evaluation is a {evaluate.kind}, which has no lists")
 
 
 def _check_about(recipe: Recipe) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pocketrec.report.artifacts import ArtifactSize, CompressedTensor, PlanPoint, RewriteResult, RoundedInput
+from pocketrec.report.release import ReleaseDiff
 from pocketrec.report.runtimes import RuntimeResult
 
 COMPRESSED = "compressed"  # the target of the line that says what compression cost
@@ -42,6 +43,8 @@ class Evidence:
     Attributes:
         notes: what a reader must know of how the model was loaded, one sentence each.
         titles: vocabulary to id to what people read, of the items that the evidence names.
+        data_sha256: of the evaluation data's content, of which releases are only compared on the same.
+        versus: what changed since the release before; None where there was none to compare with.
     """
 
     recipe: str
@@ -58,6 +61,8 @@ class Evidence:
     front: tuple[PlanPoint, ...] = ()
     notes: tuple[str, ...] = ()
     titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    data_sha256: str = ""
+    versus: ReleaseDiff | None = None
     schema: int = 1
 
     @property

@@ -9,8 +9,9 @@ import pytest
 from tests.package.host.toys import BATCH, FILMS, contract_of, history, scores
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
-from pocketrec.package.compare.changes import Change, Level, heaviest, ordered
+from pocketrec.package.compare.changes import heaviest, ordered
 from pocketrec.package.compare.contracts import contract_changes
+from pocketrec.report import Change, Level
 
 AGE = Feature(name="age", kind="dense", dtype="float32", shape=("batch",), minimum=0.0, maximum=99.0)
 HEAD = Output(name="click", meaning="logit", shape=("batch",))

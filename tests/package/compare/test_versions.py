@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pocketrec.package.compare.changes import Level
 from pocketrec.package.compare.versions import bump_of
+from pocketrec.report import Level
 
 
 @pytest.mark.parametrize(
