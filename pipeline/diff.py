@@ -3,78 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pocketrec.contract import Contract
-from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.package.bundle import RECIPE, Bundle, read_bundle, read_contract, table_of, verify_files
-from pocketrec.package.compare.changes import Change, Level, heaviest, ordered
+from pocketrec.errors import UsageError
+from pocketrec.package.bundle import RECIPE, Bundle, read_contract, table_of
+from pocketrec.package.compare.changes import heaviest, ordered
 from pocketrec.package.compare.contracts import contract_changes
-from pocketrec.package.compare.versions import Bump, bump_of
+from pocketrec.package.compare.versions import bump_of
 from pocketrec.package.compare.vocabularies import vocabulary_changes
 from pocketrec.package.host.items import Items
 from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.agreement import EVIDENCE
-from pocketrec.pipeline.moved import Moved, moved
+from pocketrec.pipeline.moved import Judge, judge_of, moved
+from pocketrec.pipeline.opening import formats
+from pocketrec.pipeline.protocol import changes_of_protocol, protocol_of
+from pocketrec.pipeline.releases import named, release_at
+from pocketrec.pipeline.timed import timed
 from pocketrec.progress import Progress, silent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """One of the two: `tree_sha256` is that of its manifest."""
-
-    path: Path
-    name: str
-    version: str
-    tree_sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SizeChange:
-    """Bytes of an artifact, or of a tensor in it where it is named; None where a release has none."""
-
-    target: str
-    function: str
-    tensor: str
-    old_bytes: int | None
-    new_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseDiff:
-    """What changed from one release to the next.
-
-    Attributes:
-        old: the earlier one.
-        new: the later one.
-        level: of the heaviest change of the contract.
-        changes: of contract and vocabularies, what breaks first.
-        bump: the version that is due.
-        sizes: of artifacts, and of the tensors in them that changed.
-        tools: tool to the versions that made the two; only those that differ.
-        rewrites: rewrites that only one of the two needed, by name: `old` or `new`.
-        protocol: what the two were evaluated by, where it differs; figures of their evidence do not compare.
-        ranking: both on one evaluation data, or why not.
-    """
-
-    old: Release
-    new: Release
-    level: Level
-    changes: tuple[Change, ...]
-    bump: Bump
-    sizes: tuple[SizeChange, ...]
-    tools: Mapping[str, tuple[str, str]]
-    rewrites: Mapping[str, str]
-    protocol: tuple[str, ...]
-    ranking: Moved
-
-    @property
-    def passed(self) -> bool:
-        """Whether the later version says what changed."""
-        return self.bump.enough
+from pocketrec.recipe import Latency
+from pocketrec.report import Moved, ReleaseDiff, SizeChange
 
 
 def diff(
@@ -83,6 +34,7 @@ def diff(
     *,
     recipe: Path | None = None,
     target: str | None = None,
+    latency: Latency | None = None,
     progress: Progress = silent,
 ) -> ReleaseDiff:
     """What changed from the bundle at `old` to the one at `new`.
@@ -92,6 +44,7 @@ def diff(
         new: the later one.
         recipe: the later one's recipe.toml, whose evaluation data both rank; its data factory runs.
         target: whose artifacts rank; by default the first of both that runs everywhere.
+        latency: how the functions of both are called in turns; None calls none.
         progress: told what is being done.
 
     Raises:
@@ -101,47 +54,52 @@ def diff(
     """
     if recipe is None and target is not None:
         raise UsageError(f"target {target!r} ranks nothing without a recipe; pass --recipe, too")
-    earlier, later = _checked(old), _checked(new)
-    before, after = (read_contract(each) for each in (earlier, later))
-    items = _items(earlier, before), _items(later, after)
-    found = [*contract_changes(before, after), *vocabulary_changes(before, after, *items)]
-    changes = ordered(found)
-    progress("comparing", 1, 2)
+    earlier, later = release_at(old), release_at(new)
+    judge = None if recipe is None else partial(judge_of, recipe, later, read_contract(later))
+    return compared(earlier, later, judge, target=target, latency=latency, progress=progress)
+
+
+def compared(
+    old: Bundle,
+    new: Bundle,
+    judge: Callable[[], Judge] | None,
+    *,
+    target: str | None = None,
+    latency: Latency | None = None,
+    progress: Progress = silent,
+) -> ReleaseDiff:
+    """What changed from one bundle to the other, whose files were checked; see `diff`.
+
+    Args:
+        old: the earlier release.
+        new: the later one.
+        judge: gives what both are judged by, asked where contracts do not break; None compares no ranking.
+        target: whose artifacts rank.
+        latency: how functions are called.
+        progress: told what is being done.
+    """
+    before, after = (read_contract(each) for each in (old, new))
+    items = _items(old, before), _items(new, after)
+    changes = ordered([*contract_changes(before, after), *vocabulary_changes(before, after, *items)])
     level = heaviest(changes)
-    identical = earlier.manifest.tree_sha256 == later.manifest.tree_sha256
-    told = table_of(earlier, EVIDENCE), table_of(later, EVIDENCE)
-    sizes = tuple(_sizes(earlier, later))
+    told = table_of(old, EVIDENCE), table_of(new, EVIDENCE)
     ranking = Moved(reason="not compared: pass --recipe, whose evaluation data both are judged by")
-    if recipe is not None:
-        pair = (earlier, later), (before, after)
-        ranking = moved(*pair, items, changes, recipe, target=target, progress=progress)
-    progress("comparing", 2, 2)
+    if judge is not None:
+        pair = (old, new), (before, after)
+        ranking = moved(*pair, items, changes, judge, target=target, progress=progress)
+    identical = old.manifest.tree_sha256 == new.manifest.tree_sha256
     return ReleaseDiff(
-        old=_release(earlier),
-        new=_release(later),
+        old=named(old),
+        new=named(new),
         level=level,
         changes=changes,
-        bump=bump_of(earlier.manifest.version, later.manifest.version, level, identical=identical),
-        sizes=sizes,
+        bump=bump_of(old.manifest.version, new.manifest.version, level, identical=identical),
+        sizes=tuple(_sizes(old, new)),
+        latency=() if latency is None else tuple(timed(old, new, changes, latency, progress)),
         tools=_tools(*told),
         rewrites=_rewrites(*told),
-        protocol=tuple(_protocol(table_of(earlier, RECIPE), table_of(later, RECIPE))),
+        protocol=tuple(_protocol(old, new, told)),
         ranking=ranking,
-    )
-
-
-def _checked(path: Path) -> Bundle:
-    bundle = read_bundle(path)
-    problems = verify_files(bundle)
-    if problems:
-        raise ArtifactError(f"{path}: {problems[0]}; pull the bundle again")
-    return bundle
-
-
-def _release(bundle: Bundle) -> Release:
-    manifest = bundle.manifest
-    return Release(
-        path=bundle.path, name=manifest.name, version=manifest.version, tree_sha256=manifest.tree_sha256
     )
 
 
@@ -151,14 +109,12 @@ def _items(bundle: Bundle, contract: Contract) -> dict[str, Items]:
     return vocabularies_of(bundle, known)
 
 
-def _protocol(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """What the recipes say of evaluation, key by key where they differ."""
-    was, now = (
-        {**each} if isinstance(each := table.get("evaluate"), Mapping) else {} for table in (old, new)
-    )
-    for key in sorted(was.keys() | now.keys()):
-        if was.get(key) != now.get(key):
-            yield f"evaluate.{key}: {was.get(key)!r} → {now.get(key)!r}"
+def _protocol(old: Bundle, new: Bundle, told: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Iterator[str]:
+    """What the two say that they were evaluated by, where they differ."""
+    yield from changes_of_protocol(*(protocol_of(table_of(each, RECIPE)) for each in (old, new)))
+    was, now = (each.get("data_sha256") for each in told)
+    if was and now and was != now:
+        yield "the content of the evaluation data"
 
 
 def _tools(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -183,32 +139,39 @@ def _names(evidence: Mapping[str, Any]) -> set[str]:
 
 def _sizes(old: Bundle, new: Bundle) -> Iterator[SizeChange]:
     """Every artifact of either, and under it the tensors whose bytes differ."""
-    places = {
-        (target, function)
-        for each in (old, new)
-        for target, functions in each.manifest.artifacts.items()
-        for function in functions
-    }
-    for target, function in sorted(places):
-        (was, before), (now, after) = (_weighed(each, target, function) for each in (old, new))
-        yield SizeChange(target=target, function=function, tensor="", old_bytes=was, new_bytes=now)
-        names = before.keys() | after.keys()
-        for tensor in sorted(names, key=lambda name: (-max(before.get(name, 0), after.get(name, 0)), name)):
-            one, other = before.get(tensor), after.get(tensor)
+    before, after = _artifacts(old), _artifacts(new)
+    for target, functions in sorted(before.keys() | after.keys()):
+        place = (target, functions)
+        (was, old_tensors), (now, new_tensors) = (_weighed(each.get(place)) for each in (before, after))
+        yield SizeChange(target=target, function=functions, tensor="", old_bytes=was, new_bytes=now)
+        largest = {**old_tensors}
+        for name, size in new_tensors.items():
+            largest[name] = max(size, largest.get(name, 0))
+        for tensor in sorted(largest, key=lambda name: (-largest[name], name)):
+            one, other = old_tensors.get(tensor), new_tensors.get(tensor)
             if one != other:
                 yield SizeChange(
-                    target=target, function=function, tensor=tensor, old_bytes=one, new_bytes=other
+                    target=target, function=functions, tensor=tensor, old_bytes=one, new_bytes=other
                 )
 
 
-def _weighed(bundle: Bundle, target: str, function: str) -> tuple[int | None, dict[str, int]]:
+def _artifacts(bundle: Bundle) -> dict[tuple[str, str], Path]:
+    """Target and functions, all that share an artifact with commas, to its path."""
+    found: dict[tuple[str, Path], list[str]] = {}
+    for target, functions in bundle.manifest.artifacts.items():
+        for function, path in functions.items():
+            found.setdefault((target, bundle.path / path), []).append(function)
+    return {(target, ", ".join(sorted(names))): path for (target, path), names in found.items()}
+
+
+def _weighed(path: Path | None) -> tuple[int | None, dict[str, int]]:
+    """Bytes of an artifact, and of each tensor with its codes, scales and all that belong to it."""
     from pocketrec.validate.artifact.sizes import weigh
 
-    path = bundle.manifest.artifacts.get(target, {}).get(function)
     if path is None:
         return None, {}
-    size, stored = weigh(bundle.path / path)
+    size, stored = weigh(path, formats=formats())
     tensors: Counter[str] = Counter()
     for each in stored:
-        tensors[each.name.partition("/")[0]] += each.size_bytes  # codes, scales and all that belong to it
+        tensors[each.name.partition("/")[0]] += each.size_bytes
     return size, dict(tensors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,71 +15,83 @@ from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import DataError, UsageError
 from pocketrec.evaluation import RankingData
 from pocketrec.package.bundle import Bundle
-from pocketrec.package.compare.changes import Change
 from pocketrec.package.host.items import Items
+from pocketrec.pipeline.agreement import EVIDENCE, RECIPE, table_of
+from pocketrec.pipeline.protocol import obstacle, protocol_as_read, protocol_of
 from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.sources import load_source
 from pocketrec.progress import Progress
 from pocketrec.recipe import Evaluate
-from pocketrec.report import RankingParity
+from pocketrec.report import Change, Moved, MovedList, RankingParity
+from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
     from pocketrec.evaluation import EvaluationData
     from pocketrec.validate.measure.ranking import QualityRun
+
+Bundles = tuple[Bundle, Bundle]
 
 _WORST = 10
 _HISTORY = 5  # items of a history that are shown, the latest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MovedList:
-    """One user's lists in titles, best first, and the end of the history that they follow."""
-
-    row: int
-    overlap: float
-    history: tuple[str, ...]
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """How far rankings moved, or why they were not compared.
+class Judge:
+    """What both releases are judged by.
 
     Attributes:
-        reason: why not; empty where they were.
-        target: whose artifacts ran.
-        runtime: on what.
-        quality: the earlier release as the reference, the later one beside it; None where there is a reason.
-        worst: the lists that kept least, the worst first; none for labels, and none that kept everything.
+        evaluate: of which output, at which lengths.
+        data: all of it is examined; its ids are those of the later release.
+        data_sha256: of its content.
+        workers: who examines it; this process alone by default.
     """
 
-    reason: str = ""
-    target: str = ""
-    runtime: str = ""
-    quality: RankingParity | None = None
-    worst: tuple[MovedList, ...] = ()
+    evaluate: Evaluate
+    data: EvaluationData
+    data_sha256: str
+    workers: Workers | None = None
+
+
+def judge_of(recipe: Path, new: Bundle, contract: Contract) -> Judge:
+    """The evaluation of a recipe, whose data factory runs.
+
+    Raises:
+        NotComparable: it is not the recipe of the later release.
+        RecipeError: the recipe cannot be read, or has no evaluation.
+    """
+    from pocketrec.validate.measure.digest import data_sha256
+
+    read = load_recipe(recipe)
+    loaded = load_source(read, recipe.resolve().parent)
+    if loaded.model.contract.sha256() != contract.sha256():
+        said = f"{recipe} has another contract than {new.path}"
+        raise NotComparable(f"{said}; pass the recipe that it was built from")
+    return Judge(evaluate=read.evaluate, data=loaded.data, data_sha256=data_sha256(loaded.data))
+
+
+class NotComparable(Exception):
+    """Why no figure of one release may be set against one of the other."""
 
 
 def moved(
-    bundles: tuple[Bundle, Bundle],
+    bundles: Bundles,
     contracts: tuple[Contract, Contract],
     items: tuple[Mapping[str, Items], Mapping[str, Items]],
     changes: Sequence[Change],
-    recipe: Path,
+    judged_by: Callable[[], Judge],
     *,
     target: str | None,
     progress: Progress,
 ) -> Moved:
-    """Both releases on the evaluation data of a recipe.
+    """Both releases on one evaluation data, or why they are not compared.
 
     Args:
         bundles: the earlier and the later one.
         contracts: theirs.
         items: theirs.
-        changes: of the contracts.
-        recipe: whose data factory runs; its ids are those of the later release.
+        changes: of the contracts; where they break, ids mean other items.
+        judged_by: gives the evaluation, once nothing else stands in the way.
         target: whose artifacts run; by default the first of both that runs everywhere.
         progress: told what is being done.
 
@@ -87,35 +99,62 @@ def moved(
         UsageError: there is no such target in both.
         RecipeError: the recipe cannot be read, or has no evaluation.
     """
-    broken = next((each for each in changes if each.level == "breaking"), None)
-    if broken is not None:
-        return Moved(reason=f"not comparable: {broken.message}")
     chosen = _target(bundles, target)
-    read = load_recipe(recipe)
-    loaded = load_source(read, recipe.resolve().parent)
-    if loaded.model.contract.sha256() != contracts[1].sha256():
-        said = f"not comparable: {recipe} has another contract than {bundles[1].path}"
-        return Moved(reason=f"{said}; pass the recipe that it was built from")
-    evaluate, data = read.evaluate, loaded.data
-    runs, runtime = [], ""
-    for place, (bundle, contract) in enumerate(zip(bundles, contracts, strict=True)):
-        progress(f"rank by {bundle.manifest.name} {bundle.manifest.version}", place, 2)
-        try:
-            engine = _portable(bundle, chosen, evaluate.function)
-            run, runtime = reached_by(bundle, contract, evaluate, data, chosen, engine)
-        except DataError as error:
-            return Moved(reason=f"not comparable: {bundle.path}: {error}")
-        runs.append(run)
+    try:
+        broken = next((each for each in changes if each.level == "breaking"), None)
+        if broken is not None:
+            raise NotComparable(broken.message)
+        judge = judged_by()
+        _check_protocol(bundles, judge)
+        runs, runtime = _runs(bundles, contracts, judge, chosen, progress)
+    except NotComparable as reason:
+        return Moved(reason=f"not comparable: {reason}")
     progress("compare lists", 2, 2)
+    evaluate, data = judge.evaluate, judge.data
     return Moved(
         target=chosen,
         runtime=runtime,
-        quality=_quality(runs[0], runs[1], evaluate, contracts[1], data),
-        worst=tuple(_worst(runs[0], runs[1], evaluate, contracts[1], items, data)),
+        quality=_quality(*runs, evaluate, contracts[1], data),
+        kept=_kept(*runs),
+        worst=tuple(_worst(*runs, evaluate, contracts[1], items, data)),
     )
 
 
-def _target(bundles: tuple[Bundle, Bundle], stated: str | None) -> str:
+def _check_protocol(bundles: Bundles, judge: Judge) -> None:
+    """Checks that both releases were evaluated as they are judged now, as far as they say."""
+    now = protocol_as_read(judge.evaluate)
+    for bundle in bundles:
+        name = f"{bundle.manifest.name} {bundle.manifest.version}"
+        other = obstacle(protocol_of(table_of(bundle, RECIPE)), now)
+        if other:
+            raise NotComparable(f"{name} was evaluated otherwise, {other}; build it again with these")
+        known = table_of(bundle, EVIDENCE).get("data_sha256")
+        if known and known != judge.data_sha256:
+            raise NotComparable(f"{name} was evaluated on other data; build it again on these")
+
+
+def _runs(
+    bundles: Bundles,
+    contracts: tuple[Contract, Contract],
+    judge: Judge,
+    target: str,
+    progress: Progress,
+) -> tuple[tuple[QualityRun, QualityRun], str]:
+    """What both reach, on one engine."""
+    found, runtime = [], ""
+    for place, (bundle, contract) in enumerate(zip(bundles, contracts, strict=True)):
+        progress(f"rank by {bundle.manifest.name} {bundle.manifest.version}", place, 2)
+        engine = _portable(bundle, target, judge.evaluate.function)
+        asked = (bundle, contract, judge.evaluate, judge.data, target, engine, judge.workers)
+        try:
+            run, runtime = reached_by(*asked)
+        except DataError as error:
+            raise NotComparable(f"{bundle.path}: {error}") from None
+        found.append(run)
+    return (found[0], found[1]), runtime
+
+
+def _target(bundles: Bundles, stated: str | None) -> str:
     """The target of both bundles."""
     one, other = (each.manifest.artifacts for each in bundles)
     both = sorted(one.keys() & other.keys())
@@ -140,6 +179,17 @@ def _quality(
     from pocketrec.validate.measure.slices import facts_of
 
     return compare_quality(before, after, facts_of(evaluate, contract, data))
+
+
+def _kept(before: QualityRun, after: QualityRun) -> tuple[int, ...]:
+    """How many users' lists kept no item, one, and so on."""
+    from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
+
+    if before.top_k is None or after.top_k is None:
+        return ()
+    longest = before.top_k.shape[1]
+    kept = np.rint(top_k_overlap(before.top_k, after.top_k) * longest).astype(np.int64)
+    return tuple(int(each) for each in np.bincount(kept, minlength=longest + 1))
 
 
 def _worst(

@@ -34,16 +34,23 @@ def quality_verdicts(gates: Gates, ranking: RankingParity | None) -> Iterator[Ve
             yield "quality", "failed", "quality was not compared"
         return
     yield from _wholes(limits, ranking, _within)
-    yield from _slices(gates, ranking, _within)
+    yield from _slices(gates.slices, ranking, _within)
     if gates.min_top_k_overlap is not None and any("@" in name for name in ranking.reference):
         yield _overlap(gates.min_top_k_overlap, ranking)
 
 
 def compression_verdicts(gates: Gates, cost: RankingParity) -> Iterator[Verdict]:
     """The same of what compression cost, where a gain is none: limits on it, and those on slices."""
-    if gates.compression is not None:
-        yield from _wholes(_limits(gates.compression), cost, _no_worse)
-    yield from _slices(gates, cost, _no_worse)
+    yield from loss_verdicts(gates.compression, gates.slices, cost)
+
+
+def loss_verdicts(
+    limits: ChangeLimits | None, slices: Mapping[str, ChangeLimits], ranking: RankingParity
+) -> Iterator[Verdict]:
+    """The same of any step that may gain: limits on losses of the whole, and of slices."""
+    if limits is not None:
+        yield from _wholes(_limits(limits), ranking, _no_worse)
+    yield from _slices(slices, ranking, _no_worse)
 
 
 def likely(change: MetricChange, limit: float) -> str:
@@ -123,11 +130,13 @@ def _lacking_examples(change: MetricChange, interval: Interval, limit: float, wi
     return f"; a larger change is not excluded, about {more} {change.resampled} would tell"
 
 
-def _slices(gates: Gates, ranking: RankingParity, within: Within) -> Iterator[Verdict]:
+def _slices(
+    stated_limits: Mapping[str, ChangeLimits], ranking: RankingParity, within: Within
+) -> Iterator[Verdict]:
     """The slices of each gate together, so that what is said of all of them holds at 95 %."""
     for gate in _OF_METRIC:
         limits: dict[str, float] = {}
-        for key, stated in gates.slices.items():
+        for key, stated in stated_limits.items():
             limit = getattr(stated, gate)
             chosen = [each for each in ranking.slices if key in (each.division, each.name)]
             if limit is None:

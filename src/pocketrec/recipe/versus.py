@@ -38,10 +38,9 @@ class Versus:
         slices: the same limits on slices, as in `Gates`.
         min_top_k_overlap: lowest mean share of the baseline's k best that lists still hold.
         max_churn: largest mean share of a list that is new.
-        max_size_growth: largest growth of a target's files, as a share of the baseline's: 0.05 for a twentieth.
+        max_size_growth: largest growth of a target's files, as a share of the baseline's, such as 0.05.
         max_latency_ratio: how many times as long a function may take, of what its interval does not exclude.
-        may_skip: `baseline` where a build may do without one; `latency` where no function may have been
-            measured.
+        may_skip: `baseline` where a build may do without one; `latency` where times need not be measured.
     """
 
     due_version: bool = True

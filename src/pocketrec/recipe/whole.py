@@ -108,7 +108,9 @@ def _check_versus(evaluate: Evaluate, versus: Versus | None) -> None:
     check_slices(evaluate.kind, evaluate.slices, versus.slices, "gates.versus.slices")
     listed = [key for key in LISTED if getattr(versus, key) is not None]
     if listed and evaluate.kind != "ranking":
-        raise RecipeError(f"gates.versus.{listed[0]}: the evaluation is a {evaluate.kind}, which has no lists")
+        raise RecipeError(
+            f"gates.versus.{listed[0]}: the evaluation is a {evaluate.kind}, which has no lists"
+        )
 
 
 def _check_about(recipe: Recipe) -> None:

@@ -1,0 +1,54 @@
+"""What two releases were evaluated by: on other data, or at another k, no figure compares with another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+from pocketrec.recipe import Evaluate
+
+_LOOKED_AT = ("metrics", "slices", "user")  # more or fewer of them change no other figure
+_DEFAULTS = {
+    each.name: each.default_factory() if each.default_factory is not MISSING else each.default
+    for each in fields(Evaluate)
+}
+
+
+def protocol_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe's table, as a bundle holds it, evaluates by; a key that it lacks has its default."""
+    stated = recipe.get("evaluate")
+    given = {**stated} if isinstance(stated, Mapping) else {}
+    return {key: _plain(key, given.get(key, default)) for key, default in _DEFAULTS.items()}
+
+
+def protocol_as_read(evaluate: Evaluate) -> dict[str, Any]:
+    """The same of a recipe that was read."""
+    return protocol_of({"evaluate": asdict(evaluate)})
+
+
+def changes_of_protocol(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What two protocols differ in, a sentence a key."""
+    for key in _DEFAULTS:
+        if old[key] != new[key]:
+            yield f"evaluate.{key}: {_shown(old[key])} → {_shown(new[key])}"
+
+
+def obstacle(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The first difference by which figures do not compare; empty where there is none."""
+    same = {key: old[key] for key in _LOOKED_AT}
+    return next(changes_of_protocol(old, {**new, **same}), "")
+
+
+def _plain(key: str, value: object) -> Any:
+    """As JSON has it; one length of lists is the same as a list of one."""
+    if value is MISSING:
+        return None
+    plain = json.loads(json.dumps(value))
+    return [plain] if key == "k" and not isinstance(plain, list) else plain
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:76]}..."
