@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "pocketrec build recipe.toml",
         "pocketrec build recipe.toml --target onnx --out build/onnx-only --json",
+        "pocketrec build recipe.toml --baseline release/1.2.0",
     )
 )
 @click.argument("recipe", type=PATH)
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
     help="Of the workers: loky here, or dask, ray or spark on a cluster.  [default: loky]",
 )
 @click.option("--address", help="Of the cluster, such as tcp://host:8786 of a Dask scheduler.")
+@click.option(
+    "--baseline",
+    type=PATH,
+    metavar="BUNDLE",
+    help="The release before: what changed since is in the report, and [gates.versus] decides on it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def build(
@@ -51,6 +58,7 @@ def build(
     workers: int | None,
     engine: str,
     address: str | None,
+    baseline: Path | None,
     as_json: bool,
 ) -> None:
     """Build RECIPE: convert, prove, measure, and write the bundle.
@@ -62,7 +70,7 @@ def build(
 
     where = Workers(count=workers, engine=engine, address=address)
     with progress_on_stderr() as progress:
-        result = run(recipe, out=out, targets=targets, progress=progress, workers=where)
+        result = run(recipe, out=out, targets=targets, baseline=baseline, progress=progress, workers=where)
     if as_json:
         print_json(_to_json(result))
     else:

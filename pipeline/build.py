@@ -12,10 +12,12 @@ from pocketrec.convert.targets import resolve_targets, with_others
 from pocketrec.errors import ConversionError, RecipeError
 from pocketrec.foreign import generators_kept
 from pocketrec.package.host.roles import calls_of
+from pocketrec.pipeline.against import baseline_at, with_versus
 from pocketrec.pipeline.api import vectors_of
 from pocketrec.pipeline.carried import check_carried, tensor_shapes
-from pocketrec.pipeline.contents import write_contents
+from pocketrec.pipeline.contents import write_contents, write_evidence
 from pocketrec.pipeline.examine import evidence_of
+from pocketrec.pipeline.moved import Judge
 from pocketrec.pipeline.plans import recipe_planner
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.remedies import without_circles
@@ -59,6 +61,7 @@ def build(
     *,
     out: Path | None = None,
     targets: Sequence[str] = (),
+    baseline: Path | None = None,
     progress: Progress | None = None,
     workers: Workers | None = None,
 ) -> BuildResult:
@@ -72,12 +75,16 @@ def build(
             to the working directory).
         out: the bundle's folder; by default `build/<name>`.
         targets: names of the recipe's targets; all of them by default.
+        baseline: the bundle of the release before: what changed since is in the evidence, and gated by
+            `gates.versus`.
         progress: called with what is being done, how many steps are done, and of how many.
         workers: who searches for a plan and examines the evaluation data; this process by default.
 
     Raises:
         BudgetMissed: no compression plan holds the recipe's budget; the nearest is in `<out>.search`.
         RecipeError: the recipe, or what it names, does not fit.
+        UsageError: there is no bundle at `baseline`.
+        ArtifactError: the baseline is damaged.
         ConversionError: a function cannot be captured or lowered.
     """
     from pocketrec.package.bundle import publish, seal, staging
@@ -87,6 +94,7 @@ def build(
     chosen = _choose(read, targets)
     named = "recipe" if isinstance(recipe, Recipe) else str(recipe)
     check_carried(chosen.compress, chosen.targets, named)
+    before = None if baseline is None else baseline_at(Path(baseline))
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
     failed = out.parent / f"{out.name}.failed"
@@ -126,6 +134,16 @@ def build(
             for target, each in artifacts.items()
         }
         manifest = seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
+        if before is not None or chosen.gates.versus is not None:
+            judge = Judge(
+                evaluate=chosen.evaluate,
+                data=loaded.data,
+                data_sha256=evidence.data_sha256,
+                workers=workers,
+            )
+            evidence = with_versus(evidence, chosen, before, folder, judge, report)
+            write_evidence(folder, evidence)
+            seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
         passed = evidence.passed
         place = publish(folder, out if passed else failed)
     return BuildResult(

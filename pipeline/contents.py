@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,8 @@ def write_contents(
     from pocketrec.package.api import write_api
     from pocketrec.package.bundle import RECIPE
     from pocketrec.package.golden import write_golden
-    from pocketrec.validate.report.render import to_html, to_markdown
 
-    try:
+    with _room(folder):
         _write_json(folder / RECIPE, recipe.to_dict())
         _write_json(folder / "contract.json", with_shapes(reference.contract, artifacts))
         (folder / "vocabularies").mkdir()
@@ -60,11 +60,30 @@ def write_contents(
         write_golden(folder, _golden(reference), tolerances, tie_tolerance=recipe.gates.tie_tolerance)
         if api is not None:
             write_api(folder, api)
-        place = folder / "evidence"
-        place.mkdir()
+        (folder / "evidence").mkdir()
+    write_evidence(folder, evidence)
+
+
+def write_evidence(folder: Path, evidence: Evidence) -> None:
+    """Writes evidence and reports into `evidence/` of the folder, over those that are there.
+
+    Raises:
+        StorageError: there is no room for them.
+    """
+    from pocketrec.validate.report.render import to_html, to_markdown
+
+    place = folder / "evidence"
+    with _room(folder):
         (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
         (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
         (place / "report.html").write_text(to_html(evidence), encoding="utf-8")
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Makes a StorageError of what the system says while this is open."""
+    try:
+        yield
     except OSError as error:
         raise StorageError(
             f"{folder.parent}: {error.strerror or error} while the evidence was written; free space, and "

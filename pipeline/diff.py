@@ -79,7 +79,7 @@ def compared(
         progress: told what is being done.
     """
     before, after = (read_contract(each) for each in (old, new))
-    items = _items(old, before), _items(new, after)
+    items = items_of(old, before), items_of(new, after)
     changes = ordered([*contract_changes(before, after), *vocabulary_changes(before, after, *items)])
     level = heaviest(changes)
     told = table_of(old, EVIDENCE), table_of(new, EVIDENCE)
@@ -103,7 +103,7 @@ def compared(
     )
 
 
-def _items(bundle: Bundle, contract: Contract) -> dict[str, Items]:
+def items_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
     """The items of the vocabularies that have their tokens in the bundle."""
     known = {name: each for name, each in contract.vocabularies.items() if "tokens" in each.digests}
     return vocabularies_of(bundle, known)

@@ -31,6 +31,7 @@ def evidence_of(
     """
     from pocketrec.validate.budgets import check_budgets
     from pocketrec.validate.gates import check_assumptions, check_gates
+    from pocketrec.validate.measure.digest import data_sha256
     from pocketrec.validate.measure.machine import this_machine, tool_versions
     from pocketrec.validate.timing import with_latency
 
@@ -45,6 +46,7 @@ def evidence_of(
     sizes = _sizes(artifacts, folder)
     budgets = check_budgets(recipe.gates, recipe.compress, sizes, timed, list(expected))
     model = next(iter(built.delivered.values())).attempt.trial.model
+    evaluation = built.reference.evaluation
     evidence = Evidence(
         recipe=recipe.name,
         recipe_sha256=recipe.sha256(),
@@ -60,6 +62,7 @@ def evidence_of(
             *budgets,
         ),
         notes=(*_notes(model), *said, *built.remarks),
+        data_sha256="" if evaluation is None else data_sha256(evaluation.data),
     )
     if built.compressed is None:
         return evidence

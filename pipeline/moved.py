@@ -14,9 +14,9 @@ from pocketrec.contract import Contract
 from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import DataError, UsageError
 from pocketrec.evaluation import RankingData
-from pocketrec.package.bundle import Bundle
+from pocketrec.package.bundle import RECIPE, Bundle, table_of
 from pocketrec.package.host.items import Items
-from pocketrec.pipeline.agreement import EVIDENCE, RECIPE, table_of
+from pocketrec.pipeline.agreement import EVIDENCE
 from pocketrec.pipeline.protocol import obstacle, protocol_as_read, protocol_of
 from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
@@ -99,8 +99,10 @@ def moved(
         UsageError: there is no such target in both.
         RecipeError: the recipe cannot be read, or has no evaluation.
     """
-    chosen = _target(bundles, target)
+    if target is not None:
+        _check_target(bundles, target)
     try:
+        chosen = target or _target(bundles)
         broken = next((each for each in changes if each.level == "breaking"), None)
         if broken is not None:
             raise NotComparable(broken.message)
@@ -154,16 +156,24 @@ def _runs(
     return (found[0], found[1]), runtime
 
 
-def _target(bundles: Bundles, stated: str | None) -> str:
-    """The target of both bundles."""
+def _both(bundles: Bundles) -> list[str]:
     one, other = (each.manifest.artifacts for each in bundles)
-    both = sorted(one.keys() & other.keys())
-    if stated is not None and stated not in both:
+    return sorted(one.keys() & other.keys())
+
+
+def _check_target(bundles: Bundles, stated: str) -> None:
+    both = _both(bundles)
+    if stated not in both:
         raise UsageError(f"{stated!r} is no target of both; expected one of {', '.join(both) or 'none'}")
+
+
+def _target(bundles: Bundles) -> str:
+    """The first target of both, one that runs everywhere before others."""
+    both, one = _both(bundles), bundles[0].manifest.artifacts
     if not both:
-        raise UsageError(f"{bundles[0].path}, {bundles[1].path}: no target of one name; build both with one")
+        raise NotComparable(f"{bundles[0].path} and {bundles[1].path} have no target of one name")
     portable = [name for name in both if all(path.endswith(".onnx") for path in one[name].values())]
-    return stated or (portable or both)[0]
+    return (portable or both)[0]
 
 
 def _portable(bundle: Bundle, target: str, function: str) -> str | None:

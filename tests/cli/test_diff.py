@@ -98,7 +98,7 @@ def test_other_weights_move_lists_and_the_worst_are_shown(
         kept = len(set(each["before"]) & set(each["after"]))
         assert each["overlap"] == kept / len(each["before"]) < 1
     shown = pocketrec("diff", old, new, "--recipe", RECIPE).stdout
-    assert f"user {found['worst'][0]['row']}, {shares[0]:.0%} kept, after" in shown
+    assert f"user {found['worst'][0]['row']}   {shares[0]:.0%} kept, after" in shown
 
 
 def test_lists_of_other_ids_are_never_compared(pocketrec: Run, released: Callable[..., Path]) -> None:

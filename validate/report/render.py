@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
 
 from pocketrec.report import Evidence, RoundedInput
+from pocketrec.validate.report.markdown import md_row, md_text
 from pocketrec.validate.report.plots import plots
 from pocketrec.validate.report.quality import quality_tables
 from pocketrec.validate.report.stress import stress_tables
@@ -29,11 +29,11 @@ _MOST_TENSORS = 12
 
 def to_markdown(evidence: Evidence) -> str:
     """The evidence as Markdown."""
-    lines = [f"# {_md(evidence.recipe)}: {_verdict(evidence)}", ""]
-    lines += [f"- {_md(note)}" for note in notes(evidence)]
+    lines = [f"# {md_text(evidence.recipe)}: {_verdict(evidence)}", ""]
+    lines += [f"- {md_text(note)}" for note in notes(evidence)]
     for table in _tables(evidence):
-        lines += ["", f"## {table.title}", "", _md_row(table.head), _md_row(["---"] * len(table.head))]
-        lines += [_md_row([_md(cell) for cell in row]) for row in table.rows]
+        lines += ["", f"## {table.title}", "", md_row(table.head), md_row(["---"] * len(table.head))]
+        lines += [md_row([md_text(cell) for cell in row]) for row in table.rows]
     return "\n".join(lines) + "\n"
 
 
@@ -67,17 +67,6 @@ def _verdict(evidence: Evidence) -> str:
     }
     total = ", ".join(f"{count} {status}" for status, count in counts.items())
     return f"{'passed' if evidence.passed else 'failed'} (gates: {total})"
-
-
-def _md(text: str) -> str:
-    plain = " ".join(text.split())
-    for character in ("\\", "|", "<", "`", "*", "["):
-        plain = plain.replace(character, "\\" + character)
-    return plain
-
-
-def _md_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _tables(evidence: Evidence) -> list[ReportTable]:
