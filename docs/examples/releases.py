@@ -1,4 +1,4 @@
-"""Releases of one recommender to compare: int8, then int4, and another training whose items moved to other ids.
+"""Releases of one recommender to compare: int8, int4, and another training whose items moved to other ids.
 
 python docs/examples/releases.py FOLDER
 
