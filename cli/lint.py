@@ -24,6 +24,7 @@ _SEVERITIES = ("error", "warning", "note")
         "pocketrec lint model.mlpackage",
         "pocketrec lint build/sasrec --json",
         "pocketrec lint model.onnx --for web",
+        "pocketrec lint build/sasrec --sarif lint.sarif",
     )
 )
 @click.argument("path", type=PATH)
@@ -38,21 +39,30 @@ _SEVERITIES = ("error", "warning", "note")
 @click.option(
     "--for", "engine", type=click.Choice(["web"]), help="Name what onnxruntime-web does not run, too."
 )
+@click.option("--sarif", type=PATH, default=None, metavar="FILE", help="Write SARIF 2.1.0, too.")
 @click.pass_context
-def lint(ctx: click.Context, path: Path, as_json: bool, severity: str, engine: str | None) -> None:
+def lint(
+    ctx: click.Context, path: Path, as_json: bool, severity: str, engine: str | None, sarif: Path | None
+) -> None:
     """Name the hazards of PATH: a bundle, a .mlpackage, a .mlmodel or a .onnx file.
 
     Each with its consequence and its remedy; the file may come from any converter. With --for web, of a
     bundle only its artifacts for the web. Exits with 1 where one is an error.
     """
+    from pocketrec.pipeline.reports import check_place, write_report
     from pocketrec.validate.lint import lint_artifact
+    from pocketrec.validate.report.sarif import to_sarif
 
+    if sarif is not None:
+        check_place(sarif)
     found = {str(each): lint_artifact(each, engine=engine) for each in _artifacts(path, engine)}
     counts: Counter[str] = Counter(each.severity for findings in found.values() for each in findings)
     shown = {
         name: tuple(each for each in findings if _worst(each.severity) <= _worst(severity))
         for name, findings in found.items()
     }
+    if sarif is not None:
+        write_report(sarif, to_sarif(shown))
     print_json(_to_json(shown, counts)) if as_json else _print(shown, counts)
     ctx.exit(1 if counts["error"] else 0)
 

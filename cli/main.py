@@ -30,6 +30,7 @@ from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
 from pocketrec.cli.package import package
 from pocketrec.cli.recommend import recommend
+from pocketrec.cli.report import report
 from pocketrec.cli.run import run
 from pocketrec.cli.score import score
 from pocketrec.cli.serve_pipe import serve_pipe
@@ -115,6 +116,7 @@ for _command in (
     verify,
     sign,
     inspect,
+    report,
     lint,
     run,
     serve_pipe,

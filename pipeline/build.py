@@ -142,7 +142,7 @@ def build(
                 workers=workers,
             )
             evidence = with_versus(evidence, chosen, before, folder, judge, report)
-            write_evidence(folder, evidence)
+            write_evidence(folder, evidence, version=chosen.version)
             seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
         passed = evidence.passed
         place = publish(folder, out if passed else failed)

@@ -61,22 +61,25 @@ def write_contents(
         if api is not None:
             write_api(folder, api)
         (folder / "evidence").mkdir()
-    write_evidence(folder, evidence)
+    write_evidence(folder, evidence, version=recipe.version)
 
 
-def write_evidence(folder: Path, evidence: Evidence) -> None:
+def write_evidence(folder: Path, evidence: Evidence, *, version: str) -> None:
     """Writes evidence and reports into `evidence/` of the folder, over those that are there.
+
+    `version` is the bundle's.
 
     Raises:
         StorageError: there is no room for them.
     """
-    from pocketrec.validate.report.render import to_html, to_markdown
+    from pocketrec.validate.report.html import to_html
+    from pocketrec.validate.report.short import to_markdown
 
     place = folder / "evidence"
     with _room(folder):
         (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
         (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
-        (place / "report.html").write_text(to_html(evidence), encoding="utf-8")
+        (place / "report.html").write_text(to_html(evidence, version=version), encoding="utf-8")
 
 
 @contextmanager

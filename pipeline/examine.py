@@ -81,6 +81,7 @@ def _notes(model: Model) -> tuple[str, ...]:
 def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, recipe: Recipe) -> Evidence:
     """The evidence with what compression did and cost; artifacts were compared with what it made."""
     from pocketrec.validate.measure.compare import compare_quality
+    from pocketrec.validate.measure.user_lists import user_lists
 
     before, after = built.original.quality, built.reference.quality
     assert before is not None
@@ -88,6 +89,9 @@ def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, 
     line = built.original.result()
     evaluation = built.original.evaluation
     cost = compare_quality(before, after, None if evaluation is None else evaluation.facts)
+    if evaluation is not None:
+        users = user_lists(before, after, evaluation.evaluate, built.reference.contract, evaluation.data)
+        cost = replace(cost, users=users)
     captures = next(iter(built.delivered.values())).attempt.captures
     first, *rest = evidence.results
     return replace(

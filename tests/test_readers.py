@@ -35,6 +35,8 @@ READERS = {
 OUTSIDE = {"open_file", "require_file", "read_file", "_regular"}
 WRITES = {"wb", "w", "a"}
 ALLOWED = {
+    "cli.report: webbrowser.open": "a browser, with the address of a page",
+    "validate.report.page.shell: path.read_text": "a template of this package",
     "cli.serve_pipe: os.open": "the null device, in the place of stdin",
     "convert.coreml.canonical: model.read_bytes": "coremltools wrote it a moment ago",
     "convert.coreml.canonical: manifest.read_text": "likewise",

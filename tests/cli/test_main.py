@@ -35,6 +35,7 @@ COMMANDS = (
     "verify",
     "sign",
     "inspect",
+    "report",
     "lint",
     "run",
     "serve-pipe",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-_SPECIAL = ("\\", "|", "<", "`", "*", "[")
+_SPECIAL = re.compile(r"[\\|<>`*\[\]#~&]|\b_+|_+\b|(?<!\w)@")
 
 
 def md_text(text: str) -> str:
-    """The text on one line, with what Markdown would read as markup escaped."""
-    plain = " ".join(text.split())
-    for character in _SPECIAL:
-        plain = plain.replace(character, "\\" + character)
-    return plain
+    """Returns the text on one line, with what Markdown would read as markup escaped; nobody is mentioned."""
+    return _SPECIAL.sub(lambda found: "".join(f"\\{each}" for each in found[0]), " ".join(text.split()))
 
 
 def md_row(cells: Iterable[str]) -> str:
-    """A row of a table."""
+    """Returns a row of a table."""
     return "| " + " | ".join(cells) + " |"

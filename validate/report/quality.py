@@ -11,11 +11,6 @@ from pocketrec.validate.report.table import ReportTable
 _DASH = "—"
 
 
-def quality_tables(evidence: Evidence) -> list[ReportTable]:
-    """The tables on quality; one without rows is left out by whoever shows them."""
-    return [_metrics(evidence), _slices(evidence), _lists(evidence), _calibration(evidence)]
-
-
 def quality_notes(result: RuntimeResult) -> Iterator[str]:
     """What must be said of a result's quality, one sentence each."""
     ranking, where = result.ranking, f"{result.target} on {result.runtime}"
@@ -49,7 +44,8 @@ def _moved(ranking: RankingParity) -> Iterator[str]:
                 yield f"{metric} of {part.name} moved by {change.change:+.2g}"
 
 
-def _metrics(evidence: Evidence) -> ReportTable:
+def metrics(evidence: Evidence) -> ReportTable:
+    """Returns every metric before and after, with its interval."""
     rows = []
     for result in evidence.results:
         if result.ranking is None:
@@ -63,8 +59,8 @@ def _metrics(evidence: Evidence) -> ReportTable:
     return ReportTable(title="Quality on the evaluation data", head=head, rows=rows)
 
 
-def _slices(evidence: Evidence) -> ReportTable:
-    """Intervals as wide as holding all slices together asks for."""
+def slices(evidence: Evidence) -> ReportTable:
+    """Returns every metric of every slice, with intervals as wide as holding all slices together asks for."""
     rows = []
     for result in evidence.results:
         for each in result.ranking.slices if result.ranking is not None else ():
@@ -87,7 +83,8 @@ def _cells(change: MetricChange, *, last: bool = False) -> tuple[str, ...]:
     return (change.metric, *figures, interval_text(interval), method, fell)
 
 
-def _lists(evidence: Evidence) -> ReportTable:
+def lists(evidence: Evidence) -> ReportTable:
+    """Returns what became of users' lists, at each length."""
     rows = [
         (
             *(result.target, result.runtime, str(each.k)),
@@ -101,7 +98,7 @@ def _lists(evidence: Evidence) -> ReportTable:
         if result.ranking is not None
         for each in result.ranking.lists
     ]
-    lists = (
+    changed = (
         "k",
         "overlap",
         "RBO (ext, p = 0.9)",
@@ -112,11 +109,12 @@ def _lists(evidence: Evidence) -> ReportTable:
     )
     catalogue = ("coverage", "novelty, bits", "diversity", "popularity shift")
     return ReportTable(
-        title="Lists, before and after", head=("target", "runtime", *lists, *catalogue), rows=rows
+        title="Lists, before and after", head=("target", "runtime", *changed, *catalogue), rows=rows
     )
 
 
-def _calibration(evidence: Evidence) -> ReportTable:
+def calibration(evidence: Evidence) -> ReportTable:
+    """Returns what became of probabilities as such."""
     rows = []
     for result in evidence.results:
         found = result.ranking.calibration if result.ranking is not None else None

@@ -72,13 +72,18 @@ def _status(
     mine = [
         each.status
         for each in evidence.gates
-        if each.target == result.target and each.runtime in (result.runtime, "")
+        if each.target == result.target and each.runtime in (result.runtime, _whole(result))
     ]
     if "failed" in mine:
         return "failed"
     if not mine:
         return "not gated"
     return "passed" if "passed" in mine else "skipped"
+
+
+def _whole(result: RuntimeResult) -> str:
+    """The runtime of gates on the artifact itself, which say nothing of a runtime that did not run."""
+    return "" if result.status == "ran" else result.runtime
 
 
 def _parity_text(result: RuntimeResult) -> str:

@@ -17,7 +17,7 @@ from pocketrec.report import (
     SliceChange,
 )
 from pocketrec.validate.measure.machine import this_machine
-from pocketrec.validate.report.quality import quality_notes, quality_tables
+from pocketrec.validate.report.quality import calibration, lists, metrics, quality_notes, slices
 from pocketrec.validate.report.summary import notes, summary_rows
 
 NARROW = Interval(low=-0.03, high=-0.01, confidence=0.95)
@@ -72,7 +72,9 @@ def evidence() -> Evidence:
 
 
 def test_slices_are_shown_with_the_interval_that_holds_together(evidence: Evidence) -> None:
-    tables = {each.title: each.rows for each in quality_tables(evidence)}
+    tables = {
+        each.title: each.rows for each in (make(evidence) for make in (metrics, slices, lists, calibration))
+    }
     (row,) = tables["Quality on the evaluation data"]
     assert row[2:] == (
         "ndcg@10",

@@ -20,6 +20,7 @@ _TONES: dict[str, Tone] = {
     "reference": "same",
 }
 _SEARCHABLE = 9  # rows from which a table has a field to search in
+_HALF = 400  # pixels from which two parts fill the page
 _NUMBER = re.compile(r"[-+±]?[\d,]*\.?\d+(e[-+]?\d+)?( ?(%|×|ms|s|B|kB|MB|GB|dB|bits?))?|inf|—|")
 
 
@@ -64,6 +65,12 @@ def folded(summary: str, *parts: Markup, opened: bool = False) -> Markup:
     return start + Markup("<summary>{}</summary>{}</details>").format(summary, Markup("").join(parts))
 
 
+def figure(shown: Markup, *, title: str, says: str = "") -> Markup:
+    """Returns a figure in a box below its title."""
+    caption = Markup("<strong>{}</strong>{}").format(title, f" · {says}" if says else "")
+    return Markup('<figure class="card"><figcaption>{}</figcaption>{}</figure>').format(caption, shown)
+
+
 def card(title: str, *parts: Markup, state: Markup | None = None, tone: Tone | None = None) -> Markup:
     """Returns a box with a heading, beside which a `badge` may stand."""
     return Markup('<article class="card {}"><header><h3>{}</h3>{}</header>{}</article>').format(
@@ -73,7 +80,8 @@ def card(title: str, *parts: Markup, state: Markup | None = None, tone: Tone | N
 
 def grid(parts: Iterable[Markup], least: int = 300) -> Markup:
     """Returns parts side by side, as many as fit with at least so many pixels each."""
-    return Markup('<div class="grid" style="--least:{}px">{}</div>').format(least, Markup("").join(parts))
+    kind = "grid pairs" if least > _HALF else "grid"
+    return Markup('<div class="{}" style="--least:{}px">{}</div>').format(kind, least, Markup("").join(parts))
 
 
 def figure_card(label: str, value: str, note: str, tone: Tone | None = None) -> Markup:
@@ -140,14 +148,20 @@ def _tools(head: Sequence[str], rows: int, label: str) -> Markup:
 def _row(head: Sequence[str], row: Sequence[str | Markup | Cell], numbers: Sequence[bool]) -> Markup:
     cells = []
     for name, each, number in zip(head, row, numbers, strict=True):
-        text = each.text if isinstance(each, Cell) else each
-        order = Markup(' data-order="{}"').format(f"{each.order:g}") if isinstance(each, Cell) else ""
+        text, value = (each.text, each.order) if isinstance(each, Cell) else (each, _value(each, number))
+        order = "" if value is None else Markup(' data-order="{}"').format(f"{value:.12g}")
         cells.append(
             Markup('<td role="cell" data-head="{}"{}{}>{}</td>').format(
                 name, order, _NUMBERS if number else "", text
             )
         )
     return Markup('<tr role="row">{}</tr>').format(Markup("").join(cells))
+
+
+def _value(text: str | Markup, number: bool) -> float | None:
+    """What a text in a column of numbers is sorted by."""
+    found = re.match(r"[-+]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?|inf", text) if number else None
+    return None if found is None else float(found[0].replace(",", ""))
 
 
 def _is_number(cells: Iterable[str | Markup | Cell]) -> bool:

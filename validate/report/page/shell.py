@@ -30,7 +30,7 @@ class Section:
 
     title: str
     parts: Sequence[Markup]
-    lead: str = ""
+    lead: str | Markup = ""
     short: str = ""
 
 
@@ -78,7 +78,8 @@ def _digest(script: str) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
+    path = resources.files(__package__) / "templates" / name
+    return path.read_text(encoding="utf-8")
 
 
 @cache

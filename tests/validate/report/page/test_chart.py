@@ -6,18 +6,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pocketrec.validate.report.chart import Axis, Chart, axis_around
-
-NAMES = "{http://www.w3.org/2000/svg}"
+from pocketrec.validate.report.page.chart import Axis, Chart, axis_around
 
 
 def drawn(chart: Chart, kind: str) -> list[dict[str, str]]:
-    return [each.attrib for each in ElementTree.fromstring(chart.svg()).iter(f"{NAMES}{kind}")]
+    return [each.attrib for each in ElementTree.fromstring(f"<div>{chart.svg()}</div>").iter(kind)]
 
 
 def empty(**x: object) -> Chart:
     y = Axis(label="y", low=0, high=4)
-    return Chart(x=Axis(**{"label": "x", "low": 0, "high": 10, **x}), y=y, height=152)  # type: ignore[arg-type]
+    return Chart(x=Axis(**{"label": "x", "low": 0, "high": 10, **x}), y=y, label="all")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -43,8 +41,8 @@ def test_a_value_stands_where_its_scale_has_it(
         (Axis(label="", low=0, high=1), ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
         (Axis(label="", low=-12, high=3), ["-10", "-5", "0"]),
         (Axis(label="", low=0.3, high=4, scale="log"), ["0.5", "1", "2"]),
-        (Axis(label="", low=1e-3, high=1e4, scale="log"), [f"{10.0**each:g}" for each in range(-3, 5)]),
-        (Axis(label="", low=0, high=250, scale="counts"), ["0", "1", "10", "100"]),
+        (Axis(label="", low=1e-3, high=1e4, scale="log"), ["0.001", "0.1", "10", "1000"]),
+        (Axis(label="", low=0, high=250, scale="counts"), ["0", "10", "100"]),
         (Axis(label="", low=2, high=0, names=("a", "b")), ["a", "b"]),
     ],
 )
@@ -60,22 +58,18 @@ def test_an_axis_around_one_value_has_room_on_both_sides() -> None:
 
 def test_a_bar_covers_its_part_of_both_axes() -> None:
     chart = empty()
-    chart.bar(0, 5, 0, 4, "red")
-    chart.bar(0, 10, 0, 1, "red")
+    chart.bar(0, 5, 0, 4, 1)
+    chart.bar(0, 10, 0, 1, 2)
     half, quarter = drawn(chart, "rect")
-    assert float(half["width"]) == pytest.approx(float(quarter["width"]) / 2, abs=0.1)
-    assert float(half["height"]) == pytest.approx(100)  # all between the axes
-    assert float(quarter["height"]) == pytest.approx(25)
-    assert float(quarter["y"]) + 25 == pytest.approx(float(half["y"]) + 100)
+    assert (half["x"], half["width"], half["y"], half["height"]) == ("0.00%", "50.00%", "0.00%", "100.00%")
+    assert (quarter["width"], quarter["y"], quarter["height"]) == ("100.00%", "75.00%", "25.00%")
 
 
 def test_steps_keep_a_height_up_to_the_next_point() -> None:
     chart = empty(high=2)
-    chart.steps([(0, 0), (1, 2), (2, 4)], "red", "onnx")
-    line = next(each["d"] for each in drawn(chart, "path") if each.get("stroke") == "red")
-    start, *moves = line.removeprefix("M").replace("V", " ").split("H")
-    assert [each.split(" ")[1] for each in moves] == ["60.0", "10.0"], "the middle, then the top"
-    assert start.split(" ")[1] == "110.0"
+    chart.steps([(0, 0), (1, 2), (2, 4)], 3, "onnx")
+    (line,) = [each for each in drawn(chart, "path") if each["class"] == "line s3"]
+    assert line["d"] == "M0 1000H500V500H1000V0"
     assert "onnx" in chart.svg()
 
 
@@ -83,9 +77,9 @@ def test_names_are_text_whatever_they_hold() -> None:
     chart = Chart(
         x=Axis(label="a & b", low=0, high=1),
         y=Axis(label="", low=1, high=0, names=("<script>$x",)),
-        height=80,
+        label='"><script>',
     )
-    chart.dot(0.5, 0.5, "red", "</svg>")
-    texts = [each.text for each in ElementTree.fromstring(chart.svg()).iter(f"{NAMES}text")]
+    chart.dot(0.5, 0.5, 1, "</svg>", large=True)
+    texts = [each.text for each in ElementTree.fromstring(f"<div>{chart.svg()}</div>").iter("text")]
     assert {"<script>$x", "a & b", "</svg>"} <= set(texts)
     assert chart.svg() == chart.svg()

@@ -1,103 +1,38 @@
-"""The evidence for people: Markdown, and one HTML file that needs nothing beside it."""
+"""The evidence as tables of text: every figure that the page draws, and all that it does not."""
 
 from __future__ import annotations
 
-from dataclasses import astuple, fields
-from pathlib import Path
+from collections.abc import Sequence
 
-from pocketrec.report import Evidence, RoundedInput
-from pocketrec.validate.report.markdown import md_row, md_text
-from pocketrec.validate.report.plots import plots
-from pocketrec.validate.report.quality import quality_tables
-from pocketrec.validate.report.stress import stress_tables
+import numpy as np
+
+from pocketrec.report import Evidence, LatencyResult, RoundedInput
+from pocketrec.validate.profile.statistics import percentile
+from pocketrec.validate.report.page.parts import Cell, badge
 from pocketrec.validate.report.summary import (
     PARITY_HEAD,
-    SummaryRow,
-    notes,
     overlap_text,
     parity_cells,
     ratio_text,
     size_text,
-    summary_rows,
 )
 from pocketrec.validate.report.table import ReportTable
 
-__all__ = ["SummaryRow", "summary_rows", "to_html", "to_markdown"]
-
-_MOST_TENSORS = 12
+_MOST_TENSORS = 400  # of an artifact; evidence.json has all
 
 
-def to_markdown(evidence: Evidence) -> str:
-    """The evidence as Markdown."""
-    lines = [f"# {md_text(evidence.recipe)}: {_verdict(evidence)}", ""]
-    lines += [f"- {md_text(note)}" for note in notes(evidence)]
-    for table in _tables(evidence):
-        lines += ["", f"## {table.title}", "", md_row(table.head), md_row(["---"] * len(table.head))]
-        lines += [md_row([md_text(cell) for cell in row]) for row in table.rows]
-    return "\n".join(lines) + "\n"
-
-
-def to_html(evidence: Evidence) -> str:
-    """The evidence as one HTML page with inline style and figures; every text is escaped."""
-    import jinja2
-
-    folder = Path(__file__).parent / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page: str = environment.get_template("report.html.j2").render(
-        title=evidence.recipe,
-        verdict=_verdict(evidence),
-        passed=evidence.passed,
-        notes=notes(evidence),
-        tables=_tables(evidence),
-        plots=plots(evidence),
-    )
-    return page
-
-
-def _verdict(evidence: Evidence) -> str:
-    counts = {
-        status: sum(gate.status == status for gate in evidence.gates)
-        for status in ("passed", "failed", "skipped")
-    }
-    total = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{'passed' if evidence.passed else 'failed'} (gates: {total})"
-
-
-def _tables(evidence: Evidence) -> list[ReportTable]:
-    names = [each.name for each in fields(SummaryRow)]
-    tables = [
-        ReportTable(title="Targets", head=names, rows=[astuple(row) for row in summary_rows(evidence)]),
-        _gates(evidence),
-        _parity(evidence),
-        _accumulation(evidence),
-        *quality_tables(evidence),
-        *stress_tables(evidence),
-        _latency(evidence),
-        _web(evidence),
-        _wire(evidence),
-        _sizes(evidence),
-        _compression(evidence),
-        _activations(evidence),
-        _rewrites(evidence),
-        _origin(evidence),
-    ]
-    return [table for table in tables if table.rows]
-
-
-def _gates(evidence: Evidence) -> ReportTable:
-    rows = [(each.status, each.gate, each.target, each.runtime, each.message) for each in evidence.gates]
+def gates(evidence: Evidence) -> ReportTable:
+    """Returns every gate, those that failed first."""
     order = {"failed": 0, "skipped": 1, "passed": 2}
-    rows.sort(key=lambda row: order[row[0]])
+    rows = [
+        (badge(each.status), each.gate, each.target or "—", each.runtime or "—", each.message)
+        for each in sorted(evidence.gates, key=lambda each: order[each.status])
+    ]
     return ReportTable(title="Gates", head=("status", "gate", "target", "runtime", "message"), rows=rows)
 
 
-def _parity(evidence: Evidence) -> ReportTable:
+def parity(evidence: Evidence) -> ReportTable:
+    """Returns every output against the reference, over all probes."""
     rows = [
         (result.target, result.runtime, *parity_cells(each))
         for result in evidence.results
@@ -106,7 +41,8 @@ def _parity(evidence: Evidence) -> ReportTable:
     return ReportTable(title="Parity with the reference", head=("target", "runtime", *PARITY_HEAD), rows=rows)
 
 
-def _accumulation(evidence: Evidence) -> ReportTable:
+def accumulation(evidence: Evidence) -> ReportTable:
+    """Returns what float16 accumulation would do to each output."""
     rows = [
         (result.target, result.runtime, *parity_cells(each.parity), overlap_text(each))
         for result in evidence.results
@@ -119,7 +55,8 @@ def _accumulation(evidence: Evidence) -> ReportTable:
     )
 
 
-def _latency(evidence: Evidence) -> ReportTable:
+def latency(evidence: Evidence) -> ReportTable:
+    """Returns what calls took, with 95 % intervals of the percentiles where there are calls enough."""
     base = next((each for each in evidence.results if each.target == "reference"), None)
     rows = []
     for result in evidence.results:
@@ -127,14 +64,38 @@ def _latency(evidence: Evidence) -> ReportTable:
             eager = base.latency.get(function) if base is not None else None
             ratio = ratio_text(each, eager) if eager is not None else "—"
             figures = [f"{value:.3f}" for value in (each.p50_ms, each.p95_ms, each.p99_ms)]
+            figures = [f for pair in zip(figures, _intervals(each), strict=True) for f in pair][:-1]
             setting = [str(value) for value in (each.runs, each.threads, each.batch)]
             load = f"{each.load_ms:.1f}" if each.load_ms else "—"
             rows.append((result.target, result.runtime, function, *figures, ratio, load, *setting))
-    head = ("target", "runtime", "function", "p50 ms", "p95 ms", "p99 ms", "p50 against eager", "load ms")
-    return ReportTable(title="Latency on this machine", head=(*head, "runs", "threads", "batch"), rows=rows)
+    times = ("p50 ms", "95 % interval", "p95 ms", "its interval", "p99 ms")
+    head = (
+        "target",
+        "runtime",
+        "function",
+        *times,
+        "p50 against eager",
+        "load ms",
+        "runs",
+        "threads",
+        "batch",
+    )
+    return ReportTable(title="Latency on this machine", head=head, rows=rows)
 
 
-def _web(evidence: Evidence) -> ReportTable:
+def _intervals(latency: LatencyResult) -> Sequence[str]:
+    """Of p50, p95 and p99, from the calls themselves."""
+    if not latency.samples_ms:
+        return ("—",) * 3
+    found = [percentile(np.asarray(latency.samples_ms), share) for share in (0.5, 0.95, 0.99)]
+    return [
+        "—" if each.low_ms is None or each.high_ms is None else f"{each.low_ms:.3f} to {each.high_ms:.3f}"
+        for each in found
+    ]
+
+
+def web(evidence: Evidence) -> ReportTable:
+    """Returns what browsers say of each artifact."""
     rows = [
         (
             *(result.target, result.runtime, function),
@@ -150,10 +111,10 @@ def _web(evidence: Evidence) -> ReportTable:
     return ReportTable(title="In the browser", head=head, rows=rows)
 
 
-def _wire(evidence: Evidence) -> ReportTable:
-    """Bytes over the wire of each file, once however many runtimes fetched it."""
+def wire(evidence: Evidence) -> ReportTable:
+    """Returns bytes over the wire of each file, once however many runtimes fetched it."""
     rows = {
-        (result.target, each.file): tuple(size_text(size) for size in (each.raw, each.gzip, each.brotli))
+        (result.target, each.file): tuple(_bytes(size) for size in (each.raw, each.gzip, each.brotli))
         for result in evidence.results
         for facts in result.web.values()
         for each in facts.files
@@ -162,34 +123,40 @@ def _wire(evidence: Evidence) -> ReportTable:
     return ReportTable(title="Over the wire", head=head, rows=[(*key, *each) for key, each in rows.items()])
 
 
-def _sizes(evidence: Evidence) -> ReportTable:
+def sizes(evidence: Evidence) -> ReportTable:
+    """Returns every artifact and its tensors."""
     rows = []
     for each in evidence.sizes:
         where = (each.target, each.function)
-        rows.append((*where, "(whole artifact)", "", "", size_text(each.size_bytes)))
+        rows.append((*where, "(whole artifact)", "", "", _bytes(each.size_bytes)))
         for tensor in each.tensors[:_MOST_TENSORS]:
             shape = " × ".join(str(size) for size in tensor.shape) or "scalar"
-            rows.append((*where, tensor.name, tensor.dtype, shape, size_text(tensor.size_bytes)))
+            rows.append((*where, tensor.name, tensor.dtype, shape, _bytes(tensor.size_bytes)))
         rest = each.tensors[_MOST_TENSORS:]
         if rest:
-            total = size_text(sum(tensor.size_bytes for tensor in rest))
+            total = _bytes(sum(tensor.size_bytes for tensor in rest))
             rows.append((*where, f"({len(rest)} smaller ones)", "", "", total))
     return ReportTable(
         title="Size", head=("target", "function", "tensor", "dtype", "shape", "size"), rows=rows
     )
 
 
-def _compression(evidence: Evidence) -> ReportTable:
+def _bytes(size: int) -> Cell:
+    return Cell(text=size_text(size), order=size)
+
+
+def compression(evidence: Evidence) -> ReportTable:
+    """Returns what became of each tensor."""
     rows = []
     for each in evidence.compression:
         shape = " × ".join(str(size) for size in each.shape) or "scalar"
-        sizes = (size_text(each.bytes_before), size_text(each.bytes_after), f"{each.bits:.2f}")
+        sizes = (_bytes(each.bytes_before), _bytes(each.bytes_after), f"{each.bits:.2f}")
         figures = (*sizes, f"{each.sqnr_db:.1f}", f"{each.share:.1%}")
         rows.append((each.name, shape, each.asked or "—", each.done, *figures, ", ".join(each.functions)))
     if rows:
         before = sum(each.bytes_before for each in evidence.compression)
         after = sum(each.bytes_after for each in evidence.compression)
-        sizes = (size_text(before), size_text(after), f"{32 * after / before:.2f}")
+        sizes = (_bytes(before), _bytes(after), f"{32 * after / before:.2f}")
         rows.insert(0, ("(all tensors)", "", "", "", *sizes, "", f"{after / before:.1%} of float32", ""))
     head = (
         "tensor",
@@ -206,7 +173,24 @@ def _compression(evidence: Evidence) -> ReportTable:
     return ReportTable(title="Compression, tensor by tensor", head=head, rows=rows)
 
 
-def _activations(evidence: Evidence) -> ReportTable:
+def front(evidence: Evidence) -> ReportTable:
+    """Returns the plans that a search found, the smallest first."""
+    rows = [
+        (
+            "this build" if each.chosen else "",
+            _bytes(each.size_bytes),
+            f"{each.ratio:.2%}",
+            f"{each.distortion:.3%}",
+            ", ".join(f"{name} {loss:+.2g}" for name, loss in sorted(each.losses.items())),
+        )
+        for each in evidence.front
+    ]
+    head = ("", "bytes", "of float32", "ranking that moved", "losses of metrics")
+    return ReportTable(title="Plans that none beats", head=head, rows=rows)
+
+
+def activations(evidence: Evidence) -> ReportTable:
+    """Returns the layers whose inputs are rounded."""
     rows = [
         (each.layer, each.mode, f"{each.low:.4g} to {each.high:.4g}", *_codes_of(each))
         for each in evidence.activations
@@ -221,7 +205,8 @@ def _codes_of(each: RoundedInput) -> tuple[str, str]:
     return f"{each.scale:.4g}", str(each.zero_point)
 
 
-def _rewrites(evidence: Evidence) -> ReportTable:
+def rewrites(evidence: Evidence) -> ReportTable:
+    """Returns every rewrite with its proof."""
     rows = [
         (each.function, each.name, each.where, each.reason, f"{each.max_abs_error:.3g}", str(each.probes))
         for each in evidence.rewrites
@@ -230,7 +215,8 @@ def _rewrites(evidence: Evidence) -> ReportTable:
     return ReportTable(title="Rewrites, each proved against the original", head=head, rows=rows)
 
 
-def _origin(evidence: Evidence) -> ReportTable:
+def origin(evidence: Evidence) -> ReportTable:
+    """Returns machine, versions and digests."""
     machine = evidence.machine
     rows = [
         ("recipe sha256", evidence.recipe_sha256),

@@ -1,0 +1,54 @@
+"""The short form says verdict, three numbers, what failed and what did not run; texts stay texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pocketrec.report import Evidence, GateResult, Machine, RuntimeResult
+from pocketrec.validate.report.short import to_markdown
+
+NASTY = "a | b\n# <img src=x> @someone [x](y) `q` _e_ **s** max_ndcg_drop"
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    return Evidence(
+        recipe="toy",
+        recipe_sha256="",
+        contract_sha256="",
+        machine=Machine(system="Linux", processor="x", cores=1, memory_gb=1.0, python="3"),
+        versions={},
+        results=(RuntimeResult(target="coreml", runtime="framework", status="not_run", reason=NASTY),),
+        sizes=(),
+        rewrites=(),
+        gates=(GateResult(gate="far", target="onnx", runtime="", status="failed", message=NASTY),),
+    )
+
+
+def test_texts_stay_in_their_line_and_become_nothing_else(evidence: Evidence) -> None:
+    lines = to_markdown(evidence).splitlines()
+    (failed,) = [each for each in lines if each.startswith("- **far**")]
+    shown = r"a \| b \# \<img src=x\> \@someone \[x\](y) \`q\` \_e\_ \*\*s\*\* max_ndcg_drop"
+    assert failed == f"- **far** onnx: {shown}"
+    assert f"- coreml on framework: {shown}" in lines
+
+
+def test_it_begins_with_the_verdict(evidence: Evidence) -> None:
+    mark, first, *_ = to_markdown(evidence).splitlines()
+    assert mark == "<!-- pocketrec report -->"
+    assert first == "## ❌ toy failed"
+
+
+def test_without_failures_there_is_no_such_part(evidence: Evidence) -> None:
+    good = replace(evidence, results=(), gates=(replace(evidence.gates[0], status="passed"),))
+    text = to_markdown(good)
+    assert "## ✅ toy passed" in text
+    assert "### " not in text
+
+
+def test_every_row_of_a_table_has_as_many_cells(evidence: Evidence) -> None:
+    rows = [each for each in to_markdown(evidence).splitlines() if each.startswith("|")]
+    cells = [each.replace("\\|", "").count("|") for each in rows]
+    assert set(cells) == {4, 9}
