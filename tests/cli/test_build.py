@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
@@ -222,6 +223,43 @@ def test_a_converter_that_lies_fails_the_gate_and_says_how_far(
     evidence = tmp_path / "out.failed/evidence/evidence.json"
     assert json.loads(evidence.read_text())["gates"]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_that_neither_probes_nor_data_meet_fails_the_gate_by_the_name_of_its_case(
+    pocketrec: Run, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = lowering.to_onnx
+
+    def wrong(capture: Capture, path: Path, **options: Any) -> Path:
+        """Scores are off by one where an id is the smallest that int32 holds, whose negative it is itself."""
+        right(capture, path, **options)
+        model = onnx.load(str(path))
+        last = next(each for each in model.graph.node if "scores" in each.output)
+        last.output[list(last.output).index("scores")] = "right"
+        ends = numpy_helper.from_array(np.array([1], np.int64), "axis")
+        worst = numpy_helper.from_array(np.array(-(2**31), np.int32), "worst")
+        model.graph.initializer.extend([ends, worst])
+        model.graph.node.extend(
+            [
+                onnx.helper.make_node("ReduceMin", ["history", "axis"], ["least"]),
+                onnx.helper.make_node("Equal", ["least", "worst"], ["met"]),
+                onnx.helper.make_node("Cast", ["met"], ["off"], to=onnx.TensorProto.FLOAT),
+                onnx.helper.make_node("Add", ["right", "off"], ["scores"]),
+            ]
+        )
+        onnx.save(model, str(path))
+        return path
+
+    monkeypatch.setattr(lowering, "to_onnx", wrong)
+    done = pocketrec("build", recipe, "--target", "onnx", "--out", tmp_path / "out")
+    assert done.returncode == 1, done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("failed: ")]
+    assert line.startswith("failed: onnx on onnxruntime: ")
+    assert "main, unknown ids: history = -2147483648: scores: off by 1, " in line
+    evidence = json.loads((tmp_path / "out.failed/evidence/evidence.json").read_text())
+    (met,) = [each for each in evidence["results"][1]["stress"] if each["outcome"] == "differs"]
+    assert met["name"] == "history = -2147483648"
+    assert "history = -2147483648" in (tmp_path / "out.failed/evidence/report.md").read_text()
 
 
 def test_a_factory_that_raises_is_one_line(pocketrec: Run, recipe: Path, tmp_path: Path) -> None:
