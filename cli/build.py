@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "pocketrec build recipe.toml",
         "pocketrec build recipe.toml --target onnx --out build/onnx-only --json",
         "pocketrec build recipe.toml --baseline release/1.2.0",
+        "pocketrec build recipe.toml --workers 2 --parts /scratch/parts",
     )
 )
 @click.argument("recipe", type=PATH)
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
     metavar="BUNDLE",
     help="The release before: what changed since is in the report, and [gates.versus] decides on it.",
 )
+@click.option(
+    "--parts",
+    type=PATH,
+    help="Keeps finished parts of the evaluation, so that a build that was killed goes on when it is run "
+    "again; removed when it is done.  [default: OUT.parts]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def build(
@@ -59,18 +66,28 @@ def build(
     engine: str,
     address: str | None,
     baseline: Path | None,
+    parts: Path | None,
     as_json: bool,
 ) -> None:
     """Build RECIPE: convert, prove, measure, and write the bundle.
 
-    Exits with 1 where a gate failed; the evidence is written all the same.
+    Exits with 1 where a gate failed; the evidence is written all the same. A build that was killed goes on
+    where it was when the same command is run again.
     """
     from pocketrec.pipeline.build import build as run
     from pocketrec.workers import Workers
 
     where = Workers(count=workers, engine=engine, address=address)
     with progress_on_stderr() as progress:
-        result = run(recipe, out=out, targets=targets, baseline=baseline, progress=progress, workers=where)
+        result = run(
+            recipe,
+            out=out,
+            targets=targets,
+            baseline=baseline,
+            progress=progress,
+            workers=where,
+            parts=parts,
+        )
     if as_json:
         print_json(_to_json(result))
     else:
@@ -118,5 +135,6 @@ def _to_json(result: BuildResult) -> dict[str, Any]:
         "bundle": str(result.path),
         "report": str(result.report),
         "tree_sha256": result.tree_sha256,
+        "parts": dict(result.parts),
         "evidence": json.loads(result.evidence.to_json()),
     }

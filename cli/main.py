@@ -69,7 +69,8 @@ class Boundary(click.Group):
             raise
         except KeyboardInterrupt as signal:
             terminated = isinstance(signal, Terminated)
-            click.echo("terminated" if terminated else "interrupted", err=True)
+            notes = getattr(signal, "__notes__", ())
+            click.echo("; ".join(["terminated" if terminated else "interrupted", *notes]), err=True)
             ctx.exit(TERMINATED if terminated else INTERRUPTED)
         except Exception as error:
             if ctx.params.get("debug"):

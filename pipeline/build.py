@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pocketrec.convert.targets import resolve_targets, with_others
 from pocketrec.errors import ConversionError, RecipeError
 from pocketrec.foreign import generators_kept
+from pocketrec.kept import Parts
 from pocketrec.package.host.roles import calls_of
 from pocketrec.pipeline.against import baseline_at, with_versus
 from pocketrec.pipeline.api import vectors_of
@@ -45,6 +46,7 @@ class BuildResult:
         passed: True where every gate that ran passed.
         tree_sha256: digest of the bundle without its evidence; equal for equal builds.
         report: the HTML report inside the bundle.
+        parts: of the evaluation data, how many were computed, and how many of an earlier build were reused.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class BuildResult:
     passed: bool
     tree_sha256: str
     report: Path
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 @exits_told()
@@ -64,11 +67,14 @@ def build(
     baseline: Path | None = None,
     progress: Progress | None = None,
     workers: Workers | None = None,
+    parts: Path | None = None,
 ) -> BuildResult:
     """The bundle of a recipe, built, examined and published.
 
     A build whose gates fail goes to `<out>.failed`, with its evidence; a good bundle at `out` is
-    never replaced by a bad one.
+    never replaced by a bad one. A build that was killed goes on where it was when it is asked for again:
+    parts of the evaluation data that were examined are kept until it is done, by everything that decides
+    what was found.
 
     Args:
         recipe: the path of a recipe.toml, or a recipe that was read (its paths are then relative
@@ -79,6 +85,7 @@ def build(
             `gates.versus`.
         progress: called with what is being done, how many steps are done, and of how many.
         workers: who searches for a plan and examines the evaluation data; this process by default.
+        parts: the folder of finished parts; by default `<out>.parts`.
 
     Raises:
         BudgetMissed: no compression plan holds the recipe's budget; the nearest is in `<out>.search`.
@@ -98,7 +105,9 @@ def build(
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
     failed = out.parent / f"{out.name}.failed"
-    with staging(out, failed) as folder:
+    kept = Parts(parts or out.parent / f"{out.name}.parts")
+    workers = replace(workers or Workers(), parts=kept)
+    with kept.told(), staging(out, failed) as folder:
         report("load", 0, 1)
         values = folder / ".values"
         values.mkdir()
@@ -120,7 +129,7 @@ def build(
         said = check_model(loaded.model.module, built.original)
         report("api", 0, 1)
         api, lacking = vectors_of(built.reference, loaded.model.vocabularies)
-        evidence = evidence_of(built, chosen, folder, report, (*said, *lacking))
+        evidence = evidence_of(built, chosen, folder, report, (*said, *lacking, *_damaged(kept)))
         evidence = replace(evidence, titles=titles_of(evidence.results, loaded.model.vocabularies))
         if built.compressed is not None:
             said = _offered(evidence, built.compressed.planned.front, out)
@@ -146,13 +155,20 @@ def build(
             seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
         passed = evidence.passed
         place = publish(folder, out if passed else failed)
+    kept.remove(others=parts is None)
     return BuildResult(
         path=place,
         evidence=evidence,
         passed=passed,
         tree_sha256=manifest.tree_sha256,
         report=place / "evidence" / "report.html",
+        parts={"computed": kept.computed, "reused": kept.reused},
     )
+
+
+def _damaged(kept: Parts) -> tuple[str, ...]:
+    """What to say of finished parts that were not what was written."""
+    return tuple(f"A finished part was damaged, and was computed anew: {each.name}" for each in kept.damaged)
 
 
 def _refusal(built: Built, targets: Mapping[str, Target]) -> ConversionError:

@@ -142,4 +142,4 @@ def lists_of(
     """The k best items of every user by the bundle's own artifacts, `[users, k]`, -1 behind the last."""
     found = reached_by(bundle, contract, evaluate, data, target_of(bundle, target))[0].top_k
     assert found is not None
-    return found
+    return found.astype(np.int64)

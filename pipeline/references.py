@@ -12,6 +12,7 @@ import numpy as np
 from pocketrec.contract import Contract
 from pocketrec.errors import Refused
 from pocketrec.evaluation import Arrays
+from pocketrec.pipeline.identity import module_sha256
 from pocketrec.progress import Progress, silent
 from pocketrec.source.model import Model, Trial, Trials
 from pocketrec.workers import Workers
@@ -77,6 +78,7 @@ def reference_of(
             workers=workers,
             reopen=_reopener(model, trials.core.lowered),
             stress=trials.stress,
+            identity=partial(module_sha256, model.module),
         )
     _check_history(trial, found, type(trials.core.lowered).__name__)
     return found

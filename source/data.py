@@ -20,6 +20,7 @@ import numpy.typing as npt
 from pocketrec.contract import Contract, Feature
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import Arrays, ClassificationData, RankingData, cuts
+from pocketrec.kept import arrays_sha256, key_of, path_sha256
 from pocketrec.recipe import Evaluate
 from pocketrec.source.columns import (
     Column,
@@ -66,6 +67,15 @@ class TableData:
 
     def __len__(self) -> int:
         return sum(self.rows)
+
+    def sha256(self) -> str:
+        """The digest of the files' bytes, and of how they are read."""
+        columns = [(each.name, each.dtype, each.shape, each.fill, each.left) for each in self.columns]
+        return key_of(
+            files=[path_sha256(each) for each in self.paths],
+            read=[self.kind, columns, self.has_seen, self.ignored_ids, self.beside],
+            catalogue=arrays_sha256(self.catalogue),
+        )
 
     def sample(self) -> RankingData | ClassificationData:
         """The first rows."""

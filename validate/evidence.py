@@ -14,6 +14,7 @@ from pathlib import Path
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
 from pocketrec.evaluation import EvaluationData, Probe
+from pocketrec.kept import arrays_sha256, key_of, path_sha256
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Evaluate, Gates, Stress
 from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, StressCase, TensorParity
@@ -102,6 +103,7 @@ def examine_reference(
     workers: Workers | None = None,
     reopen: Callable[[], Runtimes] | None = None,
     stress: Stress | None = None,
+    identity: Callable[[], str | None] = lambda: None,
 ) -> Reference:
     """Probes, the reference's outputs for them, and its quality on the evaluation data.
 
@@ -116,6 +118,8 @@ def examine_reference(
         workers: who examines the evaluation data; this process alone by default.
         reopen: opens the runtimes in a worker.
         stress: what artifacts are asked beside probes and data; nothing by default.
+        identity: gives the digest of everything that decides what the reference gives, as of `quality_of`;
+            its outputs for the probes are added to it.
 
     Raises:
         ExecutionError: the reference gives different outputs for the same inputs.
@@ -132,8 +136,23 @@ def examine_reference(
         tell(f"reference: {name}", index, len(probes) + 1)
         outputs[name] = _run_probes(runtimes[name], contract, name, each)
         _check_repeatable(runtimes[name], contract, name, each[0], outputs[name][0])
-    tell("reference: quality", len(probes), len(probes) + 1)
-    quality = quality_of(evaluate, contract, runtimes, data, workers=workers, reopen=reopen, keep=True)
+
+    def shown() -> str | None:
+        known = identity()
+        given = {name: [arrays_sha256(each) for each in every] for name, every in outputs.items()}
+        return None if known is None else key_of(reference=known, outputs=given)
+
+    quality = quality_of(
+        evaluate,
+        contract,
+        runtimes,
+        data,
+        workers=workers,
+        reopen=reopen,
+        keep=True,
+        identity=shown,
+        tell=partial(tell, "reference: quality"),
+    )
     tell("reference", len(probes) + 1, len(probes) + 1)
     return Reference(
         contract=contract,
@@ -210,10 +229,10 @@ def examine_target(
             for index, function in enumerate(reference.contract.functions):
                 tell(f"{target} on {runtime}: {function}", index, total)
                 parity.extend(_parity(opened.get(function), function, reference, gates))
-            tell(f"{target} on {runtime}: quality", total - 1, total)
             places = {name: path.resolve() for name, path in paths.items()}
             reopen = partial(_open_all, places, runtime, open_with)
-            quality = _quality(opened, reference, workers, reopen)
+            stage = partial(tell, f"{target} on {runtime}: quality")
+            quality = _quality(opened, reference, workers, reopen, partial(_identity, opened, places), stage)
             ranking = None if quality is None else _ranking(*quality, reference)
             rows = () if quality is None else _rows(*quality, opened, reference, gates)
             accumulation = _accumulation(opened, parity, reference) if reference.evaluation else ()
@@ -230,6 +249,15 @@ def examine_target(
 def _open_all(paths: Mapping[str, Path], runtime: str, open_with: Open) -> Runtimes:
     """A target's runtimes in a worker, which keeps them."""
     return {name: open_with(path, runtime, function=name) for name, path in paths.items()}
+
+
+def _identity(opened: Runtimes, paths: Mapping[str, Path]) -> str:
+    """The digest of what decides an artifact's numbers: its bytes and the engine."""
+    said = {name: each.describe() for name, each in opened.items()}
+    return key_of(
+        artifacts={name: path_sha256(path) for name, path in paths.items()},
+        engines={name: [each.runtime, each.version, each.compute_units] for name, each in said.items()},
+    )
 
 
 def _ran(
@@ -329,7 +357,12 @@ def _stress(
 
 
 def _quality(
-    opened: Runtimes, reference: Reference, workers: Workers | None, reopen: Callable[[], Runtimes]
+    opened: Runtimes,
+    reference: Reference,
+    workers: Workers | None,
+    reopen: Callable[[], Runtimes],
+    identity: Callable[[], str],
+    tell: Callable[[int, int], None],
 ) -> tuple[QualityRun, QualityRun] | None:
     """The reference's and the artifact's, of the same rows.
 
@@ -339,7 +372,7 @@ def _quality(
     known = reference.evaluation
     if known is None:
         return None
-    run = partial(quality_of, known.evaluate, reference.contract, keep=True)
+    run = partial(quality_of, known.evaluate, reference.contract, keep=True, tell=tell)
     try:
         if any(isinstance(each, Browsed) for each in opened.values()):
             return quality_within(
@@ -348,7 +381,7 @@ def _quality(
                 known.quality,
                 known.data,
             )
-        return known.quality, run(opened, known.data, workers=workers, reopen=reopen)
+        return known.quality, run(opened, known.data, workers=workers, reopen=reopen, identity=identity)
     except UnsupportedOp:
         raise
     except (CheckFailed, InputError):

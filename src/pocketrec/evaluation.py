@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import DataError
+from pocketrec.kept import arrays_sha256, key_of
 
 Array = npt.NDArray[np.generic]
 Arrays = Mapping[str, Array]
@@ -167,6 +168,12 @@ class RankingData:
     def __len__(self) -> int:
         return len(self.positives)
 
+    def sha256(self) -> str:
+        """The digest of everything in it."""
+        own = {"positives": self.positives, "seen_ids": self.seen_ids, "seen_offsets": self.seen_offsets}
+        tables = [arrays_sha256(each) for each in (own, self.inputs, self.catalogue, self.columns)]
+        return key_of(ranking=tables, ignored_ids=self.ignored_ids)
+
     def seen(self, user: int) -> Ids:
         """Item ids that user number `user` has had, int64 `[n]`."""
         return self.seen_ids[self.seen_offsets[user] : self.seen_offsets[user + 1]]
@@ -218,6 +225,11 @@ class ClassificationData:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def sha256(self) -> str:
+        """The digest of everything in it."""
+        tables = [arrays_sha256(each) for each in ({"labels": self.labels}, self.inputs, self.columns)]
+        return key_of(classification=tables)
+
     def sample(self) -> ClassificationData:
         """The data itself: it is in memory."""
         return self
@@ -234,6 +246,13 @@ class EvaluationData(Protocol):
     """Evaluation data of either kind, in memory or in files."""
 
     def __len__(self) -> int: ...
+
+    def sha256(self) -> str:
+        """The digest of everything in it, or of the files that it is read from, byte for byte.
+
+        Whether two evaluations are of the same examples is another question: `validate/measure/digest.py`.
+        """
+        ...
 
     def sample(self) -> RankingData | ClassificationData:
         """Some rows; all of them where they are in memory."""

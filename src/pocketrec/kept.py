@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from shutil import rmtree
@@ -84,10 +84,28 @@ class Parts:
         """How many of the spans have a file; it is not read."""
         return sum(exists(self._place(key, each)) for each in spans)
 
-    def remove(self) -> None:
-        """Removes the parts of all work that was asked for, and the folder where nothing else is in it."""
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """While it lasts, an interrupt says that finished parts are kept, and what goes on with them."""
+        try:
+            yield
+        except KeyboardInterrupt as signal:
+            if self.folder.exists():
+                signal.add_note(
+                    f"finished parts are kept in {self.folder}; the same command goes on from there"
+                )
+            raise
+
+    def remove(self, *, others: bool = False) -> None:
+        """Removes the parts of all work that was asked for, and the folder where nothing else is in it.
+
+        Args:
+            others: whether parts of other work go, too, as the folder is for one result and that is there.
+        """
         for key in self._keys:
             rmtree(self.folder / key, ignore_errors=True)
+        if others:
+            rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):
             self.folder.rmdir()
 

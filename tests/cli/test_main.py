@@ -133,6 +133,10 @@ def test_a_defect_asks_for_debug() -> None:
 def test_an_interrupt_exits_with_130() -> None:
     done = CliRunner().invoke(raising(KeyboardInterrupt()), ["go"])
     assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+    noted = KeyboardInterrupt()
+    noted.add_note("the same command goes on")
+    done = CliRunner().invoke(raising(noted), ["go"])
+    assert (done.exit_code, done.stderr) == (130, "interrupted; the same command goes on\n")
 
 
 def test_a_termination_exits_with_143() -> None:

@@ -15,7 +15,7 @@ from pocketrec.validate.measure.metrics.kendall_tau import list_tau
 from pocketrec.validate.measure.metrics.novelty import novelty
 from pocketrec.validate.measure.metrics.popularity import list_popularity, popularity_shift
 from pocketrec.validate.measure.metrics.rank_biased_overlap import rank_biased_overlap
-from pocketrec.validate.measure.metrics.ranks import Doubles, Ids
+from pocketrec.validate.measure.metrics.ranks import Doubles, Lists
 from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 from pocketrec.validate.measure.ranking import QualityRun
 from pocketrec.validate.measure.rows import CATALOGUE_ROW, most_columns
@@ -31,7 +31,9 @@ def list_changes(reference: QualityRun, artifact: QualityRun, facts: Facts) -> t
     return tuple(_change(k, before, after, facts, vectors) for k, before, after in pairs)
 
 
-def _change(k: int, before: Ids, after: Ids, facts: Facts, vectors: npt.NDArray[Any] | None) -> ListChange:
+def _change(
+    k: int, before: Lists, after: Lists, facts: Facts, vectors: npt.NDArray[Any] | None
+) -> ListChange:
     order = list_tau(before, after)
     ranked = order[~np.isnan(order)]
     return ListChange(
@@ -47,7 +49,7 @@ def _change(k: int, before: Ids, after: Ids, facts: Facts, vectors: npt.NDArray[
 
 
 def _beside_catalogue(
-    before: Ids, after: Ids, facts: Facts, vectors: npt.NDArray[Any] | None
+    before: Lists, after: Lists, facts: Facts, vectors: npt.NDArray[Any] | None
 ) -> dict[str, Any]:
     """What lists are beside the catalogue, as far as is known of it."""
     found: dict[str, Any] = {}

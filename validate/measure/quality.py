@@ -2,14 +2,16 @@
 
 data ─▶ parts of a fixed number of rows ─▶ runtimes ─▶ a few numbers per row ─▶ metrics of all rows
 
-Where the parts are cut depends on the data and the contract alone, so it changes nothing who examines
-which of them. User embeddings are multiplied with the catalogue's, which the item-side function
-computes from the data's catalogue.
+What is held of all rows together are 4 bytes for each place of the longest list and 8 for the held-out
+item's, or 8 for a score and its label, and what `rows.py` keeps for parity, which has a limit. Where the
+parts are cut depends on the data and the contract alone, so it changes nothing who examines which of them.
+User embeddings are multiplied with the catalogue's, which the item-side function computes from the data's
+catalogue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +22,9 @@ from pocketrec.contract import Contract, Output
 from pocketrec.errors import DataError, RecipeError
 from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData, column_of
 from pocketrec.foreign import torch_threads
+from pocketrec.kept import Rows, key_of
 from pocketrec.recipe import Evaluate
+from pocketrec.validate.measure.machine import this_machine, tool_versions
 from pocketrec.validate.measure.metrics.ranks import places_of
 from pocketrec.validate.measure.ranking import (
     Floats,
@@ -36,7 +40,7 @@ from pocketrec.validate.runtimes.torch_runtime import current_threads
 from pocketrec.workers import Workers
 
 Runtimes = Mapping[str, Runtime]
-Rows = Mapping[str, npt.NDArray[Any]]  # arrays whose first axis runs over users or examples
+Told = Callable[[int, int], None]  # how many parts are done, and of how many
 
 _MOST_ROWS = 4096  # of a part
 _MOST_SCORES = 1 << 25  # of a part, users × items: 128 MiB
@@ -53,8 +57,12 @@ def quality_of(
     workers: Workers | None = None,
     reopen: Callable[[], Runtimes] | None = None,
     keep: bool = False,
+    identity: Callable[[], str | None] = lambda: None,
+    tell: Told = lambda done, total: None,
 ) -> QualityRun:
     """The quality of a model given as one runtime per function.
+
+    Where there is a folder for finished parts, and more than one part, they are kept in it and taken from it.
 
     Args:
         evaluate: on what, and of which output.
@@ -64,20 +72,25 @@ def quality_of(
         workers: who examines it; this process alone by default.
         reopen: opens the runtimes in a worker.
         keep: whether to keep what parity on every row compares.
+        identity: gives the digest of everything that decides what the runtimes give; None where it is not
+            known, and no part is kept.
+        tell: told how many parts are done.
 
     Raises:
         RecipeError: the output's meaning cannot be evaluated as the recipe says.
         DataError: the catalogue is missing, or an item is not in it.
     """
     workers = workers or Workers()
+    opened = None
     if workers.alone or reopen is None:
-        workers, opened = Workers(), runtimes
-    else:
-        opened = None
+        workers, opened = Workers(parts=workers.parts), runtimes
     job = Evaluation(
         evaluate=evaluate, contract=contract, data=data, open=reopen, keep=keep, _runtimes=opened
     )
-    rows = _joined(list(workers.map(job, job.spans())))
+    spans = job.spans()
+    many = workers.parts is not None and len(spans) > 1
+    key = job.key(identity()) if many else None
+    rows = _whole(_told(workers.map_kept(job, spans, key), len(spans), tell), len(data))
     return job.label_run(rows) if "scores" in rows else job.ranking_run(rows)
 
 
@@ -109,6 +122,23 @@ class Evaluation:
             first, last = (len(self._items) * each // len(self.data) for each in span)
             rows = {**rows, _CATALOGUE: kept_columns(self._items[first:last], len(self._items))}
         return rows
+
+    def key(self, identity: str | None) -> str | None:
+        """The digest of everything that decides the rows of a span; None where the model's is not known."""
+        asked = self.evaluate
+        if identity is None:
+            return None
+        machine = this_machine()
+        return key_of(
+            model=identity,
+            contract=self.contract.sha256(),
+            data=self.data.sha256(),
+            evaluate=[asked.kind, asked.function, asked.output, asked.longest, asked.user],
+            catalogue=[asked.catalogue_function, asked.catalogue_output],
+            cut=[self.size, self.keep, self.threads],
+            tools=tool_versions(),
+            machine=[machine.system, machine.processor, machine.python],
+        )
 
     def label_run(self, rows: Rows) -> QualityRun:
         """The quality of all rows by their scores and labels."""
@@ -239,6 +269,32 @@ class Evaluation:
         return items
 
 
+def _told(parts: Iterable[Rows], total: int, tell: Told) -> Iterable[Rows]:
+    tell(0, total)
+    for done, rows in enumerate(parts, 1):
+        yield rows
+        tell(done, total)
+
+
+def _whole(parts: Iterable[Rows], total: int) -> Rows:
+    """Consecutive rows put together as they come, so that there is no second copy of them."""
+    whole: dict[str, npt.NDArray[Any]] = {}
+    catalogue, place = [], 0
+    for rows in parts:
+        count = len(next(iter(rows.values())))
+        for name, array in rows.items():
+            if name == _CATALOGUE:
+                catalogue.append(array)
+                continue
+            if name not in whole:
+                whole[name] = np.empty((total, *array.shape[1:]), array.dtype)
+            elif array.dtype != whole[name].dtype:  # texts of another length
+                whole[name] = whole[name].astype(np.result_type(array, whole[name]))
+            whole[name][place : place + count] = array
+        place += count
+    return {**whole, **({_CATALOGUE: np.concatenate(catalogue)} if catalogue else {})}
+
+
 def _joined(parts: Sequence[Rows]) -> Rows:
     if len(parts) == 1:
         return parts[0]
@@ -260,7 +316,7 @@ def _items(contract: Contract, out: Output) -> int:
 def from_lists(lists: Array, data: RankingData, items: int, k: int) -> Rows:
     """Places and lists of users from the ids that the model listed, the best first."""
     places = np.full(len(lists), np.inf)
-    top_k = np.full((len(lists), k), -1, np.int64)
+    top_k = np.full((len(lists), k), -1, np.int32)
     ignored = set(data.ignored_ids)
     for user, row in enumerate(lists.astype(np.int64).tolist()):
         own, out = int(data.positives[user]), ignored.union(data.seen(user).tolist())

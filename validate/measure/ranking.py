@@ -22,7 +22,7 @@ from pocketrec.validate.measure.metrics.hit_rate import hit_rate
 from pocketrec.validate.measure.metrics.log_loss import log_loss
 from pocketrec.validate.measure.metrics.mrr import mrr
 from pocketrec.validate.measure.metrics.ndcg import ndcg
-from pocketrec.validate.measure.metrics.ranks import Doubles, Ids, Ranks
+from pocketrec.validate.measure.metrics.ranks import Doubles, Ids, Lists, Ranks
 from pocketrec.validate.measure.metrics.recall import recall
 from pocketrec.validate.measure.rows import KeptRows
 
@@ -46,7 +46,7 @@ class QualityRun:
     Attributes:
         metrics: such as `hr@10` and `ndcg@10`, or `auc` and `log_loss`; NaN where a score was NaN.
         examples: users or rows.
-        top_k: the best item ids per user, as many as the largest k, int64 `[users, k]`, -1 where fewer
+        top_k: the best item ids per user, as many as the largest k, int32 `[users, k]`, -1 where fewer
             remain; None for labels.
         ks: the lengths at which lists are judged; empty for labels.
         places: of every user's held-out item, as of `places_of`; None for labels.
@@ -60,7 +60,7 @@ class QualityRun:
 
     metrics: Mapping[str, float]
     examples: int
-    top_k: Ids | None = None
+    top_k: Lists | None = None
     ks: tuple[int, ...] = ()
     places: Doubles | None = None
     scores: Floats | None = None
@@ -135,10 +135,10 @@ def probabilities(values: Floats, meaning: str) -> Doubles:
     return x if meaning == "probability" else np.exp(-np.logaddexp(0.0, -x))
 
 
-def top_k_ids(candidates: Floats, k: int) -> Ids:
+def top_k_ids(candidates: Floats, k: int) -> Lists:
     """The k best item ids per user, best first, ties by id; -1 where fewer are ranked."""
     users, items = candidates.shape
-    best = np.full((users, k), -1, np.int64)
+    best = np.full((users, k), -1, np.int32)
     size = min(k, items)
     for user, row in enumerate(candidates):
         cut = np.partition(row, items - size)[items - size]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
+from pocketrec.kept import key_of
 from pocketrec.validate.measure.ranking import QualityRun
 
 SECONDS = 60.0
@@ -42,6 +43,10 @@ class Sample:
     def rows(self) -> npt.NDArray[np.int64]:
         """The numbers of its rows among all, in order."""
         return np.concatenate([np.arange(first, last) for first, last in self.blocks])
+
+    def sha256(self) -> str:
+        """The digest of all the data and of which rows are taken."""
+        return key_of(data=self.data.sha256(), blocks=self.blocks)
 
     def sample(self) -> RankingData | ClassificationData:
         """Some rows of all the data."""

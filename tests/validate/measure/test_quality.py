@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ import pytest
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.kept import Parts
 from pocketrec.recipe import Evaluate
+from pocketrec.stated import Slice
 from pocketrec.validate.measure import quality
 from pocketrec.validate.measure.compare import compare_quality
-from pocketrec.validate.measure.quality import Evaluation, from_lists, quality_of
+from pocketrec.validate.measure.quality import Evaluation, _whole, from_lists, quality_of
 from pocketrec.workers import Workers
 
 
@@ -67,6 +70,87 @@ def test_two_workers_reopen_the_runtimes_and_find_the_same(
     both = quality_of(evaluate, contract, {}, data, workers=workers, reopen=reopen)
     assert both.metrics == alone.metrics
     np.testing.assert_array_equal(both.top_k, alone.top_k)
+
+
+def test_parts_are_reused_by_the_same_model_on_the_same_data_alone(
+    fake: Any,
+    contract: Contract,
+    data: RankingData,
+    evaluate: Evaluate,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(quality, "_MOST_ROWS", 8)
+    steps: list[tuple[int, int]] = []
+
+    def run(**changed: Any) -> tuple[int, int]:
+        parts = Parts(tmp_path)
+        known: dict[str, Any] = {"evaluate": evaluate, "contract": contract, "data": data, "identity": "a"}
+        known |= {"keep": True, **changed}
+        identity = known["identity"]
+        found = quality_of(
+            known["evaluate"],
+            known["contract"],
+            {"main": fake()},
+            known["data"],
+            workers=Workers(parts=parts),
+            keep=known["keep"],
+            identity=lambda: str(identity) if identity else None,
+            tell=lambda done, total: steps.append((done, total)),
+        )
+        assert found.examples == len(known["data"])
+        return parts.computed, parts.reused
+
+    assert run() == (3, 0)
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert run() == (0, 3)
+    by_column = replace(evaluate, slices={"users": Slice(by="history")}, metrics=("mrr",))
+    assert run(evaluate=by_column) == (0, 3), "what is made of the rows does not decide them"
+    other = np.roll(data.positives, 1)
+    for changed in (
+        {"identity": "b"},
+        {"data": replace(data, positives=other)},
+        {"data": replace(data, ignored_ids=(0, 1))},
+        {"data": replace(data, columns={"age": np.arange(20)})},
+        {"contract": replace(contract, dims={**contract.dims, "batch": Dim(max=7)})},
+        {"evaluate": replace(evaluate, output="best_ids", k=3)},
+        {"evaluate": replace(evaluate, k=5)},
+        {"keep": False},
+    ):
+        assert run(**changed) == (3, 0), changed
+    assert run(identity=None) == (0, 0)
+    monkeypatch.setattr(quality, "_MOST_ROWS", 20)
+    assert run() == (0, 0), "what is one part is examined again"
+
+
+def test_parts_that_were_read_give_what_was_written(
+    fake: Any,
+    contract: Contract,
+    data: RankingData,
+    evaluate: Evaluate,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(quality, "_MOST_ROWS", 8)
+    workers = Workers(parts=Parts(tmp_path))
+    first, again = (
+        quality_of(
+            evaluate, contract, {"main": fake()}, data, workers=workers, keep=True, identity=lambda: "a"
+        )
+        for _ in range(2)
+    )
+    assert workers.parts is not None
+    assert workers.parts.reused == 3
+    assert first.metrics == again.metrics
+    np.testing.assert_array_equal(first.top_k, again.top_k)
+    np.testing.assert_array_equal(first.places, again.places)
+    for one, two in zip(first.kept["main"].values.values(), again.kept["main"].values.values(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_texts_of_other_lengths_are_put_together_whole() -> None:
+    parts = [{"users": np.array(["a"])}, {"users": np.array(["longer", "b"])}]
+    assert _whole(parts, 3)["users"].tolist() == ["a", "longer", "b"]
 
 
 def test_labels_keep_their_scores_in_the_order_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:

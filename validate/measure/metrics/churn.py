@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketrec.validate.measure.metrics.ranks import Doubles, Ids
+from pocketrec.validate.measure.metrics.ranks import Doubles, Lists
 from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 
 
-def list_churn(before: Ids, after: Ids) -> Doubles:
+def list_churn(before: Lists, after: Lists) -> Doubles:
     """The share of each list that is new, float64 `[rows]`."""
     return 1 - top_k_overlap(before, after)
 
 
-def list_changed(before: Ids, after: Ids) -> Doubles:
+def list_changed(before: Lists, after: Lists) -> Doubles:
     """1 where a place of the list holds another id, else 0, float64 `[rows]`."""
     return np.where(np.any(before != after, axis=1), 1.0, 0.0)
 
 
-def first_changed(before: Ids, after: Ids) -> Doubles:
+def first_changed(before: Lists, after: Lists) -> Doubles:
     """1 where the first place holds another id, else 0, float64 `[rows]`."""
     return np.where(before[:, 0] != after[:, 0], 1.0, 0.0)

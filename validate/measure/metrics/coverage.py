@@ -11,9 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketrec.validate.measure.metrics.ranks import Ids
+from pocketrec.validate.measure.metrics.ranks import Lists
+
+_CHUNK = 1 << 16  # rows at a time
 
 
-def catalogue_coverage(lists: Ids, items: int) -> float:
+def catalogue_coverage(lists: Lists, items: int) -> float:
     """The share of `items` items that are listed, 0 to 1; ids are below `items`."""
-    return float(np.count_nonzero(np.bincount(lists[lists >= 0], minlength=items)) / items)
+    listed = np.zeros(max(items, int(lists.max(initial=-1)) + 1), np.bool_)
+    for start in range(0, len(lists), _CHUNK):
+        part = lists[start : start + _CHUNK]
+        listed[part[part >= 0]] = True
+    return float(np.count_nonzero(listed) / items)

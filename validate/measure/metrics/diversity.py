@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.validate.measure.metrics.ranks import Doubles, Ids
+from pocketrec.validate.measure.metrics.ranks import Doubles, Lists
 
 _NUMBERS = 1 << 22  # of vectors at a time
 
 
-def intra_list_diversity(lists: Ids, vectors: npt.NDArray[Any]) -> Doubles:
+def intra_list_diversity(lists: Lists, vectors: npt.NDArray[Any]) -> Doubles:
     """ILD per row of `[rows, k]`, 0 to 2, float64 `[rows]`.
 
     Args:
@@ -33,7 +33,7 @@ def intra_list_diversity(lists: Ids, vectors: npt.NDArray[Any]) -> Doubles:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def _diversity(lists: Ids, units: Doubles) -> Doubles:
+def _diversity(lists: Lists, units: Doubles) -> Doubles:
     """By |Σ v|² = Σ |v|² + Σ_{i ≠ j} v_i · v_j, without the pairs."""
     there = lists >= 0
     rows = np.where(there[..., None], units[np.maximum(lists, 0)], 0.0)

@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from pocketrec.validate.measure.metrics.popularity import mean_of_lists
-from pocketrec.validate.measure.metrics.ranks import Doubles, Ids
+from pocketrec.validate.measure.metrics.ranks import Doubles, Ids, Lists
 
 
-def novelty(lists: Ids, counts: Ids, users: int) -> Doubles:
+def novelty(lists: Lists, counts: Ids, users: int) -> Doubles:
     """Bits per item of each row of `[rows, k]`, float64 `[rows]`.
 
     Args:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketrec.validate.measure.metrics.ranks import Doubles, Ids
+from pocketrec.validate.measure.metrics.ranks import Doubles, Ids, Lists
+
+_CHUNK = 1 << 16  # rows at a time
 
 
-def list_popularity(lists: Ids, counts: Ids, users: int) -> Doubles:
+def list_popularity(lists: Lists, counts: Ids, users: int) -> Doubles:
     """The mean share of users who have had an item of the list, per row of `[rows, k]`, float64 `[rows]`."""
     return mean_of_lists(lists, counts / users)
 
@@ -26,8 +28,13 @@ def popularity_shift(before: Doubles, after: Doubles) -> float:
     return float(after.mean()) / base - 1 if base else float("nan")
 
 
-def mean_of_lists(lists: Ids, values: Doubles) -> Doubles:
+def mean_of_lists(lists: Lists, values: Doubles) -> Doubles:
     """The mean of the items' `values` over each list, float64 `[rows]`; NaN where a list is empty."""
+    parts = [_means(lists[each : each + _CHUNK], values) for each in range(0, len(lists), _CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _means(lists: Lists, values: Doubles) -> Doubles:
     there = lists >= 0
     sums = np.where(there, values[np.maximum(lists, 0)], 0.0).sum(axis=1)
     count = there.sum(axis=1)

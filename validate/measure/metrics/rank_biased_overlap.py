@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketrec.validate.measure.metrics.ranks import Doubles, Ids
+from pocketrec.validate.measure.metrics.ranks import Doubles, Lists
 
 PERSISTENCE = 0.9  # the first ten places have 86 % of the weight
 _CELLS = 1 << 22  # comparisons of ids at a time
 
 
-def rank_biased_overlap(left: Ids, right: Ids, *, p: float = PERSISTENCE) -> Doubles:
+def rank_biased_overlap(left: Lists, right: Lists, *, p: float = PERSISTENCE) -> Doubles:
     """RBO_ext per row of `[rows, k]`, 0 to 1, float64 `[rows]`; ids of a row differ."""
     step = max(1, _CELLS // max(1, left.shape[1] * right.shape[1]))
     cuts = range(0, len(left), step)
@@ -30,7 +30,7 @@ def rank_biased_overlap(left: Ids, right: Ids, *, p: float = PERSISTENCE) -> Dou
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def _extrapolated(left: Ids, right: Ids, p: float) -> Doubles:
+def _extrapolated(left: Lists, right: Lists, p: float) -> Doubles:
     sizes = np.stack([(left >= 0).sum(axis=1), (right >= 0).sum(axis=1)])
     short, long = sizes.min(axis=0), sizes.max(axis=0)
     deepest = max(left.shape[1], right.shape[1])
@@ -48,7 +48,7 @@ def _extrapolated(left: Ids, right: Ids, p: float) -> Doubles:
     return np.where(long == 0, 1.0, summed + rest)
 
 
-def _common(left: Ids, right: Ids, deepest: int) -> Doubles:
+def _common(left: Lists, right: Lists, deepest: int) -> Doubles:
     """How many ids both prefixes of each length share, `[rows, deepest]`."""
     same = (left[:, :, None] == right[:, None, :]) & (left[:, :, None] >= 0)
     row, one, two = np.nonzero(same)

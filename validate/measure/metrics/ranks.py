@@ -17,6 +17,7 @@ from pocketrec.errors import DataError
 
 Doubles = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
+Lists = npt.NDArray[np.integer[Any]]  # ids of items `[users, k]`, best first, -1 where fewer are listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,173 @@
+"""A build that was killed goes on where it was, and ends with what an undisturbed one ends with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocketrec.pipeline.build import BuildResult, build
+
+MODEL = '''
+import numpy as np
+import torch
+from torch import nn
+
+from pocketrec.evaluation import RankingData
+
+ITEMS, USERS = 40, 20_000
+
+
+class Mean(nn.Module):
+    """Scores of all items by the mean of a history's embeddings."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.item = nn.Embedding(ITEMS, 8, padding_idx=0)
+
+    def forward(self, history):
+        return self.item(history).mean(1) @ self.item.weight.T
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return RankingData(
+        inputs={"history": rng.integers(1, ITEMS, (USERS, 5)).astype(np.int32)},
+        positives=rng.integers(1, ITEMS, USERS),
+    )
+'''
+RECIPE = """
+schema = 1
+name = "mean"
+version = "1.0"
+model = {factory = "model.py:Mean"}
+
+[contract.dims.batch]
+max = 256
+[contract.vocabularies.item]
+tokens = "items.txt"
+padding_id = 0
+
+[[contract.functions.main.inputs]]
+name = "history"
+kind = "id_sequence"
+shape = ["batch", 5]
+vocabulary = "item"
+padding_side = "left"
+out_of_vocabulary = "padding"
+
+[[contract.functions.main.outputs]]
+name = "scores"
+meaning = "score"
+shape = ["batch", 40]
+vocabulary = "item"
+
+[evaluate]
+data = "model.py:data"
+kind = "ranking"
+output = "scores"
+
+[latency]
+warmup = 1
+runs = 10
+
+[targets.onnx]
+"""
+QUALITY = "onnx on onnxruntime: quality"
+PARTS = 5  # of 4,096 users
+KILLED = """
+import os, signal, sys
+from pocketrec.pipeline.build import build
+
+def progress(stage, done, total):
+    if (stage, done) == ("onnx on onnxruntime: quality", 2):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+build(sys.argv[1], out=sys.argv[2], progress=progress)
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    (folder / "model.py").write_text(MODEL)
+    (folder / "items.txt").write_text("".join(f"item {number}\n" for number in range(40)))
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder / "recipe.toml"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recipe: Path) -> BuildResult:
+    return build(recipe, out=recipe.with_name("undisturbed"))
+
+
+def files(folder: Path) -> dict[str, int]:
+    """Every part with its inode, which is another one where it was written again."""
+    return {f"{each.parent.name}/{each.name}": each.stat().st_ino for each in folder.glob("*/*.part")}
+
+
+def told(result: BuildResult) -> Any:
+    """The evidence without times."""
+
+    def untimed(value: Any) -> Iterator[tuple[str, Any]]:
+        for key, each in value.items():
+            if key not in ("latency", "created", "load_ms"):
+                yield key, dict(untimed(each)) if isinstance(each, dict) else each
+
+    evidence = json.loads(result.evidence.to_json())
+    evidence["results"] = [dict(untimed(each)) for each in evidence["results"]]
+    return dict(untimed(evidence))
+
+
+@pytest.mark.long  # two processes that each load and convert
+def test_a_killed_build_goes_on_and_ends_with_the_same_evidence(
+    recipe: Path, undisturbed: BuildResult, tmp_path: Path
+) -> None:
+    out, seen = tmp_path / "mean", dict[str, int]()
+    done = subprocess.run([sys.executable, "-c", KILLED, recipe, out], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    before = files(tmp_path / "mean.parts")
+    assert len(before) == PARTS + 2
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if (stage, done) == (QUALITY, PARTS):
+            seen.update(files(tmp_path / "mean.parts"))
+
+    again = build(recipe, out=out, progress=progress)
+    assert again.parts == {"reused": PARTS + 2, "computed": PARTS - 2}
+    assert len(seen) == 2 * PARTS
+    assert seen.items() >= before.items(), "no finished part was written again"
+    assert told(again) == told(undisturbed)
+    assert again.tree_sha256 == undisturbed.tree_sha256
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["mean"]
+
+
+def test_an_interrupted_build_says_that_it_goes_on_and_a_damaged_part_is_noted(
+    recipe: Path, undisturbed: BuildResult, tmp_path: Path
+) -> None:
+    def progress(stage: str, done: int, total: int) -> None:
+        if (stage, done) == (QUALITY, 1):
+            raise KeyboardInterrupt
+
+    out, parts = tmp_path / "mean", tmp_path / "elsewhere"
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        build(recipe, out=out, progress=progress, parts=parts)
+    assert interrupt.value.__notes__ == [
+        f"finished parts are kept in {parts}; the same command goes on from there"
+    ]
+    (place,) = parts.glob("*/4096-8192.part")
+    place.write_bytes(place.read_bytes()[:-1])
+    again = build(recipe, out=out, parts=parts)
+    assert again.parts == {"reused": PARTS, "computed": PARTS}
+    note = "A finished part was damaged, and was computed anew: 4096-8192.part"
+    assert note in again.evidence.notes
+    expected = told(undisturbed)
+    assert told(again) == {**expected, "notes": [*expected["notes"], note]}
+    assert not parts.exists()
