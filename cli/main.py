@@ -29,6 +29,7 @@ from pocketrec.cli.imports import import_less
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
 from pocketrec.cli.package import package
+from pocketrec.cli.profile import profile
 from pocketrec.cli.recommend import recommend
 from pocketrec.cli.report import report
 from pocketrec.cli.run import run
@@ -126,6 +127,7 @@ for _command in (
     package,
     diff,
     diverge,
+    profile,
     assign,
     experiment,
     doctor,

@@ -127,6 +127,13 @@ def open_artifact(
         ArtifactError: the file is damaged.
     """
     path = Path(path)
+    chosen = runtime_for(path, runtime, formats=formats)
+    load: Callable[[Path, int, str | None], Runtime] = attribute_at(format_of(path, formats).runtimes[chosen])
+    return load(path, threads, function)
+
+
+def runtime_for(path: Path, runtime: str | None = None, *, formats: Mapping[str, Format] = FORMATS) -> str:
+    """The name of the engine that loads an artifact; arguments and errors as for `open_artifact`."""
     choices = format_of(path, formats).runtimes
     if runtime is not None and runtime not in choices:
         raise UsageError(
@@ -136,8 +143,7 @@ def open_artifact(
         raise UsageError(f"{path}: no such artifact; pass the path of a .onnx file or an .mlpackage folder")
     if runtime is None:
         runtime = next(name for name in choices if name != "coreml-framework" or sys.platform == "darwin")
-    load: Callable[[Path, int, str | None], Runtime] = attribute_at(choices[runtime])
-    return load(path, threads, function)
+    return runtime
 
 
 def open_onnx(path: Path, threads: int, function: str | None) -> Runtime:

@@ -32,6 +32,7 @@ COMMANDS = (
     "convert",
     "diff",
     "diverge",
+    "profile",
     "verify",
     "sign",
     "inspect",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ Accumulation = Literal["float32", "float16"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpTime:
-    """Time that one op took in one run, in milliseconds."""
+    """Time that one op took in one run, in milliseconds, without the ops of its nested blocks."""
 
     op_type: str
     name: str
@@ -120,13 +121,17 @@ class CoreMLInterpreter:
         return seen
 
     def profile(self, inputs: Mapping[str, Array], *, function: str | None = None) -> tuple[OpTime, ...]:
-        """The time of every op in one run, in the order of execution."""
+        """The time of every op in one run, in the order of their ends; one of a loop comes once a turn."""
         name, run = self._prepare(inputs, None, function)
         times: list[OpTime] = []
+        within: dict[str, int] = defaultdict(int)  # of ops that no enclosing op has counted yet
 
         def watch(step: Step, _: tuple[Any, ...], nanoseconds: int) -> None:
             operation = step.operation
-            times.append(OpTime(op_type=operation.type, name=operation.name, time_ms=nanoseconds / 1e6))
+            nested = sum(within.pop(each.operation.name, 0) for block in step.blocks for each in block.steps)
+            within[operation.name] += nanoseconds
+            own = (nanoseconds - nested) / 1e6
+            times.append(OpTime(op_type=operation.type, name=operation.name, time_ms=own))
 
         run.observer = watch
         self._execute(name, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pocketrec.validate.artifact.graph import Graph
 
+_SIZES = ("shape", "Shape", "Size")  # whole numbers that are no ids, whatever they are of
 _LOOKUPS = ("gather", "gather_nd", "gather_block_quantized", "gather_along_axis")
 
 
@@ -14,7 +15,10 @@ def id_limits(graph: Graph) -> dict[str, int]:
 
 
 def _limit(graph: Graph, name: str) -> int | None:
-    """The smallest table that whole numbers which come of the tensor index."""
+    """The smallest table that whole numbers which come of the tensor index.
+
+    A table of one row is none: a guard looks up how far an id is off, and 0 is the only row there is.
+    """
     seen, ahead, limits = set[str](), [name], []
     while ahead:
         each = ahead.pop()
@@ -24,6 +28,6 @@ def _limit(graph: Graph, name: str) -> int | None:
         for op in graph.readers.get(each, ()):
             if op.kind in _LOOKUPS and each in op.inputs.get("indices", ()):
                 limits.append(graph.extent(op))
-            else:
+            elif op.kind not in _SIZES:
                 ahead += op.outputs
-    return min((each for each in limits if each is not None), default=None)
+    return min((each for each in limits if each is not None and each > 1), default=None)

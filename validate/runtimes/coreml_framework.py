@@ -22,7 +22,7 @@ from pocketrec.validate.runtimes.runtime import (
     with_rounding,
 )
 
-_UNITS = {
+UNITS = {
     "all": "ALL",
     "cpu_only": "CPU_ONLY",
     "cpu_and_gpu": "CPU_AND_GPU",
@@ -50,8 +50,8 @@ class CoreMLFramework:
         reason = unavailable_reason()
         if reason:
             raise RuntimeUnavailable(f"{Path(path).name}: {reason}")
-        if compute_units not in _UNITS:
-            raise UsageError(f"compute_units {compute_units!r}: expected one of {', '.join(_UNITS)}")
+        if compute_units not in UNITS:
+            raise UsageError(f"compute_units {compute_units!r}: expected one of {', '.join(UNITS)}")
         try:
             import coremltools as ct
         except ModuleNotFoundError:
@@ -64,7 +64,7 @@ class CoreMLFramework:
         chosen = graph.functions[0] if len(self._functions) > 1 else None
         self._copy = PrivateCopy(self._path)
         try:
-            units = getattr(ct.ComputeUnit, _UNITS[compute_units])
+            units = getattr(ct.ComputeUnit, UNITS[compute_units])
             self._model: Any = ct.models.MLModel(
                 str(self._copy.path), compute_units=units, function_name=chosen
             )

@@ -19,7 +19,10 @@ def gather(name: str, table: str, ids: str) -> Op:
 
 
 def test_the_smallest_table_that_whole_numbers_reach_is_the_limit() -> None:
-    """Ids pass a shift before the table of 40; `weight`, a mask's sum and what nothing reads are no ids."""
+    """Ids pass a shift before the table of 40; `weight`, a mask's sum and sizes are none, nor is `unused`.
+
+    The guard's table of one row is no limit.
+    """
     shapes = {
         "items": ("float32", (40, 4)),
         "kinds": ("float32", (90, 4)),
@@ -29,6 +32,8 @@ def test_the_smallest_table_that_whole_numbers_reach_is_the_limit() -> None:
         "is_item": ("bool", (1, 5)),
         "count": ("int32", (1,)),
         "few": ("float32", (2, 4)),
+        "size": ("int64", (2,)),
+        "guard": ("int64", (1,)),
         "unused": ("int64", (1,)),
     }
     tensors = {name: Tensor(name=name, dtype=dtype, shape=shape) for name, (dtype, shape) in shapes.items()}
@@ -39,6 +44,9 @@ def test_the_smallest_table_that_whole_numbers_reach_is_the_limit() -> None:
         gather("of_items", "items", "shifted"),
         gather("of_kinds", "kinds", "ids"),
         gather("of_few", "few", "count"),
+        Op(type="Shape", kind="Shape", name="s", inputs={"0": ("ids",)}, outputs=("size",)),
+        gather("of_size", "few", "size"),
+        gather("of_guard", "guard", "shifted"),
     )
     specs = tuple(
         TensorSpec(name=name, dtype=shapes[name][0], shape=shapes[name][1])

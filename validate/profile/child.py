@@ -1,0 +1,136 @@
+"""Measuring in a process of its own, so that memory is the artifact's, and a load the first one.
+
+    folder/request.json, inputs.npz ─▶ python -m pocketrec.validate.profile.child folder ─▶ folder/answer.json
+
+The process that asks waits and does nothing else: what draws progress would be measured, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from pocketrec.errors import ExecutionError, PocketrecError, UsageError
+from pocketrec.outside import read_json, require_file
+from pocketrec.schema import from_table
+from pocketrec.validate.profile.framework import OnUnits, on_units
+from pocketrec.validate.profile.measure import Engine, Measured, measure, measure_together
+from pocketrec.validate.profile.ops import OpTimes, op_times
+from pocketrec.validate.profile.turns import Turns
+from pocketrec.validate.runtimes.runtime import Array
+
+Calls = Sequence[Mapping[str, Array]]
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be measured: each engine alone where there is one, else all together.
+
+    Attributes:
+        engines: by name.
+        calls: how many inputs there are for each.
+        warmup: rounds that are not counted.
+        runs: rounds that are.
+        op_runs: calls that are watched op by op.
+        units: settings of `compute_units` that Core ML is asked about; none on other engines.
+    """
+
+    engines: Mapping[str, Engine]
+    calls: Mapping[str, int]
+    warmup: int
+    runs: int
+    op_runs: int = 20
+    units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was measured; `alone`, `ops` and `units` of one engine, `together` of several."""
+
+    alone: Measured | None = None
+    ops: OpTimes | None = None
+    units: tuple[OnUnits, ...] = ()
+    together: Turns | None = None
+
+
+def answer(request: Request, calls: Mapping[str, Calls]) -> Answer:
+    """Measures in this process."""
+    if len(request.engines) > 1:
+        turns = measure_together(request.engines, calls, warmup=request.warmup, runs=request.runs)
+        return Answer(together=turns)
+    ((name, engine),) = request.engines.items()
+    alone = measure(engine, calls[name], warmup=request.warmup, runs=request.runs)
+    ops = op_times(engine, calls[name], runs=request.op_runs)
+    first = calls[name][0]
+    units = on_units(engine.path, engine.function, first, units=request.units, runs=request.runs)
+    return Answer(alone=alone, ops=ops, units=units)
+
+
+def ask(request: Request, calls: Mapping[str, Calls]) -> Answer:
+    """Measures in a process of its own, which ends with the answer.
+
+    Raises:
+        UsageError: what was asked cannot be loaded or called; the process's own words.
+        ExecutionError: it failed, or the process was ended.
+    """
+    with TemporaryDirectory(prefix="pocketrec-") as place:
+        folder = Path(place)
+        (folder / "request.json").write_text(json.dumps(asdict(request)), encoding="utf-8")
+        arrays = {
+            f"{name}/{number}/{key}": array
+            for name, each in calls.items()
+            for number, inputs in enumerate(each)
+            for key, array in inputs.items()
+        }
+        np.savez(folder / "inputs.npz", allow_pickle=False, **arrays)
+        command = [sys.executable, "-m", "pocketrec.validate.profile.child", place]
+        environment = _environment(request)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, fixed words
+        table = read_json(folder / "answer.json") if done.returncode == 0 else None
+    if table is None:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise ExecutionError(f"the process that measured ended with {done.returncode}: {last[:200]}")
+    if "error" in table:
+        raise (UsageError if table["exit_code"] == 2 else ExecutionError)(table["error"])
+    return from_table(Answer, table, source="the process that measured")
+
+
+def _environment(request: Request) -> dict[str, str]:
+    """This process's, with as many threads for NumPy as the engines are given."""
+    threads = str(max(each.threads for each in request.engines.values()))
+    return {**os.environ, **dict.fromkeys(_THREADS, threads)}
+
+
+def _main(folder: Path) -> None:
+    request = from_table(Request, read_json(folder / "request.json"), source="request.json")
+    found: Mapping[str, Any]
+    try:
+        with np.load(require_file(folder / "inputs.npz"), allow_pickle=False) as arrays:
+            calls = {name: _calls(arrays, name, count) for name, count in request.calls.items()}
+        found = asdict(answer(request, calls))
+    except PocketrecError as error:
+        found = {"error": str(error), "exit_code": error.exit_code}
+    (folder / "answer.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _calls(arrays: Any, name: str, count: int) -> list[dict[str, Array]]:
+    found: list[dict[str, Array]] = [{} for _ in range(count)]
+    for key in arrays.files:
+        owner, number, tensor = key.split("/", 2)
+        if owner == name:
+            found[int(number)][tensor] = arrays[key]
+    return found
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))
