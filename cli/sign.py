@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pocketrec.package.sign.check import Signed
 
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -33,6 +34,13 @@ def expiry(ctx: click.Context, param: click.Parameter, text: str | None) -> date
     if time <= now:
         raise click.BadParameter(f"{text!r} is over; expected a time to come.")
     return time
+
+
+def builder_uri(ctx: click.Context, param: click.Parameter, text: str) -> str:
+    """The URI that `text` is; empty for none, a usage error where it is no URI."""
+    if text and not (_URI.fullmatch(text) and text.isprintable()):
+        raise click.BadParameter(f"{text!r}; expected a URI, such as https://ci.example/runners/1.")
+    return text
 
 
 def _time(text: str, now: datetime) -> datetime:
@@ -60,7 +68,13 @@ def _time(text: str, now: datetime) -> datetime:
 @click.option(
     "--expires", metavar="WHEN", callback=expiry, help="2027-06-30 or 90d; a signature has no end by default."
 )
-@click.option("--builder", default="", metavar="URI", help="What built BUNDLE, for its provenance.")
+@click.option(
+    "--builder",
+    default="",
+    metavar="URI",
+    callback=builder_uri,
+    help="What built BUNDLE, for provenance.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def sign(bundle: Path, key: Path, expires: datetime | None, builder: str, as_json: bool) -> None:
     """Sign BUNDLE: its manifest, the evidence, the provenance, and a bill of materials; offline.

@@ -67,9 +67,11 @@ def _model(release: Release) -> Json:
 def _card(release: Release) -> Json:
     functions = release.contract.functions.values()
     roles = sorted({each.role for each in calls_of(release.contract).values()})
+    data = text(table(release.recipe, "evaluate"), "data")
     card: dict[str, object] = {
         "modelParameters": {
             "task": ", ".join(roles),
+            "datasets": [{"type": "dataset", "name": data}] if data else [],
             "modelArchitecture": text(table(release.recipe, "model"), "factory"),
             "inputs": [{"format": _input(each)} for signature in functions for each in signature.inputs],
             "outputs": [{"format": _output(each)} for signature in functions for each in signature.outputs],

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tests.package.sign.signing import NOW, Pair, pair, reseal
+from tests.package.sign.signing import NOW, Pair, pair, payload, reseal
 from tests.package.sign.signing import sign as sign_as
 from tests.pipeline.test_verify import GATE, make, write_statements
 
@@ -150,6 +151,27 @@ def test_an_end_that_is_none_is_refused(
     done = pocketrec("sign", bundle, "--key", key.private, "--expires", when)
     assert (done.returncode, message in " ".join(done.stderr.split())) == (2, True), done.stderr
     assert not (bundle / "signatures").exists()
+
+
+@pytest.mark.parametrize("builder", ["me", "https://ci.example/a b", "a:\udcff"])
+def test_a_builder_that_is_no_uri_is_refused(builder: str, bundle: Path, key: Pair, pocketrec: Run) -> None:
+    done = pocketrec("sign", bundle, "--key", key.private, "--builder", builder)
+    assert (done.returncode, "expected a URI" in " ".join(done.stderr.split())) == (2, True)
+
+
+def test_a_builder_stands_in_the_provenance(bundle: Path, key: Pair, pocketrec: Run) -> None:
+    done = pocketrec("sign", bundle, "--key", key.private, "--builder", "https://ci.example/runner")
+    assert done.returncode == 0
+    said = payload(json.loads((bundle / "signatures/provenance.intoto.jsonl").read_text()))
+    assert said["predicate"]["runDetails"]["builder"]["id"] == "https://ci.example/runner"
+
+
+def test_a_signature_does_not_make_vectors_right(key: Pair, pocketrec: Run, tmp_path: Path) -> None:
+    wrong = make(tmp_path / "wrong", expected={"scores": np.zeros((1, 2), np.float32)})
+    sign_as(wrong, key)
+    done = pocketrec("verify", wrong, "--key", key.public, "--json")
+    table = json.loads(done.stdout)
+    assert (done.returncode, table["passed"], table["signature"]["status"]) == (1, False, "valid")
 
 
 def test_days_are_counted_from_now(bundle: Path, key: Pair, pocketrec: Run) -> None:

@@ -95,6 +95,13 @@ def seal_again(bundle: Path, name: str) -> None:
 
 _MANIFESTS = ("evidence/manifest.json", "manifest.json")
 _GOLDEN = ("golden/golden.json", "golden/main.safetensors", "golden/main.vectors.json")
+_SIGNATURES = ("model.sig", "test-result.intoto.jsonl", "provenance.intoto.jsonl", "bom.cdx.json")
+_SIGNED = (
+    *(f"s/signatures/{name}" for name in _SIGNATURES),
+    "s/manifest.json",
+    "release.pub.pem",
+    "release.pem",
+)
 _BUNDLE = ("contract.json", *_GOLDEN, "recipe.json")
 
 
@@ -102,6 +109,17 @@ def _verify(folder: Path) -> None:
     from pocketrec.pipeline.verify import verify
 
     verify(folder / "b")
+
+
+def _signature(folder: Path) -> None:
+    from datetime import UTC, datetime
+
+    from pocketrec.package.sign.check import check_signature
+    from pocketrec.package.sign.keys import read_private_key, read_public_key
+
+    read_private_key(folder / "release.pem", lambda: None)
+    key = read_public_key(folder / "release.pub.pem")
+    check_signature(folder / "s", key, now=datetime(2027, 1, 1, tzinfo=UTC))
 
 
 def _inspect(folder: Path) -> None:
@@ -217,6 +235,14 @@ def _make_contract(folder: Path) -> None:
     (folder / "contract.json").write_bytes((folder / "b/contract.json").read_bytes())
 
 
+def _make_signed(folder: Path) -> None:
+    """A signed bundle with its key, which is the same each time so that what was found can be run again."""
+    from tests.package.sign.signing import pair, sign
+
+    seeds.make_bundle(folder / "s")
+    sign(folder / "s", pair(folder, number=20270101))
+
+
 def _make_checkpoint(folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
@@ -277,6 +303,7 @@ def _bundle_target(*names: str) -> Target:
 TARGETS: dict[str, Target] = {
     "manifest": _bundle_target("manifest.json", "evidence/manifest.json", "manifest.sha256"),
     "bundle": _bundle_target(*_BUNDLE, "evidence/evidence.json"),
+    "signature": Target(make=_make_signed, files=_SIGNED, read=_signature),
     "contract": Target(make=_make_contract, files=("contract.json",), read=_contract),
     "recipe": Target(
         make=lambda folder: (folder / "recipe.toml").write_text(seeds.RECIPE),

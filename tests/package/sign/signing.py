@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
     EllipticCurve,
     EllipticCurvePrivateKey,
+    derive_private_key,
     generate_private_key,
 )
 from cryptography.hazmat.primitives.serialization import (
@@ -50,9 +51,15 @@ class Pair:
 
 
 def pair(
-    folder: Path, name: str = "release", curve: EllipticCurve | None = None, passphrase: str = ""
+    folder: Path,
+    name: str = "release",
+    curve: EllipticCurve | None = None,
+    passphrase: str = "",
+    number: int | None = None,
 ) -> Pair:
-    key = generate_private_key(curve or SECP256R1())
+    """A new key in two files; the same one for the same `number`."""
+    of = curve or SECP256R1()
+    key = generate_private_key(of) if number is None else derive_private_key(number, of)
     made = Pair(private=folder / f"{name}.pem", public=folder / f"{name}.pub.pem")
     made.private.write_bytes(private_pem(key, passphrase))
     made.private.chmod(0o600)

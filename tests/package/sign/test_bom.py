@@ -24,6 +24,7 @@ def complaint(bill: Any) -> str:
 def test_the_schema_takes_it() -> None:
     recipe = {
         "model": {"factory": "model.py:make"},
+        "evaluate": {"data": "data.py:test"},
         "description": "Recommends films.",
         "author": "A. Person",
         "license": "MIT",
@@ -35,6 +36,7 @@ def test_the_schema_takes_it() -> None:
     assert model["licenses"] == [{"license": {"name": "MIT"}}]
     card = model["modelCard"]
     assert card["modelParameters"]["task"] == "recommend"
+    assert card["modelParameters"]["datasets"] == [{"type": "dataset", "name": "data.py:test"}]
     assert card["modelParameters"]["inputs"] == [{"format": "history: int32 [batch, 4], id_sequence"}]
     assert card["quantitativeAnalysis"]["performanceMetrics"] == [
         {"type": "hr@10", "value": "0.25", "slice": "onnx on onnxruntime"},
