@@ -12,6 +12,7 @@ from pocketrec.validate.measure.ranking import lower_is_better
 from pocketrec.validate.report.summary import ratio_text, size_text
 
 _PREFERRED = ("ndcg@10", "ndcg", "gauc", "auc")
+_SMALL = 5  # places from which powers of ten read better
 _GATES = {
     "ranking": ("max_ndcg", "max_auc", "max_log_loss", "min_top_k", "versus"),
     "size": ("max_size",),
@@ -94,7 +95,11 @@ def changes_of(result: RuntimeResult) -> Sequence[MetricChange]:
 
 def signed(value: float, digits: int = 2) -> str:
     """Returns a change with its sign, as people write it."""
-    return f"{value:+.{digits}g}".replace("-", "\N{MINUS SIGN}") if value else "0"
+    if not value:
+        return "0"
+    size = math.floor(math.log10(abs(value))) if math.isfinite(value) else 0
+    shown = f"{value:+.{digits - 1 - size}f}" if -_SMALL <= size < 0 else f"{value:+.{digits}g}"
+    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def change_text(change: MetricChange, *, last: bool = False) -> str:
@@ -148,7 +153,7 @@ def _ranking_note(change: MetricChange, result: RuntimeResult) -> str:
     said = f"{change.after:.4f} against {change.before:.4f} of {against}, {place(result)}"
     if change.intervals:
         low, high = change.intervals[0].low, change.intervals[0].high
-        said += f"; {change.intervals[0].confidence:.0%} interval {signed(low)} to {signed(high)}"
+        said += f"; {100 * change.intervals[0].confidence:.0f} % interval {signed(low)} to {signed(high)}"
     examples = "" if result.ranking is None else f", {result.ranking.examined}"
     return f"{said}{examples} {change.resampled or 'examples'}"
 

@@ -28,7 +28,7 @@ def _card(name: str, evidence: Evidence, rows: dict[tuple[str, str], SummaryRow]
     states = [rows[name, each.runtime].status for each in results]
     ran = [state for state, each in zip(states, results, strict=True) if each.status == "ran"] or states
     state = next((each for each in _WORST if each in ran), ran[0])
-    title = "Compressed model, before any target" if name == COMPRESSED else name
+    title = "Compressed model" if name == COMPRESSED else name
     return card(
         title,
         facts(_whole(name, evidence)),

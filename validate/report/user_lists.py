@@ -51,7 +51,7 @@ def _card(user: UserLists, titles: Titles, result: RuntimeResult) -> Markup:
     names = titles.get(user.vocabulary, {})
     history = titles.get(user.history_vocabulary, {})
     chips = Markup("").join(Markup("<li>{}</li>").format(_title(each, history)) for each in user.history)
-    after = Markup('<p class="note">after watching, last</p><ul class="chips">{}</ul>').format(chips)
+    after = Markup('<p class="note">latest in the history</p><ul class="chips">{}</ul>').format(chips)
     first = "original" if result.target == COMPRESSED else "model"
     return card(
         f"User {user.row}",

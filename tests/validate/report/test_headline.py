@@ -69,7 +69,7 @@ def test_the_ranking_is_that_of_which_the_interval_leaves_the_largest_loss_open(
     ranking, _, _ = headlines(found)
     assert ranking.label == "Change of ndcg@10, at worst"
     assert ranking.value == "+0.1"
-    assert "onnx on onnxruntime; 95% interval −0.1 to +0.3, 7 users" in ranking.note
+    assert "onnx on onnxruntime; 95 % interval −0.1 to +0.3, 7 users" in ranking.note
 
 
 def test_of_a_loss_a_rise_is_the_worse() -> None:

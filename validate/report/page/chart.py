@@ -159,7 +159,7 @@ class Chart:
             found.append(Markup('<text x="-8" y="{}" dy="4"{}>{}</text>').format(place, _END, text))
         for value, text in self.x.ticks():
             found.append(x_tick(self.x.share(value), text))
-        found.append(Markup('<text x="50%" y="100%" dy="38"{}>{}</text>').format(_MIDDLE, self.x.label))
+        found.append(x_label(self.x.label))
         if self.y.label:
             found.append(
                 Markup('<g transform="translate({} {}) rotate(-90)"><text{}>{}</text></g>').format(
@@ -194,6 +194,11 @@ def x_tick(share: float, text: str) -> Markup:
     """Returns a text below an axis, that stays within it at both ends."""
     anchor = Markup() if share < 0.02 else _END if share > 0.98 else _MIDDLE
     return Markup('<text x="{}" y="100%" dy="17"{}>{}</text>').format(percent(share), anchor, text)
+
+
+def x_label(text: str) -> Markup:
+    """Returns what an axis is called, below its ticks."""
+    return Markup('<text x="50%" y="100%" dy="38"{}>{}</text>').format(_MIDDLE, text)
 
 
 def _line(x1: str, x2: str, y1: str, y2: str, name: str) -> Markup:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pocketrec.validate.report.page.chart import Axis, percent, x_tick
+from pocketrec.validate.report.page.chart import Axis, percent, x_label, x_tick
 
 _TICKS = 4  # there is room for on a phone
 
@@ -51,9 +51,8 @@ def dot_rows(dots: Sequence[Dot], axis: Axis, *, label: str, zero: float | None 
     )
     return Markup(
         '<div class="rows" role="list" aria-label="{}">{}</div>'
-        '<div class="row scale" aria-hidden="true"><span></span><svg>{}</svg><span></span></div>'
-        '<p class="unit">{}</p>'
-    ).format(label, rows, ticks, axis.label)
+        '<div class="row scale" aria-hidden="true"><span></span><svg>{}{}</svg><span></span></div>'
+    ).format(label, rows, ticks, x_label(axis.label))
 
 
 def _row(dot: Dot, axis: Axis, zero: float | None) -> Markup:

@@ -76,6 +76,7 @@
     if (tools) tools.hidden = false;
   }
 
+  const bar = document.querySelector(".bar nav");
   const links = new Map(all(".bar nav a").map((link) => [link.hash.slice(1), link]));
   const seen = new Set();
   const watch = new IntersectionObserver(
@@ -84,13 +85,16 @@
         if (each.isIntersecting) seen.add(each.target.id);
         else seen.delete(each.target.id);
       }
-      const first = [...links.keys()].find((name) => seen.has(name));
+      const current = [...links.keys()].filter((name) => seen.has(name)).at(-1);
       for (const [name, link] of links) {
-        if (name === first) link.setAttribute("aria-current", "true");
-        else link.removeAttribute("aria-current");
+        if (name !== current) link.removeAttribute("aria-current");
+        else if (!link.hasAttribute("aria-current")) {
+          link.setAttribute("aria-current", "true");
+          bar.scrollTo({ left: link.offsetLeft - bar.offsetLeft - 48 });
+        }
       }
     },
-    { rootMargin: "-72px 0px -55% 0px" },
+    { rootMargin: "-72px 0px -75% 0px" },
   );
   all("main > section").forEach((each) => watch.observe(each));
 
