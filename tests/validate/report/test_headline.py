@@ -68,15 +68,15 @@ def test_the_ranking_is_that_of_which_the_interval_leaves_the_largest_loss_open(
     found = evidence(result("onnx", change(-0.1, 0.3)), result("coreml", change(-0.01, -0.005)))
     ranking, _, _ = headlines(found)
     assert ranking.label == "Change of ndcg@10, at worst"
-    assert ranking.value == "+0.1"
-    assert "onnx on onnxruntime; 95 % interval −0.1 to +0.3, 7 users" in ranking.note
+    assert ranking.value == "+0.10"
+    assert "onnx on onnxruntime; 95 % interval −0.10 to +0.30, 7 users" in ranking.note
 
 
 def test_of_a_loss_a_rise_is_the_worse() -> None:
     found = evidence(
         result("onnx", change(-0.3, -0.1, "log_loss")), result("coreml", change(0.0, 0.02, "log_loss"))
     )
-    assert headlines(found)[0].value == "+0.01"
+    assert headlines(found)[0].value == "+0.010"
 
 
 def test_sizes_are_whole_targets_and_the_largest_stands_first() -> None:
