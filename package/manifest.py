@@ -130,9 +130,7 @@ def seal(folder: Path, *, name: str, version: str, artifacts: Mapping[str, Mappi
     from pocketrec import __version__
 
     _make_modes_canonical(folder)
-    digests = {each: file_sha256(folder / each) for each in list_files(folder) if each not in UNLISTED}
-    evidence = {path: digest for path, digest in digests.items() if path.startswith(f"{EVIDENCE}/")}
-    files = {path: digest for path, digest in digests.items() if path not in evidence}
+    files, evidence = _digests(folder)
     manifest = Manifest(
         schema=1,
         pocketrec=__version__,
@@ -148,6 +146,18 @@ def seal(folder: Path, *, name: str, version: str, artifacts: Mapping[str, Mappi
     (folder / SUMS).write_bytes(_sums(folder))
     _make_modes_canonical(folder)
     return manifest
+
+
+def tree_of(folder: Path) -> str:
+    """The tree digest of a staging folder, which its evidence states before both are sealed."""
+    return tree_sha256(_digests(folder)[0])
+
+
+def _digests(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Digests of the files that the tree is of, and of the evidence's."""
+    digests = {each: file_sha256(folder / each) for each in list_files(folder) if each not in UNLISTED}
+    evidence = {path: digest for path, digest in digests.items() if path.startswith(f"{EVIDENCE}/")}
+    return {path: digest for path, digest in digests.items() if path not in evidence}, evidence
 
 
 def _make_modes_canonical(folder: Path) -> None:

@@ -18,6 +18,7 @@ from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
 from pocketrec.package.bundle import CONTRACT, RECIPE, Bundle, table_of
 from pocketrec.package.manifest import file_sha256
+from pocketrec.pipeline.judged import contradictions
 from pocketrec.report.reading import FORMAT
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
     return (
         *_names(bundle, recipe, evidence),
         *_gates(evidence),
+        *contradictions(recipe, evidence),
         *_vocabularies(bundle, contract),
         *_formats(bundle, recipe),
     )
@@ -89,6 +91,8 @@ def _names(bundle: Bundle, recipe: Mapping[str, Any], evidence: Mapping[str, Any
         yield f"{EVIDENCE}: is of {_shown(evidence.get('recipe'))}; manifest.json has {manifest.name!r}"
     if evidence.get("contract_sha256") != digest:
         yield f"{EVIDENCE}: is of another contract than {CONTRACT}; build the bundle again"
+    if evidence.get("tree_sha256", manifest.tree_sha256) not in ("", manifest.tree_sha256):
+        yield f"{EVIDENCE}: is of other files than manifest.json lists; build the bundle again"
 
 
 def _gates(evidence: Mapping[str, Any]) -> Iterator[str]:

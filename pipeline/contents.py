@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +73,13 @@ def write_evidence(folder: Path, evidence: Evidence, *, version: str) -> None:
     Raises:
         StorageError: there is no room for them.
     """
+    from pocketrec.package.manifest import tree_of
     from pocketrec.validate.report.html import to_html
     from pocketrec.validate.report.short import to_markdown
 
     place = folder / "evidence"
     with _room(folder):
+        evidence = replace(evidence, tree_sha256=tree_of(folder))
         (place / "evidence.json").write_text(evidence.to_json(), encoding="utf-8")
         (place / "report.md").write_text(to_markdown(evidence), encoding="utf-8")
         (place / "report.html").write_text(to_html(evidence, version=version), encoding="utf-8")

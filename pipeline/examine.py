@@ -30,6 +30,7 @@ def evidence_of(
         said: what the checks of the contract found.
     """
     from pocketrec.validate.budgets import check_budgets
+    from pocketrec.validate.controls.decoys import check_decoys
     from pocketrec.validate.gates import check_assumptions, check_gates
     from pocketrec.validate.measure.digest import data_sha256
     from pocketrec.validate.measure.machine import this_machine, tool_versions
@@ -58,6 +59,7 @@ def evidence_of(
         rewrites=_rewrites(built),
         gates=(
             *check_gates(recipe.gates, timed, expected=expected, stressed=recipe.stress.rows > 0),
+            *check_decoys(recipe.gates, built.reference, timed),
             *check_assumptions(recipe.gates, built.assumptions),
             *budgets,
         ),

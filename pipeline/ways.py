@@ -158,6 +158,7 @@ def _written(row: Row, order: Order, chosen: Mapping[str, Write], folder: Path) 
 
 def _examined(attempt: Attempt, order: Order, row: Row, artifacts: Mapping[str, Path], way: str) -> Delivered:
     """The artifacts with what every runtime of their format gives."""
+    from pocketrec.validate.controls.run import with_controls
     from pocketrec.validate.evidence import examine_target
     from pocketrec.validate.gates import check_parity_gates
 
@@ -173,6 +174,9 @@ def _examined(attempt: Attempt, order: Order, row: Row, artifacts: Mapping[str, 
             workers=order.workers,
         )
         for runtime in row.runtimes
+    )
+    results = tuple(
+        with_controls(each, artifacts, attempt.reference, order.gates, open_artifact) for each in results
     )
     gates = check_parity_gates(order.gates, results)
     far = Far(left_out={})

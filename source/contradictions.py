@@ -20,6 +20,7 @@ from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, Ran
 from pocketrec.recipe import Evaluate
 from pocketrec.source.padding import PaddingSeen
 from pocketrec.source.ranked import Ranked
+from pocketrec.stated import FEWEST
 
 Ids = npt.NDArray[Any]
 
@@ -41,6 +42,7 @@ def check_data(data: EvaluationData, contract: Contract, evaluate: Evaluate) -> 
     sample = data.sample()
     catalogue = ranked.check_catalogue(sample) if isinstance(sample, RankingData) else ()
     labels: set[float] = set()
+    distinct: set[bytes] = set()
     first = 0
     for part in data.parts(_ROWS):
         for each in features:
@@ -52,11 +54,32 @@ def check_data(data: EvaluationData, contract: Contract, evaluate: Evaluate) -> 
             labels |= set(np.unique(part.labels).tolist())
         else:
             ranked.check(part, first)
+        _count_distinct(part, distinct)
         first += len(part)
+    _check_distinct(len(distinct), first)
     if labels and len(labels) < 2:
         raise DataError(f"evaluation data: every label is {labels.pop():g}; AUC needs both 0 and 1")
     notes = (note for each in padding.values() for note in each.verdict())
     return (*notes, *ranked.notes(sample), *catalogue)
+
+
+def _count_distinct(part: RankingData | ClassificationData, found: set[bytes]) -> None:
+    """Adds what tells rows apart, until there are as many as an interval needs."""
+    answers = part.labels if isinstance(part, ClassificationData) else part.positives
+    arrays = [np.asarray(answers), *(np.asarray(each) for each in part.inputs.values())]
+    for row in range(len(part)):
+        if len(found) >= FEWEST:
+            return
+        found.add(b"|".join(each[row].tobytes() for each in arrays))
+
+
+def _check_distinct(distinct: int, rows: int) -> None:
+    """Checks that rows that are enough for an interval are not the same few again and again."""
+    if distinct < FEWEST <= rows:
+        raise DataError(
+            f"evaluation data: {rows} rows, of which {distinct} differ; the same rows again are no more "
+            f"evidence, expected {FEWEST} different ones or more"
+        )
 
 
 def _is_padded(feature: Feature) -> bool:

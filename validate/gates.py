@@ -5,7 +5,7 @@ A gate whose value is NaN, or that has nothing to decide on, fails; it is never 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RuntimeResult, TensorParity
@@ -42,9 +42,19 @@ def check_gates(
         found.extend(_check_result(gates, result))
         if result.status == "ran" and (stressed or result.stress):
             found.append(_stress(result))
+    found.extend(_compared_nowhere(expected or {}, examined))
     if not found:
         found.append(_gate("ran", "", "", "failed", "nothing was examined"))
     return tuple(found)
+
+
+def _compared_nowhere(targets: Iterable[str], results: Sequence[RuntimeResult]) -> Iterator[GateResult]:
+    """A failed gate for each target that no runtime ran: leave to skip each one is none to ship it unseen."""
+    for target in targets:
+        mine = [each for each in results if each.target == target]
+        if mine and all(each.status == "not_run" for each in mine):
+            names = ", ".join(each.runtime for each in mine)
+            yield _gate("comparison", target, "", "failed", f"nothing was compared: {names} did not run")
 
 
 def check_assumptions(gates: Gates, assumed: Mapping[str, Sequence[str]]) -> tuple[GateResult, ...]:
@@ -76,7 +86,7 @@ def check_parity_gates(gates: Gates, results: Sequence[RuntimeResult]) -> tuple[
         if result.status == "not_run":
             found.extend(_check_result(gates, result))
             continue
-        for gate, passed, message in _parity(gates, result):
+        for gate, passed, message in (*_parity(gates, result), *_controls(result)):
             found.append(
                 _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
             )
@@ -103,13 +113,18 @@ def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
         status: Status = "skipped" if skipped else "failed"
         yield _gate("ran", result.target, result.runtime, status, f"not run: {result.reason}{note}")
         return
-    for gate, passed, message in _parity(gates, result):
+    for gate, passed, message in (*_parity(gates, result), *_controls(result)):
         yield _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
     for gate, verdict, message in quality_verdicts(gates, result.ranking):
         yield _gate(gate, result.target, result.runtime, verdict, message)
 
 
 Verdict = tuple[str, bool, str]
+
+
+def _controls(result: RuntimeResult) -> Iterator[Verdict]:
+    for each in result.controls:
+        yield each.gate, each.passed, each.message
 
 
 def _parity(gates: Gates, result: RuntimeResult) -> Iterator[Verdict]:

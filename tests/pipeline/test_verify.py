@@ -51,12 +51,26 @@ GATE = {
     "status": "passed",
     "message": "",
 }
+PARITY = {
+    **{"function": "main", "output": "scores", "probes": 1, "elements": 2, "cosine": 1.0, "sqnr_db": "inf"},
+    **{"max_abs_error": 0.0, "max_rel_error": 0.0, "histogram": [2]},
+}
+RESULT = {
+    **{"target": "onnx", "runtime": "onnxruntime", "status": "ran", "precision": "float32"},
+    "parity": [PARITY],
+}
 
 
 def write_statements(place: Path, *, form: str = "onnx", **evidence: object) -> None:
     recipe = {"name": "double", "version": "1", "targets": {"onnx": {"format": form}}}
     (place / "recipe.json").write_text(json.dumps(recipe))
-    said = {"recipe": "double", "contract_sha256": CONTRACT.sha256(), "gates": [GATE], **evidence}
+    said = {
+        "recipe": "double",
+        "contract_sha256": CONTRACT.sha256(),
+        "gates": [GATE],
+        "results": [RESULT],
+        **evidence,
+    }
     (place / "evidence").mkdir(exist_ok=True)
     (place / "evidence/evidence.json").write_text(json.dumps(said))
 
@@ -206,7 +220,14 @@ def resealed(bundle: Path, name: str, text: str) -> Path:
 
 FAILED = {**GATE, "status": "failed", "message": "scores: differs by 0.5"}
 RECIPE = {"name": "double", "version": "1", "targets": {"onnx": {"format": "onnx"}}}
-SAID = {"recipe": "double", "contract_sha256": CONTRACT.sha256(), "gates": [GATE]}
+SAID = {
+    "recipe": "double",
+    "contract_sha256": CONTRACT.sha256(),
+    "gates": [GATE],
+    "results": [RESULT],
+}
+FAR = {**PARITY, "max_abs_error": 0.5, "excess": 12.5, "worst_probe": "a user"}
+PASSED = {**GATE, "gate": "comparison"}
 
 
 @pytest.mark.parametrize(
@@ -222,6 +243,18 @@ SAID = {"recipe": "double", "contract_sha256": CONTRACT.sha256(), "gates": [GATE
         ("evidence/evidence.json", {**SAID, "contract_sha256": "0" * 64}, "is of another contract"),
         ("evidence/evidence.json", {**SAID, "recipe": "triple"}, "is of 'triple'"),
         ("evidence/evidence.json", [], "evidence/evidence.json: is no table"),
+        (
+            "evidence/evidence.json",
+            {**SAID, "results": [{**RESULT, "parity": [FAR]}]},
+            "its own numbers fail gate same_numbers of onnx on onnxruntime: main.scores: off by 0.5, 12.5",
+        ),
+        (
+            "evidence/evidence.json",
+            {**SAID, "results": [], "gates": [PASSED]},
+            "gate comparison of onnx on onnxruntime passed, and no result says that it ran",
+        ),
+        ("evidence/evidence.json", {**SAID, "results": "all"}, "results is 'all'; expected a list"),
+        ("evidence/evidence.json", {**SAID, "tree_sha256": "0" * 64}, "is of other files than manifest.json"),
         ("recipe.json", {**RECIPE, "version": "2"}, "recipe.json: version is '2'; manifest.json has '1'"),
         ("recipe.json", {**RECIPE, "targets": {"onnx": {"format": "coreml"}}}, "has target onnx as 'coreml'"),
         ("recipe.json", {**RECIPE, "targets": {}}, "has target onnx as None"),

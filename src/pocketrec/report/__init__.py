@@ -12,6 +12,7 @@ from pocketrec.report.artifacts import (
     RoundedInput,
     TensorSize,
 )
+from pocketrec.report.controls import Control
 from pocketrec.report.evidence import COMPRESSED, Evidence, GateResult, Machine, plain
 from pocketrec.report.parity import HISTOGRAM_EDGES, AccumulationSensitivity, TensorParity
 from pocketrec.report.quality import (
@@ -46,6 +47,7 @@ __all__ = [
     "Calibration",
     "Change",
     "CompressedTensor",
+    "Control",
     "Evidence",
     "GateResult",
     "Interval",

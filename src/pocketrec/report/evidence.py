@@ -45,6 +45,7 @@ class Evidence:
         titles: vocabulary to id to what people read, of the items that the evidence names.
         data_sha256: of the evaluation data's content, of which releases are only compared on the same.
         versus: what changed since the release before; None where there was none to compare with.
+        tree_sha256: of the bundle's other files, as in its manifest: what this is the evidence of.
     """
 
     recipe: str
@@ -63,6 +64,7 @@ class Evidence:
     titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     data_sha256: str = ""
     versus: ReleaseDiff | None = None
+    tree_sha256: str = ""
     schema: int = 1
 
     @property

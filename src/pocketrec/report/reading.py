@@ -14,6 +14,7 @@ from typing import Any, Literal, Union
 
 from pocketrec.errors import ArtifactError
 from pocketrec.report.evidence import Evidence
+from pocketrec.report.runtimes import RuntimeResult
 
 FORMAT = 1
 SPECIAL = ("nan", "inf", "-inf")  # numbers that strict JSON lacks
@@ -35,6 +36,14 @@ def read_evidence(table: object, *, source: str) -> Evidence:
         said = f"{source}: its format is {_shown(stated)}; this pocketrec reads {FORMAT}"
         raise ArtifactError(f"{said}: install the one that built the bundle, or build it again")
     found: Evidence = _made(Evidence, table, source, "")
+    return found
+
+
+def read_results(table: Mapping[str, object], *, source: str) -> tuple[RuntimeResult, ...]:
+    """Returns the results that evidence holds, read alone; ArtifactError with file and key."""
+    if "results" not in table:
+        raise ArtifactError(f"{source}: top level lacks 'results'; build the bundle again")
+    found: tuple[RuntimeResult, ...] = _value(tuple[RuntimeResult, ...], table["results"], source, "results")
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pocketrec.report.controls import Control
 from pocketrec.report.parity import AccumulationSensitivity, TensorParity
 from pocketrec.report.quality import RankingParity
 from pocketrec.report.stress import StressCase
@@ -71,6 +72,7 @@ class RuntimeResult:
         accumulation: per function and output of a float16 artifact, where the engine offers the choice.
         web: per function, of a runtime in a browser.
         stress: each case from the contract, per function.
+        controls: whether the comparison could have come out otherwise.
     """
 
     target: str
@@ -87,6 +89,7 @@ class RuntimeResult:
     accumulation: tuple[AccumulationSensitivity, ...] = ()
     web: Mapping[str, WebFacts] = field(default_factory=dict)
     stress: tuple[StressCase, ...] = ()
+    controls: tuple[Control, ...] = ()
 
     @property
     def pretended(self) -> str:

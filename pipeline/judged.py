@@ -1,0 +1,80 @@
+"""Gates judged again: what the evidence's own numbers say of the gates that it lists.
+
+Whoever writes "passed" over "failed" leaves the numbers behind that say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from pocketrec.errors import PocketrecError
+from pocketrec.recipe import Gates
+from pocketrec.report import GateResult, RuntimeResult
+from pocketrec.report.reading import read_results
+from pocketrec.schema import from_table
+
+EVIDENCE = "evidence/evidence.json"
+
+
+def contradictions(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each gate that limits and numbers fail, and that is not listed as failed.
+
+    Args:
+        recipe: the bundle's, as a table.
+        evidence: likewise.
+    """
+    listed = evidence.get("gates")
+    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
+        return  # which is said already
+    failed = {_place(each) for each in listed if each.get("status") == "failed"}
+    try:
+        gates = _gates(recipe)
+        results = read_results(evidence, source=EVIDENCE)
+    except PocketrecError as error:
+        yield str(error)
+        return
+    targets = recipe.get("targets", ())
+    for each in judged(gates, tuple(each for each in results if each.target in targets)):
+        if each.status == "failed" and (each.gate, each.target, each.runtime) not in failed:
+            where = f"{each.target} on {each.runtime}" if each.runtime else each.target
+            yield f"{EVIDENCE}: its own numbers fail gate {each.gate} of {where}: {each.message}"
+    yield from _unseen(listed, results)
+
+
+def _gates(recipe: Mapping[str, Any]) -> Gates:
+    """The recipe's limits, of those that this release knows."""
+    stated = recipe.get("gates", {})
+    known = {each.name for each in fields(Gates)}
+    table = (
+        {key: each for key, each in stated.items() if key in known} if isinstance(stated, Mapping) else stated
+    )
+    return from_table(Gates, table, source="recipe.json", key="gates")
+
+
+def _unseen(listed: list[Mapping[str, Any]], results: tuple[RuntimeResult, ...]) -> Iterator[str]:
+    """Comparisons that are listed as passed, and of which no result says that they ran."""
+    ran = {(each.target, each.runtime) for each in results if each.status == "ran"}
+    for each in listed:
+        if each.get("gate") == "comparison" and each.get("status") == "passed":
+            target, runtime = each.get("target"), each.get("runtime")
+            if (target, runtime) not in ran:
+                where = f"{target} on {runtime}"
+                yield f"{EVIDENCE}: gate comparison of {where} passed, and no result says that it ran"
+
+
+def judged(gates: Gates, results: tuple[RuntimeResult, ...]) -> tuple[GateResult, ...]:
+    """The gates that follow from limits and numbers alone; on quality where changes have their intervals."""
+    from pocketrec.validate.gates import check_gates, check_parity_gates
+
+    whole = [each for each in results if each.ranking is not None and each.ranking.changes]
+    bare = [each for each in results if each not in whole and each.parity]
+    return (
+        *(check_gates(gates, whole) if whole else ()),
+        *(check_parity_gates(gates, bare) if bare else ()),
+    )
+
+
+def _place(table: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return table.get("gate"), table.get("target"), table.get("runtime")

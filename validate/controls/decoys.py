@@ -1,0 +1,174 @@
+"""Whether gates can fail: what they would say of artifacts that recommend nothing.
+
+One number everywhere stands for an output; the held-out item is never listed; lists are drawn by chance, or
+everybody gets the same one. Where every gate would pass such an artifact, its passing says nothing. So does
+that of a single gate whose limit the recipe widened until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pocketrec.contract import Output, Signature
+from pocketrec.recipe import Gates
+from pocketrec.report import GateResult, RuntimeResult
+from pocketrec.validate.evidence import Reference
+from pocketrec.validate.gates import REFERENCE, check_parity_gates
+from pocketrec.validate.measure.parity import check_parity
+from pocketrec.validate.measure.ranking import QualityRun
+from pocketrec.validate.runtimes.runtime import Array
+
+GATE = "can_fail"
+_SOME_LISTS = 1000
+_NOBODY = "an artifact that lists no held-out item"
+_ONE_LIST = "the same list for everybody"
+_ONE_NUMBER = "one number everywhere"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A gate on a decoy.
+
+    Attributes:
+        gate: by its name.
+        about: `function.output`; empty where it is on quality.
+        passes: the decoy that it would pass; empty where it fails all.
+    """
+
+    gate: str
+    about: str = ""
+    passes: str = ""
+
+
+def check_decoys(
+    gates: Gates, reference: Reference, results: Sequence[RuntimeResult]
+) -> tuple[GateResult, ...]:
+    """Returns one result per target and runtime that ran: whether gates on it could fail."""
+    if reference.evaluation is None:
+        return ()
+    evaluate, quality = reference.evaluation.evaluate, reference.evaluation.quality
+    evaluated = f"{evaluate.function}.{evaluate.output}"
+    known = tuple(quality_trials(gates, quality))
+    found = []
+    for result in results:
+        if result.status == "ran" and result.target != REFERENCE:
+            trials = (*known, *number_trials(gates, result, reference))
+            said = _lenient(gates, trials, evaluated)
+            message = said or "artifacts with one number everywhere, or one list for everybody, would fail"
+            found.append(
+                GateResult(
+                    gate=GATE,
+                    target=result.target,
+                    runtime=result.runtime,
+                    status="failed" if said else "passed",
+                    message=message,
+                )
+            )
+    return tuple(found)
+
+
+def _lenient(gates: Gates, trials: Sequence[Trial], evaluated: str) -> str:
+    """Which gates pass a decoy that should not; empty where it is none that matters."""
+    passing = [each for each in trials if each.passes]
+    widened = [each for each in passing if _is_widened(gates, each.gate)]
+    if widened:
+        lines = (
+            f"gates.{each.gate} cannot fail: {each.passes}"
+            f"{f' for {each.about}' if each.about else ''} would pass"
+            for each in widened
+        )
+        return "; ".join(dict.fromkeys(lines))
+    mine = [each for each in trials if each.about in ("", evaluated)]
+    if mine and all(each.passes for each in mine):
+        return f"no gate can fail: {mine[-1].passes} for {evaluated} would pass all"
+    return ""
+
+
+def _is_widened(gates: Gates, gate: str) -> bool:
+    return hasattr(gates, gate) and getattr(gates, gate) != getattr(Gates(), gate)
+
+
+def number_trials(gates: Gates, result: RuntimeResult, reference: Reference) -> Iterator[Trial]:
+    """Gates on numbers and ids, output by output, on one number or one list everywhere."""
+    for function, given in reference.outputs.items():
+        signature = reference.contract.functions[function]
+        for out in signature.outputs:
+            if out.meaning != "state":
+                yield _number_trial(gates, result, function, signature, out, given)
+
+
+def _number_trial(
+    gates: Gates,
+    result: RuntimeResult,
+    function: str,
+    signature: Signature,
+    out: Output,
+    given: Sequence[Mapping[str, Array]],
+) -> Trial:
+    about = f"{function}.{out.name}"
+    for value in _constants([each[out.name] for each in given]):
+        decoys = [{**each, out.name: _filled(each[out.name], value)} for each in given]
+        names = [str(number) for number in range(len(given))]
+        found = check_parity(given, decoys, names, signature, function=function, tie_tolerance=0.0)
+        parity = tuple(each for each in found if each.output == out.name)
+        alone = replace(result, parity=parity, rows=(), controls=())
+        verdicts = check_parity_gates(gates, [alone])
+        if all(each.status == "passed" for each in verdicts):
+            return Trial(gate=verdicts[-1].gate, about=about, passes=_ONE_NUMBER)
+    return Trial(gate="numbers", about=about)
+
+
+def _constants(values: Sequence[Array]) -> list[float]:
+    """Numbers that stand for all: nothing, the mean, and the middle between the smallest and the largest."""
+    joined = np.concatenate([np.asarray(each, np.float64).ravel() for each in values])
+    finite = joined[np.isfinite(joined)]
+    if not finite.size:
+        return [0.0]
+    return [0.0, float(finite.mean()), float((finite.min() + finite.max()) / 2)]
+
+
+def _filled(array: Array, value: float) -> Array:
+    """An array of one number, but for what is infinite."""
+    kept = np.asarray(array)
+    return np.where(np.isfinite(kept), np.asarray(value).astype(kept.dtype), kept)
+
+
+def quality_trials(gates: Gates, quality: QualityRun) -> Iterator[Trial]:
+    """Gates on quality, each on the decoy that its metric is worst at telling."""
+    floors = {"ndcg": (gates.max_ndcg_drop, 0.0), "auc": (gates.max_auc_drop, 0.5)}
+    keys = {"ndcg": "max_ndcg_drop", "auc": "max_auc_drop"}
+    for name, value in quality.metrics.items():
+        metric = name.partition("@")[0]
+        limit, floor = floors.get(metric, (None, 0.0))
+        if limit is not None:
+            decoy = _NOBODY if metric == "ndcg" else _ONE_NUMBER
+            told = f"{decoy} ({name} {floor:g} against {value:.4f})"
+            yield Trial(gate=keys[metric], passes=told if value - floor <= limit else "")
+    if quality.labels is not None and gates.max_log_loss_rise is not None:
+        rise = _base_rate_loss(quality.labels) - quality.metrics["log_loss"]
+        told = f"the share of ones for every row (log loss {rise:+.4f})"
+        yield Trial(gate="max_log_loss_rise", passes=told if rise <= gates.max_log_loss_rise else "")
+    if quality.top_k is not None and gates.min_top_k_overlap is not None:
+        shared = _one_list_overlap(quality.top_k)
+        told = f"{_ONE_LIST} (overlap {shared:.4f})"
+        yield Trial(gate="min_top_k_overlap", passes=told if shared >= gates.min_top_k_overlap else "")
+
+
+def _base_rate_loss(labels: Array) -> float:
+    """The log loss of the share of ones, given for every row: the entropy of the labels."""
+    share = float(np.asarray(labels, np.float64).mean())
+    if not 0 < share < 1:
+        return 0.0
+    return float(-share * np.log(share) - (1 - share) * np.log(1 - share))
+
+
+def _one_list_overlap(lists: Array) -> float:
+    """The mean share of users' lists that the list of the most listed items holds."""
+    some = np.asarray(lists[:_SOME_LISTS], np.int64)
+    ids, counts = np.unique(some[some >= 0], return_counts=True)
+    best = ids[np.argsort(-counts, kind="stable")[: lists.shape[1]]]
+    kept = (some >= 0).sum(axis=1)
+    return float(np.mean(np.isin(some, best).sum(axis=1) / np.maximum(kept, 1)))
