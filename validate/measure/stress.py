@@ -9,7 +9,7 @@ contract forbids may be refused whatever the model does; where the model refuses
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
@@ -23,10 +23,11 @@ from pocketrec.report import Outcome, StressCase
 from pocketrec.validate.measure.parity import check_parity
 from pocketrec.validate.measure.stress_cases import Case, make_cases, most_rows, stacks
 from pocketrec.validate.measure.tolerances import Distance, distance, excesses, tie_tolerance
-from pocketrec.validate.runtimes.fit import run_fitted
-from pocketrec.validate.runtimes.runtime import Array, Runtime, TensorSpec
+from pocketrec.validate.runtimes.fit import batch_dim, run_fitted
+from pocketrec.validate.runtimes.runtime import Array, Browsed, Runtime, TensorSpec
 
 _TOGETHER = 64  # rows of a call that holds several cases
+_MOST_BROWSED = 16  # rows of a stream in a browser, which may play a GPU in software
 # An index outside of a tensor is undefined there, and what is undefined may end the process.
 _UNDEFINED = frozenset({"coreml-framework"})
 
@@ -102,6 +103,8 @@ def check_stress(
         UnsupportedOp: the runtime lacks an op.
     """
     pair = _Pair(runtime=runtime, reference=reference, contract=contract, function=function, gates=gates)
+    if isinstance(runtime, Browsed):
+        stress = replace(stress, rows=min(stress.rows, _MOST_BROWSED))
     found: list[_Found] = []
     for case in make_cases(contract, function, stress, seed=seed):
         if case.left_out:
@@ -134,12 +137,13 @@ def _calls(cases: Sequence[Case], contract: Contract, signature: Signature) -> I
     most = min(_TOGETHER, most_rows(contract, signature))
     for alone, group in groupby(cases, key=lambda each: (each.alone, each.kind)):
         waiting = list(group)
-        step = 1 if alone[0] else max(1, most // _rows(waiting[0]))
+        step = 1 if alone[0] else max(1, most // _rows(waiting[0], signature))
         yield from (waiting[start : start + step] for start in range(0, len(waiting), step))
 
 
-def _rows(case: Case) -> int:
-    return len(next(iter(case.inputs.values())))
+def _rows(case: Case, signature: Signature) -> int:
+    dim = batch_dim(signature)
+    return next(len(case.inputs[each.name]) for each in signature.inputs if each.shape[:1] == (dim,))
 
 
 def _ask(pair: _Pair, cases: Sequence[Case]) -> list[_Found]:
@@ -197,9 +201,12 @@ def _answers(runtime: Runtime, pair: _Pair, cases: Sequence[Case]) -> list[Answe
         return [_answers(runtime, pair, [each])[0] for each in cases]
     if len(cases) == 1:
         return [outputs]
-    ends = np.cumsum([_rows(each) for each in cases])
+    ends = np.cumsum([_rows(each, pair.signature) for each in cases])
     return [
-        {name: array[end - _rows(case) : end] if array.ndim else array for name, array in outputs.items()}
+        {
+            name: array[end - _rows(case, pair.signature) : end] if array.ndim else array
+            for name, array in outputs.items()
+        }
         for case, end in zip(cases, ends, strict=True)
     ]
 
@@ -265,6 +272,7 @@ def _case(pair: _Pair, found: _Found, excess: float, output: str) -> StressCase:
     if not reason and outcome == "differs":
         error = found.distances[output].error
         reason = f"{output}: off by {error:.3g}, {excess:.3g} times what is allowed"
+    has_rows = found.case.inputs and batch_dim(pair.signature) is not None
     return StressCase(
         function=pair.function,
         kind=found.case.kind,
@@ -273,4 +281,5 @@ def _case(pair: _Pair, found: _Found, excess: float, output: str) -> StressCase:
         excess=excess,
         output=output,
         reason=reason,
+        rows=_rows(found.case, pair.signature) if has_rows else 0,
     )

@@ -22,6 +22,7 @@ class StressCase:
             computed.
         output: of that difference; empty where none was computed.
         reason: why it is none of `same`, in words.
+        rows: that were asked; 0 where it was not, or where a call has no rows.
     """
 
     function: str
@@ -31,6 +32,7 @@ class StressCase:
     excess: float = 0.0
     output: str = ""
     reason: str = ""
+    rows: int = 0
 
     @property
     def wrong(self) -> bool:
