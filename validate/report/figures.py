@@ -25,6 +25,7 @@ from pocketrec.validate.report.page.treemap import Tile, treemap
 from pocketrec.validate.report.summary import size_text
 
 _COLORS = 6
+_FAR = 1e100  # numbers beyond are no changes
 _MOST_TILES = 200
 _BEST_DB = 160.0  # of the axis; what is equal stands there
 
@@ -92,7 +93,7 @@ def _change_axis(changes: Iterable[MetricChange], *, last: bool = False) -> Axis
         if each.intervals:
             interval = each.intervals[-1 if last else 0]
             ends += [interval.low, interval.high]
-        far = max([far, *(abs(end) for end in ends if np.isfinite(end))])
+        far = max([far, *(abs(end) for end in ends if abs(end) < _FAR)])
     far = far or 1e-4
     return Axis(label="change; the line is the 95 % interval", low=-1.05 * far, high=1.05 * far)
 
@@ -196,9 +197,10 @@ def parity_figures(evidence: Evidence) -> list[Markup]:
         axis = Axis(label="signal to noise in dB; further right is closer", low=0, high=_BEST_DB)
         dots = [_output(each, color) for each in result.parity]
         parts = [dot_rows(dots, axis, label=f"Outputs: {place(result)}")]
-        counts = np.sum([each.histogram for each in result.parity if each.histogram], axis=0)
-        if np.any(counts):
-            parts.append(_histogram([int(each) for each in counts], color, place(result)))
+        known = (each.histogram for each in result.parity if each.histogram)
+        counts = [sum(column) for column in zip(*known, strict=False)]
+        if any(each > 0 for each in counts):
+            parts.append(_histogram(counts, color, place(result)))
         found.append(figure(Markup("").join(parts), title=place(result), says=result.precision))
     return found
 

@@ -85,9 +85,10 @@ def latency(evidence: Evidence) -> ReportTable:
 
 def _intervals(latency: LatencyResult) -> Sequence[str]:
     """Of p50, p95 and p99, from the calls themselves."""
-    if not latency.samples_ms:
+    samples = np.asarray(latency.samples_ms)
+    if not len(samples) or not np.isfinite(samples).all():
         return ("—",) * 3
-    found = [percentile(np.asarray(latency.samples_ms), share) for share in (0.5, 0.95, 0.99)]
+    found = [percentile(samples, share) for share in (0.5, 0.95, 0.99)]
     return [
         "—" if each.low_ms is None or each.high_ms is None else f"{each.low_ms:.3f} to {each.high_ms:.3f}"
         for each in found

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 _LETTER = 7.0  # pixels of a letter at the font's size, about
 _MOST_TICKS = 6
+_FAR = 1e100  # numbers beyond are no measurements
 
 Scale = Literal["linear", "log", "counts"]
 
@@ -38,14 +39,17 @@ class Axis:
     names: Sequence[str] = ()
 
     def share(self, value: float) -> float:
-        """Where the value stands, from 0 at `low` to 1 at `high`."""
+        """Where the value stands, from 0 at `low` to 1 at `high`; at an end where it lies beyond."""
         low, high = self._bent(self.low), self._bent(self.high)
-        return (self._bent(value) - low) / (high - low)
+        share = (self._bent(value) - low) / (high - low or 1.0)
+        return min(1.0, max(0.0, share)) if math.isfinite(share) else float(value > self.high)
 
     def _bent(self, value: float) -> float:
         if self.scale == "linear":
             return value
-        return math.log10(value) if self.scale == "log" else math.log10(1 + value)
+        if self.scale == "log":
+            return math.log10(value) if value > 0 else -math.inf
+        return math.log10(1 + max(0.0, value))
 
     def ticks(self) -> list[tuple[float, str]]:
         """Values that are marked, with their text."""
@@ -54,6 +58,8 @@ class Axis:
         return [(each, f"{each:g}") for each in self._round_values()]
 
     def _round_values(self) -> list[float]:
+        if self.low == self.high:
+            return [self.low]
         if self.scale == "linear":
             step = _round_step((self.high - self.low) / 5)
             first, last = math.ceil(self.low / step), math.floor(self.high / step)
@@ -63,12 +69,13 @@ class Axis:
         found = _decades(self.low, self.high, (1, 2, 5))
         if len(found) > _MOST_TICKS:
             found = _decades(self.low, self.high, (1,))
-        return found[:: -(-len(found) // _MOST_TICKS)]
+        return found[:: -(-len(found) // _MOST_TICKS) or 1]
 
 
 def axis_around(label: str, values: Iterable[float], scale: Scale = "linear") -> Axis:
-    """An axis from the least to the greatest of the values, or around a single one."""
-    known = list(values)
+    """An axis from the least to the greatest of the values that it can hold, or around a single one."""
+    least = 1 / _FAR if scale == "log" else -_FAR
+    known = [each for each in values if least <= each <= _FAR] or [1.0]
     low, high = min(known), max(known)
     if low == high:
         low, high = (low / 2, high * 2) if scale == "log" else (low - 0.5, high + 0.5)

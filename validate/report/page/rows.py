@@ -47,7 +47,7 @@ def dot_rows(dots: Sequence[Dot], axis: Axis, *, label: str, zero: float | None 
     rows = Markup("").join(_row(each, axis, zero) for each in dots)
     known = axis.ticks()
     ticks = Markup("").join(
-        x_tick(axis.share(value), text) for value, text in known[:: -(-len(known) // _TICKS)]
+        x_tick(axis.share(value), text) for value, text in known[:: -(-len(known) // _TICKS) or 1]
     )
     return Markup(
         '<div class="rows" role="list" aria-label="{}">{}</div>'
@@ -63,21 +63,16 @@ def _row(dot: Dot, axis: Axis, zero: float | None) -> Markup:
     if dot.low is not None and dot.high is not None:
         marks.append(
             Markup('<line x1="{}" x2="{}" y1="50%" y2="50%" class="interval i{}"/>').format(
-                percent(_held(axis, dot.low)), percent(_held(axis, dot.high)), dot.color
+                percent(axis.share(dot.low)), percent(axis.share(dot.high)), dot.color
             )
         )
     if dot.value is not None:
         marks.append(
             Markup('<circle cx="{}" cy="50%" r="5" class="{}"/>').format(
-                percent(_held(axis, dot.value)), f"ring i{dot.color}" if dot.hollow else f"f{dot.color}"
+                percent(axis.share(dot.value)), f"ring i{dot.color}" if dot.hollow else f"f{dot.color}"
             )
         )
     return Markup(
         '<div class="row" role="listitem"><span class="name">{}</span><svg aria-hidden="true">{}</svg>'
         '<span class="figures">{}</span></div>'
     ).format(dot.name, Markup("").join(marks), dot.text)
-
-
-def _held(axis: Axis, value: float) -> float:
-    """The value's place, at the end where it lies outside."""
-    return min(1.0, max(0.0, axis.share(value)))
