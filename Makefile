@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz web swift schemas clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz web swift schemas million clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -75,6 +75,10 @@ web: $(STAMP) $(WEB)/installed.json
 swift: $(STAMP)
 	$(BIN)/python -m tests.swift.toolchain
 	$(BIN)/python -m tests.swift.run $(if $(FAMILIES),--families $(FAMILIES)) $(if $(PRESETS),--presets $(PRESETS))
+
+# A million users drawn from MovieLens on three runtimes, killed twice and gone on with. WORKERS=2 USERS=40000
+million: $(STAMP)
+	$(BIN)/python -m tests.million.run --workers $(or $(WORKERS),2) --users $(or $(USERS),1000000)
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py
