@@ -36,7 +36,8 @@ def contradictions(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> It
         yield str(error)
         return
     targets = recipe.get("targets", ())
-    for each in judged(gates, tuple(each for each in results if each.target in targets)):
+    built = tuple(each for each in results if each.target in targets)
+    for each in judged(gates, built, stressed=_stressed(recipe)):
         if each.status == "failed" and (each.gate, each.target, each.runtime) not in failed:
             where = f"{each.target} on {each.runtime}" if each.runtime else each.target
             yield f"{EVIDENCE}: its own numbers fail gate {each.gate} of {where}: {each.message}"
@@ -53,6 +54,12 @@ def _gates(recipe: Mapping[str, Any]) -> Gates:
     return from_table(Gates, table, source="recipe.json", key="gates")
 
 
+def _stressed(recipe: Mapping[str, Any]) -> bool:
+    """Whether the recipe asks for stress; one of an earlier release says nothing of it."""
+    stated = recipe.get("stress")
+    return isinstance(stated, Mapping) and bool(stated.get("rows"))
+
+
 def _unseen(listed: list[Mapping[str, Any]], results: tuple[RuntimeResult, ...]) -> Iterator[str]:
     """Comparisons that are listed as passed, and of which no result says that they ran."""
     ran = {(each.target, each.runtime) for each in results if each.status == "ran"}
@@ -64,14 +71,22 @@ def _unseen(listed: list[Mapping[str, Any]], results: tuple[RuntimeResult, ...])
                 yield f"{EVIDENCE}: gate comparison of {where} passed, and no result says that it ran"
 
 
-def judged(gates: Gates, results: tuple[RuntimeResult, ...]) -> tuple[GateResult, ...]:
-    """The gates that follow from limits and numbers alone; on quality where changes have their intervals."""
+def judged(
+    gates: Gates, results: tuple[RuntimeResult, ...], *, stressed: bool = False
+) -> tuple[GateResult, ...]:
+    """The gates that follow from limits and numbers alone; on quality where changes have their intervals.
+
+    Args:
+        gates: the limits.
+        results: of what was built.
+        stressed: whether stress was asked for.
+    """
     from pocketrec.validate.gates import check_gates, check_parity_gates
 
     whole = [each for each in results if each.ranking is not None and each.ranking.changes]
     bare = [each for each in results if each not in whole and each.parity]
     return (
-        *(check_gates(gates, whole) if whole else ()),
+        *(check_gates(gates, whole, stressed=stressed) if whole else ()),
         *(check_parity_gates(gates, bare) if bare else ()),
     )
 

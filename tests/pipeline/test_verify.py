@@ -19,7 +19,10 @@ from pocketrec.convert.targets import TARGETS
 from pocketrec.package.bundle import publish, read_bundle, seal, staging
 from pocketrec.package.golden import Vector, write_golden
 from pocketrec.pipeline.agreement import contract_sha256
+from pocketrec.pipeline.judged import judged
 from pocketrec.pipeline.verify import verify
+from pocketrec.recipe import Gates
+from pocketrec.report import MetricChange, RankingParity, RuntimeResult
 from pocketrec.validate.open import RuntimeStatus
 
 CONTRACT = Contract(
@@ -228,6 +231,7 @@ SAID = {
 }
 FAR = {**PARITY, "max_abs_error": 0.5, "excess": 12.5, "worst_probe": "a user"}
 PASSED = {**GATE, "gate": "comparison"}
+CASE = {"function": "main", "kind": "ids", "name": "item = 2", "outcome": "same", "excess": 3.0}
 
 
 @pytest.mark.parametrize(
@@ -247,6 +251,11 @@ PASSED = {**GATE, "gate": "comparison"}
             "evidence/evidence.json",
             {**SAID, "results": [{**RESULT, "parity": [FAR]}]},
             "its own numbers fail gate same_numbers of onnx on onnxruntime: main.scores: off by 0.5, 12.5",
+        ),
+        (
+            "evidence/evidence.json",
+            {**SAID, "results": [{**RESULT, "stress": [CASE]}]},
+            "its own numbers fail gate stress of onnx on onnxruntime: 1 of 1 cases: main, ids: item = 2",
         ),
         (
             "evidence/evidence.json",
@@ -342,3 +351,12 @@ def test_golden_numbers_that_are_others_in_words_are_a_problem(tmp_path: Path) -
     result = verify(resealed(path, words, text.replace("[2.0,4.0]", "[2.0,4.5]")))
     assert not result.passed
     assert result.problems[0].startswith(f"{words}: one user, outputs, scores: other numbers")
+
+
+def test_stress_that_a_recipe_asks_for_and_no_result_has_is_no_pass() -> None:
+    change = MetricChange(metric="hr@10", before=0.1, after=0.1)
+    ranking = RankingParity(examples=20, reference={}, artifact={}, changes=(change,))
+    ran = RuntimeResult(target="onnx", runtime="onnxruntime", status="ran", ranking=ranking)
+    for stressed, found in ((True, {"failed"}), (False, set())):
+        gates = judged(Gates(), (ran,), stressed=stressed)
+        assert {each.status for each in gates if each.gate == "stress"} == found

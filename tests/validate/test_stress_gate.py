@@ -26,6 +26,8 @@ def test_what_is_the_same_or_refused_as_documented_passes() -> None:
 
 def test_one_case_that_differs_or_did_not_run_fails_and_is_named() -> None:
     assert stress_verdict([SAME, WRONG]) == ("failed", "1 of 2 cases: main, ids: item = 2: y: off by 3")
+    assert stress_verdict([SAME, replace(WRONG, outcome="same")])[0] == "failed"  # its number says so
+    assert stress_verdict([SAME, replace(SAME, excess=float("nan"))])[0] == "failed"
     not_run = replace(SAME, outcome="not_run", reason="no artifact")
     assert stress_verdict([SAME, not_run])[0] == "failed"
     status, message = stress_verdict([SAME, *[WRONG] * 5])
