@@ -238,9 +238,9 @@ def test_a_bundle_whose_gate_failed_is_not_signed(bundle: Path, key: Pair, pocke
 
 
 def test_two_builds_are_signed_with_the_same_bytes(
-    bundle: Path, made: Path, key: Pair, pocketrec: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, key: Pair, pocketrec: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Path(shutil.copytree(made, tmp_path / "elsewhere"))
+    other = make(tmp_path / "elsewhere" / "c")
     pocketrec("sign", bundle, "--key", key.private)
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     pocketrec("sign", other, "--key", key.private)

@@ -17,7 +17,7 @@ from tests.pipeline.test_verify import make
 from pocketrec.errors import ArtifactError, Expired, Tampered, Unsigned, Untrusted, WrongKey
 from pocketrec.package.bundle import read_bundle, verify_files
 from pocketrec.package.manifest import file_sha256, seal
-from pocketrec.package.sign.envelope import to_bytes
+from pocketrec.package.sign.envelope import enclose, to_bytes
 from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.package.sign.model import sign_release
 
@@ -224,6 +224,77 @@ def test_a_part_of_a_bundle_is_checked_by_its_manifest(bundle: Path, mine: Pair)
     assert check(bundle, mine).others == (BOM,)
 
 
+def signed_by_owner(change: Callable[[Any], None], key: Pair, bundle: Path) -> None:
+    """A release's signature by the key's owner, who says something else in it."""
+
+    def again(table: Any) -> None:
+        statement = payload(table["dsseEnvelope"])
+        change(statement)
+        table["dsseEnvelope"] = enclose(statement, key.signer())
+
+    edit(bundle / MODEL, again)
+
+
+def resource(**said: str) -> Callable[[Any], None]:
+    return lambda statement: statement["predicate"]["resources"][0].update(said)
+
+
+def twice(statement: Any) -> None:
+    statement["predicate"]["resources"] *= 2
+
+
+OTHERWISE: dict[str, tuple[Callable[[Any], None], str]] = {
+    "a predicate": (
+        lambda s: s.update(predicateType="https://slsa.dev/provenance/v1"),
+        "something else than a",
+    ),
+    "a statement": (
+        lambda s: s.update(_type="https://in-toto.io/Statement/v0.1"),
+        "no statement of in-toto's",
+    ),
+    "an algorithm": (resource(algorithm="blake3"), "twice, or without a sha256"),
+    "a file twice": (twice, "twice, or without a sha256"),
+    "a digest": (resource(digest="0" * 64), "manifest.json has another sha256 than was signed"),
+    "no end": (lambda s: s["predicate"]["pocketrec"].update(expires="never"), "'never', which is no time"),
+    "an end elsewhere": (
+        lambda s: s["predicate"]["pocketrec"].update(expires="2027-06-30T12:00:00+02:00"),
+        "which is no time",
+    ),
+    "a name": (
+        lambda s: s["predicate"]["pocketrec"].update(name="other"),
+        "signs other 1 .* this bundle is double",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_what_the_owner_signed_otherwise_is_not_taken_for_it(name: str, bundle: Path, mine: Pair) -> None:
+    signed_by_owner(lambda statement: None, mine, bundle)
+    assert check(bundle, mine).name == "double"
+    change, message = OTHERWISE[name]
+    signed_by_owner(change, mine, bundle)
+    with pytest.raises(Tampered, match=message):
+        check(bundle, mine)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.update(mediaType=f"{table['mediaType']}x"), "no Sigstore bundle of version 0.3"),
+        (
+            lambda table: table["dsseEnvelope"].update(payload=f"{table['dsseEnvelope']['payload']}\n"),
+            "no base64",
+        ),
+    ],
+)
+def test_a_signature_is_spelled_in_one_way(
+    change: Callable[[Any], None], message: str, bundle: Path, mine: Pair
+) -> None:
+    edit(bundle / MODEL, change)
+    with pytest.raises(Tampered, match=message):
+        check(bundle, mine)
+
+
 def linked(name: str) -> Callable[[Path], None]:
     def attack(bundle: Path) -> None:
         (bundle / name).rename(bundle.parent / "elsewhere")
@@ -332,6 +403,16 @@ def test_a_release_cannot_list_its_signature(tmp_path: Path, mine: Pair) -> None
     manifest = read_bundle(folder).manifest
     seal(folder, name="double", version="1", artifacts=manifest.artifacts)
     assert verify_files(read_bundle(folder)) == (f"{MODEL}: missing",)
+
+
+def test_signing_hashes_no_artifact(tmp_path: Path, mine: Pair) -> None:
+    """What was altered before it was signed is found by comparing files, as ever."""
+    folder = make(tmp_path / "b")
+    (folder / "artifacts/onnx/main.onnx").write_bytes(b"other")
+    sign(folder, mine)
+    assert check(folder, mine).name == "double"
+    (problem,) = verify_files(read_bundle(folder))
+    assert problem.startswith("artifacts/onnx/main.onnx: altered")
 
 
 @pytest.mark.parametrize(
