@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 REAL = ROOT / "tests/fixtures/first/mean/evidence/evidence.json"
 
 
-def errors(schema: dict[str, Any], table: object) -> list[str]:
+def errors(schema: dict[str, Any], table: Any) -> list[str]:
     """What a validator finds."""
     return [each.json_path for each in jsonschema.Draft202012Validator(schema).iter_errors(table)]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from pocketrec.contract import Contract, Feature
 from pocketrec.evaluation import EvaluationData, RankingData
 from pocketrec.recipe import Evaluate
 from pocketrec.report import UserLists
-from pocketrec.validate.measure.metrics.ranks import Ids
 from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 from pocketrec.validate.measure.ranking import QualityRun
 
@@ -76,5 +76,5 @@ def _latest(data: EvaluationData, row: int, sequence: Feature, contract: Contrac
     return tuple([int(each) for each in ids if int(each) not in aside][-_HISTORY:])
 
 
-def _ids(row: Ids) -> tuple[int, ...]:
+def _ids(row: npt.NDArray[np.integer]) -> tuple[int, ...]:
     return tuple(each for each in row.tolist() if each >= 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pocketrec.report import COMPRESSED, Evidence, GateResult, LatencyResult, MetricChange, RuntimeResult
 from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.ranking import lower_is_better
-from pocketrec.validate.report.summary import ratio_text, size_text
+from pocketrec.validate.report.summary import ratio_text, share_text, size_text
 
 _PREFERRED = ("ndcg@10", "ndcg", "gauc", "auc")
 _SMALL = 5  # places from which powers of ten read better
@@ -176,7 +176,7 @@ def _size(evidence: Evidence) -> Headline:
     if evidence.compression:
         before = sum(each.bytes_before for each in evidence.compression)
         after = sum(each.bytes_after for each in evidence.compression)
-        note += f"; weights are {after / before:.1%} of float32"
+        note += f"; weights are {share_text(after, before)} of float32"
     label = "Size of the largest target" if others else "Size"
     return Headline(label=label, value=size_text(totals[largest]), note=note, failed=failed)
 

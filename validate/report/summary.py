@@ -137,6 +137,11 @@ def ratio_text(latency: LatencyResult, reference: LatencyResult) -> str:
     return f"{latency.p50_ms / reference.p50_ms:.2f}× PyTorch's"
 
 
+def share_text(part: float, whole: float) -> str:
+    """Returns a share in percent, an em dash of nothing."""
+    return f"{part / whole:.1%}" if whole else "—"
+
+
 def size_text(size_bytes: int) -> str:
     """Bytes in the largest decimal unit that leaves one digit before the point."""
     size = float(size_bytes)

@@ -14,6 +14,7 @@ from pocketrec.validate.report.summary import (
     overlap_text,
     parity_cells,
     ratio_text,
+    share_text,
     size_text,
 )
 from pocketrec.validate.report.table import ReportTable
@@ -157,8 +158,10 @@ def compression(evidence: Evidence) -> ReportTable:
     if rows:
         before = sum(each.bytes_before for each in evidence.compression)
         after = sum(each.bytes_after for each in evidence.compression)
-        sizes = (_bytes(before), _bytes(after), f"{32 * after / before:.2f}")
-        rows.insert(0, ("(all tensors)", "", "", "", *sizes, "", f"{after / before:.1%} of float32", ""))
+        sizes = (_bytes(before), _bytes(after), f"{32 * after / before:.2f}" if before else "—")
+        rows.insert(
+            0, ("(all tensors)", "", "", "", *sizes, "", f"{share_text(after, before)} of float32", "")
+        )
     head = (
         "tensor",
         "shape",

@@ -54,7 +54,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 @settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.generate],
     derandomize=True,
     database=None,

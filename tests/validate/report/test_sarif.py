@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pocketrec.validate.report.sarif import to_sarif
 FINDING = Finding(
     rule="loop", severity="warning", place="<b> %", message="a loop", consequence="slow", remedy="unroll"
 )
-WEB = Finding(**{each: getattr(FINDING, each) for each in FINDING.__slots__} | {"rule": "web-no-kernel"})
+WEB = replace(FINDING, rule="web-no-kernel")
 # A reference by RFC 3986: no space, no letter beyond ASCII, a percent sign only before two digits.
 URI = re.compile(r"([A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-F]{2})+")
 

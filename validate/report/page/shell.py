@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -78,7 +78,7 @@ def _digest(script: str) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    path = resources.files(__package__) / "templates" / name
+    path = Path(__file__).parent / "templates" / name
     return path.read_text(encoding="utf-8")
 
 
