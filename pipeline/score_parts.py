@@ -15,6 +15,7 @@ from pocketrec.errors import CallError, CheckFailed, DataError
 from pocketrec.pipeline.score_lists import Lists, lists_of
 from pocketrec.pipeline.score_users import Reader, Row, Users
 from pocketrec.source.columns import pyarrow
+from pocketrec.validate.runtimes.runtime import is_coarse
 
 if TYPE_CHECKING:
     from pocketrec.package.host.answers import Answer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_NUMBERS = 1 << 24  # of the outputs of one batch: 64 MiB
 _MOST_CALLS = 2048
 _PROBED = 8  # users who are asked alone, too
-_ALIKE = 1e-3  # of the largest score: how far a batch may move one
+_ALIKE, _ALIKE_COARSE = 1e-4, 1e-2  # of the largest number: what a batch may move one by, also in float16
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,15 +132,19 @@ class Scorer:
         for asked in (self._ask(rows), [self._ask([each])[0] for each in rows]):
             answers = [self._answer(first + place, each) for place, each in enumerate(asked)]
             tables.append(self.lists.table([key for key, _ in rows], answers))
-        if not alike(*tables):
+        engine = self.model.engine(self.model.check_method(self.method).function)
+        if not alike(*tables, _ALIKE_COARSE if is_coarse(engine.precision) else _ALIKE):
             raise CheckFailed(
                 f"{self.bundle}: the first {len(rows)} users get other scores in a batch than alone, so the "
                 "model looks from one row to the next; pass --batch 1"
             )
 
 
-def alike(one: Any, other: Any) -> bool:
-    """Whether two tables hold the same, numbers within what rounding moves."""
+def alike(one: Any, other: Any, share: float) -> bool:
+    """Whether two tables hold the same numbers, within a share of the largest in their column.
+
+    Words are not compared, since items with scores that close may change places.
+    """
     if one.equals(other):
         return True
     for name in one.schema.names:
@@ -149,7 +154,7 @@ def alike(one: Any, other: Any) -> bool:
             return False
         if kind.is_floating(left.type):
             a, b = np.asarray(left, np.float64), np.asarray(right, np.float64)
-            limit = _ALIKE * np.abs(a).max(initial=0)
+            limit = share * np.abs(a).max(initial=0)
             if not np.allclose(a, b, rtol=0, atol=limit, equal_nan=True):
                 return False
     return True

@@ -13,6 +13,7 @@ from pocketrec.errors import DataError, UsageError
 from pocketrec.package.host.roles import calls_of
 from pocketrec.pipeline.score_arguments import arguments_of, check_types
 from pocketrec.pipeline.score_lists import lists_of
+from pocketrec.pipeline.score_parts import alike
 
 FILM = Feature(name="film", kind="id", shape=("batch",), vocabulary="film", out_of_vocabulary="unknown")
 WEIGHT = Feature(name="weight", kind="dense", dtype="float32", shape=("batch",))
@@ -76,6 +77,18 @@ def test_vectors_and_predictions_have_columns_of_their_own() -> None:
     columns, found = rows(predicts, {"click": [0.0], "stars": [[1.0, 2, 3]]}, {"weight": 1.0})
     assert columns[1:4] == ["click: float", "click_probability: double", "stars: list<item: float>"]
     assert (found[0]["click_probability"], found[0]["stars"]) == (0.5, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("scores", "same"),
+    [([[2.0, 1.0]], True), ([[2.0001, 1.0]], True), ([[2.0, 1.01]], False), ([[2.0]], False)],
+)
+def test_tables_are_alike_where_rounding_alone_tells_them_apart(
+    scores: list[list[float]], same: bool
+) -> None:
+    kind = pa.list_(pa.float32())
+    one = pa.table({"user": ["u"], "scores": pa.array([[2.0, 1.0]], kind)})
+    assert alike(one, pa.table({"user": ["u"], "scores": pa.array(scores, kind)}), 1e-4) is same
 
 
 def test_a_key_that_is_called_like_a_column_of_answers_is_refused() -> None:
