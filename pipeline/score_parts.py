@@ -133,7 +133,7 @@ class Scorer:
             answers = [self._answer(first + place, each) for place, each in enumerate(asked)]
             tables.append(self.lists.table([key for key, _ in rows], answers))
         engine = self.model.engine(self.model.check_method(self.method).function)
-        if not alike(*tables, _ALIKE_COARSE if is_coarse(engine.precision) else _ALIKE):
+        if not alike(tables[0], tables[1], _ALIKE_COARSE if is_coarse(engine.precision) else _ALIKE):
             raise CheckFailed(
                 f"{self.bundle}: the first {len(rows)} users get other scores in a batch than alone, so the "
                 "model looks from one row to the next; pass --batch 1"
@@ -154,7 +154,7 @@ def alike(one: Any, other: Any, share: float) -> bool:
             return False
         if kind.is_floating(left.type):
             a, b = np.asarray(left, np.float64), np.asarray(right, np.float64)
-            limit = share * np.abs(a).max(initial=0)
+            limit = share * np.abs(a[np.isfinite(a)]).max(initial=0)
             if not np.allclose(a, b, rtol=0, atol=limit, equal_nan=True):
                 return False
     return True
