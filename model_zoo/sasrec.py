@@ -130,7 +130,7 @@ def model(
     return net.eval()
 
 
-def fit_movielens(rng: np.random.Generator, progress: Progress) -> SASRec:
+def fit_movielens(rng: np.random.Generator, progress: Progress, schedule: Schedule = SCHEDULE) -> SASRec:
     """A SASRec trained on MovieLens-100K, in eval mode; the best epoch by NDCG@10 on validation."""
     net = model(num_items=len(movielens.item_vocabulary().tokens) - 1, dropout=DROPOUT)
     valid = movielens.leave_one_out(split="valid")
@@ -145,7 +145,7 @@ def fit_movielens(rng: np.random.Generator, progress: Progress) -> SASRec:
         scores = score_all(lambda batch: net(batch["history"]), valid.inputs)
         return hit_rate_and_ndcg(scores, valid)[1]
 
-    fit(net, losses=losses, measure=measure, schedule=SCHEDULE, progress=progress)
+    fit(net, losses=losses, measure=measure, schedule=schedule, progress=progress)
     return net
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pocketrec.errors import CheckFailed, InputError
 from pocketrec.package.bundle import RECIPE, Bundle, read_bundle, read_contract, table_of
 from pocketrec.pipeline.agreement import EVIDENCE
-from pocketrec.pipeline.diff import compared, items_of
+from pocketrec.pipeline.diff import compared, items_of, weights_of
 from pocketrec.pipeline.moved import Judge, NotComparable
 from pocketrec.pipeline.releases import release_at
 from pocketrec.progress import Progress
@@ -25,6 +25,7 @@ def baseline_at(path: Path) -> Bundle:
     """
     bundle = release_at(path)
     items_of(bundle, read_contract(bundle))
+    weights_of(bundle)
     for name in (RECIPE, EVIDENCE):
         table_of(bundle, name)
     return bundle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -139,39 +140,49 @@ def _names(evidence: Mapping[str, Any]) -> set[str]:
 
 def _sizes(old: Bundle, new: Bundle) -> Iterator[SizeChange]:
     """Every artifact of either, and under it the tensors whose bytes differ."""
-    before, after = _artifacts(old), _artifacts(new)
-    for target, functions in sorted(before.keys() | after.keys()):
-        place = (target, functions)
-        (was, old_tensors), (now, new_tensors) = (_weighed(each.get(place)) for each in (before, after))
-        yield SizeChange(target=target, function=functions, tensor="", old_bytes=was, new_bytes=now)
-        largest = {**old_tensors}
-        for name, size in new_tensors.items():
-            largest[name] = max(size, largest.get(name, 0))
+    before, after = weights_of(old), weights_of(new)
+    for place in sorted(before.keys() | after.keys()):
+        was, now = before.get(place, _Weight()), after.get(place, _Weight())
+        yield _size(place, "", was.size_bytes, now.size_bytes)
+        names = was.tensors.keys() | now.tensors.keys()
+        largest = {name: max(was.tensors.get(name, 0), now.tensors.get(name, 0)) for name in names}
         for tensor in sorted(largest, key=lambda name: (-largest[name], name)):
-            one, other = old_tensors.get(tensor), new_tensors.get(tensor)
+            one, other = was.tensors.get(tensor), now.tensors.get(tensor)
             if one != other:
-                yield SizeChange(
-                    target=target, function=functions, tensor=tensor, old_bytes=one, new_bytes=other
-                )
+                yield _size(place, tensor, one, other)
 
 
-def _artifacts(bundle: Bundle) -> dict[tuple[str, str], Path]:
-    """Target and functions, all that share an artifact with commas, to its path."""
+def _size(place: tuple[str, str], tensor: str, old: int | None, new: int | None) -> SizeChange:
+    target, functions = place
+    return SizeChange(target=target, function=functions, tensor=tensor, old_bytes=old, new_bytes=new)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weight:
+    """Bytes of an artifact, and of each tensor with its codes, scales and all that belong to it."""
+
+    size_bytes: int | None = None
+    tensors: Mapping[str, int] = field(default_factory=dict)
+
+
+def weights_of(bundle: Bundle) -> dict[tuple[str, str], _Weight]:
+    """Target and functions, all that share an artifact with commas, to its bytes.
+
+    Raises:
+        ArtifactError: an artifact cannot be read.
+    """
     found: dict[tuple[str, Path], list[str]] = {}
     for target, functions in bundle.manifest.artifacts.items():
         for function, path in functions.items():
             found.setdefault((target, bundle.path / path), []).append(function)
-    return {(target, ", ".join(sorted(names))): path for (target, path), names in found.items()}
+    return {(target, ", ".join(sorted(names))): _weighed(path) for (target, path), names in found.items()}
 
 
-def _weighed(path: Path | None) -> tuple[int | None, dict[str, int]]:
-    """Bytes of an artifact, and of each tensor with its codes, scales and all that belong to it."""
+def _weighed(path: Path) -> _Weight:
     from pocketrec.validate.artifact.sizes import weigh
 
-    if path is None:
-        return None, {}
     size, stored = weigh(path, formats=formats())
     tensors: Counter[str] = Counter()
     for each in stored:
         tensors[each.name.partition("/")[0]] += each.size_bytes
-    return size, dict(tensors)
+    return _Weight(size_bytes=size, tensors=dict(tensors))

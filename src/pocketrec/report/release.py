@@ -57,7 +57,8 @@ class Bump:
         """The verdict in one line."""
         if not self.due:
             return f"version {self.old!r} has no numbers to raise; expected one such as 1.2.0"
-        said = f"a {self.kind} version is due: {self.due}"
+        due = f"a {self.kind} version is due: {self.due}"
+        said = f"the same bytes as {self.old}" if self.kind == "same" else due
         step = "" if self.enough else f"; set version = {self.due!r} in the recipe"
         return f"{said}, and it is {self.new}{step}"
 
