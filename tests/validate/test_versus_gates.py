@@ -139,7 +139,8 @@ def test_a_slice_that_fell_fails_where_the_whole_does_not() -> None:
     ],
 )
 def test_lists_are_held_to_floor_and_ceiling(gate: str, limit: float, status: str) -> None:
-    assert decided(Versus(**{gate: limit}), found(), gate)[0] == status
+    versus = Versus(**{gate: limit})  # type: ignore[arg-type]
+    assert decided(versus, found(), gate)[0] == status
 
 
 def test_lists_that_were_not_compared_pass_nothing() -> None:
