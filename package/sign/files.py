@@ -14,7 +14,7 @@ PROVENANCE = "signatures/provenance.intoto.jsonl"  # what made it: SLSA provenan
 BOM = "signatures/bom.cdx.json"  # a CycloneDX bill of materials; the provenance has its digest
 SIGNATURE_FILES = (MODEL, TESTS, PROVENANCE, BOM)
 
-AGAIN = "pull the bundle again, or have it signed again"
+AGAIN = "pull the bundle again, or refuse it"
 
 
 def read_plain(folder: Path, name: str) -> bytes | None:
