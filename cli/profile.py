@@ -11,6 +11,7 @@ import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr, show_bytes
 from pocketrec.cli.paths import PATH
+from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketrec.pipeline.profile import Profile, Side
@@ -92,11 +93,22 @@ def profile(
         runtime=runtime,
         compute_units=units,
     )
+    if html is not None:
+        _check_page(html, artifact, against)
     with progress_on_stderr() as progress:
         found = run(artifact, options, against=against, progress=progress)
     if html is not None:
         _write(html, found)
     print_json(_table(found)) if as_json else _show(found)
+
+
+def _check_page(page: Path, *read: Path | None) -> None:
+    """Checks, before anything is measured, that the page can be written and lies in nothing that is read."""
+    if page.is_dir() or not page.parent.is_dir():
+        raise UsageError(f"{page}: cannot be written; pass a file in a folder that is there as --html")
+    for each in read:
+        if each is not None and each.exists() and page.resolve().is_relative_to(each.resolve()):
+            raise UsageError(f"{page}: is {each} itself or lies in it, which is read; pass another --html")
 
 
 def _write(path: Path, found: Profile) -> None:
@@ -198,7 +210,9 @@ def _notes(each: Distribution) -> Iterator[str]:
 def _ratio(each: Ratio) -> str:
     low = "?" if each.low is None else f"{each.low:.3f}"
     high = "?" if each.high is None else f"{each.high:.3f}"
-    return f"this takes {each.ratio:.3f} × the other's time, 95% interval {low} to {high}: {each.verdict}"
+    count = f"{each.processes} processes" if each.processes > 1 else "one process, too few rounds for more"
+    interval = f"95% interval {low} to {high} over {count}"
+    return f"this takes {each.ratio:.3f} × the other's time, {interval}: {each.verdict}"
 
 
 def _show_rows(found: Profile) -> None:

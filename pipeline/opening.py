@@ -13,6 +13,7 @@ from pocketrec.validate.open import open_graph as _open_graph
 
 if TYPE_CHECKING:
     from pocketrec.validate.artifact.graph import Graph
+    from pocketrec.validate.profile.measure import Engine
     from pocketrec.validate.runtimes.runtime import Runtime
 
 
@@ -36,3 +37,20 @@ def open_artifact(
 def open_graph(path: Path) -> Graph:
     """The graph of the artifact at `path`; see `validate.open.open_graph`."""
     return _open_graph(path, formats=formats())
+
+
+def engine_of(
+    path: Path, runtime: str, whole: Graph, function: str, *, threads: int = 1, compute_units: str = ""
+) -> Engine:
+    """What loads one function of the artifact at `path` in another process; `whole` is its graph."""
+    from pocketrec.validate.profile.measure import Engine
+
+    return Engine(
+        path=str(path),
+        runtime=runtime,
+        loader=formats()[path.suffix].runtimes[runtime],
+        function=function if len(whole.functions) > 1 else "",
+        threads=threads,
+        compute_units=compute_units,
+        files=tuple(map(str, whole.files)),
+    )

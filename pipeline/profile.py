@@ -7,13 +7,13 @@ artifact or bundle ─▶ graph ─▶ inputs ─▶ counted from the graph: ope
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pocketrec.errors import UsageError
 from pocketrec.package.bundle import Bundle, is_bundle, read_bundle
-from pocketrec.pipeline.opening import formats, open_graph
+from pocketrec.pipeline.opening import engine_of, formats, open_graph
 from pocketrec.pipeline.profile_inputs import (
     Drawn,
     draw_from_bundle,
@@ -26,7 +26,7 @@ from pocketrec.report import Machine
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.measure.machine import this_machine
 from pocketrec.validate.open import no_artifact, runtime_for
-from pocketrec.validate.profile.child import Answer, Calls, Request, ask
+from pocketrec.validate.profile.child import Ask, Request, ask, ask_in_turns
 from pocketrec.validate.profile.cost import Cost, cost_of
 from pocketrec.validate.profile.framework import OnUnits
 from pocketrec.validate.profile.lines import Row, line_rows, op_rows
@@ -40,8 +40,6 @@ THIS, OTHER = "this", "other"
 RUNS, WARMUP = 400, 20  # the fewest that give the 99th percentile an interval with two ends are 368
 _FRAMEWORK = "coreml-framework"
 _ABOVE = 4  # folders above an artifact that may be its bundle
-
-Ask = Callable[[Request, Mapping[str, Calls]], Answer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,11 +172,9 @@ def profile(
         progress("measure the other one", 0, 1)
         alone = measure(_request({THIS: other}, options), {THIS: other.drawn.calls}).alone
         assert alone is not None
-        progress("call both in turns", 0, 1)
         both = {OTHER: other, THIS: this}
-        turns = measure(
-            _request(both, options), {name: each.drawn.calls for name, each in both.items()}
-        ).together
+        calls = {name: each.drawn.calls for name, each in both.items()}
+        turns, _ = ask_in_turns(_request(both, options), calls, measure=measure, progress=progress)
         against_side = _side(other, alone)
     return Profile(
         side=_side(this, answer.alone),
@@ -205,15 +201,8 @@ def _prepare(given: Path, options: Options) -> _Prepared:
     _check_function(whole, function)
     graph = whole.only(function)
     name = function or whole.metadata.get("pocketrec.function") or graph.functions[0]
-    engine = Engine(
-        path=str(path),
-        runtime=runtime,
-        loader=formats()[path.suffix].runtimes[runtime],
-        function=name if len(whole.functions) > 1 else "",
-        threads=options.threads,
-        compute_units=options.compute_units or ("all" if runtime == _FRAMEWORK else ""),
-        files=tuple(map(str, graph.files)),
-    )
+    units = options.compute_units or ("all" if runtime == _FRAMEWORK else "")
+    engine = engine_of(path, runtime, whole, name, threads=options.threads, compute_units=units)
     drawn = _draw(graph, name, bundle, options)
     return _Prepared(path=path, target=target, function=name, graph=graph, engine=engine, drawn=drawn)
 

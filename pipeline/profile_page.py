@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from pocketrec.pipeline.profile import THIS, Profile, Side
+from pocketrec.pipeline.profile import OTHER, THIS, Profile, Side
 from pocketrec.validate.profile.flame import flame
 from pocketrec.validate.profile.framework import OnUnits
 from pocketrec.validate.profile.lines import Row
@@ -43,7 +44,7 @@ def to_html(found: Profile) -> str:
         )
         sections.append(Section(title="Neural Engine", parts=[_rules(found)], lead=lead))
     sections.append(Section(title="How it was measured", short="How", parts=list(_how(found))))
-    return page(f"Profile of {name}", sections, top=_top(found, name))
+    return page(name, sections, top=_top(found, name))
 
 
 def _top(found: Profile, name: str) -> Markup:
@@ -63,7 +64,7 @@ def _top(found: Profile, name: str) -> Markup:
         cards.append(figure_card("against the other", f"{ratio.ratio:.3f} ×", _ratio_note(ratio)))
     each = side.measured
     says = (
-        f"On {each.runtime} {each.version}, {each.precision}, {each.compute_units}, {found.threads} threads."
+        f"On {each.runtime} {each.version}, {each.precision}, {each.compute_units}, threads: {found.threads}."
     )
     if side.pretended:
         says += f" {side.pretended.capitalize()} plays Core ML here: these times say nothing of a device."
@@ -77,7 +78,12 @@ def _of(found: Profile) -> Distribution:
 
 
 def _latency(found: Profile) -> Iterator[Markup]:
-    named = {"alone": found.side.measured.latency} if found.turns is None else found.turns.latency
+    turns = found.turns
+    named = (
+        {"alone": found.side.measured.latency}
+        if turns is None
+        else {name: turns.latency[name] for name in (THIS, OTHER)}
+    )
     rows = [
         (name, each.name, f"{each.ms:.3f}", _span(each.low_ms, each.high_ms, ".3f"))
         for name, latency in named.items()
@@ -92,15 +98,18 @@ def _latency(found: Profile) -> Iterator[Markup]:
 
 def _in_order(name: str, latency: Distribution) -> Markup:
     """The calls from the first to the last: a drift and outliers are seen at once."""
-    highest = max(latency.samples_ms) or 1.0
+    least, highest = (max(end, 1e-6) for end in (min(latency.samples_ms), max(latency.samples_ms)))
+    room = math.log(highest / least) or 1.0
     dots = Markup("").join(
         Markup('<circle cx="{:.2f}%" cy="{:.1f}" r="2.5"/>').format(
-            100 * (place + 0.5) / latency.calls, _HEIGHT - (_HEIGHT - 10) * ms / highest
+            100 * (place + 0.5) / latency.calls,
+            _HEIGHT - 5 - (_HEIGHT - 10) * math.log(max(ms, 1e-6) / least) / room,
         )
         for place, ms in enumerate(latency.samples_ms)
     )
     steady, far = latency.steadiness, latency.outliers
-    says = f"{latency.calls} calls in order, {name}, from 0 to {highest:.3f} ms: {steady.status}"
+    ends = f"{least:.3f} to {highest:.3f} ms on a logarithmic scale"
+    says = f"{latency.calls} calls in order, {name}, {ends}: {steady.status}"
     if steady.status == "drifting":
         says += f", {steady.drift:+.1%} from the first to the last"
     says += f"; {far.count} outliers above {far.fence_ms:.3f} ms, which stay in every figure."
@@ -119,8 +128,8 @@ def _time(found: Profile) -> Iterator[Markup]:
     else:
         between = ops.total_ms - sum(each.ms for each in ops.ops)
         yield paragraph(
-            f"{ops.source}, the mean of the faster half of the calls: {ops.total_ms:.3f} ms a call while it "
-            f"is watched, {between:.3f} ms of it between ops."
+            f"{ops.source}, the mean of the fastest quarter of the calls: {ops.total_ms:.3f} ms a call while "
+            f"it is watched, {between:.3f} ms of it between ops."
         )
     head = ("line", "module", "ms", "share", "operations", "read", "written", "ops")
     rows = [(row.source, row.module or "the model itself", *_figures(row), row.type) for row in found.lines]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import InputError, UsageError
 from pocketrec.package.bundle import Bundle
-from pocketrec.pipeline.opening import open_artifact, open_graph
+from pocketrec.pipeline.opening import engine_of, open_graph
 from pocketrec.pipeline.profile_inputs import draw_from_bundle
-from pocketrec.validate.profile.calls import in_turn, times_itself
-from pocketrec.validate.profile.turns import Turns, interleaved
+from pocketrec.validate.profile.child import Ask, Request, ask, ask_in_turns
+from pocketrec.validate.profile.turns import Turns
 
 OLD, NEW = "old", "new"
 RUNS, WARMUP = 200, 20
@@ -49,11 +48,12 @@ def release_turns(
     threads: int = 1,
     warmup: int = WARMUP,
     runs: int = RUNS,
+    measure: Ask = ask,
 ) -> ReleaseTurns:
     """What calls of one function take in both releases, in turns on the engine that runs everywhere.
 
     Both are called on rows of the later release's golden vectors, and the earlier one on its own where
-    it takes others.
+    it takes others. From 100 rounds on they are of ten processes, and the interval is over these.
 
     Raises:
         UsageError: one of them has no such target or function, or they are of two formats.
@@ -63,31 +63,31 @@ def release_turns(
     row = engines[NEW]
     if row is None or row is not engines[OLD]:
         raise UsageError(f"{target}/{function}: {paths[OLD].name} and {paths[NEW].name} run on no one engine")
-    graphs = {name: open_graph(path).only(function) for name, path in paths.items()}
+    whole = {name: open_graph(path) for name, path in paths.items()}
+    graphs = {name: each.only(function) for name, each in whole.items()}
     drawn = {NEW: draw_from_bundle(new, function, graphs[NEW])}
     try:
         drawn[OLD] = draw_from_bundle(new, function, graphs[OLD])
     except InputError:
         drawn[OLD] = draw_from_bundle(old, function, graphs[OLD])
-    with ExitStack() as stack:
-        loaded = {
-            name: stack.enter_context(
-                open_artifact(path, next(iter(row.runtimes)), threads=threads, function=function)
-            )
-            for name, path in paths.items()
-        }
-        described = loaded[NEW].describe()
-        turns = interleaved(
-            {name: in_turn(runtime, drawn[name].calls) for name, runtime in loaded.items()},
-            warmup=warmup,
-            runs=runs,
-            inside=[name for name, runtime in loaded.items() if times_itself(runtime)],
-        )
+    runtime = next(iter(row.runtimes))
+    made = {
+        name: engine_of(paths[name], runtime, whole[name], function, threads=threads) for name in (OLD, NEW)
+    }
+    request = Request(
+        engines=made,
+        calls={name: len(each.calls) for name, each in drawn.items()},
+        warmup=warmup,
+        runs=runs,
+    )
+    turns, version = ask_in_turns(
+        request, {name: each.calls for name, each in drawn.items()}, measure=measure
+    )
     return ReleaseTurns(
         target=target,
         function=function,
-        runtime=described.runtime,
-        version=described.version,
+        runtime=runtime,
+        version=version,
         threads=threads,
         inputs={name: each.source for name, each in drawn.items()},
         turns=turns,

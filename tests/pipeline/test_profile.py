@@ -101,7 +101,7 @@ def test_two_take_turns(bundle: Path, tmp_path: Path) -> None:
 
 def test_releases_take_turns_on_the_later_ones_rows(bundle: Path) -> None:
     held = read_bundle(bundle)
-    found = release_turns(held, held, target="onnx", function="main", runs=8, warmup=0)
+    found = release_turns(held, held, target="onnx", function="main", runs=8, warmup=0, measure=answer)
     assert found.inputs["old"] == found.inputs["new"]
     assert (found.runtime, list(found.turns.ratios), found.turns.ratios["new"].pairs) == (
         "onnxruntime",
@@ -207,6 +207,12 @@ WRONG: Mapping[str, tuple[Change, int, str]] = {
         "input 'history' is float32",
     ),
     "inputs that are none": (lambda b, t: [alone(b, t), "--inputs", written(t / "in.npz")], 2, "in.npz: "),
+    "a page in what is read": (
+        lambda b, t: [b, "--target", "onnx", "--html", b / "page.html"],
+        2,
+        "lies in it, which is read",
+    ),
+    "a page nowhere": (lambda b, t: [alone(b, t), "--html", t / "no" / "a.html"], 2, "cannot be written"),
     "no calls": (lambda b, t: [alone(b, t), "--runs", "1"], 2, "--runs"),
 }
 

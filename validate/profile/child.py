@@ -11,8 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,14 +21,16 @@ import numpy as np
 
 from pocketrec.errors import ExecutionError, PocketrecError, UsageError
 from pocketrec.outside import read_json, require_file
+from pocketrec.progress import Progress, silent
 from pocketrec.schema import from_table
 from pocketrec.validate.profile.framework import OnUnits, on_units
 from pocketrec.validate.profile.measure import Engine, Measured, measure, measure_together
 from pocketrec.validate.profile.ops import OpTimes, op_times
-from pocketrec.validate.profile.turns import Turns
+from pocketrec.validate.profile.turns import Turns, joined
 from pocketrec.validate.runtimes.runtime import Array
 
 Calls = Sequence[Mapping[str, Array]]
+_PROCESSES, _LEAST = 10, 10  # processes, and rounds that each has at least
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -43,31 +45,43 @@ class Request:
         runs: rounds that are.
         op_runs: calls that are watched op by op.
         units: settings of `compute_units` that Core ML is asked about; none on other engines.
+        last_first: whether the last of several is loaded first.
     """
 
     engines: Mapping[str, Engine]
     calls: Mapping[str, int]
     warmup: int
     runs: int
-    op_runs: int = 20
+    op_runs: int = 60
     units: tuple[str, ...] = ()
+    last_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was measured; `alone`, `ops` and `units` of one engine, `together` of several."""
+    """What was measured; `alone`, `ops` and `units` of one engine, `together` and `version` of several."""
 
     alone: Measured | None = None
     ops: OpTimes | None = None
     units: tuple[OnUnits, ...] = ()
     together: Turns | None = None
+    version: str = ""
+
+
+Ask = Callable[[Request, Mapping[str, Calls]], Answer]
 
 
 def answer(request: Request, calls: Mapping[str, Calls]) -> Answer:
     """Measures in this process."""
     if len(request.engines) > 1:
-        turns = measure_together(request.engines, calls, warmup=request.warmup, runs=request.runs)
-        return Answer(together=turns)
+        turns, version = measure_together(
+            request.engines,
+            calls,
+            warmup=request.warmup,
+            runs=request.runs,
+            last_first=request.last_first,
+        )
+        return Answer(together=turns, version=version)
     ((name, engine),) = request.engines.items()
     alone = measure(engine, calls[name], warmup=request.warmup, runs=request.runs)
     ops = op_times(engine, calls[name], runs=request.op_runs)
@@ -103,6 +117,25 @@ def ask(request: Request, calls: Mapping[str, Calls]) -> Answer:
     if "error" in table:
         raise (UsageError if table["exit_code"] == 2 else ExecutionError)(table["error"])
     return from_table(Answer, table, source="the process that measured")
+
+
+def ask_in_turns(
+    request: Request, calls: Mapping[str, Calls], *, measure: Ask = ask, progress: Progress = silent
+) -> tuple[Turns, str]:
+    """Calls several artifacts in turns, in ten processes where there are rounds for them; with the version.
+
+    Every other process loads them in reverse. Fewer than 100 rounds are those of one process.
+    """
+    processes = _PROCESSES if request.runs >= _PROCESSES * _LEAST else 1
+    parts, version = [], ""
+    for number in range(processes):
+        progress("call both in turns", number, processes)
+        share = replace(request, runs=-(-request.runs // processes), last_first=number % 2 == 1)
+        found = measure(share, calls)
+        assert found.together is not None
+        parts.append(found.together)
+        version = found.version
+    return joined(parts), version
 
 
 def _environment(request: Request) -> dict[str, str]:

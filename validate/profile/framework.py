@@ -134,7 +134,9 @@ def _plan(model: Any, unit: Any, graph: Graph, units: str) -> Iterator[OpPlace]:
     from coremltools.models.compute_plan import MLComputePlan
 
     plan = MLComputePlan.load_from_path(model.get_compiled_model_path(), compute_units=unit)
-    functions = plan.model_structure.program.functions
+    program = plan.model_structure.program
+    assert program is not None  # as `graph` has been read from one
+    functions = program.functions
     function = functions.get(graph.functions[0]) or next(iter(functions.values()))
     for operation in _operations(function.block):
         kind = str(operation.operator_name).rpartition(".")[2]  # such as `ios17.gather`

@@ -146,18 +146,28 @@ def measure_together(
     *,
     warmup: int,
     runs: int,
-) -> Turns:
-    """The artifacts of several engines, all loaded, called in turns; by the same names."""
+    last_first: bool = False,
+) -> tuple[Turns, str]:
+    """The artifacts of several engines, all loaded, called in turns; and the first engine's version.
+
+    Args:
+        engines: by name; the others are measured against the first.
+        calls: inputs by the same names.
+        warmup: rounds that are not counted.
+        runs: rounds that are.
+        last_first: whether the last one is loaded first, which shows in its times.
+    """
     loaded: dict[str, Runtime] = {}
     try:
-        for name, each in engines.items():
-            loaded[name] = each.load()
-        return interleaved(
-            {name: in_turn(runtime, calls[name]) for name, runtime in loaded.items()},
+        for name in reversed(list(engines)) if last_first else engines:
+            loaded[name] = engines[name].load()
+        turns = interleaved(
+            {name: in_turn(loaded[name], calls[name]) for name in engines},
             warmup=warmup,
             runs=runs,
             inside=[name for name, runtime in loaded.items() if times_itself(runtime)],
         )
+        return turns, loaded[next(iter(engines))].describe().version
     finally:
         for runtime in loaded.values():
             runtime.close()

@@ -1,6 +1,6 @@
 """What each op of a call takes, as the engine itself tells.
 
-Figures are means over the faster half of the calls: what stops a call, such as another process, would be
+Figures are means over the fastest quarter of the calls: what stops a call, such as another process, would be
 blamed on the op that it met, and means add up, so that ops and what is between them are the call.
 
 ONNX Runtime writes a trace, in whole microseconds, of the graph that it made of the file; an op that it
@@ -94,8 +94,8 @@ def _averaged(
     source: str,
     outputs: Mapping[str, tuple[str, ...]],
 ) -> OpTimes:
-    """The means over the faster half of the calls, each a total and the times of its ops."""
-    kept = sorted(calls, key=lambda each: each[0])[: (len(calls) + 1) // 2]
+    """The means over the fastest quarter of the calls, each a total and the times of its ops."""
+    kept = sorted(calls, key=lambda each: each[0])[: -(-len(calls) // 4)]
     sums: dict[tuple[str, str], float] = defaultdict(float)
     for _, ops in kept:
         for key, ms in ops:

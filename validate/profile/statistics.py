@@ -9,7 +9,10 @@ percentile in one of three runs. Source: Conover, Practical nonparametric statis
 section 3.2; the same as `scipy.stats.quantile_test`.
 
 Ratio: of what two rounds took, one in each order, of one artifact against another, the median over such
-pairs and the interval of that median by order statistics. What disturbs the machine disturbs both of a pair.
+pairs. What disturbs the machine disturbs both of a pair. But where a process happens to lay an artifact out
+in memory holds for all of its calls: two loads of one file differ by half a percent, beyond any interval of
+one process. So the median is taken over processes, and the interval is that of it, by order statistics.
+Source: Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013.
 
 Drift: Kendall's test of a trend over medians of consecutive calls, and Theil and Sen's slope, which says how
 far it leads from the first call to the last. Sources: Mann, Nonparametric tests against trend, Econometrica
@@ -104,13 +107,23 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """How many times as long one takes as the other; an end is None where there are too few pairs for it."""
+    """How many times as long one takes as the other; an end is None where there is too little for it.
+
+    Attributes:
+        ratio: the median over processes of the median over pairs of rounds.
+        low: of the interval over processes; over pairs where there is one process.
+        high: likewise.
+        confidence: of it.
+        pairs: of rounds, in all.
+        processes: in which both were loaded anew; an interval of one leaves out what differs between them.
+    """
 
     ratio: float
     low: float | None
     high: float | None
     confidence: float
     pairs: int
+    processes: int = 1
 
     @property
     def verdict(self) -> Literal["slower", "faster", "no difference shown"]:
@@ -181,6 +194,21 @@ def ratio(one: Sequence[float], other: Sequence[float], *, confidence: float = C
         high=middle.high_ms,
         confidence=confidence,
         pairs=len(pairs[0]),
+    )
+
+
+def over_processes(ratios: Sequence[Ratio], *, confidence: float = CONFIDENCE) -> Ratio:
+    """The ratio of several processes, each with its own; the one of one process as it is."""
+    if len(ratios) == 1:
+        return ratios[0]
+    middle = percentile(np.array([each.ratio for each in ratios]), 0.5, confidence=confidence)
+    return Ratio(
+        ratio=middle.ms,
+        low=middle.low_ms,
+        high=middle.high_ms,
+        confidence=confidence,
+        pairs=sum(each.pairs for each in ratios),
+        processes=len(ratios),
     )
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pocketrec.errors import UsageError
 from pocketrec.validate.measure.latency import take_turns
-from pocketrec.validate.profile.statistics import CONFIDENCE, Distribution, Ratio, distribution, ratio
+from pocketrec.validate.profile.statistics import (
+    CONFIDENCE,
+    Distribution,
+    Ratio,
+    distribution,
+    over_processes,
+    ratio,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +63,23 @@ def interleaved(
             name: ratio(each, samples[base], confidence=confidence)
             for name, each in samples.items()
             if name != base
+        },
+    )
+
+
+def joined(parts: Sequence[Turns], *, confidence: float = CONFIDENCE) -> Turns:
+    """The turns of several processes: all their calls one after the other, ratios over the processes."""
+    first = parts[0]
+    return Turns(
+        base=first.base,
+        latency={
+            name: distribution(
+                [ms for part in parts for ms in part.latency[name].samples_ms], confidence=confidence
+            )
+            for name in first.latency
+        },
+        ratios={
+            name: over_processes([part.ratios[name] for part in parts], confidence=confidence)
+            for name in first.ratios
         },
     )

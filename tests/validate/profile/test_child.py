@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 
 from pocketrec.errors import ExecutionError, UsageError
 from pocketrec.validate.profile import child
-from pocketrec.validate.profile.child import Request, answer, ask
+from pocketrec.validate.profile.child import Answer, Request, answer, ask, ask_in_turns
 from pocketrec.validate.profile.measure import Engine, drop_from_cache, measure, peak_bytes
+from pocketrec.validate.profile.turns import interleaved
 
 IDS = [{"ids": np.array([0, 1, 3], np.int32)}, {"ids": np.array([2, 2, 2], np.int32)}]
 LOADER = "pocketrec.validate.open:open_onnx"
@@ -67,6 +69,46 @@ def test_two_are_called_in_turns(onnx_file: Path) -> None:
     assert found.together is not None
     assert (found.together.base, list(found.together.latency)) == ("old", ["old", "new"])
     assert found.together.ratios["new"].pairs == 20
+
+
+def test_rounds_are_shared_out_to_processes_that_load_in_turn() -> None:
+    """120 rounds are twelve in each of ten processes, 99 are those of one."""
+    asked: list[Request] = []
+
+    def measured(given: Request, calls: Any) -> Answer:
+        asked.append(given)
+        turns = interleaved(
+            {"old": lambda: 2.0, "new": lambda: 3.0}, warmup=0, runs=given.runs, inside=("old", "new")
+        )
+        return Answer(together=turns, version="1")
+
+    both = replace(request(old=engine(Path("a")), new=engine(Path("b"))), runs=120)
+    found, version = ask_in_turns(both, {}, measure=measured)
+    assert [(each.runs, each.last_first) for each in asked] == [(12, False), (12, True)] * 5
+    assert (found.ratios["new"].ratio, found.ratios["new"].processes) == (1.5, 10)
+    assert (found.base, found.latency["old"].calls, version) == ("old", 120, "1")
+    asked.clear()
+    ask_in_turns(replace(both, runs=99), {}, measure=measured)
+    assert [each.runs for each in asked] == [99]
+
+
+def test_the_last_one_is_loaded_first_where_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch, onnx_file: Path
+) -> None:
+    loaded: list[str] = []
+    load = Engine.load
+
+    def watched(self: Engine) -> Any:
+        loaded.append(self.function)
+        return load(replace(self, function=""))
+
+    monkeypatch.setattr(Engine, "load", watched)
+    both = request(old=engine(onnx_file, function="one"), new=engine(onnx_file, function="two"))
+    calls = {"old": IDS, "new": IDS}
+    assert answer(replace(both, last_first=True), calls).together is not None
+    assert loaded == ["two", "one"]
+    answer(both, calls)
+    assert loaded[2:] == ["one", "two"]
 
 
 @pytest.mark.parametrize(

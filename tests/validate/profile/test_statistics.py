@@ -9,8 +9,10 @@ from scipy import stats
 from pocketrec.errors import UsageError
 from pocketrec.validate.profile.statistics import (
     Doubles,
+    Ratio,
     distribution,
     outliers,
+    over_processes,
     percentile,
     ratio,
     steadiness,
@@ -125,6 +127,17 @@ def test_a_difference_is_seen_below_the_noise_that_both_share(factor: float, ver
     assert found.low is not None
     assert found.high is not None
     assert found.low < factor < found.high
+
+
+def test_the_interval_of_several_processes_is_over_them() -> None:
+    """Each process is sure of its own to a thousandth; together they say the second from each end."""
+    own = [0.98, 0.99, 1.0, 1.0, 1.0, 1.01, 1.01, 1.02, 1.03, 1.04]
+    parts = [Ratio(ratio=each, low=each - 1e-3, high=each + 1e-3, confidence=0.95, pairs=5) for each in own]
+    found = over_processes(parts)
+    assert found.ratio == pytest.approx(1.005)
+    assert (found.low, found.high) == (0.99, 1.03)
+    assert (found.pairs, found.processes, found.verdict) == (50, 10, "no difference shown")
+    assert over_processes(parts[:1]) == parts[0]
 
 
 @pytest.mark.parametrize("samples", [[], [1.0, float("nan")], [-1.0, 2.0]])
