@@ -63,7 +63,8 @@ def to_html(evidence: Evidence, *, version: str = "") -> str:
     )
     above = top(evidence.recipe, version, badge(verdict(evidence)), counted(evidence), numbers)
     known = [each for each in sections if any(each.parts)]
-    return page(evidence.recipe, known, top=above, foot=_foot(evidence))
+    title = f"{evidence.recipe}: {verdict(evidence)}"
+    return page(title, known, mark=evidence.recipe, top=above, foot=_foot(evidence))
 
 
 def _foot(evidence: Evidence) -> str:

@@ -107,6 +107,7 @@ def test_what_matters_stands_first(evidence: Evidence) -> None:
     places = [page.index(each) for each in FIRST]
     assert places == sorted(places)
     assert "1 of 2 gates failed. 1 gate was skipped. 1 runtime did not run here." in page
+    assert "<title>&lt;b&gt;demo&lt;/b&gt;: failed</title>" in page
 
 
 def test_both_reports_say_what_was_not_measured_and_what_failed(evidence: Evidence) -> None:

@@ -34,14 +34,17 @@ class Section:
     short: str = ""
 
 
-def page(title: str, sections: Sequence[Section], *, top: Markup | None = None, foot: str = "") -> str:
+def page(
+    title: str, sections: Sequence[Section], *, mark: str = "", top: Markup | None = None, foot: str = ""
+) -> str:
     """Returns an HTML document with style and script inside; it reaches no network, and its policy says so.
 
     Texts are escaped, `Markup` is not. The same arguments give the same text.
 
     Args:
-        title: of the document, and at the left of the bar.
+        title: of the document.
         sections: in order.
+        mark: stands at the left of the bar; the title by default.
         top: stands before the first section; by default a heading with the title.
         foot: a sentence at the end.
     """
@@ -49,7 +52,7 @@ def page(title: str, sections: Sequence[Section], *, top: Markup | None = None, 
     named = zip(_names(sections), sections, strict=True)
     return _template().render(
         title=title,
-        mark=title,
+        mark=mark or title,
         sections=[
             {"name": name, "title": each.title, "parts": each.parts, "lead": each.lead, "short": each.short}
             for name, each in named
