@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from pocketrec.contract import Contract
 from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import DataError, UsageError
-from pocketrec.evaluation import RankingData
 from pocketrec.package.bundle import RECIPE, Bundle, table_of
 from pocketrec.package.host.items import Items
 from pocketrec.pipeline.agreement import EVIDENCE
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 Bundles = tuple[Bundle, Bundle]
 
 _WORST = 10
-_HISTORY = 5  # items of a history that are shown, the latest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,58 +208,21 @@ def _worst(
     data: EvaluationData,
 ) -> Iterator[MovedList]:
     """The users whose lists share least, the earlier row first of equal ones."""
-    from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
+    from pocketrec.validate.measure.user_lists import user_lists
 
-    if before.top_k is None or after.top_k is None:
-        return
-    name = _listed(evaluate, contract)
-    if name not in items[0] or name not in items[1]:
-        return
-    shares = top_k_overlap(before.top_k, after.top_k)
-    rows = [int(row) for row in np.argsort(shares, kind="stable")[:_WORST] if shares[row] < 1]
-    histories = _histories(rows, evaluate, contract, items[1], data)
-    for row, history in zip(rows, histories, strict=True):
+    longest = 0 if before.top_k is None else before.top_k.shape[1]
+    for each in user_lists(before, after, evaluate, contract, data, users=_WORST, items=longest):
+        if each.overlap == 1 or any(each.vocabulary not in known for known in items):
+            return
         yield MovedList(
-            row=row,
-            overlap=float(shares[row]),
-            history=history,
-            before=_titles(items[0][name], before.top_k[row]),
-            after=_titles(items[1][name], after.top_k[row]),
+            row=each.row,
+            overlap=each.overlap,
+            history=_titles(items[1].get(each.history_vocabulary), each.history),
+            before=_titles(items[0][each.vocabulary], each.before),
+            after=_titles(items[1][each.vocabulary], each.after),
         )
 
 
-def _listed(evaluate: Evaluate, contract: Contract) -> str:
-    """The vocabulary of what is listed: the output's, else that of the first id on the item side."""
-    out = contract.functions[evaluate.function].output(evaluate.output)
-    if out.vocabulary is not None:
-        return out.vocabulary
-    signature = contract.functions[str(evaluate.catalogue_function)]
-    return next((each.vocabulary for each in signature.inputs if each.vocabulary is not None), "")
-
-
-def _titles(items: Items, ids: npt.NDArray[np.int64]) -> tuple[str, ...]:
-    return tuple(items.shown(int(each)) for each in ids if 0 <= each < len(items.tokens))
-
-
-def _histories(
-    rows: Sequence[int],
-    evaluate: Evaluate,
-    contract: Contract,
-    items: Mapping[str, Items],
-    data: EvaluationData,
-) -> list[tuple[str, ...]]:
-    """The last items of the rows' sequences, in titles; empty where the function takes none."""
-    inputs = contract.functions[evaluate.function].inputs
-    sequences = [each for each in inputs if each.kind == "id_sequence" and each.vocabulary in items]
-    if not sequences:
-        return [() for _ in rows]
-    sequence = sequences[0]
-    words = items[str(sequence.vocabulary)]
-    found, wanted, start = {}, set(rows), 0
-    for part in data.parts(4096):
-        assert isinstance(part, RankingData)
-        for row in wanted & set(range(start, start + len(part))):
-            ids = [int(each) for each in np.asarray(part.inputs[sequence.name][row - start])]
-            found[row] = tuple(words.shown(each) for each in ids if words.is_item(each))[-_HISTORY:]
-        start += len(part)
-    return [found[row] for row in rows]
+def _titles(items: Items | None, ids: Sequence[int]) -> tuple[str, ...]:
+    """The titles of the ids that the vocabulary has."""
+    return () if items is None else tuple(items.shown(each) for each in ids if 0 <= each < len(items.tokens))

@@ -12,13 +12,18 @@ from pocketrec.report import UserLists
 from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 from pocketrec.validate.measure.ranking import QualityRun
 
-_USERS = 3
-_ITEMS = 10  # of a list, the best
 _HISTORY = 5  # of a history, the latest
 
 
 def user_lists(
-    before: QualityRun, after: QualityRun, evaluate: Evaluate, contract: Contract, data: EvaluationData
+    before: QualityRun,
+    after: QualityRun,
+    evaluate: Evaluate,
+    contract: Contract,
+    data: EvaluationData,
+    *,
+    users: int = 3,
+    items: int = 10,
 ) -> tuple[UserLists, ...]:
     """Returns the lists of the users that kept least, the earlier user first of equal ones; none for labels.
 
@@ -28,13 +33,15 @@ def user_lists(
         evaluate: what was listed.
         contract: of both.
         data: where the users' histories stand.
+        users: how many.
+        items: how long a list is cut, to the best.
     """
     if before.top_k is None or after.top_k is None:
         return ()
-    one, two = before.top_k[:, :_ITEMS], after.top_k[:, :_ITEMS]
+    one, two = before.top_k[:, :items], after.top_k[:, :items]
     shares = top_k_overlap(one, two)
     same_order = (one == two).all(axis=1)
-    rows = np.lexsort((np.arange(len(shares)), same_order, shares))[:_USERS]
+    rows = np.lexsort((np.arange(len(shares)), same_order, shares))[:users]
     vocabulary, sequence = _listed(evaluate, contract), _history(evaluate, contract)
     found = []
     for row in rows.tolist():
