@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ContractError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.validate.evidence import Reference
+
+Ids = npt.NDArray[np.int64]
 
 _NOTHING = -1  # what some models list where fewer than k are left
 
@@ -37,14 +40,22 @@ def _check_listed(reference: Reference, function: str) -> None:
         if out.meaning != "top_k_ids" or out.vocabulary is None:
             continue
         size = reference.contract.vocabularies[out.vocabulary].size
-        for probe, given in zip(reference.probes[function], reference.outputs[function], strict=True):
-            ids = given[out.name].astype(np.int64)
+        for where, ids in _listed(reference, function, out.name):
             wrong = ids[(ids < _NOTHING) | (ids >= size)]
             if wrong.size:
                 raise ContractError(
-                    f"function {function}: output {out.name} lists id {wrong.flat[0]} on probe "
-                    f"{probe.name!r}; vocabulary {out.vocabulary!r} has {size} tokens: give every id one"
+                    f"function {function}: output {out.name} lists id {wrong.flat[0]} on {where}; "
+                    f"vocabulary {out.vocabulary!r} has {size} tokens: give every id one"
                 )
+
+
+def _listed(reference: Reference, function: str, output: str) -> Iterator[tuple[str, Ids]]:
+    """What an output lists on every probe, and on all rows of the evaluation data that were kept."""
+    for probe, given in zip(reference.probes[function], reference.outputs[function], strict=True):
+        yield f"probe {probe.name!r}", given[output].astype(np.int64)
+    kept = {} if reference.quality is None else reference.quality.kept
+    if function in kept and output in kept[function].values:
+        yield "the evaluation data", kept[function].values[output].astype(np.int64)
 
 
 def _table_notes(module: nn.Module, reference: Reference, function: str) -> Iterator[str]:

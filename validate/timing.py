@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from time import perf_counter_ns
 
+import numpy as np
+
+from pocketrec.evaluation import Probe
 from pocketrec.foreign import torch_threads
 from pocketrec.progress import Progress
 from pocketrec.recipe import Latency
 from pocketrec.report import LatencyResult, RuntimeResult
 from pocketrec.validate.evidence import Open, Reference
 from pocketrec.validate.gates import REFERENCE
+from pocketrec.validate.measure.inputs import Maker
 from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import fit_inputs
 from pocketrec.validate.runtimes.runtime import Browsed, Runtime
+
+_LONGEST = "random row, longest"
+_MOST_BYTES = 64 << 20  # of inputs that are made before the calls
 
 
 def with_latency(
@@ -31,8 +39,8 @@ def with_latency(
 ) -> tuple[RuntimeResult, ...]:
     """The results with the latency of every function, all measured in turns in the same run.
 
-    One row, sequences at the length the contract allows at most. Results that did not run, or whose
-    outputs could not be compared, are left as they are.
+    One row, other ones in every call, sequences at the length the contract allows at most. Results that did
+    not run, or whose outputs could not be compared, are left as they are.
 
     Args:
         results: of `examine_target`, and `reference.result()`.
@@ -80,7 +88,9 @@ def _measure(
                 load_ms[str(index)] = (perf_counter_ns() - start) / 1e6
             else:
                 continue
-            calls[str(index)], batch[str(index)] = _call(runtime, reference, function)
+            calls[str(index)], batch[str(index)] = _call(
+                runtime, reference, function, latency.warmup + latency.runs
+            )
             if isinstance(runtime, Browsed):
                 inside.add(str(index))
                 load_ms[str(index)] = result.web[function].creation_ms
@@ -101,14 +111,36 @@ def _measurable(result: RuntimeResult, function: str) -> bool:
     return result.status == "ran" and bool(mine) and all(each.elements for each in mine)
 
 
-def _call(runtime: Runtime, reference: Reference, function: str) -> tuple[Callable[[], object], int]:
-    """A call without arguments and its number of rows; what padding costs is outside the call."""
+def _call(
+    runtime: Runtime, reference: Reference, function: str, calls: int
+) -> tuple[Callable[[], object], int]:
+    """A call without arguments and its number of rows; what padding costs is outside the call.
+
+    Every call is of other inputs, as answers that were kept of earlier ones are no latency; a browser's page
+    is sent them once.
+    """
     signature = reference.contract.functions[function]
-    probe = next(
-        (each for each in reference.probes[function] if each.name == "random row, longest"),
-        reference.probes[function][0],
-    )
-    inputs, rows = fit_inputs(runtime, reference.contract, signature, probe.inputs)[0]
+    probes = reference.probes[function]
     if isinstance(runtime, Browsed):
+        known = next((each for each in probes if each.name == _LONGEST), probes[0])
+        inputs, rows = fit_inputs(runtime, reference.contract, signature, known.inputs)[0]
         return runtime.timer(inputs), max(rows, 1)
-    return lambda: runtime.run(inputs), max(rows, 1)
+    fitted = [
+        fit_inputs(runtime, reference.contract, signature, each.inputs)[0]
+        for each in _inputs(reference, function, calls)
+    ]
+    turns = cycle([inputs for inputs, _ in fitted])
+    return lambda: runtime.run(next(turns)), max(fitted[0][1], 1)
+
+
+def _inputs(reference: Reference, function: str, calls: int) -> list[Probe]:
+    """One row for each call, as many as fit; the first probe alone where inputs are not the contract's."""
+    probes = reference.probes[function]
+    known = next((each for each in probes if each.name == _LONGEST), None)
+    if known is None:
+        return [probes[0]]
+    size_bytes = sum(each.nbytes for each in known.inputs.values())
+    signature = reference.contract.functions[function]
+    maker = Maker(contract=reference.contract, signature=signature, rng=np.random.default_rng(0))
+    many = max(1, min(calls, _MOST_BYTES // max(size_bytes, 1)))
+    return [known, *(maker.probe(_LONGEST) for _ in range(many - 1))]

@@ -69,6 +69,21 @@ def test_an_id_that_no_token_stands_for_is_named() -> None:
         check_model(module, reference(module, 12, 9))
 
 
+def test_an_id_without_a_token_on_the_evaluation_data_alone_is_named() -> None:
+    module = Best(12)
+    known = reference(module, 12, 12)
+    assert known.evaluation is not None
+    kept = known.evaluation.quality.kept["main"]
+    lists = kept.values["ids"].copy()
+    lists[4, 1] = 12
+    quality = replace(
+        known.evaluation.quality, kept={"main": replace(kept, values={**kept.values, "ids": lists})}
+    )
+    listed = replace(known, evaluation=replace(known.evaluation, quality=quality))
+    with pytest.raises(ContractError, match="lists id 12 on the evaluation data; vocabulary 'item' has 12"):
+        check_model(module, listed)
+
+
 def test_rows_of_a_table_that_have_no_token_are_said() -> None:
     module = Best(12)
     known = reference(module, 12, 9)

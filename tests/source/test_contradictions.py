@@ -162,6 +162,20 @@ def test_labels_of_one_kind_are_no_test() -> None:
         check_data(one, contract(), replace(EVALUATE, kind="classification"))
 
 
+def repeated(different: int) -> RankingData:
+    """As many different users as that, again and again."""
+    chosen = np.arange(USERS) % different
+    whole = data()
+    inputs = {name: each[chosen] for name, each in whole.inputs.items()}
+    return data(inputs=inputs, positives=whole.positives[chosen])
+
+
+def test_the_same_few_rows_again_are_no_more_evidence() -> None:
+    check_data(repeated(10), contract(), EVALUATE)
+    with pytest.raises(DataError, match="40 rows, of which 9 differ; the same rows again are no more"):
+        check_data(repeated(9), contract(), EVALUATE)
+
+
 def two_towers() -> tuple[Contract, Evaluate]:
     item = Feature(name="item", kind="id", shape=("batch",), vocabulary="item")
     vector = Output(name="vector", meaning="embedding", shape=("batch", 4))

@@ -155,6 +155,17 @@ def test_what_did_not_run_fails_unless_the_recipe_lets_it_be_skipped() -> None:
     assert failed(absent, Gates(may_skip=()))["ran"].message.startswith("not run: no macOS")
 
 
+def test_leave_to_skip_every_runtime_of_a_target_does_not_pass_it() -> None:
+    absent = RuntimeResult(target="coreml", runtime="coreml-framework", status="not_run", reason="no macOS")
+    expected = {"onnx": ["onnxruntime"], "coreml": ["coreml-framework"]}
+    found = [
+        each for each in check_gates(Gates(), [GOOD, absent], expected=expected) if each.status == "failed"
+    ]
+    assert [(each.gate, each.target, each.message) for each in found] == [
+        ("comparison", "coreml", "nothing was compared: coreml-framework did not run")
+    ]
+
+
 def test_a_branch_that_was_fixed_fails_until_the_recipe_allows_as_many() -> None:
     assumed = {"onnx": (), "coreml": ("model.py:3: bool is True", "model.py:7: bool is False")}
     none, two = check_assumptions(Gates(), assumed)

@@ -26,6 +26,7 @@ _SOME_LISTS = 1000
 _NOBODY = "an artifact that lists no held-out item"
 _ONE_LIST = "the same list for everybody"
 _ONE_NUMBER = "one number everywhere"
+_CONSTANT = "the model gives one number everywhere for {}, so an artifact that computes nothing is as good"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +52,13 @@ def check_decoys(
         return ()
     evaluate, quality = reference.evaluation.evaluate, reference.evaluation.quality
     evaluated = f"{evaluate.function}.{evaluate.output}"
+    constant = _is_constant([each[evaluate.output] for each in reference.outputs[evaluate.function]])
     known = tuple(quality_trials(gates, quality))
     found = []
     for result in results:
         if result.status == "ran" and result.target != REFERENCE:
             trials = (*known, *number_trials(gates, result, reference))
-            said = _lenient(gates, trials, evaluated)
+            said = _CONSTANT.format(evaluated) if constant else _lenient(gates, trials, evaluated)
             message = said or "artifacts with one number everywhere, or one list for everybody, would fail"
             found.append(
                 GateResult(
@@ -114,7 +116,7 @@ def _number_trial(
         names = [str(number) for number in range(len(given))]
         found = check_parity(given, decoys, names, signature, function=function, tie_tolerance=0.0)
         parity = tuple(each for each in found if each.output == out.name)
-        alone = replace(result, parity=parity, rows=(), controls=())
+        alone = replace(result, parity=parity, rows=(), controls=(), stress=())
         verdicts = check_parity_gates(gates, [alone])
         if all(each.status == "passed" for each in verdicts):
             return Trial(gate=verdicts[-1].gate, about=about, passes=_ONE_NUMBER)
@@ -128,6 +130,12 @@ def _constants(values: Sequence[Array]) -> list[float]:
     if not finite.size:
         return [0.0]
     return [0.0, float(finite.mean()), float((finite.min() + finite.max()) / 2)]
+
+
+def _is_constant(values: Sequence[Array]) -> bool:
+    """Whether all numbers are the same."""
+    joined = np.concatenate([np.asarray(each).ravel() for each in values])
+    return bool(joined.size) and bool((joined == joined[0]).all())
 
 
 def _filled(array: Array, value: float) -> Array:

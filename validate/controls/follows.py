@@ -22,9 +22,9 @@ from pocketrec.validate.runtimes.runtime import ROUNDED, Array, Runtime, is_coar
 
 GATE = "follows_inputs"
 _LEAST = 0.5  # of the model's movement; noise only adds to it
-# What must move an output to be asked for: four times what the same numbers may differ by, eight steps of
+# What must move an output to be asked for: four times what the same numbers may differ by, four steps of
 # float16, and eight of 8 bits.
-_SHARES = {"float32": 4 * FLOAT32_SHARE, "float16": 2.0**-8, ROUNDED: 2.0**-5}
+_SHARES = {"float32": 4 * FLOAT32_SHARE, "float16": 2.0**-9, ROUNDED: 2.0**-5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

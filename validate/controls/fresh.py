@@ -74,7 +74,8 @@ def fresh_inputs(
             function=function,
             tie_tolerance=tie_tolerance(gates, runtime.describe().precision),
         )
-    verdicts = check_parity_gates(gates, [replace(result, parity=tuple(found), rows=(), controls=())])
+    alone = replace(result, parity=tuple(found), rows=(), controls=(), stress=())
+    verdicts = check_parity_gates(gates, [alone])
     failed = [each for each in verdicts if each.status != "passed"]
     if failed:
         said = "; ".join(f"{each.gate}: {each.message}" for each in failed)

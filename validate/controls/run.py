@@ -33,7 +33,7 @@ def with_controls(
     """
     if result.status != "ran" or reference.evaluation is None:
         return result
-    if any(each.status != "passed" for each in check_parity_gates(gates, [result])):
+    if any(each.status != "passed" for each in check_parity_gates(gates, [replace(result, stress=())])):
         return result  # there is nothing to control in what failed
     with ExitStack() as stack:
         opened = {
