@@ -8,6 +8,7 @@ JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
 .PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz web swift schemas million saboteurs clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas million clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -84,6 +85,18 @@ swift: $(STAMP)
 # A million users drawn from MovieLens on three runtimes, killed twice and gone on with. WORKERS=2 USERS=40000
 million: $(STAMP)
 	$(BIN)/python -m tests.million.run --workers $(or $(WORKERS),2) --users $(or $(USERS),1000000)
+
+# Two compressions of one model and two trainings, compared: docs/diff.md. The last comparison has to end with 1.
+releases: $(STAMP)
+	$(BIN)/pocketrec zoo data
+	$(BIN)/python docs/examples/releases.py build/releases
+	for name in int8 int4 reordered; do \
+		$(BIN)/pocketrec build build/releases/$$name.toml --out build/releases/$$name || exit $$?; \
+	done
+	$(BIN)/pocketrec diff build/releases/int8 build/releases/int4 --recipe build/releases/int4.toml \
+		--html build/releases/diff.html
+	$(BIN)/pocketrec diff build/releases/int8 build/releases/reordered \
+		--recipe build/releases/reordered.toml; test $$? -eq 1
 
 conformance: $(STAMP)
 	$(BIN)/python tests/conformance/run.py

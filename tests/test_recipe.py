@@ -55,6 +55,23 @@ def stated(recipe: Recipe) -> ContractSource:
     return recipe.contract
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("due_version = false", "gates.versus: no limit is given"),
+        ("max_churn = 1.0", "gates.versus.max_churn is 1.0; expected 0 to 0.99"),
+        ("max_latency_ratio = 0.0", "gates.versus.max_latency_ratio is 0.0; expected 0.1 to 10"),
+        ("max_auc_drop = 0.01", "gates.versus.max_auc_drop: the evaluation is a ranking"),
+        ("slices = {users = {max_ndcg_drop = 0.1}}", "gates.versus.slices.users: no such slices"),
+        ('may_skip = ["gates"]', "may_skip"),
+        ("max_ndcg_drops = 0.1", "did you mean 'max_ndcg_drop'?"),
+    ],
+)
+def test_limits_against_a_baseline_are_checked(tmp_path: Path, table: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        load_recipe(write(tmp_path, new=f"[gates.versus]\n{table}\n"))
+
+
 def test_defaults_are_resolved(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path))
     assert (recipe.targets["onnx"].format, recipe.targets["onnx"].precision) == ("onnx", "float32")

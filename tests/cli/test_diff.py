@@ -133,3 +133,84 @@ def test_what_is_no_bundle_is_one_line(pocketrec: Run, released: Callable[..., P
     done = pocketrec("diff", released("1.0.0"), tmp_path / "nowhere")
     assert done.returncode == 2
     assert "nowhere: no such folder; pass the path of a bundle" in done.stderr
+
+
+def test_markdown_and_page_say_what_the_table_says(
+    pocketrec: Run, released: Callable[..., Path], tmp_path: Path
+) -> None:
+    old, new = released("1.0.0"), released("1.0.1", retrained=True)
+    markdown, page = tmp_path / "diff.md", tmp_path / "diff.html"
+    done = pocketrec(
+        "diff", old, new, "--recipe", RECIPE, "--markdown", markdown, "--html", page, "--json", "--no-latency"
+    )
+    found = json.loads(done.stdout)
+    assert found["latency"] == []
+    text, shown = markdown.read_text(), page.read_text()
+    assert text.startswith("# mean 1.0.0 → mean 1.0.1\n\n**passed: a patch version is due: 1.0.1")
+    worst = found["ranking"]["worst"][0]
+    assert f"## User {worst['row']}\n" in text
+    assert f"<h3>User {worst['row']}</h3>" in shown
+    gone = next(each for each in worst["before"] if each not in worst["after"])
+    assert f"- {gone}" in text
+    assert f"<del>{gone}</del>" in shown
+    assert "## Latency" not in text
+    assert sum(found["ranking"]["kept"]) == 24
+
+
+def test_both_are_called_in_turns_and_the_interpreter_is_not_timed(
+    pocketrec: Run, released: Callable[..., Path]
+) -> None:
+    done = pocketrec("diff", released("1.0.0"), released("1.0.1"), "--json")
+    timed = {each["target"]: each for each in json.loads(done.stdout)["latency"]}
+    onnx_one = timed["onnx"]
+    assert onnx_one["reason"] == ""
+    assert onnx_one["low"] <= onnx_one["ratio"] <= onnx_one["high"]
+    assert (timed["coreml"]["ratio"], timed["coreml"]["reason"]) == (
+        None,
+        "not measured: the interpreter's times are no device's",
+    )
+
+
+def test_a_page_is_never_written_over_what_is_read(
+    pocketrec: Run, released: Callable[..., Path], tmp_path: Path
+) -> None:
+    old, new = released("1.0.0"), released("1.0.1")
+    for place, told in (
+        (old, "is a folder"),
+        (old / "diff.html", "lies in it, which is read"),
+        (tmp_path / "nowhere" / "diff.html", "has no folder"),
+    ):
+        done = pocketrec("diff", old, new, "--no-latency", "--html", place)
+        assert done.returncode == 2
+        assert told in done.stderr
+    assert read_bundle(old).manifest.version == "1.0.0"
+
+
+@pytest.mark.parametrize("side", ["old", "new"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("evidence/evidence.json", "[]"),
+        ("evidence/evidence.json", '{"versions": 3, "rewrites": {"a": [1]}, "data_sha256": []}'),
+        ("evidence/evidence.json", "{"),
+        ("recipe.json", '"words"'),
+        ("recipe.json", '{"evaluate": {"k": {"a": [1]}, "data": 3}}'),
+        ("contract.json", "{}"),
+        ("vocabularies/item.txt", "one\n"),
+        ("golden/main.safetensors", "no tensors"),
+        ("artifacts/onnx/main.onnx", "no model"),
+    ],
+)
+def test_a_bundle_that_was_edited_and_sealed_again_is_one_line_at_most(
+    pocketrec: Run, released: Callable[..., Path], side: str, name: str, text: str
+) -> None:
+    places = {"old": released("1.0.0"), "new": released("1.0.1")}
+    place = places[side]
+    artifacts, version = read_bundle(place).manifest.artifacts, place.name
+    (place / name).write_text(text)
+    seal(place, name="mean", version=version, artifacts=artifacts)
+    done = pocketrec("diff", places["old"], places["new"], "--recipe", RECIPE)
+    assert done.returncode in (0, 1, 2)
+    errors = [line for line in done.stderr.splitlines() if not line[:8].strip().replace(".", "").isdigit()]
+    assert len(errors) <= 1
+    assert done.returncode == 0 or errors

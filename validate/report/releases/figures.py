@@ -34,9 +34,9 @@ def interval_figure(
     """
     ends = Markup()
     if low is not None and high is not None:
-        ends = Markup(
-            '<line class="line s2" stroke-dasharray="none" x1="{}" x2="{}" y1="11" y2="11"/>'
-        ).format(_place(low, axis), _place(high, axis))
+        ends = Markup('<line class="line sg" x1="{}" x2="{}" y1="11" y2="11"/>').format(
+            _place(low, axis), _place(high, axis)
+        )
     return _svg(
         says,
         Markup('<line class="zero" x1="{0}" x2="{0}" y1="2" y2="20"/>').format(_place(middle, axis)),

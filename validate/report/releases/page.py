@@ -57,7 +57,7 @@ def releases_page(found: ReleaseDiff) -> str:
     """Returns the page; it reaches no network, and the same findings give the same text."""
     sections = [*_contract(found), *_ranking(found.ranking), *_users(found.ranking.worst)]
     sections += [*_latency(found.latency), *_sizes(found), *_made(found)]
-    return page(f"{found.new.name}: what changed", sections, top=_top(found))
+    return page(found.new.name, sections, top=_top(found))
 
 
 def _top(found: ReleaseDiff) -> Markup:
@@ -71,7 +71,7 @@ def _top(found: ReleaseDiff) -> Markup:
 
 def _numbers(found: ReleaseDiff) -> Iterator[Markup]:
     breaking = sum(each.level == "breaking" for each in found.changes)
-    told = f"changes of the contract break an app; {len(found.changes) - breaking} do not"
+    told = f"of {len(found.changes)} changes of the contract break an app"
     yield figure_card("breaking", str(breaking), told, "bad" if breaking else "good")
     yield _ranking_number(found.ranking)
     if found.ranking.kept:
