@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -82,6 +83,7 @@ max_ndcg_drop = 0.002
 [targets.onnx]
 [targets.coreml]
 precision = "float16"
+flexible = ["batch"]
 """
 RUNTIMES = 3
 KILLS = (1 / 2, 5 / 6)  # of all parts; the last third are the interpreter's
@@ -159,11 +161,12 @@ def total(users: int, found: list[tuple[Watched, int]], told: dict[str, Any]) ->
     names = ("rss_bytes", "pss_bytes", "one_bytes")
     rss, pss, one = (max(getattr(seen, name) for seen, _ in found) / 1e6 for name in names)
     parts = told["parts"]
+    cpu = sum(seen.cpu_seconds for seen, _ in found)
     return (
-        f"{users} users on {RUNTIMES} runtimes in {seconds / 60:.1f} minutes, killed {len(found) - 1} times; "
-        f"at most {rss:.0f} MB resident in all processes ({pss:.0f} MB with what is shared counted once, "
-        f"{one:.0f} MB in one); the last run reused {parts.get('reused')} parts and computed "
-        f"{parts.get('computed')}"
+        f"{users} users on {RUNTIMES} runtimes in {seconds / 60:.1f} minutes, {cpu / 60:.1f} minutes of one "
+        f"processor; killed {len(found) - 1} times; at most {rss:.0f} MB resident in all processes "
+        f"({pss:.0f} MB with what is shared counted once, {one:.0f} MB in one); the last run reused "
+        f"{parts.get('reused')} parts and computed {parts.get('computed')}"
     )
 
 
@@ -175,6 +178,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("build/million"))
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which ends the build, too
     print(json.dumps(asdict(this_machine())), flush=True)
     start = perf_counter()
     recipe = prepared(asked.folder, asked.users, asked.seed)

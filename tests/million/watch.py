@@ -21,6 +21,7 @@ class Watched:
     Attributes:
         code: its exit code; below 0 where a signal ended it.
         seconds: from its start to its end.
+        cpu_seconds: of a processor, that all of its processes had.
         rss_bytes: the most that all of its processes held at one look, what they share counted in each.
         pss_bytes: likewise, what is shared counted once.
         one_bytes: the most that one process held.
@@ -29,6 +30,7 @@ class Watched:
 
     code: int
     seconds: float
+    cpu_seconds: float
     rss_bytes: int
     pss_bytes: int
     one_bytes: int
@@ -45,7 +47,7 @@ def watch(
     nice: int = 5,
 ) -> Watched:
     """Runs a command to its end, or kills it and all that it started (SIGKILL) as soon as `until` is true."""
-    start, most = perf_counter(), [0, 0, 0, 0]
+    start, most, used = perf_counter(), [0, 0, 0, 0], dict[str, float]()
     with stdout.open("wb") as out, stderr.open("wb") as err:
         process = subprocess.Popen(
             ["nice", "-n", str(nice), *command],
@@ -59,7 +61,9 @@ def watch(
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_SECONDS)
                     break
-                most = [max(pair) for pair in zip(most, _held(process.pid), strict=True)]
+                mine = [each for each in Path("/proc").glob("[0-9]*") if _session(each) == process.pid]
+                most = [max(pair) for pair in zip(most, _held(mine), strict=True)]
+                used |= {each.name: _cpu_seconds(each) for each in mine}
                 if until():
                     os.killpg(process.pid, signal.SIGKILL)
         finally:
@@ -69,6 +73,7 @@ def watch(
     return Watched(
         code=process.returncode,
         seconds=perf_counter() - start,
+        cpu_seconds=sum(used.values()),
         rss_bytes=most[0],
         pss_bytes=most[1],
         one_bytes=most[2],
@@ -76,19 +81,29 @@ def watch(
     )
 
 
-def _held(session: int) -> list[int]:
-    """RSS and PSS of all processes of a session, the largest RSS of one, and how many there are."""
-    found = [_memory(each) for each in Path("/proc").glob("[0-9]*") if _session(each) == session]
+def _held(processes: list[Path]) -> list[int]:
+    """RSS and PSS of all processes, the largest RSS of one, and how many there are."""
+    found = [_memory(each) for each in processes]
     rss, pss = [each[0] for each in found], [each[1] for each in found]
     return [sum(rss), sum(pss), max(rss, default=0), len(found)]
 
 
-def _session(process: Path) -> int:
+def _stat(process: Path) -> list[str]:
+    """What the system says of a process, from its state on; nothing where it has ended."""
     try:
-        text = (process / "stat").read_text()
+        return (process / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return -1  # it has ended
-    return int(text.rpartition(")")[2].split()[3])
+        return []
+
+
+def _session(process: Path) -> int:
+    said = _stat(process)
+    return int(said[3]) if said else -1
+
+
+def _cpu_seconds(process: Path) -> float:
+    said = _stat(process)
+    return sum(map(int, said[11:13])) / os.sysconf("SC_CLK_TCK") if said else 0.0
 
 
 def _memory(process: Path) -> tuple[int, int]:

@@ -66,6 +66,7 @@ def widen(array: Array) -> Array:
 
 
 _EXPONENT = np.uint32(0x7F800000)  # of a float32's bits: what is left is its power of two
+_SIGN = np.uint32(0x80000000)
 _SMALLEST, _LARGEST = np.float32(2.0**-14), np.float32(2.0**15)  # powers of two of float16's normal numbers
 _SHIFT = np.float32(1.5 * 2**13)
 _FEW = 256  # below this many numbers NumPy's own cast is as fast
@@ -86,7 +87,8 @@ def round_to_float16(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     powers *= _SHIFT
     rounded = array + powers
     rounded -= powers
-    np.copysign(rounded, array, out=rounded)  # the sum has lost the sign of what became zero
+    signs = array.view(np.uint32) & _SIGN
+    np.bitwise_or(rounded.view(np.uint32), signs, out=rounded.view(np.uint32))  # what became zero has lost it
     if large is not None:
         rounded[large] = array[large].astype(np.float16)
     return rounded

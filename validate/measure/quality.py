@@ -243,7 +243,10 @@ class Evaluation:
                 f"evaluate: function {function!r} has no artifact; known: {', '.join(runtimes)}"
             )
         signature = self.contract.functions[function]
-        values = run_fitted(runtimes[function], self.contract, signature, inputs)
+        runtime = runtimes[function]
+        rows = runtime.describe().rows
+        asked = (runtime, self.contract, signature, inputs)
+        values = run_fitted(*asked) if rows is None else run_fitted(*asked, rows=rows)
         if output not in values:
             raise DataError(f"function {function}: output {output!r} is missing; given: {', '.join(values)}")
         return values

@@ -31,7 +31,12 @@ class _Size:
 
 
 def run_fitted(
-    runtime: Runtime, contract: Contract, signature: Signature, inputs: Mapping[str, Array]
+    runtime: Runtime,
+    contract: Contract,
+    signature: Signature,
+    inputs: Mapping[str, Array],
+    *,
+    rows: int = _CHUNK,
 ) -> dict[str, Array]:
     """All outputs by name for all rows, whatever batch and lengths the artifact was built for.
 
@@ -45,8 +50,8 @@ def run_fitted(
         ExecutionError: an output has another number of rows than its inputs.
     """
     parts = [
-        _cut(as_promised(runtime.run(chunk), signature), rows, signature, inputs)
-        for chunk, rows in fit_inputs(runtime, contract, signature, inputs)
+        _cut(as_promised(runtime.run(chunk), signature), count, signature, inputs)
+        for chunk, count in fit_to(runtime.describe().inputs, contract, signature, inputs, rows=rows)
     ]
     return {name: _join(name, [part[name] for part in parts], signature) for name in parts[0]}
 
@@ -59,9 +64,14 @@ def fit_inputs(
 
 
 def fit_to(
-    taken: Sequence[TensorSpec], contract: Contract, signature: Signature, inputs: Mapping[str, Array]
+    taken: Sequence[TensorSpec],
+    contract: Contract,
+    signature: Signature,
+    inputs: Mapping[str, Array],
+    *,
+    rows: int = _CHUNK,
 ) -> list[tuple[dict[str, Array], int]]:
-    """The same for an artifact that takes inputs of these specs, and need not be loaded."""
+    """The same for an artifact that takes inputs of these specs, and need not be loaded; `rows` at most."""
     specs = {spec.name: spec for spec in taken}
     missing = [each.name for each in signature.inputs if each.name not in inputs]
     if missing:
@@ -74,7 +84,7 @@ def fit_to(
     if dim is None:
         return [(fitted, 0)]
     batched = {each.name for each in signature.inputs if each.shape and each.shape[0] == dim}
-    return _chunks(fitted, batched, _batch_size(specs, signature, contract, dim))
+    return _chunks(fitted, batched, _batch_size(specs, signature, contract, dim, rows))
 
 
 def batch_dim(signature: Signature) -> str | None:
@@ -93,8 +103,10 @@ def _allowed(spec: TensorSpec, axis: int) -> _Size:
     return _Size(low=size or 1, high=size)
 
 
-def _batch_size(specs: Mapping[str, TensorSpec], signature: Signature, contract: Contract, dim: str) -> _Size:
-    """The batch sizes that every input of the artifact and the contract allow."""
+def _batch_size(
+    specs: Mapping[str, TensorSpec], signature: Signature, contract: Contract, dim: str, most: int
+) -> _Size:
+    """The batch sizes that every input of the artifact and the contract allow, `most` where they can."""
     sizes = [
         _allowed(specs[each.name], 0)
         for each in signature.inputs
@@ -102,7 +114,7 @@ def _batch_size(specs: Mapping[str, TensorSpec], signature: Signature, contract:
     ]
     highs = [size.high for size in sizes if size.high is not None]
     low = max((size.low for size in sizes), default=1)
-    return _Size(low=low, high=max(low, min([*highs, contract.bounds(dim)[1], _CHUNK])))
+    return _Size(low=low, high=max(low, min([*highs, contract.bounds(dim)[1], most])))
 
 
 def _chunks(

@@ -95,6 +95,8 @@ class Description:
         outputs: in the artifact's order.
         functions: names of the functions; the first is the one described.
         metadata: the artifact's own key-value pairs.
+        rows: of a call, beyond which more rows only make each of them slower; None where there is no such
+            number.
     """
 
     runtime: str
@@ -105,6 +107,7 @@ class Description:
     outputs: tuple[TensorSpec, ...]
     functions: tuple[str, ...] = ("main",)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    rows: int | None = None
 
 
 @runtime_checkable

@@ -248,7 +248,7 @@ class Echo:
 
     def describe(self) -> Any:
         class Nothing:
-            inputs = ()
+            inputs, rows = (), None
 
         return Nothing()
 

@@ -28,6 +28,14 @@ def test_fixed_shapes_give_the_rows_that_free_shapes_give(
     np.testing.assert_array_equal(actual["best_ids"], expected["best_ids"])
 
 
+def test_calls_have_as_many_rows_as_are_asked_for(fake: Any, contract: Contract, data: RankingData) -> None:
+    runtime, fixed = fake(), fake(batch=3)
+    for each in (runtime, fixed):
+        run_fitted(each, contract, contract.functions["main"], data.inputs, rows=5)
+    assert [len(each["age"]) for each in runtime.calls] == [5, 5, 5, 5]
+    assert {len(each["age"]) for each in fixed.calls} == {3}, "the artifact's own batch"
+
+
 def test_short_histories_are_filled_on_the_left_with_the_padding_id(
     fake: Any, contract: Contract, data: RankingData
 ) -> None:
