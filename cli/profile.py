@@ -15,8 +15,8 @@ from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
     from pocketrec.pipeline.profile import Profile, Side
-    from pocketrec.validate.profile.framework import OnUnits
     from pocketrec.validate.profile.lines import Row
+    from pocketrec.validate.profile.placed import OnUnits
     from pocketrec.validate.profile.statistics import Distribution, Percentile, Ratio
 
 _UNITS = ("all", "cpu_only", "cpu_and_gpu", "cpu_and_neural_engine")

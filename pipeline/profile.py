@@ -28,11 +28,11 @@ from pocketrec.validate.measure.machine import this_machine
 from pocketrec.validate.open import no_artifact, runtime_for
 from pocketrec.validate.profile.child import Ask, Request, ask, ask_in_turns
 from pocketrec.validate.profile.cost import Cost, cost_of
-from pocketrec.validate.profile.framework import OnUnits
 from pocketrec.validate.profile.lines import Row, line_rows, op_rows
 from pocketrec.validate.profile.measure import Engine, Measured
 from pocketrec.validate.profile.neural_engine import Reason, reasons
 from pocketrec.validate.profile.ops import OpTimes
+from pocketrec.validate.profile.placed import OnUnits
 from pocketrec.validate.profile.turns import Turns
 from pocketrec.validate.runtimes.coreml_framework import UNITS
 

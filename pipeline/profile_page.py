@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from pocketrec.pipeline.profile import OTHER, THIS, Profile, Side
 from pocketrec.validate.profile.flame import flame
-from pocketrec.validate.profile.framework import OnUnits
 from pocketrec.validate.profile.lines import Row
+from pocketrec.validate.profile.placed import OnUnits
 from pocketrec.validate.profile.statistics import Distribution, Ratio
 from pocketrec.validate.report.page.parts import (
     Cell,

@@ -57,18 +57,18 @@ def test_a_reordered_vocabulary_breaks_and_exits_with_1(
     def swapped(words: Sequence[str]) -> Sequence[str]:
         return [*words[:2], words[3], words[2], *words[4:]]
 
-    done = pocketrec("diff", released("1.0.0"), released("1.1.0", swapped))
+    done = pocketrec("diff", released("1.0.0"), released("1.1.0", swapped), "--no-latency")
     assert done.returncode == 1
     assert "breaking  vocabulary item  2 moved" in done.stdout
     assert "ids that an app has stored mean other items" in done.stdout
     assert done.stderr.endswith(
         "failed: a major version is due: 2.0.0, and it is 1.1.0; set version = '2.0.0' in the recipe\n"
     )
-    assert pocketrec("diff", released("1.0.1"), released("2.0.0", swapped)).returncode == 0
+    assert pocketrec("diff", released("1.0.1"), released("2.0.0", swapped), "--no-latency").returncode == 0
 
 
 def test_the_same_model_under_the_next_version_passes(pocketrec: Run, released: Callable[..., Path]) -> None:
-    done = pocketrec("diff", released("1.0.0"), released("1.0.1"), "--json")
+    done = pocketrec("diff", released("1.0.0"), released("1.0.1"), "--json", "--no-latency")
     found = json.loads(done.stdout)
     assert done.returncode == 0
     assert (found["passed"], found["level"], found["changes"]) == (True, "same", [])
@@ -77,7 +77,7 @@ def test_the_same_model_under_the_next_version_passes(pocketrec: Run, released: 
 
 def test_rankings_are_compared_on_the_recipes_data(pocketrec: Run, released: Callable[..., Path]) -> None:
     old, new = released("1.0.0"), released("1.0.1")
-    done = pocketrec("diff", old, new, "--recipe", RECIPE, "--json")
+    done = pocketrec("diff", old, new, "--recipe", RECIPE, "--json", "--no-latency")
     found = json.loads(done.stdout)["ranking"]
     assert (found["reason"], found["target"]) == ("", "onnx")
     (ndcg,) = [each for each in found["quality"]["changes"] if each["metric"].startswith("ndcg@")]
@@ -91,13 +91,15 @@ def test_other_weights_move_lists_and_the_worst_are_shown(
     pocketrec: Run, released: Callable[..., Path]
 ) -> None:
     old, new = released("1.0.0"), released("1.0.1", retrained=True)
-    found = json.loads(pocketrec("diff", old, new, "--recipe", RECIPE, "--json").stdout)["ranking"]
+    found = json.loads(pocketrec("diff", old, new, "--recipe", RECIPE, "--json", "--no-latency").stdout)[
+        "ranking"
+    ]
     shares = [each["overlap"] for each in found["worst"]]
     assert shares == sorted(shares)
     for each in found["worst"]:
         kept = len(set(each["before"]) & set(each["after"]))
         assert each["overlap"] == kept / len(each["before"]) < 1
-    shown = pocketrec("diff", old, new, "--recipe", RECIPE).stdout
+    shown = pocketrec("diff", old, new, "--recipe", RECIPE, "--no-latency").stdout
     assert f"user {found['worst'][0]['row']}   {shares[0]:.0%} kept, after" in shown
 
 
@@ -105,7 +107,9 @@ def test_lists_of_other_ids_are_never_compared(pocketrec: Run, released: Callabl
     def swapped(words: Sequence[str]) -> Sequence[str]:
         return [*words[:2], words[3], words[2], *words[4:]]
 
-    done = pocketrec("diff", released("1.0.0"), released("2.0.0", swapped), "--recipe", RECIPE)
+    done = pocketrec(
+        "diff", released("1.0.0"), released("2.0.0", swapped), "--recipe", RECIPE, "--no-latency"
+    )
     assert "ranking  not comparable: vocabulary item: 2 moved" in done.stdout
     assert "metric" not in done.stdout
 

@@ -23,9 +23,9 @@ from pocketrec.errors import ExecutionError, PocketrecError, UsageError
 from pocketrec.outside import read_json, require_file
 from pocketrec.progress import Progress, silent
 from pocketrec.schema import from_table
-from pocketrec.validate.profile.framework import OnUnits, on_units
 from pocketrec.validate.profile.measure import Engine, Measured, measure, measure_together
 from pocketrec.validate.profile.ops import OpTimes, op_times
+from pocketrec.validate.profile.placed import OnUnits
 from pocketrec.validate.profile.turns import Turns, joined
 from pocketrec.validate.runtimes.runtime import Array
 
@@ -85,9 +85,15 @@ def answer(request: Request, calls: Mapping[str, Calls]) -> Answer:
     ((name, engine),) = request.engines.items()
     alone = measure(engine, calls[name], warmup=request.warmup, runs=request.runs)
     ops = op_times(engine, calls[name], runs=request.op_runs)
-    first = calls[name][0]
-    units = on_units(engine.path, engine.function, first, units=request.units, runs=request.runs)
-    return Answer(alone=alone, ops=ops, units=units)
+    return Answer(alone=alone, ops=ops, units=_on_units(engine, calls[name][0], request))
+
+
+def _on_units(engine: Engine, inputs: Mapping[str, Array], request: Request) -> tuple[OnUnits, ...]:
+    if not request.units:
+        return ()
+    from pocketrec.validate.profile.framework import on_units  # which takes long to import
+
+    return on_units(engine.path, engine.function, inputs, units=request.units, runs=request.runs)
 
 
 def ask(request: Request, calls: Mapping[str, Calls]) -> Answer:

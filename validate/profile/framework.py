@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.profile.neural_engine import rules_met
 from pocketrec.validate.profile.ops import OpTime
+from pocketrec.validate.profile.placed import OnUnits, OpPlace
 from pocketrec.validate.profile.statistics import Distribution, distribution
 from pocketrec.validate.runtimes.coreml_framework import UNITS, unavailable_reason
 from pocketrec.validate.runtimes.private import PrivateCopy
@@ -28,48 +28,6 @@ from pocketrec.validate.runtimes.runtime import Array, as_taken
 CPU, GPU, NEURAL_ENGINE = "CPU", "GPU", "Neural Engine"
 _LOADS = 5
 _WITHOUT = ("cpu_only", "cpu_and_gpu")  # settings that leave the Neural Engine out
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpPlace:
-    """Where Core ML would run an op.
-
-    Attributes:
-        type: the op's.
-        name: the op's.
-        device: that Core ML prefers; empty where it does not say.
-        supported: devices that could.
-        weight: the plan's share of the work; None where it does not say.
-        why_not: why not on the Neural Engine, as far as anybody says; empty where it would run there.
-    """
-
-    type: str
-    name: str
-    device: str
-    supported: tuple[str, ...]
-    weight: float | None
-    why_not: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnUnits:
-    """One setting of `compute_units`.
-
-    Attributes:
-        compute_units: the setting.
-        plan: of every op but constants, in order.
-        load: by MLModelBenchmarker; None where it did not run.
-        predict: likewise.
-        ops: estimates by MLModelBenchmarker, a prediction's time by the plan's weights.
-        reason: why something of it is missing; else empty.
-    """
-
-    compute_units: str
-    plan: tuple[OpPlace, ...] = ()
-    load: Distribution | None = None
-    predict: Distribution | None = None
-    ops: tuple[OpTime, ...] = ()
-    reason: str = ""
 
 
 def on_units(
