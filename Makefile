@@ -7,8 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz web swift schemas million saboteurs clean
-.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas million clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas million saboteurs clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web

@@ -51,7 +51,7 @@ def _reordered(words: Vocabulary) -> Vocabulary:
 def leave_one_out() -> RankingData:
     """The zoo's evaluation data in the new ids."""
     data, places = movielens.leave_one_out(), np.argsort(order())
-    history = places[data.inputs["history"]].astype(np.int32)
+    history = places[np.asarray(data.inputs["history"], np.int64)].astype(np.int32)
     return replace(
         data,
         inputs={"history": history},

@@ -218,3 +218,10 @@ def test_a_bundle_that_was_edited_and_sealed_again_is_one_line_at_most(
     errors = [line for line in done.stderr.splitlines() if not line[:8].strip().replace(".", "").isdigit()]
     assert len(errors) <= 1
     assert done.returncode == 0 or errors
+
+
+def test_a_build_against_what_is_no_bundle_ends_before_it_begins(pocketrec: Run, tmp_path: Path) -> None:
+    done = pocketrec("build", RECIPE, "--out", tmp_path / "out", "--baseline", tmp_path / "nowhere")
+    assert done.returncode == 2
+    assert done.stderr.endswith("nowhere: no such folder; pass the path of a bundle, which is a folder\n")
+    assert list(tmp_path.iterdir()) == []
