@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pocketrec.progress import Progress
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?( [a-zA-Z%]+)?\Z|-?\Z")
+_QUIET_SECONDS = 60.0  # in which a stage says nothing where stderr is no terminal
 _WIDTH = 120  # columns where stdout is no terminal, so that logs do not depend on the machine
 
 
@@ -129,9 +130,12 @@ class _Stages:
 
 @contextmanager
 def _lines(clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
-    """A line for each stage as it begins, with the time since the start and how long the last one took."""
+    """A line for each stage as it begins, with the time since the start and how long the last one took.
+
+    A stage that is long says once a minute how far it is.
+    """
     start = clock()
-    current, began = "", start
+    current, began, said = "", start, start
 
     def line(what: str) -> float:
         now = clock()
@@ -140,10 +144,13 @@ def _lines(clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
         return now
 
     def advance(stage: str, done: int, total: int) -> None:
-        nonlocal current, began
+        nonlocal current, began, said
         if stage != current:
-            began = line(f"{stage} ...")
+            began = said = line(f"{stage} ...")
             current = stage
+        elif 0 < done < total and (now := clock()) - said >= _QUIET_SECONDS:
+            said = now
+            click.echo(f"{now - start:7.1f} s  {stage}: {done} of {total}", err=True)
 
     yield advance
     if current:

@@ -7,11 +7,13 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pocketrec import workers as where
 from pocketrec.errors import MissingExtra, RecipeError, UsageError
 from pocketrec.source.factory import load_factory
 from pocketrec.workers import Workers
@@ -27,6 +29,13 @@ class Counting:
         self.calls += 1
         return 2 * item, self.calls, os.getpid()
 """
+
+NOTED: list[int] = []
+
+
+def note(item: int) -> None:
+    """Notes in this process that a thread was given the item."""
+    NOTED.append(item)
 
 
 @pytest.fixture
@@ -55,6 +64,24 @@ def test_a_users_own_class_reaches_processes_that_cannot_import_it(counting: Any
     assert [each[0] for each in found] == [10, 8, 6, 4]
     assert counting.calls == 0
     assert max(each[1] for each in found) > 1, "a worker keeps what it was sent"
+
+
+def test_an_engine_that_gives_all_results_at_once_is_asked_for_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is done can be kept before all is done."""
+    import joblib
+    from joblib._parallel_backends import ThreadingBackend
+
+    class Lists(ThreadingBackend):  # type: ignore[misc]  # joblib has no types
+        supports_return_generator = False
+
+    monkeypatch.setitem(joblib.parallel.BACKENDS, "ray", Lists)
+    monkeypatch.setitem(where._CLUSTERS, "ray", nullcontext)
+    monkeypatch.setattr(sys.modules[__name__], "NOTED", [])
+    going = Workers(count=2, engine="ray").map(note, list(range(20)))
+    next(going)
+    assert sorted(NOTED) == list(range(8))
+    assert len(list(going)) == 19
+    assert sorted(NOTED) == list(range(20))
 
 
 def test_a_dask_cluster_gives_the_same_by_its_address(counting: Any, cluster: str) -> None:

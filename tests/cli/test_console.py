@@ -28,6 +28,19 @@ def test_stages_are_lines_with_their_time_where_stderr_is_no_terminal(
     ]
 
 
+def test_a_long_stage_says_once_a_minute_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 30.0, 61.0, 90.0, 122.0, 130.0])
+    with _lines(lambda: next(times)) as progress:
+        for done in range(6):
+            progress("quality", done, 5)
+    assert capsys.readouterr().err.splitlines() == [
+        "    1.0 s  quality ...",
+        "   61.0 s  quality: 2 of 5",
+        "  122.0 s  quality: 4 of 5",
+        "  130.0 s  done  (quality took 129.0 s)",
+    ]
+
+
 class Bars:
     """Notes what is asked of it, as rich's bars would draw it."""
 
