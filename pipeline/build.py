@@ -34,6 +34,7 @@ from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
     from pocketrec.quantize import Plan
+    from pocketrec.source.loaded import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +145,7 @@ def build(
         }
         manifest = seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
         if before is not None or chosen.gates.versus is not None:
-            judge = Judge(
-                evaluate=chosen.evaluate,
-                data=loaded.data,
-                data_sha256=evidence.data_sha256,
-                workers=workers,
-            )
+            judge = _judge(chosen, loaded, evidence, workers)
             evidence = with_versus(evidence, chosen, before, folder, judge, report)
             write_evidence(folder, evidence, version=chosen.version)
             seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
@@ -169,6 +165,16 @@ def build(
 def _damaged(kept: Parts) -> tuple[str, ...]:
     """What to say of finished parts that were not what was written."""
     return tuple(f"A finished part was damaged, and was computed anew: {each.name}" for each in kept.damaged)
+
+
+def _judge(recipe: Recipe, loaded: Loaded, evidence: Evidence, workers: Workers | None) -> Judge:
+    """What the build and its baseline are ranked on: what the build was examined on."""
+    return Judge(
+        evaluate=recipe.evaluate,
+        data=loaded.data,
+        data_sha256=evidence.data_sha256,
+        workers=workers,
+    )
 
 
 def _refusal(built: Built, targets: Mapping[str, Target]) -> ConversionError:
