@@ -58,6 +58,13 @@ _SHOWN = 12  # ops and lines; JSON and HTML have them all
     default=None,
     help="Of Core ML's framework, on a Mac; by default every setting.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    metavar="SECONDS",
+    help="For each process that measures; one that hangs is ended.  [default: none]",
+)
 @click.option("--html", type=PATH, default=None, help="A page to write, with a flame view.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def profile(
@@ -71,6 +78,7 @@ def profile(
     runs: int,
     runtime: str | None,
     units: str | None,
+    timeout: float | None,
     html: Path | None,
     as_json: bool,
 ) -> None:
@@ -92,6 +100,7 @@ def profile(
         runs=runs,
         runtime=runtime,
         compute_units=units,
+        timeout=timeout,
     )
     if html is not None:
         _check_page(html, artifact, against)

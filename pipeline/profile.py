@@ -55,6 +55,7 @@ class Options:
         runs: calls that are counted.
         runtime: the engine's name.
         compute_units: of Core ML's framework; all settings by default.
+        timeout: seconds that each process has that measures; None waits for ever.
     """
 
     inputs: Path | None = None
@@ -65,6 +66,7 @@ class Options:
     runs: int = RUNS
     runtime: str | None = None
     compute_units: str | None = None
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,7 @@ def _request(prepared: Mapping[str, _Prepared], options: Options, units: tuple[s
         warmup=WARMUP,
         runs=options.runs,
         units=units,
+        timeout=options.timeout,
     )
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +48,7 @@ class Request:
         op_runs: calls that are watched op by op.
         units: settings of `compute_units` that Core ML is asked about; none on other engines.
         last_first: whether the last of several is loaded first.
+        timeout: seconds after which the process is ended; None waits for ever.
     """
 
     engines: Mapping[str, Engine]
@@ -55,6 +58,7 @@ class Request:
     op_runs: int = 60
     units: tuple[str, ...] = ()
     last_first: bool = False
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,7 @@ def ask(request: Request, calls: Mapping[str, Calls]) -> Answer:
 
     Raises:
         UsageError: what was asked cannot be loaded or called; the process's own words.
-        ExecutionError: it failed, or the process was ended.
+        ExecutionError: it failed, the process was ended, or it took longer than it may.
     """
     with TemporaryDirectory(prefix="pocketrec-") as place:
         folder = Path(place)
@@ -115,14 +119,41 @@ def ask(request: Request, calls: Mapping[str, Calls]) -> Answer:
         np.savez(folder / "inputs.npz", allow_pickle=False, **arrays)
         command = [sys.executable, "-m", "pocketrec.validate.profile.child", place]
         environment = _environment(request)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, fixed words
-        table = read_json(folder / "answer.json") if done.returncode == 0 else None
+        code, said = _run(command, environment, request.timeout)
+        table = read_json(folder / "answer.json") if code == 0 else None
     if table is None:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ExecutionError(f"the process that measured ended with {done.returncode}: {last[:200]}")
+        last = (said.strip().splitlines() or ["it said nothing"])[-1]
+        raise ExecutionError(f"the process that measured ended with {code}: {last[:200]}")
     if "error" in table:
         raise (UsageError if table["exit_code"] == 2 else ExecutionError)(table["error"])
     return from_table(Answer, table, source="the process that measured")
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], timeout: float | None) -> tuple[int, str]:
+    """The exit code and stderr of a process, which is ended with all that it started where this one stops."""
+    process = subprocess.Popen(  # noqa: S603 - no shell, fixed words
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        _, said = process.communicate(timeout=timeout)
+    except BaseException as error:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            remedy = "give it more with --timeout, or other --compute-units"
+            raise ExecutionError(
+                f"hung: no answer in {timeout:g} s, so the process that measured was ended; {remedy}"
+            ) from None
+        raise
+    return process.returncode, said
 
 
 def ask_in_turns(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pocketrec.errors import ExecutionError, UsageError
+from pocketrec.pipeline.profile import Options, profile
 from pocketrec.validate.profile import child
 from pocketrec.validate.profile.child import Answer, Request, answer, ask, ask_in_turns
 from pocketrec.validate.profile.measure import Engine, drop_from_cache, measure, peak_bytes
@@ -133,6 +134,28 @@ def test_a_process_that_dies_is_told_in_a_line(onnx_file: Path) -> None:
     dying = engine(onnx_file, loader="os:abort")
     with pytest.raises(ExecutionError, match=r"the process that measured ended with -?\d+: "):
         ask(request(a=dying), {"a": IDS})
+
+
+def test_a_process_that_hangs_is_ended_with_all_that_it_started() -> None:
+    """What it started holds its stderr, too, so that this would wait for ever for the end of it."""
+    with pytest.raises(ExecutionError, match=r"hung: no answer in 0\.3 s, .*--timeout"):
+        child._run(["sh", "-c", "tail -f /dev/null & wait"], os.environ, 0.3)
+    assert child._run(["sh", "-c", "echo said >&2; exit 3"], os.environ, 60) == (3, "said\n")
+
+
+def test_the_timeout_reaches_the_process_that_measures(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float | None] = []
+
+    def run(command: object, environment: object, timeout: float | None) -> tuple[int, str]:
+        given.append(timeout)
+        return 1, "no"
+
+    monkeypatch.setattr(child, "_run", run)
+    with pytest.raises(ExecutionError, match="ended with 1: no"):
+        profile(onnx_file, Options(runs=4, timeout=7.5))
+    assert given == [7.5]
 
 
 def test_the_processes_threads_are_those_asked_for(onnx_file: Path) -> None:
