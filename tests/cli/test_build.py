@@ -130,7 +130,7 @@ def test_inputs_of_dense_layers_are_rounded_alike_everywhere_and_named(
     model = MODEL.replace("self.item =", "self.mix = nn.Linear(8, 8)\n        self.item =")
     model = model.replace("self.item(history).mean(1)", "self.mix(self.item(history).mean(1))")
     recipe.with_name("model.py").write_text(model)
-    asked = "activations = 'static'\nmax_ndcg_drop = 1.0\ntensors = {'*.weight' = {scheme = 'linear'}}\n"
+    asked = "activations = 'static'\nmax_ndcg_drop = 0.1\ntensors = {'*.weight' = {scheme = 'linear'}}\n"
     recipe.write_text(f"{RECIPE}\n[compress]\n{asked}")
     built = pocketrec("build", recipe, "--out", tmp_path / "a", "--json")
     assert built.returncode == 0, built.stderr

@@ -141,6 +141,8 @@ def ranking(before: float, after: float, overlap: float = 0.95) -> RankingParity
         (Compress(preset="int8"), float("nan"), False),
         (Compress(preset="int8", min_top_k_overlap=0.9), 0.1, True),
         (Compress(preset="int8", min_top_k_overlap=0.96), 0.1, False),
+        (Compress(max_ndcg_drop=0.099), 0.05, True),
+        (Compress(max_ndcg_drop=0.1), 0.1, False),  # which no model could fail
     ],
 )
 def test_a_loss_beyond_the_limit_fails_and_a_gain_does_not(
@@ -174,6 +176,12 @@ def test_a_budget_that_holds_says_what_its_interval_leaves_open() -> None:
         "failed",
     )
     assert check_cost(Gates(), cost) == ()
+
+
+def test_a_loss_without_a_limit_is_skipped_by_name() -> None:
+    (gate,) = check_loss(Compress(max_ratio=0.1), ranking(0.1, 0.01))
+    assert (gate.gate, gate.status) == ("compression loss: ndcg@10", "skipped")
+    assert gate.message == "0.01000 compressed, 0.10000 before; no limit is stated"
 
 
 def test_limits_are_as_stated_or_neutral() -> None:

@@ -151,7 +151,7 @@ def test_a_drafted_bundle_verifies_and_diverges_from_its_recipe_nowhere(
 
 
 def test_a_search_plans_a_drafted_model_by_the_users_own_names(tmp_path: Path) -> None:
-    recipe = write(tmp_path, "[compress]\nmax_ratio = 0.6\nmax_ndcg_drop = 1.0\ntime_limit_s = 5\n")
+    recipe = write(tmp_path, "[compress]\nmax_ratio = 0.6\ntime_limit_s = 5\n")
     result = pocketrec.build(recipe, out=tmp_path / "out")
     assert [each.name for each in result.evidence.compression] == ["item.weight"]
     assert result.evidence.compression[0].bits < 32 * 0.6

@@ -55,6 +55,18 @@ def signed(change: Change | None = None) -> Callable[[Path], Outcome]:
     return act
 
 
+def unsigned(change: Change) -> Callable[[Path], Outcome]:
+    """An honest bundle that nobody signed, changed and sealed again, verified with a key."""
+
+    def act(folder: Path) -> Outcome:
+        bundle = _honest(folder)
+        change(bundle)
+        _seal(bundle)
+        return verified(bundle, pair(folder).public)
+
+    return act
+
+
 def signed_by_another(folder: Path) -> Outcome:
     """A bundle that somebody else signed, verified with the maker's key."""
     bundle = _honest(folder)

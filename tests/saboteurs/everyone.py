@@ -194,6 +194,16 @@ MODELS = [
         honest=small(lines=f'{ONNX}[compress]\npreset = "int8"\nmax_ndcg_drop = 0.05\n'),
     ),
     Saboteur(
+        name="a budget on loss as large as the metric",
+        caught_by="compression loss: ndcg@5",
+        message="it cannot fail: a model that recommends nothing would pass",
+        cheat=small(
+            lines=f"{ONNX}[compress]\nmax_ndcg_drop = 1.0\n[compress.tensors]\n"
+            '"item.weight" = {scheme = "palette", bits = 1}\n'
+        ),
+        honest=small(lines=f'{ONNX}[compress]\npreset = "int8"\nmax_ndcg_drop = 0.05\n'),
+    ),
+    Saboteur(
         name="a model that answers by what it was asked before",
         caught_by="Refused",
         message="the answer depends on earlier calls",
@@ -412,6 +422,13 @@ BUNDLES = [
         caught_by="signature",
         message="signatures/model.sig: signs small 1.0 (tree",
         cheat=bundles.signed(bundles.another_model_and_evidence),
+        honest=right_signature,
+    ),
+    Saboteur(
+        name="everything rewritten where nobody signed",
+        caught_by="signature",
+        message="nobody has signed",
+        cheat=bundles.unsigned(bundles.another_model_and_evidence),
         honest=right_signature,
     ),
     Saboteur(

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.saboteurs import run
+from tests.saboteurs import bundles, run
 from tests.saboteurs.everyone import EVERYONE
 from tests.saboteurs.kit import Outcome, Saboteur, judge
+
+from pocketrec.pipeline.verify import verify
 
 
 @pytest.mark.parametrize("saboteur", [each for each in EVERYONE if each.fast], ids=lambda each: each.name)
@@ -30,6 +32,16 @@ def made(*said: tuple[str, str], twin: tuple[tuple[str, str], ...] = ()) -> Sabo
         cheat=lambda folder: Outcome(said=said),
         honest=lambda folder: Outcome(said=twin),
     )
+
+
+def test_without_a_key_verify_says_that_nobody_has_signed(tmp_path: Path) -> None:
+    """Who rewrites everything consistently makes another bundle, of which digests say that it is whole."""
+    found = bundles.altered(bundles.another_model_and_evidence, sealed=True)(tmp_path)
+    assert found.passed
+    assert found.path is not None
+    signature = verify(found.path).signature
+    assert signature.status == "unsigned"
+    assert "nobody has signed this bundle" in signature.message
 
 
 LOST = "NOT CAUGHT: expected same_numbers with 'off by'; "
