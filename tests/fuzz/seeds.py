@@ -82,7 +82,7 @@ def make_bundle(path: Path) -> Path:
     recipe = {"name": "double", "version": "1", "targets": {"onnx": {"format": "onnx"}}}
     (path / "recipe.json").write_text(json.dumps(recipe))
     gate = {"gate": "a", "target": "onnx", "runtime": "onnxruntime", "status": "passed", "message": ""}
-    said = {"recipe": "double", "contract_sha256": contract.sha256(), "gates": [gate]}
+    said = {"recipe": "double", "contract_sha256": contract.sha256(), "gates": [gate], "results": []}
     (path / "evidence").mkdir()
     (path / "evidence/evidence.json").write_text(json.dumps(said))
     seal(path, name="double", version="1", artifacts={"onnx": {"main": "artifacts/onnx/main.onnx"}})

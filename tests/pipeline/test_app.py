@@ -17,6 +17,7 @@ import pocketrec
 from pocketrec.cli.main import main
 from pocketrec.errors import ArtifactError, CallError, UsageError
 from pocketrec.package.bundle import read_bundle, seal
+from pocketrec.package.manifest import tree_of
 from pocketrec.pipeline.verify import verify
 
 TITLED = RECIPE.replace('tokens = "items.txt"', 'tokens = "items.txt"\ntitles = "titles.txt"')
@@ -131,13 +132,16 @@ def test_a_number_is_a_number_where_no_word_is_asked_for(bundle: Path) -> None:
 
 
 def edit(bundle: Path, name: str, change: Callable[[Any], object]) -> None:
-    """Changes a JSON file of a bundle and seals it again."""
+    """Changes a JSON file of a bundle, has the evidence say that it is of it, and seals it again."""
     manifest = read_bundle(bundle).manifest
     table = json.loads((bundle / name).read_text(encoding="utf-8"))
     change(table)
     (bundle / name).write_text(json.dumps(table, indent=1, sort_keys=True), encoding="utf-8")
     for each in ("manifest.json", "evidence/manifest.json", "manifest.sha256"):
         (bundle / each).unlink()
+    path = bundle / "evidence/evidence.json"
+    evidence = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**evidence, "tree_sha256": tree_of(bundle)}), encoding="utf-8")
     seal(bundle, name=manifest.name, version=manifest.version, artifacts=manifest.artifacts)
 
 
