@@ -42,7 +42,7 @@ pyright: $(STAMP)
 
 # Neighbours in a folder share what their fixtures make, so each worker begins with a half of the folders.
 tests: $(STAMP) $(WEB)/installed.json
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not long and not large and not cluster and not swift"
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not long and not large and not cluster and not swift and not ship"
 
 # Whole builds, every command of the README, threads beside each other: what continuous integration runs after `test`.
 long: $(STAMP) $(WEB)/installed.json
