@@ -16,7 +16,8 @@ from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import Control, RuntimeResult
 from pocketrec.validate.controls.decoys import check_decoys, quality_trials
 from pocketrec.validate.controls.engine import calls_told, pytorch_calls
-from pocketrec.validate.controls.fresh import seed_of
+from pocketrec.validate.controls.follows import follows_inputs
+from pocketrec.validate.controls.fresh import fresh_inputs, seed_of
 from pocketrec.validate.controls.run import with_controls
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
 from pocketrec.validate.gates import check_gates
@@ -97,6 +98,35 @@ def test_answers_that_a_later_call_changes_are_named(fake: Any, reference: Refer
     opened = iter([honest, runtime])
     found = controls(reference, path, lambda path, name, **_: next(opened, honest))
     assert found["asked_again"].message == "main: a later call changes what an earlier one gave"
+
+
+def test_an_input_that_the_artifact_does_not_follow_is_named(fake: Any, reference: Reference) -> None:
+    class Deaf(fake):  # type: ignore[misc]
+        def run(self, inputs: Any) -> Any:
+            return super().run({**inputs, "age": np.zeros_like(inputs["age"])})
+
+    found = follows_inputs({"main": Deaf()}, reference, seed=3)
+    assert not found.passed
+    assert found.message.startswith("where age is replaced, main.scores moves by 0, the reference's by ")
+    assert "history" not in found.message
+    assert follows_inputs({"main": fake()}, reference, seed=3).message == (
+        "outputs move with main.history, main.age"
+    )
+
+
+def test_answers_that_are_known_by_heart_are_named(fake: Any, reference: Reference) -> None:
+    known = {each.inputs["history"].tobytes() for each in reference.probes["main"]}
+
+    class Stored(fake):  # type: ignore[misc]
+        def run(self, inputs: Any) -> Any:
+            made = super().run(inputs)
+            return made if inputs["history"].tobytes() in known else {**made, "scores": -made["scores"]}
+
+    result = RuntimeResult(target="onnx", runtime="onnxruntime", status="ran", precision="float32")
+    found = fresh_inputs({"main": Stored()}, result, reference, Gates(), 7)
+    assert not found.passed
+    assert found.message.startswith("on inputs drawn after it was written, same_numbers: main.scores: off by")
+    assert fresh_inputs({"main": fake()}, result, reference, Gates(), 7).passed
 
 
 def test_what_failed_already_is_not_controlled(fake: Any, reference: Reference, path: Path) -> None:
