@@ -315,7 +315,7 @@ RECIPES = [
     Saboteur(
         name="leave to skip every engine of a target",
         caught_by="comparison",
-        message="mine on : nothing was compared: coreml-interpreter did not run",
+        message="mine: nothing was compared: coreml-interpreter did not run",
         cheat=run_by("absent", lines='[targets.onnx]\n[gates]\nmay_skip = ["coreml-interpreter"]\n'),
         honest=run_by("honest", lines='[targets.onnx]\n[gates]\nmay_skip = ["coreml-interpreter"]\n'),
     ),

@@ -11,6 +11,7 @@ import pocketrec
 from pocketrec.convert.targets import TARGETS, Row
 from pocketrec.errors import PocketrecError
 from pocketrec.pipeline.verify import verify
+from pocketrec.report import GateResult
 
 NOBODY = "nobody"  # caught it
 
@@ -111,10 +112,14 @@ def built(recipe: Path, rows: Mapping[str, Row] | None = None) -> Outcome:
         except PocketrecError as error:
             return Outcome(said=((type(error).__name__, str(error)),))
         failed = [each for each in result.evidence.gates if each.status == "failed"]
-        said = tuple((each.gate, f"{each.target} on {each.runtime}: {each.message}") for each in failed)
+        said = tuple((each.gate, f"{_where(each)}: {each.message}") for each in failed)
         if said:
             return Outcome(said=said, path=result.path)
         return verified(result.path)
+
+
+def _where(gate: GateResult) -> str:
+    return f"{gate.target} on {gate.runtime}" if gate.runtime else gate.target
 
 
 def verified(bundle: Path, key: Path | None = None) -> Outcome:
