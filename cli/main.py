@@ -17,10 +17,12 @@ from typing import Any
 import click
 
 from pocketrec import __version__
+from pocketrec.cli.apply import apply
 from pocketrec.cli.assign import assign
 from pocketrec.cli.build import build
 from pocketrec.cli.console import print_json
 from pocketrec.cli.convert import convert
+from pocketrec.cli.delta import delta
 from pocketrec.cli.diff import diff
 from pocketrec.cli.diverge import diverge
 from pocketrec.cli.doctor import doctor
@@ -125,6 +127,8 @@ for _command in (
     recommend,
     score,
     package,
+    delta,
+    apply,
     diff,
     diverge,
     profile,

@@ -30,6 +30,8 @@ HEAVY = ("torch", "coremltools", "onnxruntime", "onnx", "numpy", "rich")
 COMMANDS = (
     "build",
     "convert",
+    "delta",
+    "apply",
     "diff",
     "diverge",
     "profile",

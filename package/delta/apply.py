@@ -1,0 +1,154 @@
+"""The older release and a delta to the newer one: every file what its manifest says, or no bundle at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+
+from pocketrec.errors import ArtifactError, StorageError, UsageError
+from pocketrec.outside import open_file
+from pocketrec.package.bundle import Bundle, publish, read_bundle, staging, verify_files, verify_names
+from pocketrec.package.delta.decode import rebuild
+from pocketrec.package.delta.format import AGAIN, Entry, Header, Side, read_delta
+from pocketrec.package.delta.make import mapped, side_of
+from pocketrec.package.manifest import UNLISTED, file_sha256
+from pocketrec.package.sign.files import SIGNATURE_FILES
+from pocketrec.progress import Progress
+
+
+def apply_delta(old: Bundle, delta: Path, out: Path, report: Progress) -> Bundle:
+    """The newer release at `out`, bit for bit; an older one there is replaced at the very end.
+
+    Args:
+        old: the release that the delta leads from; files of it are checked as they are read.
+        delta: the file.
+        out: where the newer release goes; it may be where the older one is.
+        report: told what is being done.
+
+    Raises:
+        UsageError: the delta leads from another release, or something else is at `out`.
+        ArtifactError: the delta, or a file of the older release, is damaged.
+        StorageError: there is no room.
+    """
+    with open_file(delta) as file:
+        size = os.fstat(file.fileno()).st_size
+        header = read_delta(file, size, str(delta), lambda done, total: report("check", done, total))
+        _check_base(old, header)
+        with staging(out) as folder, _room(out, header):
+            _write_files(old, header, file, folder, report)
+            made = _checked(folder, header)
+            report("publish", 0, 1)
+            publish(folder, out)
+    return Bundle(path=out, manifest=made.manifest, evidence=made.evidence)
+
+
+def _check_base(old: Bundle, header: Header) -> None:
+    """Checks that the delta leads from this release, and that no file of it is missing."""
+    here, needed = side_of(old), header.base
+    if here != needed:
+        raise UsageError(
+            f"{old.path}: is {_said(here)}; the delta leads from {_said(needed)} to {_said(header.target)}; "
+            "pass that release, or pull the whole of the newer one"
+        )
+    problems = verify_names(old)
+    if problems:
+        raise ArtifactError(f"{old.path}: {problems[0]}; pull the bundle again")
+
+
+def _said(side: Side) -> str:
+    return f"{side.name} {side.version} (tree {side.tree_sha256[:12]}, evidence {side.evidence_sha256[:12]})"
+
+
+@contextmanager
+def _room(out: Path, header: Header) -> Iterator[None]:
+    """Checks that what changed fits on the disk; what the system says meanwhile is a StorageError."""
+    needed, free = sum(each.size_bytes for each in header.files), shutil.disk_usage(out.parent).free
+    if needed > free:
+        raise StorageError(f"{out}: needs {needed} bytes, {free} are free; free space, or pass another --out")
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{out}: {error.strerror or error} while it was written; free space, or pass another --out"
+        ) from error
+
+
+def _write_files(old: Bundle, header: Header, file: BufferedReader, folder: Path, report: Progress) -> None:
+    """Writes every file into the staging folder: manifests first, which say what else there is."""
+    listed: Mapping[str, str] = {}
+    for count, entry in enumerate(header.files):
+        report("apply", count, len(header.files))
+        if entry.path not in UNLISTED and not listed:
+            listed = _listed(folder)
+        if entry.path not in (*UNLISTED, *SIGNATURE_FILES) and listed.get(entry.path) != entry.sha256:
+            raise ArtifactError(f"{entry.path}: no file of {_said(header.target)}; {AGAIN}")
+        _rebuild(old, entry, file, folder)
+    kept = {name: digest for name, digest in _listed(folder).items() if not (folder / name).exists()}
+    sources = {digest: name for name, digest in _before(old).items()}
+    for count, (name, digest) in enumerate(kept.items()):
+        report("copy", count, len(kept))
+        if digest not in sources:
+            raise ArtifactError(f"{name}: neither in the delta nor in {old.path}; {AGAIN}")
+        place = _place(folder, name)
+        shutil.copyfile(old.path / sources[digest], place)
+
+
+def _before(old: Bundle) -> Mapping[str, str]:
+    return {**old.evidence.files, **old.manifest.files}
+
+
+def _listed(folder: Path) -> Mapping[str, str]:
+    """The files of the newer release, by its manifests, which are there by now."""
+    made = read_bundle(folder)
+    return {**made.manifest.files, **made.evidence.files}
+
+
+def _place(folder: Path, name: str) -> Path:
+    """The path of a file in the staging folder, its folders made."""
+    place = folder / name
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ArtifactError(f"{name}: lies in what is a file; {AGAIN}") from None
+    if place.exists():
+        raise ArtifactError(f"{name}: is a folder, too; {AGAIN}")
+    return place
+
+
+def _rebuild(old: Bundle, entry: Entry, file: BufferedReader, folder: Path) -> None:
+    """Writes one file of the delta, and checks its digest."""
+    base = np.zeros(0, np.uint8)
+    if entry.base:
+        if entry.base not in UNLISTED and entry.base not in _before(old):
+            raise ArtifactError(
+                f"{entry.path}: against {entry.base}, which {old.path} does not list; {AGAIN}"
+            )
+        if file_sha256(old.path / entry.base) != entry.base_sha256:
+            raise ArtifactError(f"{old.path}: {entry.base} is altered; pull the bundle again")
+        base = mapped(old.path / entry.base)
+    place = _place(folder, entry.path)
+    with place.open("wb") as out:
+        rebuild(file, entry, base, out)
+    place.chmod(0o644)
+    if file_sha256(place) != entry.sha256:
+        raise ArtifactError(f"{entry.path}: the delta does not give the file that it says; {AGAIN}")
+
+
+def _checked(folder: Path, header: Header) -> Bundle:
+    """The bundle in the staging folder, each file what the manifests say."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    folder.chmod(0o755)
+    made = read_bundle(folder)
+    problems = verify_files(made)
+    if problems:
+        raise ArtifactError(f"{problems[0]}; {AGAIN}")
+    if side_of(made) != header.target:
+        raise ArtifactError(f"it gives {_said(side_of(made))}, and says {_said(header.target)}; {AGAIN}")
+    return made
