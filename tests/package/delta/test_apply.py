@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,6 @@ from tests.package.delta.bundles import ONNX, bundle, contents, everything
 
 from pocketrec.errors import ArtifactError, PocketrecError, StorageError, UsageError
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
-from pocketrec.package.delta import apply as applying
 from pocketrec.package.delta.apply import apply_delta
 from pocketrec.package.delta.format import DIGEST, FIXED, Header, deflate, inflate, read_delta, write_delta
 from pocketrec.package.delta.make import Made, make_delta
@@ -115,7 +115,7 @@ def test_an_altered_file_of_the_older_bundle_gives_no_newer(name: str, pair: Pai
 
 
 def read(data: bytes) -> Header:
-    return read_delta(BytesIO(data), len(data), "d", lambda *_: None)  # type: ignore[arg-type]
+    return read_delta(BytesIO(data), len(data), "d", lambda *_: None)
 
 
 def test_a_flip_of_any_byte_and_a_cut_at_any_byte_are_refused_before_anything_is_written(pair: Pair) -> None:
@@ -149,7 +149,7 @@ def test_a_flip_that_the_digest_was_made_to_fit_never_gives_an_altered_bundle(
             assert not (tmp_path / "out").exists()
         else:
             assert everything(tmp_path / "out") == newer
-            applying.shutil.rmtree(tmp_path / "out")
+            shutil.rmtree(tmp_path / "out")
     assert len(outcomes) > 0.9 * (len(data) - DIGEST - 7) / step
     assert sorted(each.name for each in tmp_path.iterdir()) == ["d"]
 
@@ -263,8 +263,8 @@ def test_what_is_no_delta_is_refused(data: bytes, said: str) -> None:
 def test_a_disk_without_room_is_found_before_anything_is_written(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = applying.shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(applying.shutil, "disk_usage", lambda _: usage)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(StorageError, match="1000 are free"):
         apply_delta(pair.old, pair.path, tmp_path / "out", silent)
     assert list(tmp_path.iterdir()) == []
@@ -276,7 +276,7 @@ def test_an_error_of_the_system_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(applying.shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(StorageError, match="No space left on device while it was written"):
         apply_delta(pair.old, pair.path, tmp_path / "out", silent)
     assert list(tmp_path.iterdir()) == []

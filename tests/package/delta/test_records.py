@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.package.delta.bundles import COLUMNS, table
 
@@ -48,6 +48,7 @@ SMALL = st.binary(max_size=80) | st.lists(
 ).map(b"".join)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # by a machine that is busy
 @given(SMALL, SMALL, st.integers(0, 40), st.integers(0, 40), st.sampled_from([HALVES, 1, 2, 4, 8]))
 def test_any_file_comes_back_to_the_bit_whatever_the_hints(
     old: bytes, new: bytes, first: int, second: int, width: int

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -34,6 +34,7 @@ def rows(draw: st.DrawFn) -> tuple[Any, Any, int]:
     return old, np.where(np.repeat(kept, unit), old, new), unit
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # by a machine that is busy
 @given(rows(), st.sampled_from([*WAYS, (DIFFERENCE, HALVES)]))
 def test_rows_come_back_to_the_bit(drawn: tuple[Any, Any, int], way: tuple[int, int]) -> None:
     (old, new, unit), (change, width) = drawn, way

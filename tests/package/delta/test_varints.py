@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pocketrec.errors import ArtifactError
@@ -13,6 +13,7 @@ from pocketrec.package.delta.varints import from_varints, to_varint, to_varints
 NUMBERS = st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 300), max_size=12)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # by a machine that is busy
 @given(NUMBERS)
 def test_numbers_come_back_as_they_were(numbers: list[int]) -> None:
     data = to_varints(np.array(numbers, np.uint64))
