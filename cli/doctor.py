@@ -34,6 +34,7 @@ def doctor(as_json: bool) -> None:
     """Show the runtimes of this machine, the versions in use, and what to install."""
     from dataclasses import asdict
 
+    from pocketrec.validate.measure.machine import this_machine
     from pocketrec.validate.open import available_runtimes
 
     runtimes, packages = available_runtimes(), installed()
@@ -41,6 +42,7 @@ def doctor(as_json: bool) -> None:
         print_json(
             {
                 "schema": 1,
+                "machine": asdict(this_machine()),
                 "runtimes": [asdict(r) for r in runtimes],
                 "packages": [asdict(p) for p in packages],
             }

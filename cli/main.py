@@ -31,6 +31,7 @@ from pocketrec.cli.imports import import_less
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
 from pocketrec.cli.package import package
+from pocketrec.cli.parity import parity
 from pocketrec.cli.profile import profile
 from pocketrec.cli.recommend import recommend
 from pocketrec.cli.report import report
@@ -132,6 +133,7 @@ for _command in (
     diff,
     diverge,
     profile,
+    parity,
     assign,
     experiment,
     doctor,

