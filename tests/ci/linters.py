@@ -89,7 +89,7 @@ def _actionlint(folder: Path, github: Path, workflows: list[Path]) -> Iterator[s
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for each in json.loads(found):
         if each["kind"] != "runner-label" or not _declared(github, each["message"]):
-            yield f"{each['file']}:{each['line']}: {each['message']}"
+            yield f"line {each['line']}: {each['message']}"
 
 
 def _declared(github: Path, message: str) -> bool:
