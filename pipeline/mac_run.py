@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketrec.errors import ArtifactError, PocketrecError
 from pocketrec.outside import exists, read_json, read_text, require_folder
 from pocketrec.schema import from_table
 from pocketrec.validate.report.mac_run import Answered, MacRun, Timed
+
+T = TypeVar("T")
 
 MEASURED = "measured."
 _SILENT = "it said nothing; see the job's log"
@@ -71,7 +73,7 @@ def _timed(path: Path) -> Timed:
     table = _table(found)
     if found is None or "error" in table:
         message = _table(table.get("error")).get("message") or _last_line(path.with_suffix(".txt"))
-        return Timed(**of, reason=str(message))
+        return _made(Timed, {**of, "reason": str(message)}, path.name)
     try:
         side, measured = table["side"], table["side"]["measured"]
         percentiles = {each["share"]: each["ms"] for each in measured["latency"]["percentiles"]}
@@ -100,7 +102,7 @@ def _devices(rows: Sequence[Mapping[str, Any]], units: str) -> dict[str, int]:
     return counts
 
 
-def _made(cls: Any, table: Mapping[str, Any], source: str) -> Any:
+def _made(cls: type[T], table: Mapping[str, Any], source: str) -> T:
     try:
         return from_table(cls, table, source=source)
     except PocketrecError as error:
