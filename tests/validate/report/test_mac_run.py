@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_run_on_a_mac_shows_verdict_and_times() -> None:
     ],
     ids=lambda other: str(*other.values()),
 )
-def test_times_that_no_mac_took_are_not_shown(other: dict[str, str]) -> None:
+def test_times_that_no_mac_took_are_not_shown(other: dict[str, Any]) -> None:
     text = mac_run_markdown(replace(RUN, timed=(replace(TIMED, **other),)), "parity")
     assert "1.250" not in text
     assert "Latency" not in text
