@@ -10,6 +10,7 @@ import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
 from pocketrec.cli.paths import PATH
+from pocketrec.cli.references import BUNDLE
 from pocketrec.cli.texts import check_place, write_text
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     epilog=examples(
         "pocketrec diff release/1.2.0 build/sasrec",
         "pocketrec diff release/1.2.0 build/sasrec --recipe sasrec.toml --html diff.html",
-        "pocketrec diff release/1.2.0 build/sasrec --no-latency --json",
+        "pocketrec diff example.com/models/sasrec:1.2.0 build/sasrec --no-latency --json",
         'pocketrec diff release/1.2.0 build/sasrec --markdown "$GITHUB_STEP_SUMMARY"',
     )
 )
-@click.argument("old", type=PATH)
-@click.argument("new", type=PATH)
+@click.argument("old", type=BUNDLE)
+@click.argument("new", type=BUNDLE)
 @click.option("--recipe", type=PATH, default=None, help="NEW's recipe.toml: both rank its evaluation data.")
 @click.option("--target", default=None, help="Whose artifacts rank; the first of both that runs everywhere.")
 @click.option(

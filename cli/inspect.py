@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table, show_bytes
-from pocketrec.cli.paths import PATH
+from pocketrec.cli.references import BUNDLE
 
 if TYPE_CHECKING:
     from pocketrec.package.bundle import Bundle
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=examples(
-        "pocketrec inspect build/sasrec", "pocketrec inspect build/sasrec/artifacts/onnx/main.onnx --json"
+        "pocketrec inspect build/sasrec",
+        "pocketrec inspect example.com/models/sasrec:1.4.0",
+        "pocketrec inspect build/sasrec/artifacts/onnx/main.onnx --json",
     )
 )
-@click.argument("path", type=PATH)
+@click.argument("path", type=BUNDLE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(path: Path, as_json: bool) -> None:
     """Show what PATH holds: a bundle, a .mlpackage or a .onnx file.
@@ -58,6 +60,7 @@ def _bundle_json(bundle: Bundle) -> dict[str, Any]:
         "tree_sha256": manifest.tree_sha256,
         "artifacts": artifacts,
         "files": dict(manifest.files) | dict(bundle.evidence.files),
+        "left_out": sorted(bundle.left_out),
     }
 
 
@@ -80,7 +83,11 @@ def _print_bundle(bundle: Bundle) -> None:
     click.echo(f"{manifest.name} {manifest.version}, written by pocketrec {manifest.pocketrec}")
     rows = [(t, f, show_bytes(size), path) for t, f, path, size in _artifacts(bundle)]
     print_table("", ("target", "function", "size", "artifact"), rows)
-    click.echo(f"files   {len(manifest.files) + len(bundle.evidence.files)}")
+    click.echo(f"files   {len(manifest.files) + len(bundle.evidence.files) - len(bundle.left_out)}")
+    if bundle.left_out:
+        click.echo(
+            f"part    of {', '.join(sorted(manifest.artifacts))}; {len(bundle.left_out)} files are left out"
+        )
     click.echo(f"tree    {manifest.tree_sha256}")
 
 

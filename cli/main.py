@@ -1,7 +1,7 @@
 """The command `pocketrec`, its one error boundary, and the exit codes.
 
     0 done, all passed    1 a check failed      2 usage or recipe    3 the model cannot be converted
-    4 a defect in pocketrec                   130 interrupted      143 terminated
+    4 a defect in pocketrec    5 a registry   130 interrupted      143 terminated
     with a key: 10 unsigned    11 signed with another    12 altered since    13 expired
 
 Command modules import torch, coremltools, onnxruntime and numpy inside their functions only, so
@@ -30,9 +30,12 @@ from pocketrec.cli.experiment import experiment
 from pocketrec.cli.imports import import_less
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
+from pocketrec.cli.list import list_command
 from pocketrec.cli.package import package
 from pocketrec.cli.parity import parity
 from pocketrec.cli.profile import profile
+from pocketrec.cli.pull import pull
+from pocketrec.cli.push import push
 from pocketrec.cli.recommend import recommend
 from pocketrec.cli.report import report
 from pocketrec.cli.run import run
@@ -40,6 +43,7 @@ from pocketrec.cli.score import score
 from pocketrec.cli.serve_pipe import serve_pipe
 from pocketrec.cli.sign import sign
 from pocketrec.cli.signals import INTERRUPTED, TERMINATED, Terminated, endings
+from pocketrec.cli.tag import tag
 from pocketrec.cli.verify import verify
 from pocketrec.cli.zoo import zoo
 from pocketrec.errors import MissingExtra, PocketrecError
@@ -107,8 +111,9 @@ def main(debug: bool) -> None:
     """Trained PyTorch recommenders to Core ML and ONNX, with proof that they still rank as they did.
 
     Results go to stdout, progress and errors to stderr. Exit codes: 0 passed, 1 a check failed,
-    2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 130 interrupted,
-    143 terminated. Where a key was given: 10 unsigned, 11 signed with another key, 12 altered, 13 expired.
+    2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 5 a registry was not
+    reached or refused, 130 interrupted, 143 terminated. Where a key was given: 10 unsigned, 11 signed with
+    another key, 12 altered, 13 expired.
     """
     # coremltools reports on stderr what it was not tested with; `pocketrec doctor` shows the versions.
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)
@@ -120,6 +125,10 @@ for _command in (
     convert,
     verify,
     sign,
+    push,
+    pull,
+    list_command,
+    tag,
     inspect,
     report,
     lint,

@@ -11,6 +11,7 @@ import click
 
 from pocketrec.cli.console import examples, print_json
 from pocketrec.cli.paths import PATH
+from pocketrec.cli.references import BUNDLE
 
 if TYPE_CHECKING:
     from pocketrec.package.bundle import Bundle
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         "pocketrec report build/sasrec --html report.html --markdown report.md --junit gates.xml",
     )
 )
-@click.argument("bundle", type=PATH)
+@click.argument("bundle", type=BUNDLE)
 @click.option("--html", type=PATH, default=None, metavar="FILE", help="Write the page.")
 @click.option("--markdown", type=PATH, default=None, metavar="FILE", help="Write the short form.")
 @click.option(

@@ -88,13 +88,13 @@ def sign(bundle: Path, key: Path, expires: datetime | None, builder: str, as_jso
     from pocketrec.pipeline.trust import sign as run
 
     time = created(os.environ.get(SOURCE_DATE_EPOCH))
-    signed = run(bundle, key, passphrase=_passphrase, time=time, expires=expires, builder=builder)
+    signed = run(bundle, key, passphrase=passphrase_of, time=time, expires=expires, builder=builder)
     if warning := loose_permissions(key):
         click.echo(f"warning: {warning}", err=True)
     _print(bundle, signed, as_json)
 
 
-def _passphrase() -> str | None:
+def passphrase_of() -> str | None:
     """From the environment, or typed on a terminal without being shown; None where there is neither."""
     from pocketrec.package.sign.keys import PASSPHRASE
 

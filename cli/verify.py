@@ -9,6 +9,7 @@ import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
 from pocketrec.cli.paths import PATH
+from pocketrec.cli.references import BUNDLE
 
 
 @click.command(
@@ -18,7 +19,7 @@ from pocketrec.cli.paths import PATH
         "pocketrec verify build/sasrec --key release.pub.pem",
     )
 )
-@click.argument("bundle", type=PATH)
+@click.argument("bundle", type=BUNDLE)
 @click.option(
     "--key", type=PATH, help="A public key in PEM; its owner must have signed BUNDLE (docs/trust.md)."
 )

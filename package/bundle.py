@@ -4,12 +4,13 @@ contract.json  recipe.json  artifacts/<target>/<function>.onnx|.mlpackage
 vocabularies/<name>.txt  golden/<function>.safetensors  golden/golden.json
 evidence/evidence.json, report.md, report.html         outside the tree digest, checked all the same
 signatures/                                            who vouches for it, if anybody does; see sign/
+part.json                                              in a part of one: of which targets it is; see parts.py
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from pocketrec.errors import ArtifactError, RecipeError, UsageError
 from pocketrec.outside import exists, parse_json, read_file
 from pocketrec.package.manifest import (
     MANIFEST,
+    PART,
     UNLISTED,
     EvidenceManifest,
     Manifest,
@@ -29,6 +31,7 @@ from pocketrec.package.manifest import (
     read_manifest,
     seal,
 )
+from pocketrec.package.parts import kept_artifacts, left_out, read_part
 from pocketrec.package.publish import previous, publish, staging
 from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.recipe import check_type
@@ -53,14 +56,24 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A bundle whose manifests have been checked; its files have not, see `verify_files`."""
+    """A bundle, or a part of one, whose manifests have been checked; its files have not, see `verify_files`.
+
+    Attributes:
+        path: of its folder.
+        manifest: as it stands, but of a part's artifacts only those that are there.
+        evidence: as it stands.
+        left_out: what the manifests list and a part leaves out, see parts.py.
+    """
 
     path: Path
     manifest: Manifest
     evidence: EvidenceManifest
+    left_out: frozenset[str] = frozenset()
 
     def file(self, name: str) -> Path:
         """The path of a listed file; ArtifactError where the manifest does not list it."""
+        if name in self.left_out:
+            raise ArtifactError(f"{name}: left out of this part of the bundle; pull it without --only")
         if name not in self.manifest.files and name not in self.evidence.files:
             raise ArtifactError(f"{name}: not in {MANIFEST}; build the bundle again")
         return self.path / name
@@ -98,7 +111,21 @@ def read_bundle(path: Path) -> Bundle:
         )
     require_bundle(path)
     check_sums(path)
-    return Bundle(path=path, manifest=read_manifest(path), evidence=read_evidence_manifest(path))
+    bundle = Bundle(path=path, manifest=read_manifest(path), evidence=read_evidence_manifest(path))
+    only = read_part(path)
+    return bundle if only is None else _part_of(bundle, only)
+
+
+def _part_of(bundle: Bundle, only: tuple[str, ...]) -> Bundle:
+    try:
+        artifacts = kept_artifacts(bundle.manifest, only)
+    except UsageError as error:
+        raise ArtifactError(f"{PART}: {error}; pull it again") from None
+    return replace(
+        bundle,
+        manifest=replace(bundle.manifest, artifacts=artifacts),
+        left_out=left_out(bundle.manifest, bundle.evidence, only),
+    )
 
 
 def require_bundle(path: Path) -> Path:
@@ -163,7 +190,8 @@ def _files_of(bundle: Bundle) -> set[str]:
 
 
 def _listed(bundle: Bundle) -> Mapping[str, str]:
-    return {**bundle.manifest.files, **bundle.evidence.files}
+    listed = {**bundle.manifest.files, **bundle.evidence.files}
+    return {name: digest for name, digest in listed.items() if name not in bundle.left_out}
 
 
 def _name_problems(bundle: Bundle, present: set[str]) -> list[str]:

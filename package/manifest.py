@@ -24,7 +24,8 @@ MANIFEST = "manifest.json"
 EVIDENCE = "evidence"
 EVIDENCE_MANIFEST = "evidence/manifest.json"
 SUMS = "manifest.sha256"
-UNLISTED = (MANIFEST, EVIDENCE_MANIFEST, SUMS)  # these cannot hold their own digests
+PART = "part.json"  # in a part of a bundle: of which targets it is, see parts.py
+UNLISTED = (MANIFEST, EVIDENCE_MANIFEST, SUMS, PART)  # these cannot hold their own digests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +207,11 @@ def read_json(folder: Path, name: str, cls: type[T]) -> T:
 def parse_manifest(data: bytes) -> Manifest:
     """The manifest in the bytes of its file, strictly read; raises ArtifactError naming the key."""
     return _parse(data, MANIFEST, Manifest)
+
+
+def parse_evidence_manifest(data: bytes) -> EvidenceManifest:
+    """The evidence's manifest in the bytes of its file, strictly read; ArtifactError names the key."""
+    return _parse(data, EVIDENCE_MANIFEST, EvidenceManifest)
 
 
 def _read(folder: Path, name: str, cls: type[T]) -> T:

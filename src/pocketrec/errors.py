@@ -10,6 +10,7 @@
     │   ├── CallError                     2    corrects an app's call: the item, feature or number named
     │   ├── DataError                     2    makes the data set available
     │   ├── MissingExtra                  2    installs the extra that is named
+    │   ├── TagTaken                      2    pushes under another tag, or moves this one
     │   └── WrongVersion                  2    installs a release of the library that is named
     ├── ConversionError                   3    reads which op, and what to do about it
     │   ├── Refused                       3    the model cannot be lowered; the remedy is named
@@ -17,6 +18,8 @@
     │   │   └── Derived                   3    leaves the tensors that are named out of the plan
     │   ├── TableError                    3    repairs the table's row that is named
     │   └── StorageError                  3    frees space, or builds elsewhere
+    ├── RegistryError                     5    runs it again: what was sent or fetched is kept
+    │   └── Denied                        5    logs in, or asks the registry's owner
     └── CheckFailed                       1    something was examined and found wrong
         ├── GateFailed                    1    reads the evidence, which was written all the same
         ├── BudgetMissed                  1    widens the budget as the nearest plan says
@@ -113,6 +116,20 @@ class MissingExtra(UsageError):
 
 class WrongVersion(UsageError):
     """A library is installed in a release that was not known when it was patched; names those that are."""
+
+
+class TagTaken(UsageError):
+    """A tag is another release's, and apps may have been built with it."""
+
+
+class RegistryError(PocketrecError):
+    """A place with releases could not be reached, or did not do what it was asked."""
+
+    exit_code = 5
+
+
+class Denied(RegistryError):
+    """A registry does not let this account do that."""
 
 
 class ConversionError(PocketrecError):

@@ -1,0 +1,1 @@
+"""Bundles in OCI registries and OCI image layouts: pushed, pulled, listed and tagged."""

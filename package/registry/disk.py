@@ -1,0 +1,85 @@
+"""A layout's files in a folder of this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pocketrec.errors import ArtifactError, StorageError, UsageError
+from pocketrec.files import whole_file
+from pocketrec.outside import exists, open_file, read_file
+from pocketrec.package.registry.store import PIECE
+
+_REMEDY = "push the release again, or pass another folder"
+
+
+class Disk:
+    """Files under a folder, which is made when the first is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.where = root, str(root)
+
+    def size(self, name: str) -> int | None:
+        """See `Files`."""
+        try:
+            return (self.root / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise UsageError(
+                f"{self.where}: cannot be read ({error.strerror}); check its permissions"
+            ) from None
+
+    def read(self, name: str, largest: int) -> bytes | None:
+        """See `Files`."""
+        path = self.root / name
+        return read_file(path, largest=largest, remedy=_REMEDY) if exists(path) else None
+
+    @contextmanager
+    def pieces(self, name: str, start: int) -> Iterator[Iterator[bytes]]:
+        """See `Files`."""
+        if not exists(self.root / name):
+            raise ArtifactError(f"{self.where}: {name} is missing, which a manifest lists; {_REMEDY}")
+        with open_file(self.root / name, remedy=_REMEDY) as file:
+            file.seek(start)
+            yield iter(lambda: file.read(PIECE), b"")
+
+    def write(self, name: str, chunks: Iterator[bytes]) -> None:
+        """See `Files`."""
+        path = self.root / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{path.parent}: cannot be made ({error.strerror}); pass another folder"
+            ) from None
+        with whole_file(path) as partial, partial.open("wb") as file:
+            for piece in chunks:
+                file.write(piece)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """See `Files`."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root, os.O_RDONLY)
+        except OSError as error:
+            raise UsageError(
+                f"{self.where}: cannot be written ({error.strerror}); pass another place"
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def others(self, names: Container[str]) -> bool:
+        """See `Files`."""
+        if not exists(self.root):
+            return False
+        if not self.root.is_dir():
+            raise UsageError(f"{self.where}: a file is there; pass another folder")
+        return any(each.name not in names and not each.name.startswith(".") for each in self.root.iterdir())
