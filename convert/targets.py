@@ -37,7 +37,7 @@ class Row:
     Attributes:
         suffix: of an artifact.
         runtimes: engines that may run it, the portable one first, to `module:function` that opens an
-            artifact there: path, threads, function.
+            artifact there: path, and `validate.open`'s Options.
         graph: `module:function` that reads an artifact's graph.
         resolve: a target with its defaults, given its name and what is compressed; RecipeError where
             options do not fit.

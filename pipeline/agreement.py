@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pocketrec.validate.runtimes.runtime import Runtime
 
 EVIDENCE = "evidence/evidence.json"
+_ALL_UNITS = "all"
 
 
 def disagreements(bundle: Bundle, contract: Contract) -> tuple[str, ...]:
@@ -52,6 +53,20 @@ def row_of_artifact(bundle: Bundle, target: str, suffix: str) -> Row | None:
     except ArtifactError:  # which `disagreements` names
         stated = None
     return stated if stated is not None and stated.suffix == suffix else row_of_suffix(suffix)
+
+
+def units_of(bundle: Bundle, target: str) -> str:
+    """The compute units that the recipe states for a target; `all` where it states none.
+
+    Raises:
+        ArtifactError: the recipe is damaged.
+    """
+    if RECIPE not in bundle.manifest.files:
+        return _ALL_UNITS
+    bundle.checked(RECIPE)
+    targets = table_of(bundle, RECIPE).get("targets")
+    stated = targets.get(target) if isinstance(targets, Mapping) else None
+    return str(stated.get("compute_units", _ALL_UNITS)) if isinstance(stated, Mapping) else _ALL_UNITS
 
 
 def artifacts_of(bundle: Bundle, form: str | None) -> list[Path]:

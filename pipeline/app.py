@@ -16,7 +16,7 @@ from pocketrec.package.host.calls import Host, Run, States
 from pocketrec.package.host.items import Items
 from pocketrec.package.host.roles import Call
 from pocketrec.package.vocabularies import vocabularies_of
-from pocketrec.pipeline.agreement import check_carried, contract_sha256
+from pocketrec.pipeline.agreement import check_carried, contract_sha256, units_of
 
 if TYPE_CHECKING:
     from pocketrec.package.host.features import Array
@@ -176,7 +176,7 @@ def open_checked(bundle: Bundle, target: str, function: str, runtime: str | None
     if row_of_suffix(path.suffix) is None:
         raise ArtifactError(f"{path.name}: no target's artifacts end so; pull the bundle again")
     _check_files(bundle, path)
-    opened = open_artifact(path, runtime, function=function)
+    opened = open_artifact(path, runtime, compute_units=units_of(bundle, target), function=function)
     try:
         check_carried(opened, path, contract_sha256(bundle))
     except ArtifactError:

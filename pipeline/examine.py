@@ -9,7 +9,7 @@ from pathlib import Path
 from pocketrec.convert.targets import row_of
 from pocketrec.pipeline.audit import audit
 from pocketrec.pipeline.compression import check_cost, check_loss
-from pocketrec.pipeline.opening import formats, open_artifact
+from pocketrec.pipeline.opening import formats, opener
 from pocketrec.pipeline.road import Built, Compressed
 from pocketrec.progress import Progress
 from pocketrec.recipe import Recipe
@@ -41,8 +41,9 @@ def evidence_of(
     results = [built.reference.result()]
     for name in expected:
         results += built.delivered[name].results
+    open_with = opener(recipe.targets, artifacts)
     timed = with_latency(
-        results, built.reference, artifacts, recipe.latency, progress=report, open_with=open_artifact
+        results, built.reference, artifacts, recipe.latency, progress=report, open_with=open_with
     )
     sizes = _sizes(artifacts, folder)
     budgets = check_budgets(recipe.gates, recipe.compress, sizes, timed, list(expected))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from pocketrec.errors import PocketrecError
 from pocketrec.evaluation import FarProbe
 from pocketrec.pipeline.attempts import Attempt
-from pocketrec.pipeline.opening import open_artifact
 from pocketrec.pipeline.reasons import is_unsteady, tied_at
 from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RuntimeResult, TensorParity
 
 if TYPE_CHECKING:
+    from pocketrec.validate.evidence import Open
     from pocketrec.validate.runtimes.runtime import Runtime
 
 GATE = "far_probes"
@@ -50,7 +50,9 @@ class Far:
         return GateResult(gate=GATE, target=target, runtime=runtime, status=status, message=message)
 
 
-def compare_far(attempt: Attempt, artifacts: Mapping[str, Path], result: RuntimeResult, gates: Gates) -> Far:
+def compare_far(
+    attempt: Attempt, artifacts: Mapping[str, Path], result: RuntimeResult, gates: Gates, open_with: Open
+) -> Far:
     """The artifacts of a target against what the module gives far from the example.
 
     Args:
@@ -58,13 +60,14 @@ def compare_far(attempt: Attempt, artifacts: Mapping[str, Path], result: Runtime
         artifacts: function to path.
         result: of the runtime that they are run on.
         gates: for ties.
+        open_with: loads an artifact.
     """
     compared = 0
     left_out: dict[str, str] = {}
     for function, far in attempt.trial.far.items():
         left_out.update(far.left_out)
         try:
-            with open_artifact(artifacts[function], result.runtime, function=function) as runtime:
+            with open_with(artifacts[function], result.runtime, function=function) as runtime:
                 for each in far.probes:
                     reason, failure = _compared(attempt, function, each, runtime, gates)
                     if failure:

@@ -30,7 +30,7 @@ def contradictions(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> It
         return  # which is said already
     failed = {_place(each) for each in listed if each.get("status") == "failed"}
     try:
-        gates = _gates(recipe)
+        gates = gates_of(recipe)
         results = read_results(evidence, source=EVIDENCE)
     except PocketrecError as error:
         yield str(error)
@@ -44,8 +44,8 @@ def contradictions(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> It
     yield from _unseen(listed, results)
 
 
-def _gates(recipe: Mapping[str, Any]) -> Gates:
-    """The recipe's limits, of those that this release knows."""
+def gates_of(recipe: Mapping[str, Any]) -> Gates:
+    """The recipe's limits, of those that this release knows; RecipeError where one is none."""
     stated = recipe.get("gates", {})
     known = {each.name for each in fields(Gates)}
     table = (

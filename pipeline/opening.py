@@ -12,7 +12,9 @@ from pocketrec.validate.open import open_artifact as _open_artifact
 from pocketrec.validate.open import open_graph as _open_graph
 
 if TYPE_CHECKING:
+    from pocketrec.recipe import Target
     from pocketrec.validate.artifact.graph import Graph
+    from pocketrec.validate.evidence import Open
     from pocketrec.validate.profile.measure import Engine
     from pocketrec.validate.runtimes.runtime import Runtime
 
@@ -28,10 +30,46 @@ def formats() -> Mapping[str, Format]:
 
 
 def open_artifact(
-    path: str | Path, runtime: str | None = None, *, threads: int = 1, function: str | None = None
+    path: str | Path,
+    runtime: str | None = None,
+    *,
+    compute_units: str,
+    threads: int = 1,
+    function: str | None = None,
+    timeout: float | None = None,
 ) -> Runtime:
-    """The artifact at `path`, loaded; see `validate.open.open_artifact`."""
-    return _open_artifact(path, runtime, threads=threads, function=function, formats=formats())
+    """The artifact at `path`, loaded; see `validate.open.open_artifact`.
+
+    `compute_units` is said by every caller: those of the recipe's target, where there is one.
+    """
+    return _open_artifact(
+        path,
+        runtime,
+        threads=threads,
+        function=function,
+        compute_units=compute_units,
+        timeout=timeout,
+        formats=formats(),
+    )
+
+
+def opener(targets: Mapping[str, Target], artifacts: Mapping[str, Mapping[str, Path]]) -> Open:
+    """Opens artifacts of several targets, each with the compute units that its target states.
+
+    Args:
+        targets: by name, as in the recipe.
+        artifacts: target to function to path.
+    """
+    units = {
+        path: targets[name].compute_units for name, paths in artifacts.items() for path in paths.values()
+    }
+
+    def open_with(
+        path: Path, runtime: str | None = None, *, threads: int = 1, function: str | None = None
+    ) -> Runtime:
+        return open_artifact(path, runtime, compute_units=units[path], threads=threads, function=function)
+
+    return open_with
 
 
 def open_graph(path: Path) -> Graph:

@@ -13,7 +13,6 @@ import numpy as np
 from pocketrec.contract import Contract
 from pocketrec.convert.targets import TARGETS, row_of_suffix
 from pocketrec.errors import PocketrecError, Refused
-from pocketrec.pipeline.opening import open_artifact
 from pocketrec.pipeline.shapes import with_shapes
 from pocketrec.pipeline.ways import Delivered
 
@@ -72,7 +71,7 @@ def _reopen(target: str, function: str, place: Path, delivered: Delivered) -> No
     cause: Exception | None = None
     try:
         ran = next(each.runtime for each in delivered.results if each.status == "ran")
-        with open_artifact(place, ran, function=function) as runtime:
+        with delivered.open_with(place, ran, function=function) as runtime:
             given = run_fitted(runtime, model.contract, model.contract.functions[function], probe.inputs)
         moved = [name for name, array in expected.items() if np.shape(given[name]) != np.shape(array)]
         reason = f"output {moved[0]} has another shape at {place}" if moved else ""

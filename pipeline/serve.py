@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pocketrec.errors import InputError, PocketrecError
-from pocketrec.pipeline.frames import LISTS, Frame, read_frame, write_frame
 from pocketrec.pipeline.opening import formats, open_artifact
 from pocketrec.validate.open import format_of
+from pocketrec.validate.runtimes.frames import LISTS, Frame, read_frame, write_frame
 from pocketrec.validate.runtimes.runtime import Array, Runtime, TensorSpec, check_inputs
 
 SCHEMA = 1
@@ -38,12 +38,16 @@ def serve(path: Path, function: str | None, reader: BinaryIO, writer: BinaryIO) 
         PocketrecError: the artifact cannot be opened, or a frame cannot be read; an error frame said so.
     """
     try:
-        with _told(writer), open_artifact(path, _engine(path), function=function) as artifact:
+        with _told(writer), _opened(path, function) as artifact:
             write_frame(writer, description(artifact))
             while (frame := read_frame(reader)) is not None:
                 answer(artifact, frame, writer)
     except BrokenPipeError:
         return  # nobody is left to answer
+
+
+def _opened(path: Path, function: str | None) -> Runtime:
+    return open_artifact(path, _engine(path), compute_units="all", function=function)
 
 
 def _engine(path: Path) -> str | None:

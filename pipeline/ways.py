@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
     from pocketrec.quantize import QuantizedTensor
+    from pocketrec.validate.evidence import Open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Delivered:
         results: one per runtime of the target's format.
         gates: whether the numbers are the reference's, per result.
         far: what they were compared on, far from the example.
+        open_with: opens one of them as the target asks.
         way: what is to be said of how they were made.
         before: why another attempt did not do; None where this was the first.
     """
@@ -66,6 +69,7 @@ class Delivered:
     results: tuple[RuntimeResult, ...]
     gates: tuple[GateResult, ...]
     far: Far
+    open_with: Open
     way: str = ""
     before: str | None = None
 
@@ -162,6 +166,7 @@ def _examined(attempt: Attempt, order: Order, row: Row, artifacts: Mapping[str, 
     from pocketrec.validate.evidence import examine_target
     from pocketrec.validate.gates import check_parity_gates
 
+    open_with = partial(open_artifact, compute_units=order.target.compute_units)
     results = tuple(
         examine_target(
             order.name,
@@ -170,21 +175,29 @@ def _examined(attempt: Attempt, order: Order, row: Row, artifacts: Mapping[str, 
             reference=attempt.reference,
             gates=order.gates,
             progress=order.report,
-            open_with=open_artifact,
+            open_with=open_with,
             workers=order.workers,
         )
         for runtime in row.runtimes
     )
     results = tuple(
-        with_controls(each, artifacts, attempt.reference, order.gates, open_artifact) for each in results
+        with_controls(each, artifacts, attempt.reference, order.gates, open_with) for each in results
     )
     gates = check_parity_gates(order.gates, results)
     far = Far(left_out={})
     if attempt.trial.far and all(each.status != "failed" for each in gates):
         ran = next(each for each in results if each.status == "ran")
-        far = compare_far(attempt, artifacts, ran, order.gates)
+        far = compare_far(attempt, artifacts, ran, order.gates, open_with)
         gates = (*gates, far.gate(order.name, ran.runtime))
-    return Delivered(attempt=attempt, artifacts=artifacts, results=results, gates=gates, far=far, way=way)
+    return Delivered(
+        attempt=attempt,
+        artifacts=artifacts,
+        results=results,
+        gates=gates,
+        far=far,
+        way=way,
+        open_with=open_with,
+    )
 
 
 def defect(error: Exception) -> Refused:

@@ -23,6 +23,7 @@ from pocketrec.pipeline.verify import verify
 from pocketrec.recipe import Compress, Target
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.artifact.onnx import read_onnx
+from pocketrec.validate.open import Options
 from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 from pocketrec.validate.runtimes.runtime import Description, Runtime
 
@@ -57,8 +58,8 @@ class TextRuntime(OnnxRuntime):
         return replace(super().describe(), runtime="text-runtime")
 
 
-def open_text(path: Path, threads: int, function: str | None) -> Runtime:
-    return TextRuntime(binary_of(path), threads=threads)
+def open_text(path: Path, options: Options) -> Runtime:
+    return TextRuntime(binary_of(path), threads=options.threads)
 
 
 def read_text(path: Path) -> Graph:
@@ -97,7 +98,7 @@ def test_a_row_is_enough_to_build_examine_gate_inspect_and_verify(recipe: Path, 
     assert {each.gate for each in result.evidence.gates if each.target == "text"} >= {"same_numbers"}
     artifact = result.path / "artifacts" / "text" / "main.onnxtxt"
     assert artifact.read_text().startswith("ir_version")
-    with open_artifact(artifact) as runtime:
+    with open_artifact(artifact, compute_units="all") as runtime:
         assert [each.name for each in runtime.describe().outputs] == ["scores"]
     assert open_graph(artifact).format == "onnx"
     (size,) = result.evidence.sizes

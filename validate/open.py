@@ -26,8 +26,8 @@ class Format:
 
     Attributes:
         reader: of a function from a path to its Graph.
-        runtimes: the engines by name, the preferred one first, each the place of a function from path,
-            number of threads and function's name to a Runtime.
+        runtimes: the engines by name, the preferred one first, each the place of a function from path
+            and `Options` to a Runtime.
     """
 
     reader: str
@@ -56,6 +56,24 @@ FORMATS: Mapping[str, Format] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How an artifact is opened, in one piece, so that no layer on the way leaves a part out.
+
+    Attributes:
+        function: of an artifact that holds several; by default the first.
+        threads: for engines that let it be set.
+        compute_units: that Core ML's framework may use; means nothing to other engines.
+        timeout: seconds in which that framework has to have answered everything; None for a limit of
+            each answer.
+    """
+
+    function: str | None = None
+    threads: int = 1
+    compute_units: str = "all"
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeStatus:
     """Whether this machine has an engine.
 
@@ -70,6 +88,9 @@ class RuntimeStatus:
     available: bool
     version: str = ""
     reason: str = ""
+
+
+Load = Callable[[Path, Options], Runtime]
 
 
 def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
@@ -110,6 +131,8 @@ def open_artifact(
     *,
     threads: int = 1,
     function: str | None = None,
+    compute_units: str = "all",
+    timeout: float | None = None,
     formats: Mapping[str, Format] = FORMATS,
 ) -> Runtime:
     """The artifact at `path`, loaded.
@@ -118,8 +141,10 @@ def open_artifact(
         path: a .onnx file or an .mlpackage folder.
         runtime: the engine's name; by default the framework on macOS and the interpreter elsewhere
             for Core ML, ONNX Runtime for ONNX.
-        threads: for engines that let it be set.
-        function: of an artifact that holds several; by default the first.
+        threads: see `Options`, as for the next three.
+        function: likewise.
+        compute_units: likewise.
+        timeout: likewise.
         formats: what opens an artifact, by suffix.
 
     Raises:
@@ -128,8 +153,9 @@ def open_artifact(
     """
     path = Path(path)
     chosen = runtime_for(path, runtime, formats=formats)
-    load: Callable[[Path, int, str | None], Runtime] = attribute_at(format_of(path, formats).runtimes[chosen])
-    return load(path, threads, function)
+    load: Load = attribute_at(format_of(path, formats).runtimes[chosen])
+    options = Options(function=function, threads=threads, compute_units=compute_units, timeout=timeout)
+    return load(path, options)
 
 
 def runtime_for(path: Path, runtime: str | None = None, *, formats: Mapping[str, Format] = FORMATS) -> str:
@@ -146,25 +172,25 @@ def runtime_for(path: Path, runtime: str | None = None, *, formats: Mapping[str,
     return runtime
 
 
-def open_onnx(path: Path, threads: int, function: str | None) -> Runtime:
+def open_onnx(path: Path, options: Options) -> Runtime:
     """The .onnx file on ONNX Runtime; UsageError where it says that it holds another function."""
     from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 
-    return _only(OnnxRuntime(path, threads=threads), path, function)
+    return _only(OnnxRuntime(path, threads=options.threads), path, options.function)
 
 
-def open_web_wasm(path: Path, threads: int, function: str | None) -> Runtime:
+def open_web_wasm(path: Path, options: Options) -> Runtime:
     """The .onnx file in a browser on WebAssembly; UsageError where it holds another function."""
     from pocketrec.validate.runtimes.web_runtime import WebRuntime
 
-    return _only(WebRuntime(path, "wasm", threads), path, function)
+    return _only(WebRuntime(path, "wasm", options.threads), path, options.function)
 
 
-def open_web_webgpu(path: Path, threads: int, function: str | None) -> Runtime:
+def open_web_webgpu(path: Path, options: Options) -> Runtime:
     """The .onnx file in a browser on WebGPU; UsageError where it holds another function."""
     from pocketrec.validate.runtimes.web_runtime import WebRuntime
 
-    return _only(WebRuntime(path, "webgpu", threads), path, function)
+    return _only(WebRuntime(path, "webgpu", options.threads), path, options.function)
 
 
 def _only(loaded: Runtime, path: Path, function: str | None) -> Runtime:
@@ -176,18 +202,20 @@ def _only(loaded: Runtime, path: Path, function: str | None) -> Runtime:
     return loaded
 
 
-def open_framework(path: Path, threads: int, function: str | None) -> Runtime:
-    """The package on Apple's framework, which sets its threads itself."""
-    from pocketrec.validate.runtimes.coreml_framework import CoreMLFramework
+def open_framework(path: Path, options: Options) -> Runtime:
+    """The package on Apple's framework, in a process of its own; it sets its threads itself."""
+    from pocketrec.validate.runtimes.framework_process import FrameworkProcess
 
-    return CoreMLFramework(path, function=function)
+    return FrameworkProcess(
+        path, compute_units=options.compute_units, function=options.function, timeout=options.timeout
+    )
 
 
-def open_interpreter(path: Path, threads: int, function: str | None) -> Runtime:
+def open_interpreter(path: Path, options: Options) -> Runtime:
     """The package on the interpreter, whose threads are NumPy's."""
     from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 
-    return CoreMLInterpreter(path, function=function)
+    return CoreMLInterpreter(path, function=options.function)
 
 
 def available_runtimes() -> list[RuntimeStatus]:

@@ -22,7 +22,7 @@ from pocketrec.validate.measure.inputs import Maker
 from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import fit_inputs
-from pocketrec.validate.runtimes.runtime import Browsed, Runtime
+from pocketrec.validate.runtimes.runtime import REHEARSED, Browsed, Clocked, Runtime
 
 _LONGEST = "random row, longest"
 _MOST_BYTES = 64 << 20  # of inputs that are made before the calls
@@ -94,6 +94,9 @@ def _measure(
             if isinstance(runtime, Browsed):
                 inside.add(str(index))
                 load_ms[str(index)] = result.web[function].creation_ms
+            elif isinstance(runtime, Clocked):
+                inside.add(str(index))
+                load_ms[str(index)] = runtime.load_ms
         return measure_latency(
             calls,
             warmup=latency.warmup,
@@ -106,9 +109,10 @@ def _measure(
 
 
 def _measurable(result: RuntimeResult, function: str) -> bool:
-    """True where the function ran to its end on every probe."""
+    """True where the function ran to its end on every probe, and on the engine that it says."""
     mine = [each for each in result.parity if each.function == function]
-    return result.status == "ran" and bool(mine) and all(each.elements for each in mine)
+    ran = result.status == "ran" and REHEARSED not in result.runtime_version
+    return ran and bool(mine) and all(each.elements for each in mine)
 
 
 def _call(
@@ -130,7 +134,11 @@ def _call(
         for each in _inputs(reference, function, calls)
     ]
     turns = cycle([inputs for inputs, _ in fitted])
-    return lambda: runtime.run(next(turns)), max(fitted[0][1], 1)
+    rows = max(fitted[0][1], 1)
+    if isinstance(runtime, Clocked):
+        clocked = runtime.clocked
+        return lambda: clocked(next(turns)), rows
+    return lambda: runtime.run(next(turns)), rows
 
 
 def _inputs(reference: Reference, function: str, calls: int) -> list[Probe]:

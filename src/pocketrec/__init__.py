@@ -108,4 +108,4 @@ def open(path: str | Path, runtime: str | None = None, *, function: str | None =
     """
     from pocketrec.pipeline.opening import open_artifact
 
-    return open_artifact(Path(path), runtime, function=function)
+    return open_artifact(Path(path), runtime, compute_units="all", function=function)

@@ -25,6 +25,7 @@
         ├── BudgetMissed                  1    widens the budget as the nearest plan says
         ├── ArtifactError                 1    builds or pulls the artifact again: the file is damaged
         ├── ExecutionError                1    an artifact's program did what it must not do
+        │   └── NotAnswered              14    takes another machine, other compute units, or more time
         ├── UnsupportedOp                 1    chooses another runtime: this one lacks the op
         └── Untrusted                          uses the bundle for nothing
             ├── Unsigned                 10    asks its maker to sign it
@@ -197,6 +198,12 @@ class ArtifactError(CheckFailed):
 
 class ExecutionError(CheckFailed):
     """A program did what is undefined on a device, such as reading beyond a table."""
+
+
+class NotAnswered(ExecutionError):
+    """An engine hung or died, so that nothing is known of the artifact."""
+
+    exit_code = 14
 
 
 class UnsupportedOp(CheckFailed):

@@ -22,6 +22,7 @@ from pocketrec.pipeline.profile import Options, Profile, profile
 from pocketrec.pipeline.profile_page import to_html
 from pocketrec.pipeline.profile_turns import release_turns
 from pocketrec.validate.profile.child import answer
+from pocketrec.validate.runtimes.runtime import REHEARSED
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,10 @@ def test_on_a_mac_every_unit_is_asked_and_the_fake_says_that_it_is_one(
         "cpu_and_neural_engine",
     ]
     assert found.side.measured.runtime == "coreml-framework"
-    assert (found.side.measured.version, found.side.pretended) == (f"macOS {VERSION}", "")
+    assert (found.side.measured.version, found.side.pretended) == (
+        f"macOS {VERSION} ({REHEARSED} Linux, no device)",
+        "",
+    )
     assert found.ops.reason == "coreml-framework does not tell what its ops take"
     show(found)
     text = capsys.readouterr().out

@@ -16,9 +16,9 @@ import pytest
 from tests.swift.packages import TABLE, write_functions, write_scores, write_sums
 
 from pocketrec.errors import ArtifactError, InputError, PocketrecError, UsageError
-from pocketrec.pipeline import frames
-from pocketrec.pipeline.frames import BrokenFrame, Frame, read_frame, write_frame
 from pocketrec.pipeline.serve import serve
+from pocketrec.validate.runtimes import frames
+from pocketrec.validate.runtimes.frames import BrokenFrame, Frame, read_frame, write_frame
 from pocketrec.validate.runtimes.runtime import Array
 
 IDS = {"ids": np.array([0, 5, 12], np.int32)}

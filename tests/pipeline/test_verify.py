@@ -64,8 +64,13 @@ RESULT = {
 }
 
 
-def write_statements(place: Path, *, form: str = "onnx", **evidence: object) -> None:
-    recipe = {"name": "double", "version": "1", "targets": {"onnx": {"format": form}}}
+def write_statements(
+    place: Path, *, form: str = "onnx", limits: Mapping[str, object] | None = None, **evidence: object
+) -> None:
+    recipe = {
+        **{"name": "double", "version": "1", "targets": {"onnx": {"format": form}}},
+        "gates": limits or {},
+    }
     (place / "recipe.json").write_text(json.dumps(recipe))
     said = {
         "recipe": "double",
@@ -87,6 +92,7 @@ def make(
     artifact: str = "artifacts/onnx/main.onnx",
     form: str = "onnx",
     targets: Mapping[str, object] | None = None,
+    gates: Mapping[str, object] | None = None,
 ) -> Path:
     outputs = {"scores": 2 * X} if expected is None else expected
     golden = (Vector(name="one user", inputs={"x": X}, outputs=outputs),) if vectors else ()
@@ -95,7 +101,7 @@ def make(
         table = CONTRACT.to_dict() | ({} if targets is None else {"targets": targets})
         (place / "contract.json").write_text(json.dumps(table))
         write_golden(place, {"main": golden}, {"onnx": {"main": {"scores": tolerance}}})
-        write_statements(place, form=form)
+        write_statements(place, form=form, limits=gates)
         seal(place, name="double", version="1", artifacts={"onnx": {"main": artifact}})
         return publish(place, folder)
 
@@ -143,9 +149,15 @@ def test_a_vector_that_differs_fails_and_says_how_far(
     assert message in result.replays[0].message
 
 
-def test_within_the_tolerance_passes(tmp_path: Path) -> None:
-    near = 2 * X + np.float32(0.25)
-    assert verify(make(tmp_path / "b", expected={"scores": near}, tolerance=0.3)).passed
+def test_within_what_the_gates_allow_passes_and_a_wide_bound_in_golden_json_alone_is_no_leave(
+    tmp_path: Path,
+) -> None:
+    near = {"scores": 2 * X + np.float32(0.25)}
+    stated = {"max_abs_error": 0.3}
+    assert verify(make(tmp_path / "b", expected=near, tolerance=0.3, gates=stated)).passed
+    widened = verify(make(tmp_path / "c", expected=near, tolerance=0.3))
+    assert widened.replays[0].outcome == "wrong_answer"
+    assert "main.scores: off by 0.25, 575 times what counts as the same numbers" in widened.replays[0].message
 
 
 def test_no_runtime_is_not_run_and_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,9 @@ def answers_on(bundle: Bundle, model: Path) -> list[Any]:
     def run(function: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         if function not in opened:
             named = functions[function]
-            opened[function] = open_artifact(model / named["package"], function=named["function"])
+            opened[function] = open_artifact(
+                model / named["package"], compute_units="all", function=named["function"]
+            )
         return run_function(opened[function], contract, function, inputs)
 
     host = host_of(contract, vocabularies_of(bundle, contract.vocabularies), run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from pocketrec.errors import UsageError
 from pocketrec.validate.artifact.graph import Graph, Op, Tensor
 from pocketrec.validate.artifact.sizes import artifact_bytes, describe_artifact, tensor_sizes
 from pocketrec.validate.lint import lint_artifact
-from pocketrec.validate.open import FORMATS, Format, attribute_at, open_artifact, open_graph
+from pocketrec.validate.open import FORMATS, Format, Options, attribute_at, open_artifact, open_graph
 from pocketrec.validate.runtimes.runtime import Runtime, TensorSpec
 
 
@@ -65,8 +66,8 @@ def test_a_function_that_the_artifact_does_not_hold_is_named_with_the_one_that_i
 class Toy:
     """What a toy format's file is opened as; `run` gives the number in it."""
 
-    def __init__(self, path: Path, threads: int, function: str | None) -> None:
-        self.path, self.threads, self.function = path, threads, function
+    def __init__(self, path: Path, options: Options) -> None:
+        self.path, self.options = path, options
 
 
 def read_toy(path: Path) -> Graph:
@@ -93,9 +94,10 @@ def test_a_format_that_is_handed_in_is_opened_described_and_linted(tmp_path: Pat
     """Who knows more formats needs nothing of `validate` but a row."""
     path = tmp_path / "m.toy"
     path.write_text("12345")
-    loaded = open_artifact(path, threads=3, function="f", formats=TOYS)
+    options = Options(function="f", threads=3, compute_units="cpu_only", timeout=2.5)
+    loaded = open_artifact(path, **asdict(options), formats=TOYS)
     assert isinstance(loaded, Toy)
-    assert (loaded.path, loaded.threads, loaded.function) == (path, 3, "f")
+    assert (loaded.path, loaded.options) == (path, options)
     described = describe_artifact(path, formats=TOYS)
     assert (described.format, described.op_counts, described.size_bytes) == ("toy", {"Give": 1}, 5)
     assert [each.name for each in tensor_sizes(path, formats=TOYS)] == ["t"]

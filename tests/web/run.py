@@ -31,9 +31,11 @@ from tests.web.workshop import (
 )
 
 from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.package import bundle as bundles
 from pocketrec.package.bundle import is_bundle, read_bundle
 from pocketrec.package.golden import read_golden, read_golden_index
 from pocketrec.pipeline.build import build
+from pocketrec.pipeline.judged import gates_of
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.recipe import Compress, Target
 from pocketrec.validate.replay import GoldenVector, replay
@@ -147,7 +149,7 @@ def _golden(harness: Harness, built: Built, provider: str) -> tuple[int, list[st
             built.contract,
             function=function,
             tolerances=index.tolerances[built.package.target][function],
-            tie_tolerance=index.tie_tolerance,
+            gates=gates_of(bundles.table_of(built.bundle, bundles.RECIPE)),
         )
         compared += len(vectors)
         failures += [each.message for each in results if not each.passed]

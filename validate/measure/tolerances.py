@@ -126,6 +126,9 @@ def differs_by(result: TensorParity, gates: Gates, precision: str) -> str:
     if is_coarse(precision):
         lowest = gates.min_sqnr_db or 0.0
         return "" if result.sqnr_db >= lowest else f"{result.sqnr_db:.1f} dB, expected {lowest:g}"
+    if gates.max_abs_error is not None:
+        within = result.max_abs_error <= gates.max_abs_error
+        return "" if within else f"off by {result.max_abs_error:.3g}, allowed {gates.max_abs_error:g}"
     if result.excess <= 1:
         return ""
     return f"off by {result.max_abs_error:.3g}, {result.excess:.3g} times what counts as the same numbers"

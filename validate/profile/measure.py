@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from pocketrec.outside import open_file
 from pocketrec.validate.measure.latency import take_turns
-from pocketrec.validate.open import attribute_at
+from pocketrec.validate.open import Load, Options, attribute_at
 from pocketrec.validate.profile.calls import in_turn, times_itself
 from pocketrec.validate.profile.statistics import Distribution, distribution
 from pocketrec.validate.profile.turns import Turns, interleaved
@@ -43,7 +43,7 @@ class Engine:
     Attributes:
         path: of the artifact.
         runtime: the engine's name.
-        loader: `module:attribute` of what loads it, given path, threads and function.
+        loader: `module:attribute` of what loads it, given path and Options.
         function: its name; empty for the default one.
         threads: that the engine is given.
         compute_units: as Core ML's framework has them; empty for other engines.
@@ -65,8 +65,8 @@ class Engine:
 
             function = self.function or None
             return CoreMLFramework(self.path, compute_units=self.compute_units, function=function)
-        load: Callable[[Path, int, str | None], Runtime] = attribute_at(self.loader)
-        return load(Path(self.path), self.threads, self.function or None)
+        load: Load = attribute_at(self.loader)
+        return load(Path(self.path), Options(function=self.function or None, threads=self.threads))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

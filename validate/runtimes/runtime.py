@@ -63,6 +63,7 @@ def _bounds(size: int | str, contract: Contract | None) -> tuple[int, int | None
 
 
 ROUNDED = "int8 activations"
+REHEARSED = "a rehearsal on"  # in a version: something stands in for the engine, and times are no device's
 
 
 def with_rounding(precision: str, metadata: Mapping[str, str]) -> str:
@@ -186,6 +187,17 @@ class Browsed(Protocol):
 
     def facts(self) -> WebFacts:
         """What only a browser has to say."""
+        ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A runtime in another process, which times loads and calls itself, without the way there and back."""
+
+    load_ms: float
+
+    def clocked(self, inputs: Mapping[str, Array]) -> float:
+        """The milliseconds that a call of these inputs took."""
         ...
 
 

@@ -182,7 +182,7 @@ def test_inputs_are_called_one_after_the_other(onnx_file: Path) -> None:
 
     made = engine(onnx_file)
     object.__setattr__(made, "loader", "tests.validate.profile.test_child:watched")
-    globals()["watched"] = lambda path, threads, function: Watched()
+    globals()["watched"] = lambda path, options: Watched()
     found = measure(made, IDS, warmup=1, runs=40)
     assert seen == [0, 2] * 21
     assert found.latency.calls == 40

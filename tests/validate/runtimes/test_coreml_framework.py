@@ -10,10 +10,10 @@ import coremltools as ct
 import numpy as np
 import pytest
 
-from pocketrec.errors import ArtifactError
 from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.open import available_runtimes
 from pocketrec.validate.runtimes.coreml_framework import CoreMLFramework, precision_of
+from pocketrec.validate.runtimes.faults import FrameworkFault
 from pocketrec.validate.runtimes.runtime import RuntimeUnavailable
 
 
@@ -83,6 +83,7 @@ def test_a_loader_that_rewrites_what_it_reads_gets_a_copy_that_goes_with_the_run
 
 
 def test_a_package_that_is_refused_leaves_no_copy(packages: Path, framework: type[Rewriting]) -> None:
-    with pytest.raises(ArtifactError, match="Core ML cannot load it"):
+    with pytest.raises(FrameworkFault, match="Core ML cannot load it") as refused:
         CoreMLFramework(packages / "float32.mlpackage", compute_units="cpu_only")
+    assert refused.value.fault == "refused"
     assert not framework.loaded.parent.exists()
