@@ -84,6 +84,14 @@ def test_an_engine_that_gives_all_results_at_once_is_asked_for_a_few(monkeypatch
     assert sorted(NOTED) == list(range(20))
 
 
+def test_workers_that_rest_are_new_ones_when_there_is_work_again(counting: Any) -> None:
+    two = Workers(count=2)
+    first = {each[2] for each in two.map(counting, [1, 2, 3])}
+    two.rest()
+    Workers().rest()
+    assert first.isdisjoint(each[2] for each in two.map(counting, [1, 2, 3]))
+
+
 def test_a_dask_cluster_gives_the_same_by_its_address(counting: Any, cluster: str) -> None:
     found = list(Workers(engine="dask", address=cluster).map(counting, [5, 4, 3, 2]))
     assert [each[0] for each in found] == [10, 8, 6, 4]

@@ -117,6 +117,13 @@ class Workers:
             return self.map(function, spans)
         return self.parts.complete(key, spans, partial(self.map, function))
 
+    def rest(self) -> None:
+        """Ends this machine's worker processes and what they hold; new ones come with new work."""
+        if self.engine == "loky" and not self.alone:
+            from joblib.externals.loky import get_reusable_executor
+
+            get_reusable_executor(reuse=True).shutdown(kill_workers=True)
+
     def _spread(self, packed: npt.NDArray[np.uint8], items: Sequence[Any]) -> Iterator[Any]:
         import joblib
 

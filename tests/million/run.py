@@ -105,8 +105,8 @@ def prepared(folder: Path, users: int, seed: int) -> Path:
 
 
 def spans_of(users: int) -> int:
-    """How many parts there are of a runtime: whole 4,096 users, 64 parts at most."""
-    blocks = -(-users // 4096)
+    """How many parts there are of a runtime: whole 1,024 users, 64 parts at most."""
+    blocks = -(-users // 1024)
     return -(-blocks // -(-blocks // 64))
 
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from pocketrec.evaluation import RankingData
 
-ITEMS, USERS = 40, 20_000
+ITEMS, USERS = 40, 5_000
 
 
 class Mean(nn.Module):
@@ -81,7 +81,7 @@ runs = 10
 [targets.onnx]
 """
 QUALITY = "onnx on onnxruntime: quality"
-PARTS = 5  # of 4,096 users
+PARTS = 5  # of 1,024 users
 KILLED = """
 import os, signal, sys
 from pocketrec.pipeline.build import build
@@ -162,11 +162,11 @@ def test_an_interrupted_build_says_that_it_goes_on_and_a_damaged_part_is_noted(
     assert interrupt.value.__notes__ == [
         f"finished parts are kept in {parts}; the same command goes on from there"
     ]
-    (place,) = parts.glob("*/4096-8192.part")
+    (place,) = parts.glob("*/1024-2048.part")
     place.write_bytes(place.read_bytes()[:-1])
     again = build(recipe, out=out, parts=parts)
     assert again.parts == {"reused": PARTS, "computed": PARTS}
-    note = "A finished part was damaged, and was computed anew: 4096-8192.part"
+    note = "A finished part was damaged, and was computed anew: 1024-2048.part"
     assert note in again.evidence.notes
     expected = told(undisturbed)
     assert told(again) == {**expected, "notes": [*expected["notes"], note]}

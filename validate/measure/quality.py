@@ -42,7 +42,7 @@ from pocketrec.workers import Workers
 Runtimes = Mapping[str, Runtime]
 Told = Callable[[int, int], None]  # how many parts are done, and of how many
 
-_MOST_ROWS = 4096  # of a part
+_MOST_ROWS = 1024  # of a part: of a small catalogue, a score for each item takes a few MB
 _MOST_SCORES = 1 << 25  # of a part, users × items: 128 MiB
 _MOST_TASKS = 64
 _KEPT, _CATALOGUE = "kept: ", "catalogue"  # names among the rows
@@ -90,7 +90,10 @@ def quality_of(
     spans = job.spans()
     many = workers.parts is not None and len(spans) > 1
     key = job.key(identity()) if many else None
-    rows = _whole(_told(workers.map_kept(job, spans, key), len(spans), tell), len(data))
+    try:
+        rows = _whole(_told(workers.map_kept(job, spans, key), len(spans), tell), len(data))
+    finally:
+        workers.rest()  # the next model is another one, and what comes between needs the memory
     return job.label_run(rows) if "scores" in rows else job.ranking_run(rows)
 
 

@@ -52,7 +52,7 @@ def test_parts_are_smaller_for_a_larger_catalogue(
     job = Evaluation(evaluate=evaluate, contract=replace(contract, vocabularies=large), data=data, open=None)
     assert job.size == 3
     labels = replace(evaluate, kind="classification")
-    assert Evaluation(evaluate=labels, contract=job.contract, data=data, open=None).size == 4096
+    assert Evaluation(evaluate=labels, contract=job.contract, data=data, open=None).size == 1024
 
 
 def test_two_workers_reopen_the_runtimes_and_find_the_same(
