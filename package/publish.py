@@ -55,10 +55,10 @@ def workspace(
         UsageError: something is in one of the places in `checked`, their parent cannot be written, or the
             destination lies in a bundle, which holds nothing but what its manifest lists.
     """
-    _check_apart(destination)
+    check_apart(destination)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with _alone_in(destination.parent):
+        with alone_in(destination.parent):
             for each in checked:
                 _check_name(each)
                 _recover(each)
@@ -77,7 +77,7 @@ def workspace(
 
 def publish(folder: Path, destination: Path, *, check: Callable[[Path], None] | None = None) -> Path:
     """`destination`, now holding what the staging folder held; an older one that passes is replaced."""
-    with _alone_in(destination.parent):
+    with alone_in(destination.parent):
         (check or check_destination)(destination)
         if not destination.exists():
             folder.rename(destination)
@@ -151,7 +151,7 @@ def _check_name(destination: Path) -> None:
         raise UsageError(f"{destination}: a link; pass the folder itself")
 
 
-def _check_apart(destination: Path) -> None:
+def check_apart(destination: Path) -> None:
     """Checks that a destination lies in no bundle; UsageError names the bundle."""
     _check_name(destination)
     for folder in destination.absolute().resolve().parents:
@@ -173,7 +173,7 @@ def _remove_stale(destination: Path) -> None:
 
 
 @contextmanager
-def _alone_in(parent: Path) -> Iterator[None]:
+def alone_in(parent: Path) -> Iterator[None]:
     """While it lasts, no other build makes, removes or renames folders in `parent`."""
     descriptor = os.open(parent, os.O_RDONLY)
     try:

@@ -38,7 +38,7 @@ def write_tree(
         names: parts of paths, without their suffixes, to what they become, such as the name of a module.
         built: names of folders and files that are left out, as tools make them.
     """
-    environment = _environment(filters)
+    templates = environment(filters)
     root = resources.files(package) / "templates" / "package"
     with resources.as_file(root) as tree:
         for path in sorted(tree.rglob("*")):
@@ -48,7 +48,7 @@ def write_tree(
             place = folder.joinpath(*(_named(each, names or {}) for each in parts))
             place.parent.mkdir(parents=True, exist_ok=True)
             if path.suffix == _TEMPLATE:
-                text = environment.from_string(path.read_text(encoding="utf-8")).render(context)
+                text = templates.from_string(path.read_text(encoding="utf-8")).render(context)
                 place.with_suffix("").write_text(text, encoding="utf-8")
             else:
                 shutil.copyfile(path, place)
@@ -59,15 +59,15 @@ def _named(part: str, names: Mapping[str, str]) -> str:
     return f"{names.get(stem, stem)}{dot}{suffixes}"
 
 
-def _environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
+def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
     """Templates in which a name that is not there is an error, and what a bundle says is quoted."""
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(  # noqa: S701 (this is no HTML: every value goes through one of the filters)
+    made = Environment(  # noqa: S701 (this is no HTML: every value goes through one of the filters)
         undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= filters
-    return environment
+    made.filters |= filters
+    return made
 
 
 def as_text(text: str) -> str:

@@ -27,6 +27,7 @@ _PACKAGES = (
     *("swiftlang", "libc6-dev", "libstdc++-14-dev", "binutils"),
     *("libexpat1", "libffi8", "libssl3t64", "libsqlite3-0", "libbz2-1.0", "liblzma5", "zlib1g"),
     *("libncursesw6", "libreadline8t64", "libuuid1"),
+    "unzip",  # by which SwiftPM opens what a registry sends
 )
 _UNUSED = (
     *("usr/share/doc", "usr/share/man", "usr/share/locale"),
@@ -78,6 +79,11 @@ def own_swift() -> str | None:
 def swift_is_there() -> bool:
     """Whether `run_swift` can run."""
     return own_swift() is not None or (place() / _SWIFT).is_file()
+
+
+def unzip_is_there() -> bool:
+    """Whether Swift can open what a registry sends; a system that was set up before this was asked cannot."""
+    return shutil.which("unzip") is not None if own_swift() else (place() / "usr/bin/unzip").is_file()
 
 
 def run_swift(

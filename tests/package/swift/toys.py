@@ -15,7 +15,12 @@ WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 
 
 def make_bundle(
-    place: Path, *, name: str = "toy", contract: Contract | None = None, start: bytes = b"\x08\x08"
+    place: Path,
+    *,
+    name: str = "toy",
+    version: str = "1.0.0",
+    contract: Contract | None = None,
+    start: bytes = b"\x08\x08",
 ) -> Bundle:
     """A bundle of two targets of Core ML whose functions have a package each, whose programs begin so."""
     used = contract or toy_contract()
@@ -32,7 +37,7 @@ def make_bundle(
             (folder / "vocabularies" / f"{vocabulary}.txt").write_text(lines(TOKENS))
             (folder / "vocabularies" / f"{vocabulary}.titles.txt").write_text(lines(TITLES))
         (folder / "contract.json").write_text(json.dumps(used.to_dict()))
-        seal(folder, name=name, version="1.0.0", artifacts=targets)
+        seal(folder, name=name, version=version, artifacts=targets)
         publish(folder, place)
     return read_bundle(place)
 
