@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas million saboteurs clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas million saboteurs ship clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -64,6 +64,11 @@ schemas: $(STAMP)
 # NAMES="constant zeros" takes some only, JSON=1 prints JSON.
 saboteurs: $(STAMP)
 	$(BIN)/python -W ignore -m tests.saboteurs.run $(NAMES) $(if $(JSON),--json)
+
+# What lies between a bundle and an app, with real registries and clients: docs/shipping.md. Sets tools up outside of
+# the tree, and goes on where it was stopped. PARTS="registry deltas" takes some only, COUNT=1000 changes fewer things.
+ship: $(STAMP)
+	$(BIN)/python -m tests.ship.run $(PARTS) --jobs $(JOBS) $(if $(COUNT),--count $(COUNT))
 
 # Every reader of files from outside under a coverage-guided fuzzer; the corpus in build/fuzz is gone on from.
 fuzz: $(STAMP)
