@@ -47,6 +47,7 @@ __all__ = [
     "read_bundle",
     "read_contract",
     "require_bundle",
+    "require_whole",
     "seal",
     "staging",
     "verify_files",
@@ -134,6 +135,16 @@ def require_bundle(path: Path) -> Path:
         what = "a file" if exists(path) else "no such folder"
         raise UsageError(f"{path}: {what}; pass the path of a bundle, which is a folder")
     return path
+
+
+def require_whole(*bundles: Bundle) -> None:
+    """Checks that bundles are no parts of one, which `pull --only` makes; ArtifactError names the part."""
+    for each in bundles:
+        if each.left_out:
+            count = len(each.left_out)
+            raise ArtifactError(
+                f"{each.path}: a part of a bundle ({count} files are left out); pull the whole one"
+            )
 
 
 def read_contract(bundle: Bundle) -> Contract:

@@ -25,7 +25,8 @@ EVIDENCE = "evidence"
 EVIDENCE_MANIFEST = "evidence/manifest.json"
 SUMS = "manifest.sha256"
 PART = "part.json"  # in a part of a bundle: of which targets it is, see parts.py
-UNLISTED = (MANIFEST, EVIDENCE_MANIFEST, SUMS, PART)  # these cannot hold their own digests
+MANIFESTS = (MANIFEST, EVIDENCE_MANIFEST, SUMS)  # every bundle has these
+UNLISTED = (*MANIFESTS, PART)  # these cannot hold their own digests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pocketrec.errors import ArtifactError, Untrusted, UsageError
-from pocketrec.package.bundle import Bundle
+from pocketrec.errors import Untrusted, UsageError
+from pocketrec.package.bundle import Bundle, require_whole
 from pocketrec.package.registry.listing import Listed, list_releases, tag_release
 from pocketrec.package.registry.places import open_place
 from pocketrec.package.registry.pull import Pulled, pull_release
@@ -58,10 +58,7 @@ def push(
         raise UsageError(f"{reference}: names a digest, which follows from the bundle; push to a tag")
     progress("check the bundle", 0, 1)
     bundle = release_at(path)
-    if bundle.left_out:
-        raise ArtifactError(
-            f"{path}: a part of a bundle ({len(bundle.left_out)} files are left out); push the whole one"
-        )
+    require_whole(bundle)
     tag = reference.tag or tag_of_version(bundle.manifest.version)
     store = open_place(reference, docker=docker_folder(), plain_http=plain_http)
     signer = None if key is None else read_private_key(key, passphrase)

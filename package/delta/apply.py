@@ -13,11 +13,19 @@ import numpy as np
 
 from pocketrec.errors import ArtifactError, StorageError, UsageError
 from pocketrec.outside import open_file
-from pocketrec.package.bundle import Bundle, publish, read_bundle, staging, verify_files, verify_names
+from pocketrec.package.bundle import (
+    Bundle,
+    publish,
+    read_bundle,
+    require_whole,
+    staging,
+    verify_files,
+    verify_names,
+)
 from pocketrec.package.delta.decode import rebuild
 from pocketrec.package.delta.format import AGAIN, Entry, Header, Side, read_delta
 from pocketrec.package.delta.make import mapped, side_of
-from pocketrec.package.manifest import UNLISTED, file_sha256
+from pocketrec.package.manifest import MANIFESTS, file_sha256
 from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.progress import Progress
 
@@ -56,6 +64,7 @@ def _check_base(old: Bundle, header: Header) -> None:
             f"{old.path}: is {_said(here)}; the delta leads from {_said(needed)} to {_said(header.target)}; "
             "pass that release, or pull the whole of the newer one"
         )
+    require_whole(old)
     problems = verify_names(old)
     if problems:
         raise ArtifactError(f"{old.path}: {problems[0]}; pull the bundle again")
@@ -84,9 +93,9 @@ def _write_files(old: Bundle, header: Header, file: BufferedReader, folder: Path
     listed: Mapping[str, str] = {}
     for count, entry in enumerate(header.files):
         report("apply", count, len(header.files))
-        if entry.path not in UNLISTED and not listed:
+        if entry.path not in MANIFESTS and not listed:
             listed = _listed(folder)
-        if entry.path not in (*UNLISTED, *SIGNATURE_FILES) and listed.get(entry.path) != entry.sha256:
+        if entry.path not in (*MANIFESTS, *SIGNATURE_FILES) and listed.get(entry.path) != entry.sha256:
             raise ArtifactError(f"{entry.path}: no file of {_said(header.target)}; {AGAIN}")
         _rebuild(old, entry, file, folder)
     kept = {name: digest for name, digest in _listed(folder).items() if not (folder / name).exists()}
@@ -125,7 +134,7 @@ def _rebuild(old: Bundle, entry: Entry, file: BufferedReader, folder: Path) -> N
     """Writes one file of the delta, and checks its digest."""
     base = np.zeros(0, np.uint8)
     if entry.base:
-        if entry.base not in UNLISTED and entry.base not in _before(old):
+        if entry.base not in MANIFESTS and entry.base not in _before(old):
             raise ArtifactError(
                 f"{entry.path}: against {entry.base}, which {old.path} does not list; {AGAIN}"
             )

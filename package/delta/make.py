@@ -14,12 +14,12 @@ import numpy as np
 
 from pocketrec.files import whole_file
 from pocketrec.outside import exists, open_file
-from pocketrec.package.bundle import Bundle
+from pocketrec.package.bundle import Bundle, require_whole
 from pocketrec.package.delta.encode import records_of, whole
 from pocketrec.package.delta.format import Entry, Header, Side, write_delta
 from pocketrec.package.delta.layouts import parts_of
 from pocketrec.package.delta.varints import Bytes
-from pocketrec.package.manifest import EVIDENCE_MANIFEST, MANIFEST, UNLISTED, file_sha256
+from pocketrec.package.manifest import EVIDENCE_MANIFEST, MANIFEST, MANIFESTS, file_sha256
 from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.progress import Progress
 
@@ -53,8 +53,10 @@ def make_delta(old: Bundle, new: Bundle, out: Path, report: Progress) -> Made:
         report: told what is being done.
 
     Raises:
+        ArtifactError: one is a part of a bundle.
         StorageError: it cannot be written.
     """
+    require_whole(old, new)
     names = _changed(old, new)
     with whole_file(out) as partial, tempfile.TemporaryFile(dir=out.parent) as records:
         entries = []
@@ -84,7 +86,7 @@ def side_of(bundle: Bundle) -> Side:
 def _all_files(bundle: Bundle) -> list[str]:
     """Every file of a bundle, manifests first, signatures last."""
     signed = [each for each in SIGNATURE_FILES if exists(bundle.path / each)]
-    return [*UNLISTED, *sorted({**bundle.manifest.files, **bundle.evidence.files}), *signed]
+    return [*MANIFESTS, *sorted({**bundle.manifest.files, **bundle.evidence.files}), *signed]
 
 
 def _changed(old: Bundle, new: Bundle) -> list[tuple[str, str]]:
@@ -96,7 +98,7 @@ def _changed(old: Bundle, new: Bundle) -> list[tuple[str, str]]:
     listed = {**new.manifest.files, **new.evidence.files}
     known = set(before.values())
     names = [each for each in _all_files(new) if listed.get(each) not in known]
-    return [(each, each if each in before or each in UNLISTED else "") for each in names]
+    return [(each, each if each in before or each in MANIFESTS else "") for each in names]
 
 
 def _entry(old: Bundle, new: Bundle, name: str, base: str, records: BinaryIO) -> Entry:

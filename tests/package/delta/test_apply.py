@@ -19,6 +19,7 @@ from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.delta.apply import apply_delta
 from pocketrec.package.delta.format import DIGEST, FIXED, Header, deflate, inflate, read_delta, write_delta
 from pocketrec.package.delta.make import Made, make_delta
+from pocketrec.package.parts import left_out, write_part
 from pocketrec.progress import silent
 from pocketrec.schema import from_table
 
@@ -268,6 +269,24 @@ def test_a_disk_without_room_is_found_before_anything_is_written(
     with pytest.raises(StorageError, match="1000 are free"):
         apply_delta(pair.old, pair.path, tmp_path / "out", silent)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_of_a_bundle_is_neither_the_older_nor_the_newer_release(pair: Pair, tmp_path: Path) -> None:
+    parts = {}
+    for name, whole in (("old", pair.old), ("new", pair.new)):
+        shutil.copytree(whole.path, tmp_path / name)
+        for each in left_out(whole.manifest, whole.evidence, ["onnx"]):
+            (tmp_path / name / each).unlink()
+        write_part(tmp_path / name, ["onnx"])
+        parts[name] = read_bundle(tmp_path / name)
+    said = "a part of a bundle .* pull the whole one"
+    with pytest.raises(ArtifactError, match=f"old: {said}"):
+        make_delta(parts["old"], pair.new, tmp_path / "d", silent)
+    with pytest.raises(ArtifactError, match=f"new: {said}"):
+        make_delta(pair.old, parts["new"], tmp_path / "d", silent)
+    with pytest.raises(ArtifactError, match=f"old: {said}"):
+        apply_delta(parts["old"], pair.path, tmp_path / "out", silent)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "old"]
 
 
 def test_an_error_of_the_system_leaves_nothing(
