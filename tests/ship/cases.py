@@ -28,7 +28,7 @@ from pocketrec.package.manifest import EVIDENCE_MANIFEST, MANIFEST
 
 _SEALED = 0.4  # of changed bundles: the share whose digests are made to fit
 # What is changed, and how often.
-_THINGS = ((bases.DOUBLE, 45), (bases.SMALL, 25), (bases.LAYOUT, 22), (bases.DELTA, 8))
+_THINGS: Mapping[str, int] = {bases.DOUBLE: 45, bases.SMALL: 25, bases.LAYOUT: 22, bases.DELTA: 8}
 _HARMS: Mapping[str, tuple[Harm, ...]] = {bases.LAYOUT: LAYOUTS, bases.DELTA: ANYWHERE}
 _TURNS = 2  # readers of a case beside those that open every one
 
@@ -81,8 +81,7 @@ class Workshop:
     def run(self, number: int, seed: int, answers: Honest) -> Case:
         """The case with this number."""
         rng = Random(f"{seed}-{number}")
-        things, weights = zip(*_THINGS, strict=True)
-        thing = rng.choices(things, weights)[0]
+        thing = rng.choices(list(_THINGS), list(_THINGS.values()))[0]
         place = self._copied(thing)
         harm, sealed = self._harmed(rng, thing, place.given)
         altered = _altered(place.given, self.honest / thing)

@@ -23,7 +23,7 @@ OUTCOMES = (REFUSED, AS_IT_WAS, UNSIGNED, *FAULTS)
 _REFUSALS = (1, 2, 3, 10, 11, 12, 13)  # exit codes of errors.py that are no defect
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # One line of a command, or the entry of its JSON, that says what was refused.
-_SAID = re.compile(r'^(error|failed|Error): ?\S|^ *"(status|level)": "failed"', re.MULTILINE)
+_SAID = re.compile(r'^(error|failed|Error): *\S|^ *"(status|level)": "failed"', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,9 @@ def _digest(place: Place) -> str:
     index = json.loads((place.honest / bases.LAYOUT / "index.json").read_bytes())
     named = "org.opencontainers.image.ref.name"
     return next(
-        each["digest"] for each in index["manifests"] if each.get("annotations", {}).get(named) == "1.0.0"
+        str(each["digest"])
+        for each in index["manifests"]
+        if each.get("annotations", {}).get(named) == "1.0.0"
     )
 
 
