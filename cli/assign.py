@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from pocketrec.cli.console import examples, print_json
+from pocketrec.cli.console import count_text, examples, print_json
 from pocketrec.cli.paths import PATH
 from pocketrec.errors import DataError, UsageError
 
@@ -148,4 +148,4 @@ def _head(split: Split, bundles: dict[str, str], counts: Counter[str]) -> dict[s
 def _summarize(split: Split, bundles: dict[str, str], counts: Counter[str]) -> None:
     for name, share in split.shares().items():
         bundle = f", bundle {bundles[name]}" if name in bundles else ""
-        click.echo(f"{name}: {counts[name]} units, share {share:.4g}{bundle}", err=True)
+        click.echo(f"{name}: {count_text(counts[name], 'unit')}, share {share:.4g}{bundle}", err=True)

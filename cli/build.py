@@ -121,7 +121,7 @@ def _print(result: BuildResult) -> None:
 
 def _narrow(row: SummaryRow) -> SummaryRow:
     """The row for a table of 120 columns: a line per metric, the precision's first word."""
-    ranking = re.sub(r"(\d) (?=[a-z])", r"\1\n", row.ranking)
+    ranking = re.sub(r"(?<=[\d\]]) (?=[a-z\[])", "\n", row.ranking)
     precision = row.precision.partition(" ")[0]
     return replace(row, ranking=ranking, precision=precision, p50=row.p50.replace(" (", "\n("))
 

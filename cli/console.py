@@ -70,6 +70,11 @@ def show_bytes(size: int) -> str:
     return f"{size / 1e3:.1f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"
 
 
+def count_text(count: int, one: str, many: str = "") -> str:
+    """A number of things in words: `one` of it, or `many`, by default with an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
     """A function (stage, done, total) that draws bars on a terminal, else a line for each stage.

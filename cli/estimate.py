@@ -89,8 +89,9 @@ def _failures(found: Logged, min_lift: float, names: Sequence[str]) -> list[str]
     known = {each.estimator: each for each in found.estimates}
     for name in names:
         if name not in known:
+            why = f"; {name}: not run, {found.not_run[name]}" if name in found.not_run else ""
             raise UsageError(
-                f"--estimator {name!r}: expected one of {', '.join(known)}, which the log allows"
+                f"--estimator {name!r}: expected one of {', '.join(known)}, which the log allows{why}"
             )
     failures = []
     for name in names or known:
@@ -123,10 +124,10 @@ def _print_logged(found: Logged) -> None:
 def _row(each: Estimate) -> tuple[str, ...]:
     return (
         each.estimator,
-        f"{each.value:.6g}",
-        f"{each.low:.6g} to {each.high:.6g}",
-        f"{each.lift:+.6g}",
-        f"{each.lift_low:+.6g} to {each.lift_high:+.6g}",
+        f"{each.value:.4g}",
+        f"{each.low:.4g} to {each.high:.4g}",
+        f"{each.lift:+.4g}",
+        f"{each.lift_low:+.4g} to {each.lift_high:+.4g}",
     )
 
 

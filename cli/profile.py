@@ -147,14 +147,16 @@ def _table(found: Profile) -> dict[str, Any]:
 
 def _show(found: Profile) -> None:
     sides = (
-        [("", found.side)] if found.against is None else [("this ", found.side), ("other ", found.against)]
+        [("", found.side)]
+        if found.against is None
+        else [("this     ", found.side), ("other    ", found.against)]
     )
     for name, side in sides:
         _show_side(name, side, found.threads)
     if found.turns is None:
         _show_latency({"alone": found.side.measured.latency})
     else:
-        _show_latency(found.turns.latency)
+        _show_latency({name: found.turns.latency[name] for name in ("this", "other")})
         click.echo(f"ratio    {_ratio(found.turns.ratios['this'])}\n")
     _show_rows(found)
     for each in found.units:

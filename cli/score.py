@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.console import count_text, examples, print_json, print_table, progress_on_stderr
 from pocketrec.cli.paths import PATH
 from pocketrec.errors import UsageError
 
@@ -126,10 +126,12 @@ def _print(found: Scored, seconds: float) -> None:
     ]
     print_table("", ("lists", str(found.path)), rows)
     if found.damaged:
-        click.echo(f"{found.damaged} kept parts were cut or edited, and computed again")
+        parts = count_text(found.damaged, "kept part was", "kept parts were")
+        click.echo(f"{parts} cut or edited, and computed again")
     if found.short:
-        click.echo(f"{found.short} users have fewer than {about['k']} items")
+        click.echo(f"{count_text(found.short, 'user has', 'users have')} fewer than {about['k']} items")
     if found.unknown:
-        click.echo(f"{found.unknown} users have words that are no items, which became what the contract says")
+        users = count_text(found.unknown, "user has", "users have")
+        click.echo(f"{users} words that are no items, which became what the contract says")
     if found.unread:
         click.echo(f"columns that nothing was read from: {', '.join(found.unread)}")

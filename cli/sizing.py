@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pocketrec.cli.assign import weights_of
-from pocketrec.cli.console import examples, print_json, print_table
+from pocketrec.cli.console import count_text, examples, print_json, print_table
 from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,9 +66,11 @@ def _print_ratio(found: RatioTest) -> None:
         for name, mean in found.expected.items()
     ]
     print_table("", ("variant", "observed", "expected", "difference"), rows)
-    verdict = "as assigned" if found.passed else f"mismatch, most of all in {found.farthest}"
+    most = f", most of all in {found.farthest}" if len(found.observed) > 2 else ""  # two miss by as much
+    verdict = "as assigned" if found.passed else f"mismatch{most}"
+    degrees = count_text(found.degrees, "degree")
     click.echo(
-        f"{verdict}: chi-squared {found.statistic:.4g} at {found.degrees} degrees, p = {found.p_value:.3g} "
+        f"{verdict}: chi-squared {found.statistic:.4g} at {degrees} of freedom, p = {found.p_value:.3g} "
         f"(threshold {found.threshold:g})"
     )
 
@@ -154,12 +156,13 @@ def _weeks(
 
 def _print_plan(made: Plan, weeks: Sequence[tuple[int, float | None]]) -> None:
     click.echo(
-        f"an effect of {made.effect:+.6g} needs {made.total} units: {made.control} of the control, "
-        f"{made.treatment} of each treatment"
+        f"an effect of {made.effect:+.6g} needs {made.total:,} units: {made.control:,} of the control, "
+        f"{made.treatment:,} of each treatment"
     )
     if made.days is None:
         click.echo("pass --daily-units to know how long that takes")
         return
-    click.echo(f"run for {made.weeks} weeks: the units have come after {made.days} days\n")
-    rows = [(str(week), "none" if least is None else f"{least:.6g}") for week, least in weeks]
+    weeks_text, days = count_text(made.weeks or 0, "week"), count_text(made.days, "day")
+    click.echo(f"run for {weeks_text}: the units have come after {days}\n")
+    rows = [(str(week), "none" if least is None else f"{least:.3g}") for week, least in weeks]
     print_table("", ("weeks", "smallest rise that is found"), rows)

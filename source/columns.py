@@ -106,7 +106,7 @@ def groups_of(path: Path) -> tuple[int, ...]:
 
 def _regular(path: Path) -> Path:
     """The path of a regular file, which the library opens by its name; DataError for anything else."""
-    return require_file(path, error=DataError, remedy="write it again")
+    return require_file(path, error=DataError, remedy="pass a .parquet, .arrow or .feather file")
 
 
 def read_rows(path: Path, names: list[str], start: int) -> Iterator[Any]:

@@ -66,7 +66,7 @@ def test_a_log_without_support_gives_no_number_and_fails(pocketrec: Run, log: Pa
         (("--clip", "0"), "clip is 0.0; expected a weight above 0"),
         (
             ("--min-lift", "0", "--estimator", "dr"),
-            "--estimator 'dr': expected one of ips, snips, which the log allows",
+            "--estimator 'dr': expected one of ips, snips, which the log allows; dr: not run, no columns",
         ),
     ],
 )
@@ -81,7 +81,9 @@ def test_a_ratio_mismatch_exits_with_1_and_names_the_variant(pocketrec: Run) -> 
     words = ("experiment", "ratio", "--observed", "a=1000", "--observed", "b=1000", "--observed", "c=800")
     done = pocketrec(*words)
     assert done.returncode == 1
-    assert "mismatch, most of all in c: chi-squared 28.57 at 2 degrees, p = 6.2" in done.stdout
+    assert "mismatch, most of all in c: chi-squared 28.57 at 2 degrees of freedom, p = 6.2" in done.stdout
+    two = pocketrec("experiment", "ratio", "--observed", "a=1000", "--observed", "b=800")
+    assert "\nmismatch: chi-squared" in two.stdout, "of two, both miss by as much"
     found = json.loads(pocketrec(*words, "--json").stdout)
     assert (found["passed"], found["farthest"], found["observed"]["c"]) == (False, "c", 800)
 
@@ -90,7 +92,7 @@ def test_a_ratio_as_assigned_passes(pocketrec: Run) -> None:
     words = ("--observed", "a=9010", "--observed", "b=990", "--variant", "a=9", "--variant", "b=1")
     done = pocketrec("experiment", "ratio", *words)
     assert done.returncode == 0
-    assert "as assigned: chi-squared 0.1111 at 1 degrees" in done.stdout
+    assert "as assigned: chi-squared 0.1111 at 1 degree of freedom, p" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -140,5 +140,5 @@ def test_a_log_without_rows_and_a_file_that_is_none_are_told(tmp_path: Path) -> 
     (tmp_path / "log.parquet").write_bytes(b"no Parquet")
     with pytest.raises(DataError, match="cannot be read"):
         read_logged(tmp_path / "log.parquet", Asked())
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"no such file; pass a \.parquet, "):
         read_logged(tmp_path / "nowhere.parquet", Asked())

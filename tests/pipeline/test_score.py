@@ -396,7 +396,7 @@ def test_the_command_says_what_was_done(bundle: Path, users: Path, tmp_path: Pat
     shown = CliRunner().invoke(main, [*asked, "--column", "excluding=history"])
     assert "recommend of onnx on onnxruntime" in shown.stdout
     assert "columns that nothing was read from: excluding" in shown.stdout
-    assert "1 users have words that are no items" in shown.stdout
+    assert "1 user has words that are no items" in shown.stdout
     wrong = CliRunner().invoke(main, [*asked, "--column", "excluding"])
     assert (wrong.exit_code, wrong.stdout) == (2, "")
     assert "--column 'excluding': expected ARGUMENT=COLUMN" in wrong.stderr

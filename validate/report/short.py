@@ -34,7 +34,8 @@ def _lines(evidence: Evidence) -> Iterator[str]:
         yield from ("", "### Failed", "")
         for each in failed:
             where = f"{each.target} on {each.runtime}" if each.runtime else each.target
-            yield f"- **{md_text(each.gate)}** {md_text(where)}: {md_text(each.message)}"
+            place = f" {md_text(where)}" if where else ""
+            yield f"- **{md_text(each.gate)}**{place}: {md_text(each.message)}"
     if evidence.versus is not None:
         yield from ("", "### Since the last release", "", md_text(releases_verdict(evidence.versus)))
     missing = not_run(evidence)

@@ -96,9 +96,19 @@ def test_a_time_is_none_of_the_reference_and_none_of_an_interpreter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "place"), [("max_ndcg_drop of users: cold", 0), ("max_size_mb", 1), ("max_load_ms", 2)]
+    ("name", "place"),
+    [
+        ("max_ndcg_drop of users: cold", 0),
+        ("max_size_mb", 1),
+        ("max_load_ms", 2),
+        ("versus.min_top_k_overlap", 0),
+        ("versus.max_churn", 0),
+        ("versus.max_size_growth", 1),
+        ("versus.max_latency_ratio", 2),
+        ("versus.due_version", None),
+    ],
 )
-def test_a_failed_gate_marks_its_number(name: str, place: int) -> None:
+def test_a_failed_gate_marks_its_number_and_no_other(name: str, place: int | None) -> None:
     marks = [each.failed for each in headlines(evidence(gates=(gate(name, "failed"),)))]
     assert marks == [number == place for number in range(3)]
 

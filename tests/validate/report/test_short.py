@@ -35,6 +35,11 @@ def test_texts_stay_in_their_line_and_become_nothing_else(evidence: Evidence) ->
     assert f"- coreml on framework: {shown}" in lines
 
 
+def test_a_gate_of_no_target_has_no_gap_before_its_message(evidence: Evidence) -> None:
+    gate = replace(evidence.gates[0], gate="versus.due_version", target="", message="set 1.0.1")
+    assert "- **versus.due_version**: set 1.0.1" in to_markdown(replace(evidence, gates=(gate,)))
+
+
 def test_it_begins_with_the_verdict(evidence: Evidence) -> None:
     mark, first, *_ = to_markdown(evidence).splitlines()
     assert mark == "<!-- pocketrec report -->"
