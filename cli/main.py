@@ -20,6 +20,7 @@ from pocketrec import __version__
 from pocketrec.cli.apply import apply
 from pocketrec.cli.assign import assign
 from pocketrec.cli.build import build
+from pocketrec.cli.card import card
 from pocketrec.cli.console import print_json
 from pocketrec.cli.convert import convert
 from pocketrec.cli.delta import delta
@@ -131,6 +132,7 @@ for _command in (
     tag,
     inspect,
     report,
+    card,
     lint,
     run,
     serve_pipe,

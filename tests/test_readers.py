@@ -46,6 +46,7 @@ ALLOWED = {
     "model_zoo.movielens_files: zipfile.ZipFile": "its digest was checked",
     "package.apps.model_folder: copy.open": "it writes a file that is not there yet",
     "package.apps.tree: path.read_text": "a template of this package",
+    "package.card.render: path.read_text": "a template of this package",
     "package.host.unicode: path.read_text": "a table of this package",
     "package.swift.model_folder: (folder.path / name).read_bytes": "written and checked a moment ago",
     "package.swift.registry.archive: each.open": "what was written a moment ago",

@@ -44,6 +44,7 @@ COMMANDS = (
     "tag",
     "inspect",
     "report",
+    "card",
     "lint",
     "run",
     "serve-pipe",
