@@ -36,7 +36,9 @@ class Disk:
     def read(self, name: str, largest: int) -> bytes | None:
         """See `Files`."""
         path = self.root / name
-        return read_file(path, largest=largest, remedy=_REMEDY) if exists(path) else None
+        if not exists(path) and not path.is_symlink():
+            return None
+        return read_file(path, largest=largest, remedy=_REMEDY)
 
     @contextmanager
     def pieces(self, name: str, start: int) -> Iterator[Iterator[bytes]]:

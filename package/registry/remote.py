@@ -3,7 +3,8 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 
 oras-py knows no ranges, no `subject`, and titles files by their base names; here each request is one of
-its `do_request`, and what is asked for stands in the methods below.
+its `do_request`, and what is asked for stands in the methods below. That is called as it stands beneath its
+decorator, which tries again for two minutes whatever happened, a refusal included.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pocketrec.package.registry.reading import LARGEST_MANIFEST, read_index
 from pocketrec.package.registry.references import Reference, check_tag
 from pocketrec.package.registry.store import PIECE, Chunks, Traffic
 
+_do_request = Client.do_request.__wrapped__
 _ACCEPTED = f"{words.IMAGE}, {words.INDEX}"
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
 _MOST_PAGES = 1000
@@ -204,8 +206,8 @@ class Remote:
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> requests.Response:
         try:
-            answer: requests.Response = self._client().do_request(
-                url, method, headers=dict(headers or {}), **options
+            answer: requests.Response = _do_request(
+                self._client(), url, method, headers=dict(headers or {}), **options
             )
         except requests.exceptions.InvalidSchema:
             raise RegistryError(f"{self._host}: leads to an address that is not http; refuse it") from None

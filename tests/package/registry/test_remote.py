@@ -1,0 +1,406 @@
+"""A registry over HTTP: what breaks off goes on, what was altered is refused, secrets stay secret."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from tests.package.registry.fake import Answer, Fake, fake_registry
+from tests.package.registry.toys import CREATED, FILES, layout, toy, tree
+
+from pocketrec.errors import ArtifactError, Denied, RegistryError, StorageError, TagTaken, UsageError
+from pocketrec.package.bundle import Bundle
+from pocketrec.package.registry.image import digest_of
+from pocketrec.package.registry.pull import Pulled
+from pocketrec.package.registry.push import Pushed, push_release
+from pocketrec.package.registry.references import Reference, parse_reference
+from pocketrec.pipeline.registry import pull as pull_reference
+from pocketrec.pipeline.registry import push as push_reference
+from pocketrec.pipeline.registry import releases
+
+WEIGHTS = FILES["artifacts/onnx/main.onnx.data"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return toy(tmp_path_factory.mktemp("made") / "toy")
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    with fake_registry() as registry:
+        yield registry
+
+
+def reference(fake: Fake, wanted: str = "1.4.0") -> Reference:
+    return parse_reference(f"{fake.host}/models/toy").at(wanted)
+
+
+def push(bundle: Bundle, fake: Fake, **options: Any) -> Pushed:
+    return push_reference(bundle.path, reference(fake), created=CREATED, **options)
+
+
+def pull(fake: Fake, out: Path, wanted: str = "1.4.0", **options: Any) -> Pulled:
+    return pull_reference(reference(fake, wanted), out=out, **options)
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_what_is_pulled_is_what_was_pushed(made: Bundle, fake: Fake, tmp_path: Path, api: bool) -> None:
+    """With a registry that lists what refers to a release, and with one that does not."""
+    fake.referrers = api
+    pushed = push(made, fake)
+    assert tree(pull(fake, tmp_path / "out").path) == tree(made.path)
+    assert pull(fake, tmp_path / "by digest", pushed.digest).digest == pushed.digest
+    assert (f"sha256-{pushed.digest[7:]}" in fake.tags()) != api
+    assert [each.tag for each in releases(reference(fake))] == ["1.4.0"]
+
+
+def test_a_registry_and_a_folder_give_one_digest(made: Bundle, fake: Fake, tmp_path: Path) -> None:
+    folder = push_release(made, layout(tmp_path / "place"), "1.4.0", name="place", created=CREATED)
+    assert push(made, fake).digest == folder.digest
+
+
+def test_nothing_is_sent_twice(made: Bundle, fake: Fake) -> None:
+    first = push(made, fake)
+    assert first.bytes_sent == fake.received + sum(len(data) for name, (_, data) in fake.manifests.items())
+    received = fake.received
+    again = push(made, fake)
+    assert (again.bytes_sent, again.blobs_sent, fake.received) == (0, 0, received)
+
+
+def test_a_push_that_broke_off_left_no_tag_and_goes_on_with_what_is_missing(made: Bundle, fake: Fake) -> None:
+    uploads: list[str] = []
+
+    def breaks(method: str, path: str, headers: Any) -> Answer | None:
+        if method == "PUT" and "/uploads/" in path:
+            uploads.append(path)
+            return (503, {}, b"") if len(uploads) == 6 else None
+        return None
+
+    fake.hook = breaks
+    with pytest.raises(RegistryError, match="answers 503; run it again: what was sent or fetched is kept"):
+        push(made, fake)
+    assert fake.tags() == []
+    there, received = len(fake.blobs), fake.received
+    assert there
+    done = push(made, fake)
+    assert done.blobs_sent == done.blobs - there
+    assert fake.received == received + sum(map(len, list(fake.blobs.values())[there:]))
+    assert sum(map(len, fake.blobs.values())) == fake.received
+    assert fake.tags() == ["1.4.0"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_pull_that_broke_off_installs_nothing_and_goes_on(
+    made: Bundle, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: bool
+) -> None:
+    """From the byte where it stopped, where the registry can begin there, and with the next file anyway."""
+    monkeypatch.setattr("pocketrec.package.registry.remote.PIECE", 50)
+    push(made, fake)
+    fake.ranges = ranges
+    fake.cut[digest_of(WEIGHTS)] = 110
+    with pytest.raises(RegistryError, match="broke off; see that it runs, and run it again"):
+        pull(fake, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    waiting = tmp_path / ".out.pulling"
+    assert (waiting / f"{digest_of(WEIGHTS)[7:]}.part").read_bytes() == WEIGHTS[:100]
+    kept = {f"sha256:{path.name}" for path in waiting.iterdir() if not path.suffix}
+    fake.given.clear()
+    done = pull(fake, tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(made.path)
+    assert not waiting.exists()
+    assert done.kept == len(kept)
+    assert fake.given[digest_of(WEIGHTS)] == len(WEIGHTS) - (100 if ranges else 0)
+    small = {
+        digest_of((made.path / name).read_bytes()) for name in ("manifest.json", "evidence/manifest.json")
+    }
+    assert not kept & fake.given.keys() - small  # these two are read before anything is fetched
+
+
+@pytest.mark.parametrize("other", [WEIGHTS[:-1] + b"\x01", WEIGHTS + b"more", WEIGHTS[:-1], b""])
+def test_a_registry_that_gives_something_else_is_refused(
+    made: Bundle, fake: Fake, tmp_path: Path, other: bytes
+) -> None:
+    push(made, fake)
+    fake.blobs[digest_of(WEIGHTS)] = other
+    with pytest.raises(ArtifactError, match=r"main\.onnx\.data: "):
+        pull(fake, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    fake.blobs[digest_of(WEIGHTS)] = WEIGHTS
+    assert tree(pull(fake, tmp_path / "out").path) == tree(made.path)
+
+
+def test_a_manifest_that_is_not_the_digest_asked_for_is_refused(
+    made: Bundle, fake: Fake, tmp_path: Path
+) -> None:
+    pushed = push(made, fake)
+    kind, data = fake.manifests[pushed.digest]
+    fake.manifests[pushed.digest] = kind, data.replace(b"1.4.0", b"1.4.1")
+    with pytest.raises(ArtifactError, match="gives something else than was asked for"):
+        pull(fake, tmp_path / "out", pushed.digest)
+
+
+def account(folder: Path, host: str, user: str = "me:hunter2") -> None:
+    folder.mkdir(exist_ok=True)
+    entry = {"auth": base64.b64encode(user.encode()).decode()}
+    (folder / "config.json").write_text(json.dumps({"auths": {host: entry}}))
+
+
+@pytest.mark.parametrize("token", [True, False])
+def test_who_asks_is_said_as_docker_login_has_it(
+    made: Bundle, fake: Fake, tmp_path: Path, token: bool
+) -> None:
+    fake.basic, fake.tokens = "me:hunter2", set() if token else None
+    with pytest.raises(
+        Denied, match=r"asks who you are; .* has no account for it; log in with `docker login 127"
+    ):
+        push(made, fake)
+    assert fake.received == 0
+    account(tmp_path / "docker", fake.host)
+    push(made, fake)
+    assert tree(pull(fake, tmp_path / "out").path) == tree(made.path)
+    account(tmp_path / "docker", fake.host, "me:wrong-secret")
+    with pytest.raises(Denied, match=r"refuse.*docker login") as error:
+        pull(fake, tmp_path / "again")
+    assert "wrong-secret" not in str(error.value)
+
+
+def test_a_token_that_expires_half_way_is_asked_for_again(made: Bundle, fake: Fake, tmp_path: Path) -> None:
+    fake.basic, fake.tokens = "me:hunter2", set()
+    account(tmp_path / "docker", fake.host)
+
+    def expires(method: str, path: str, headers: Any) -> Answer | None:
+        if method == "PUT" and "/uploads/" in path and len(fake.blobs) == 3 and fake.tokens_asked == 1:
+            assert fake.tokens is not None
+            fake.tokens.clear()
+        return None
+
+    fake.hook = expires
+    push(made, fake)
+    assert fake.tokens_asked == 2
+
+
+def test_an_account_that_is_closed_half_way_says_so_and_what_was_sent_is_kept(
+    made: Bundle, fake: Fake, tmp_path: Path
+) -> None:
+    fake.basic, fake.tokens = "me:hunter2", set()
+    account(tmp_path / "docker", fake.host)
+
+    def closes(method: str, path: str, headers: Any) -> Answer | None:
+        if len(fake.blobs) >= 3:
+            assert fake.tokens is not None
+            fake.tokens.clear()
+            fake.basic = "me:other"
+        return None
+
+    fake.hook = closes
+    with pytest.raises(
+        Denied, match=r"it may have expired, so log in again with .*; what was sent or fetched is kept"
+    ):
+        push(made, fake)
+    assert fake.tags() == []
+    there = len(fake.blobs)
+    fake.hook = lambda *_: None
+    account(tmp_path / "docker", fake.host, "me:other")
+    done = push(made, fake)
+    assert done.blobs_sent == done.blobs - there
+
+
+@pytest.mark.parametrize("table", [{"credsStore": "desktop"}, {"credHelpers": {"HOST": "ecr-login"}}])
+def test_a_credential_helper_is_named_and_not_started(
+    made: Bundle, fake: Fake, tmp_path: Path, table: dict[str, Any]
+) -> None:
+    fake.basic = "me:hunter2"
+    (tmp_path / "docker").mkdir()
+    text = json.dumps(table).replace("HOST", fake.host)
+    (tmp_path / "docker/config.json").write_text(text)
+    with pytest.raises(
+        Denied, match=r"leaves that to the helper '(desktop|ecr-login)', and none is asked; write"
+    ):
+        push(made, fake)
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "[]", '{"auths": {"HOST": {"auth": "%%"}}}', '{"auths": {"HOST": {"auth": "bWU="}}}']
+)
+def test_a_config_that_docker_did_not_write_is_said(
+    made: Bundle, fake: Fake, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text(text.replace("HOST", fake.host))
+    with pytest.raises(UsageError, match=r"config\.json"):
+        push(made, fake)
+
+
+@pytest.mark.parametrize(
+    "realm", ["http://example.com/token", "file:///etc/passwd", "ftp://example.com", "", "https://"]
+)
+def test_credentials_go_to_no_other_place_without_tls(
+    made: Bundle, fake: Fake, tmp_path: Path, realm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To a registry with TLS, that is; one that is asked without may log in so, too."""
+    from pocketrec.package.registry.credentials import Account, Login
+
+    turned = requests.Response()
+    turned.status_code = 401
+    turned.headers["WWW-Authenticate"] = f'Bearer realm="{realm}"'
+    turned.request = requests.Request("GET", "https://example.com/v2/").prepare()
+    asked: list[str] = []
+    monkeypatch.setattr("requests.get", lambda url, **_: asked.append(url))
+    login = Login("example.com", "a", Account(basic="bWU6aHVudGVyMg==", file="config.json"), secure=True)
+    with pytest.raises(Denied, match="no place with https to log in at; its credentials are not sent"):
+        login.authenticate_request(turned, {})
+    assert asked == []
+    assert "bWU6" not in repr(login)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://example.com/upload", "file:///etc/passwd", "//example.com/x", ""]
+)
+def test_an_upload_that_is_led_elsewhere_is_refused(made: Bundle, fake: Fake, location: str) -> None:
+    def leads(method: str, path: str, headers: Any) -> Answer | None:
+        return (202, {"Location": location}, b"") if method == "POST" else None
+
+    fake.hook = leads
+    with pytest.raises(RegistryError, match="leads to another place, which would get its credentials"):
+        push(made, fake)
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "gopher://127.0.0.1/"])
+def test_a_blob_that_is_led_to_a_file_is_refused(
+    made: Bundle, fake: Fake, tmp_path: Path, location: str
+) -> None:
+    push(made, fake)
+
+    def leads(method: str, path: str, headers: Any) -> Answer | None:
+        found = method == "GET" and digest_of(WEIGHTS) in path
+        return (307, {"Location": location}, b"") if found else None
+
+    fake.hook = leads
+    with pytest.raises(RegistryError, match="leads to an address that is not http"):
+        pull(fake, tmp_path / "out")
+
+
+def test_a_blob_that_is_led_to_another_host_is_fetched_there_without_our_credentials(
+    made: Bundle, fake: Fake, tmp_path: Path
+) -> None:
+    fake.basic = "me:hunter2"
+    account(tmp_path / "docker", fake.host)
+    push(made, fake)
+    with fake_registry() as other:
+        other.blobs = dict(fake.blobs)
+        seen: list[str | None] = []
+
+        def notes(method: str, path: str, headers: Any) -> Answer | None:
+            seen.append(headers.get("Authorization"))
+            return None
+
+        def leads(method: str, path: str, headers: Any) -> Answer | None:
+            found = method == "GET" and "/blobs/" in path
+            place = f"http://localhost:{other.port}{path}"
+            return (307, {"Location": place}, b"") if found else None
+
+        other.hook, fake.hook = notes, leads
+        pull(fake, tmp_path / "out")
+    assert seen
+    assert set(seen) == {None}
+
+
+def test_of_two_who_push_one_tag_at_once_one_is_told(made: Bundle, fake: Fake, tmp_path: Path) -> None:
+    """The other's tag comes between our look and ours, and between ours and our second look."""
+    rival = push(toy(tmp_path / "rival", files={"vocabularies/item.txt": b"z\n"}), fake)
+    theirs = fake.manifests[rival.digest]
+    for moment in (2, 4):
+        fake.manifests.pop("1.4.0", None)
+        looks: list[str] = []
+
+        def comes(
+            method: str, path: str, headers: Any, moment: int = moment, looks: list[str] = looks
+        ) -> None:
+            if method == "GET" and path.endswith("/manifests/1.4.0"):
+                looks.append(path)
+                if len(looks) == moment:
+                    fake.manifests["1.4.0"] = theirs
+
+        fake.hook = comes
+        said = "is another release" if moment == 2 else "somebody pushed it at the same time"
+        with pytest.raises(TagTaken, match=said):
+            push(made, fake)
+        assert fake.manifests["1.4.0"] == theirs
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "said"),
+    [
+        ((403, {}, b""), Denied, r"may not do that \(403\)"),
+        ((404, {"Content-Type": "text/html"}, b"<html>"), RegistryError, "is no OCI registry"),
+        ((429, {}, b""), RegistryError, "answers 429; run it again"),
+        (
+            (400, {}, b'{"errors": [{"code": "NAME\\u001bINVALID"}]}'),
+            RegistryError,
+            "answers 400 NAMEINVALID;",
+        ),
+        ((412, {}, b'{"errors": [{"code": "PRECONDITION"}]}'), Denied, "refuses that .412 PRECONDITION."),
+        ((200, {}, b"x" * (5 << 20)), ArtifactError, "has more than 4194304 bytes"),
+        ((200, {}, b"[" * 100_000), ArtifactError, "not valid JSON"),
+        ((200, {}, b"{}"), ArtifactError, "is no OCI image manifest"),
+        ((301, {"Location": "file:///etc/passwd"}, b""), RegistryError, "not http"),
+    ],
+)
+def test_every_answer_is_one_line(
+    fake: Fake, tmp_path: Path, answer: Answer, error: type[Exception], said: str
+) -> None:
+    fake.hook = lambda *_: answer
+    with pytest.raises(error, match=said) as raised:
+        pull(fake, tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_registry_that_is_not_there_is_said(tmp_path: Path, made: Bundle, fake: Fake) -> None:
+    nobody = parse_reference("127.0.0.1:1/models/toy:1")
+    with pytest.raises(
+        RegistryError, match=r"127\.0\.0\.1:1: cannot be reached, or broke off; see that it runs"
+    ):
+        pull_reference(nobody, out=tmp_path / "out")
+
+
+def test_a_full_disk_installs_nothing_and_says_what_to_free(
+    made: Bundle, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from pocketrec.package.registry import fetching
+
+    push(made, fake)
+    real = fetching._write
+
+    def full(part: Path, blob: Any, start: int, pieces: Any) -> tuple[int, str]:
+        if blob.digest == digest_of(WEIGHTS):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(part, blob, start, pieces)
+
+    monkeypatch.setattr(fetching, "_write", full)
+    with pytest.raises(StorageError, match="No space left on device; free 320 bytes or pass another --out"):
+        pull(fake, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    assert tree(pull(fake, tmp_path / "out").path) == tree(made.path)
+
+
+def test_two_pulls_to_one_place_do_not_meet(made: Bundle, fake: Fake, tmp_path: Path) -> None:
+    from pocketrec.package.registry.fetching import fetching_folder
+
+    push(made, fake)
+    with fetching_folder(tmp_path / "out"), pytest.raises(UsageError, match="another pull writes there"):
+        pull(fake, tmp_path / "out")
+    shutil.rmtree(tmp_path / ".out.pulling", ignore_errors=True)
+    pull(fake, tmp_path / "out")
