@@ -18,6 +18,7 @@ from pocketrec.pipeline.api import vectors_of
 from pocketrec.pipeline.carried import check_carried, tensor_shapes
 from pocketrec.pipeline.contents import write_contents, write_evidence
 from pocketrec.pipeline.examine import evidence_of
+from pocketrec.pipeline.frozen import kept_notes, scales_of, taken
 from pocketrec.pipeline.moved import Judge
 from pocketrec.pipeline.plans import recipe_planner
 from pocketrec.pipeline.recipes import load_recipe
@@ -96,6 +97,7 @@ def build(
         ConversionError: a function cannot be captured or lowered.
     """
     from pocketrec.package.bundle import publish, seal, staging
+    from pocketrec.package.scales import write_scales
 
     base = Path.cwd() if isinstance(recipe, Recipe) else Path(recipe).parent
     read = resolve_targets(recipe) if isinstance(recipe, Recipe) else load_recipe(recipe)
@@ -103,6 +105,7 @@ def build(
     named = "recipe" if isinstance(recipe, Recipe) else str(recipe)
     check_carried(chosen.compress, chosen.targets, named)
     before = None if baseline is None else baseline_at(Path(baseline))
+    last = taken(chosen.compress, base)
     out = Path("build") / chosen.name if out is None else Path(out)
     report = progress or silent
     failed = out.parent / f"{out.name}.failed"
@@ -123,7 +126,7 @@ def build(
             workers=workers,
             report=report,
         )
-        planner = recipe_planner(loaded, chosen.targets, out, workers, report)
+        planner = recipe_planner(loaded, chosen.targets, out, workers, report, last)
         built = road(loaded.trials, journey, planner if chosen.compress.active else None)
         if built.refused:
             raise _refusal(built, chosen.targets)
@@ -133,7 +136,9 @@ def build(
         evidence = evidence_of(built, chosen, folder, report, (*said, *lacking, *_damaged(kept)))
         evidence = replace(evidence, titles=titles_of(evidence.results, loaded.model.vocabularies))
         if built.compressed is not None:
-            said = _offered(evidence, built.compressed.planned.front, out)
+            codes = built.compressed.compression.codes
+            said = (*_offered(evidence, built.compressed.planned.front, out), *kept_notes(last, codes))
+            write_scales(folder, scales_of(codes))
             evidence = replace(evidence, notes=(*evidence.notes, *said))
             chosen = _with_plan(chosen, built.compressed.compression.plan)
         rmtree(values)

@@ -14,7 +14,9 @@ from pocketrec.evaluation import EvaluationData
 from pocketrec.pipeline.attempts import Attempt, Tried
 from pocketrec.pipeline.audit import tensors_read
 from pocketrec.pipeline.calibration import calibrate, output_moments
+from pocketrec.pipeline.carried import tensor_shapes
 from pocketrec.pipeline.compression import explicit_plan
+from pocketrec.pipeline.frozen import Taken
 from pocketrec.quantize import Plan
 from pocketrec.quantize.presets import PRESETS
 from pocketrec.recipe import Compress
@@ -60,21 +62,30 @@ class Planned:
 
 
 def recipe_planner(
-    loaded: Loaded, targets: Mapping[str, Target], out: Path, workers: Workers | None, report: Progress
+    loaded: Loaded,
+    targets: Mapping[str, Target],
+    out: Path,
+    workers: Workers | None,
+    report: Progress,
+    taken: Taken | None = None,
 ) -> Callable[[Tried], Planned]:
-    """Finds a recipe's plan; what a search measured stays in `<out>.search`."""
+    """Finds a recipe's plan; what a search measured stays in `<out>.search`.
+
+    `taken` is what the release before leaves to this one.
+    """
+    before = taken or Taken()
 
     def plan(tried: Tried) -> Planned:
         compress, module = loaded.recipe.compress, loaded.trials.core.lowered
         data = search_data(loaded) if compress.activations or compress.searches else None
         if compress.tensors:
             stated = explicit_plan(compress, module, ())
-            usage, notes = _calibrated(loaded, gradients=stated.needs_gradients)
+            usage, notes = _calibrated(loaded, before, gradients=stated.needs_gradients)
             return Planned(plan=stated, stated=True, usage=usage, notes=notes, data=data)
         captures = tried.first.capture(report)
         read = {name: by for name, by in tensors_read(module, captures).items() if by}
         report("calibrate", 0, 1)
-        usage, notes = _calibrated(loaded)
+        usage, notes = _calibrated(loaded, before)
         found = Planned(plan=Plan(), stated=False, usage=usage, notes=notes, data=data)
         if not compress.searches:
             return replace(found, plan=explicit_plan(compress, module, read, usage))
@@ -84,12 +95,15 @@ def recipe_planner(
     return plan
 
 
-def _calibrated(loaded: Loaded, *, gradients: bool = True) -> tuple[dict[str, Usage], tuple[str, ...]]:
+def _calibrated(
+    loaded: Loaded, taken: Taken, *, gradients: bool = True
+) -> tuple[dict[str, Usage], tuple[str, ...]]:
     """What the evaluation data say of the module's tensors, by their names in the user's module."""
     model = loaded.model
     known = calibrate(model.module, model.contract, loaded.data, gradients=gradients)
     names = _own_names(model.module)
-    return {names.get(name, name): each for name, each in known.usage.items()}, known.notes
+    usage = {names.get(name, name): each for name, each in known.usage.items()}
+    return taken.known(usage, tensor_shapes(loaded.trials.core.lowered)), known.notes
 
 
 def _searched(
@@ -165,6 +179,10 @@ def example_planner(asked: str | Plan | Compress) -> Callable[[Tried], Planned]:
 
 def _compress(asked: str | Compress) -> Compress:
     if isinstance(asked, Compress):
+        if asked.scales_from is not None:
+            raise UsageError(
+                "compress.scales_from: an example follows no release; write a recipe, and use pocketrec build"
+            )
         if asked.searches:
             raise UsageError(
                 "compress: a search measures plans on evaluation data, which an example has none of; state "

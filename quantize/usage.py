@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pocketrec.quantize.frozen import Frozen
 from pocketrec.quantize.tensor import Array
 
 Rounding = Literal["nearest", "feedback"]
@@ -21,10 +22,14 @@ class Usage:
             positive semidefinite: an error e in a row changes the outputs by e · moment · e, as the
             mean square of the change relative to the outputs' own, and as the mean over rows; None
             where nobody knows.
+        frozen: the scales of an earlier release, which rows keep; None where each gets its own.
+        headroom: by what share a scale that is fitted reaches further than its numbers need.
     """
 
     popularity: Array | None = None
     moment: Array | None = None
+    frozen: Frozen | None = None
+    headroom: float = 0.0
 
     @property
     def rounding(self) -> Rounding:
@@ -32,9 +37,9 @@ class Usage:
         return "nearest" if self.moment is None else "feedback"
 
     def of_rows(self, chosen: slice | Array) -> Usage:
-        """The usage of some of the rows."""
+        """The usage of some of the rows; frozen scales are of all of them only."""
         popularity = None if self.popularity is None else self.popularity[chosen]
-        return Usage(popularity=popularity, moment=self.moment)
+        return Usage(popularity=popularity, moment=self.moment, headroom=self.headroom)
 
 
 UNKNOWN = Usage()

@@ -128,7 +128,9 @@ def encoded_by(table: Table, scheme: Scheme, *, usage: Usage = UNKNOWN) -> Table
             "model.stream_mb to hold it"
         )
     if isinstance(scheme, Linear) and scheme.granularity == "per_tensor":
-        codec: Codec[Any, RowTensor] = scheme.fit(name, _extremes(scheme, name, span))
+        codec: Codec[Any, RowTensor] = scheme.fit(
+            name, _extremes(scheme, name, span), usage=Usage(headroom=usage.headroom)
+        )
     else:
         codec = _fitted(scheme, table, sampled_rows(span.shape[0]), usage)
     return replace(table, parts=(Part(codec=codec),))

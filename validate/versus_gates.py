@@ -28,6 +28,7 @@ def check_versus(versus: Versus, found: ReleaseDiff | None) -> tuple[GateResult,
         return (_no_baseline(versus),)
     return (
         *_version(versus, found),
+        *_append_only(versus, found),
         *_ranking(versus, found.ranking),
         *_sizes(versus, found),
         *_latencies(versus, found),
@@ -52,6 +53,15 @@ def _version(versus: Versus, found: ReleaseDiff) -> Iterator[GateResult]:
     heaviest = next((each.message for each in found.changes if each.level == found.level), "")
     because = f"; {found.level}: {heaviest}" if heaviest and found.level != "same" else ""
     yield _gate("due_version", "passed" if found.passed else "failed", f"{found.bump.message}{because}")
+
+
+def _append_only(versus: Versus, found: ReleaseDiff) -> Iterator[GateResult]:
+    if not versus.append_only:
+        return
+    changed = [each for each in found.changes if each.where.startswith("vocabulary ")]
+    broken = [each.message for each in changed if each.level == "breaking"]
+    told = "; ".join(broken) or "vocabularies stayed, or grew at their ends"
+    yield _gate("append_only", "failed" if broken else "passed", told)
 
 
 def _ranking(versus: Versus, moved: Moved) -> Iterator[GateResult]:

@@ -16,7 +16,7 @@ from pocketrec.package.delta.format import (
     as_bytes,
     inflate,
 )
-from pocketrec.package.delta.rows import HALVES, WIDTHS, from_payload
+from pocketrec.package.delta.rows import DIFFERENCE, HALVES, STEPS, WIDTHS, from_payload
 from pocketrec.package.delta.varints import Bytes, from_varints
 
 _CHUNK = 1 << 20
@@ -114,8 +114,15 @@ def _rows(reader: _Reader, base: Bytes, out: BinaryIO, left: int) -> int:
     size = unit * units
     if not 0 < size <= min(left, LARGEST_ROWS) or place + size > len(base):
         raise ArtifactError("its rows are beyond the older file, or what is left of the newer")
-    if width not in WIDTHS or change > 2 or unit % (width or 1) or (width == HALVES and change != 2):
+    if not _known(change, width) or unit % (width or 1):
         raise ArtifactError("its numbers have a width or a change that is none")
     payload = as_bytes(reader.payload())
     out.write(from_payload(base[place : place + size], payload, unit, change, width).data)
     return size
+
+
+def _known(change: int, width: int) -> bool:
+    """Whether numbers of that width can change so."""
+    if change == STEPS:
+        return width <= 1
+    return change < STEPS and width in WIDTHS and (width != HALVES or change == DIFFERENCE)

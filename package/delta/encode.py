@@ -12,7 +12,7 @@ import numpy as np
 from pocketrec.package.delta.format import EDIT, LARGEST_ROWS, ROWS, deflate
 from pocketrec.package.delta.layouts import Part
 from pocketrec.package.delta.matches import Match, equal_ahead, matches
-from pocketrec.package.delta.rows import DIFFERENCE, HALVES, REPLACE, XOR, Mask, to_payload
+from pocketrec.package.delta.rows import DIFFERENCE, HALVES, REPLACE, STEPS, XOR, Mask, to_payload
 from pocketrec.package.delta.varints import Bytes, to_varint, to_varints
 
 _LITERALS = 1 << 20  # bytes in one edit
@@ -151,6 +151,8 @@ class _Ways:
         if self.best is not None:
             return [self.best]
         found = [(DIFFERENCE, self.width), (XOR, self.number), (REPLACE, self.number)]
+        if self.width <= 1:
+            found += [(STEPS, HALVES), (STEPS, self.width)]
         return [*found, (DIFFERENCE, HALVES)] if self.width == 1 else found
 
 

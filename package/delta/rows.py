@@ -4,7 +4,8 @@
 
 A change is the new bytes (`replace`), the bits that flipped (`xor`), or the difference of the numbers as
 whole numbers, small ones of either sign first (`difference`). Lowest bytes of all numbers come first, then
-the next ones, so that DEFLATE meets like bytes together.
+the next ones, so that DEFLATE meets like bytes together. Codes of which most stayed or moved by one level
+take five to a byte (`steps`), as DEFLATE spends a bit at least on each byte.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ import numpy.typing as npt
 from pocketrec.errors import ArtifactError
 from pocketrec.package.delta.varints import Bytes, from_varints, to_varint, to_varints
 
-REPLACE, XOR, DIFFERENCE = 0, 1, 2
+REPLACE, XOR, DIFFERENCE, STEPS = 0, 1, 2, 3
 HALVES = 0  # the width of numbers of four bits, two in a byte
 WIDTHS = (HALVES, 1, 2, 4, 8)
 _WHOLE: dict[int, np.dtype[Any]] = {each: np.dtype(f"<u{each}") for each in (1, 2, 4, 8)}
+
+_POWERS = np.array([1, 3, 9, 27, 81], np.int64)  # of the five digits in a byte
+_ESCAPE = 243  # five steps of which one is larger; they stand at the end
 
 Mask = npt.NDArray[np.bool_]
 
@@ -32,16 +36,20 @@ def to_payload(old: Bytes, new: Bytes, unit: int, change: int, width: int, chang
         old: bytes, as many as `new`.
         new: a multiple of `unit`.
         unit: bytes of a row; a multiple of the width.
-        change: one of REPLACE, XOR and DIFFERENCE.
+        change: one of REPLACE, XOR, DIFFERENCE and STEPS.
         width: bytes of a number, or HALVES.
         changed: which units changed; others are equal.
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[0], changed.astype(np.int8), [0]])))
     starts, ends = edges[::2], edges[1::2]
     gaps = starts - np.concatenate([[0], ends[:-1]]) if len(starts) else starts
-    values = _changes(old.reshape(-1, unit)[changed], new.reshape(-1, unit)[changed], change, width)
+    was, now = (np.ascontiguousarray(each.reshape(-1, unit)[changed]).reshape(-1) for each in (old, new))
     runs = to_varints(np.concatenate([gaps, ends - starts]))
-    return to_varint(len(starts)) + runs + _planes(values, width).tobytes()
+    if change == STEPS:
+        changes = _to_steps(was, now, width)
+    else:
+        changes = _planes(_changes(was, now, change, width), width)
+    return to_varint(len(starts)) + runs + changes.tobytes()
 
 
 def from_payload(old: Bytes, payload: Bytes, unit: int, change: int, width: int) -> Bytes:
@@ -57,12 +65,16 @@ def from_payload(old: Bytes, payload: Bytes, unit: int, change: int, width: int)
     if count and int(ends[-1]) * unit > len(old):
         raise ArtifactError("a run ends beyond the rows")
     chosen = _chosen(ends - lengths, ends, len(old) // unit)
-    planes = payload[at + size :]
-    if len(planes) != int(np.count_nonzero(chosen)) * unit:
-        raise ArtifactError("the changes are not those of its rows")
     new = old.copy()
     rows = new.reshape(-1, unit)
-    rows[chosen] = _changed(rows[chosen], _numbers(planes, width), change, width)
+    was, changes = rows[chosen].reshape(-1), payload[at + size :]
+    if change == STEPS:
+        now = _from_steps(was, changes, width)
+    elif len(changes) == len(was):
+        now = _changed(was, _numbers(changes, width), change, width)
+    else:
+        raise ArtifactError("the changes are not those of its rows")
+    rows[chosen] = now.reshape(-1, unit)
     return new
 
 
@@ -74,7 +86,6 @@ def _chosen(starts: npt.NDArray[Any], ends: npt.NDArray[Any], rows: int) -> Mask
 
 
 def _changes(old: Bytes, new: Bytes, change: int, width: int) -> Bytes:
-    old, new = np.ascontiguousarray(old).reshape(-1), np.ascontiguousarray(new).reshape(-1)
     if change == REPLACE:
         return new
     if change == XOR:
@@ -90,18 +101,52 @@ def _changes(old: Bytes, new: Bytes, change: int, width: int) -> Bytes:
 
 
 def _changed(old: Bytes, changes: Bytes, change: int, width: int) -> Bytes:
-    shape, old = old.shape, np.ascontiguousarray(old).reshape(-1)
     if change == REPLACE:
-        return changes.reshape(shape)
+        return changes
     if change == XOR:
-        return (changes ^ old).reshape(shape)
+        return changes ^ old
     if width == HALVES:
         low, high = (old & 15) + (changes & 15), (old >> 4) + (changes >> 4)
-        return ((low & 15) | ((high & 15) << 4)).astype(np.uint8).reshape(shape)
+        return ((low & 15) | ((high & 15) << 4)).astype(np.uint8)
     kind = _WHOLE[width]
     given, one = changes.view(kind), kind.type(1)
     step = (given >> one) ^ (kind.type(0) - (given & one))
-    return np.asarray(old.view(kind) + step, kind).view(np.uint8).reshape(shape)
+    return np.asarray(old.view(kind) + step, kind).view(np.uint8)
+
+
+def _to_steps(old: Bytes, new: Bytes, width: int) -> Bytes:
+    """Five signed steps to a byte in base 3, lowest first; where one is larger, all five at the end."""
+    steps = (_codes(new, width) - _codes(old, width)).astype(np.uint8)
+    if width == HALVES:
+        steps = np.asarray(((steps & 15) ^ 8) - np.uint8(8), np.uint8)
+    fives = np.pad(steps.view(np.int8), (0, -len(steps) % 5)).reshape(-1, 5)
+    fits = (np.abs(fives.astype(np.int16)) <= 1).all(axis=1)
+    packed = np.where(fits, np.where(fives < 0, 2, fives) @ _POWERS, _ESCAPE).astype(np.uint8)
+    return np.concatenate([packed, fives[~fits].reshape(-1).view(np.uint8)])
+
+
+def _from_steps(old: Bytes, changes: Bytes, width: int) -> Bytes:
+    codes = _codes(old, width)
+    packed, large = np.split(changes, [-(-len(codes) // 5)])
+    escaped = packed == _ESCAPE
+    if (
+        len(packed) * 5 < len(codes)
+        or len(large) != 5 * np.count_nonzero(escaped)
+        or (packed > _ESCAPE).any()
+    ):
+        raise ArtifactError("the changes are not those of its rows")
+    digits = packed[:, None] // _POWERS % 3
+    fives = np.where(digits == 2, 255, digits).astype(np.uint8)
+    fives[escaped] = large.reshape(-1, 5)
+    found = codes + fives.reshape(-1)[: len(codes)]
+    if width != HALVES:
+        return found
+    return np.asarray((found[::2] & 15) | ((found[1::2] & 15) << 4), np.uint8)
+
+
+def _codes(data: Bytes, width: int) -> Bytes:
+    """The bytes as codes of eight bits, or of four, the lower half of a byte first."""
+    return data if width != HALVES else np.stack([data & 15, data >> 4], axis=1).reshape(-1)
 
 
 def _planes(values: Bytes, width: int) -> Bytes:

@@ -20,12 +20,15 @@ import numpy as np
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
+from pocketrec.quantize.frozen import Frozen, Ranges
 from pocketrec.quantize.schemes.base import (
+    CHUNK_ROWS,
     Codec,
     Encoded,
     ScaledRows,
     check_block,
     float16_scales,
+    join,
     quantize_rows,
     values_by_row,
 )
@@ -74,8 +77,12 @@ class Linear:
         """A codec without anything learnt, save for the one scale of `per_tensor`."""
         feedback = feedback_of(name, self.rounding, usage)
         if self.granularity != "per_tensor":
-            return LinearCodec(scheme=self, name=name, feedback=feedback)
-        ranges = _ranges(self, sample.reshape(1, 1, -1))
+            return LinearCodec(scheme=self, name=name, feedback=feedback, headroom=usage.headroom)
+        needed = _ranges(self, sample.reshape(1, 1, -1))
+        ranges = _stored(name, needed, usage.headroom)
+        frozen = self._frozen(usage, sample.shape[1])
+        if frozen is not None:
+            ranges = frozen.instead_of(name, needed, ranges, 0)
         return WholeLinearCodec(scheme=self, name=name, ranges=ranges, feedback=feedback)
 
     def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> LinearTensor:
@@ -84,10 +91,29 @@ class Linear:
             rows = values_by_row(self, name, values)
             codec = self.fit(name, rows, usage=usage)
             return codec.tensor(name, values.shape, codec.encode(rows))
-        return quantize_rows(self, name, values, usage)
+        frozen = self._frozen(usage, rows_and_columns(values.shape)[1])
+        return (
+            quantize_rows(self, name, values, usage)
+            if frozen is None
+            else self._kept(name, values, usage, frozen)
+        )
 
+    def _frozen(self, usage: Usage, columns: int) -> Frozen | None:
+        """The frozen scales that levels of this kind can have."""
+        frozen, block = usage.frozen, self.block_size or columns
+        if frozen is None or not frozen.fits(self.bits, self.granularity, block, symmetric=self.symmetric):
+            return None
+        return frozen
 
-Ranges = tuple[Array, Array | None]
+    def _kept(self, name: str, values: Floats, usage: Usage, frozen: Frozen) -> LinearTensor:
+        """The tensor with frozen scales for the rows that they still fit."""
+        self.check(name, values.shape)
+        rows = values_by_row(self, name, values)
+        feedback = feedback_of(name, self.rounding, usage)
+        codec = LinearCodec(scheme=self, name=name, feedback=feedback, headroom=usage.headroom)
+        starts = range(0, len(rows), CHUNK_ROWS)
+        parts = [codec.encode(rows[at : at + CHUNK_ROWS], frozen=frozen, start=at) for at in starts]
+        return codec.tensor(name, values.shape, join(parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +123,17 @@ class LinearCodec:
     scheme: Linear
     name: str
     feedback: Feedback | None = None
+    headroom: float = 0.0
 
-    def encode(self, rows: Floats) -> ScaledRows:
-        """The codes, scales and zero points of `rows`."""
+    def encode(self, rows: Floats, *, frozen: Frozen | None = None, start: int = 0) -> ScaledRows:
+        """The codes, scales and zero points of `rows`, of which `start` is the first in frozen scales."""
         blocked = rows.reshape(len(rows), -1, self.scheme.block_size or rows.shape[1])
-        ranges = _ranges(self.scheme, blocked)
-        scales, zero_points = _stored(self.name, ranges)
-        codes = _encoded(self.scheme, rows, scales, ranges[1], self.feedback)
+        needed = _ranges(self.scheme, blocked)
+        ranges = _stored(self.name, needed, self.headroom)
+        if frozen is not None:
+            ranges = frozen.instead_of(self.name, needed, ranges, start)
+        scales, zero_points = ranges
+        codes = _encoded(self.scheme, rows, scales, zero_points, self.feedback)
         return ScaledRows(codes=codes, scales=scales, zero_points=zero_points)
 
     def tensor(self, name: str, shape: tuple[int, ...], encoded: ScaledRows) -> LinearTensor:
@@ -113,7 +143,7 @@ class LinearCodec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeLinearCodec:
-    """Encodes rows with the one scale and zero point of the tensor."""
+    """Encodes rows with the one scale and zero point of the tensor, which are as they are stored."""
 
     scheme: Linear
     name: str
@@ -122,12 +152,11 @@ class WholeLinearCodec:
 
     def encode(self, rows: Floats) -> Encoded:
         """The codes of `rows`."""
-        scales, _ = _stored(self.name, self.ranges)
-        return Encoded(codes=_encoded(self.scheme, rows, scales, self.ranges[1], self.feedback))
+        return Encoded(codes=_encoded(self.scheme, rows, *self.ranges, self.feedback))
 
     def tensor(self, name: str, shape: tuple[int, ...], encoded: Encoded) -> LinearTensor:
         """The tensor of that name and shape."""
-        return _tensor(self.scheme, name, shape, encoded.codes, *_stored(self.name, self.ranges))
+        return _tensor(self.scheme, name, shape, encoded.codes, *self.ranges)
 
 
 def _tensor(
@@ -150,22 +179,25 @@ def _tensor(
     )
 
 
-def _stored(name: str, ranges: Ranges) -> Ranges:
-    """Scales as float16, and zero points as the uint8 codes that they are."""
+def _stored(name: str, ranges: Ranges, headroom: float) -> Ranges:
+    """Scales with headroom as float16, and zero points as the uint8 codes that they are."""
     scales, zero_points = ranges
+    if headroom:
+        scales = scales * np.float32(1 + headroom)
     return float16_scales(name, scales), None if zero_points is None else zero_points.astype(np.uint8)
 
 
 def _encoded(
     scheme: Linear, rows: Floats, scales: Array, zero_points: Array | None, feedback: Feedback | None
 ) -> Array:
-    """Codes of `rows` as they are stored, for float16 scales and float32 zero points."""
+    """Codes of `rows` as they are stored, for float16 scales and uint8 zero points."""
+    zeros = None if zero_points is None else zero_points.astype(np.float32)
     blocked = rows.reshape(len(rows), -1, scheme.block_size or rows.shape[1])
     wide = scales.astype(np.float32)
     if feedback is None:
-        codes = _codes(scheme, blocked, wide, zero_points)
+        codes = _codes(scheme, blocked, wide, zeros)
     else:
-        codes = feedback.encode(rows, _nearest(scheme, blocked.shape[2], wide, zero_points))
+        codes = feedback.encode(rows, _nearest(scheme, blocked.shape[2], wide, zeros))
     return codes.astype(np.int8 if scheme.symmetric else np.uint8).reshape(rows.shape)
 
 

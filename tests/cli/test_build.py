@@ -15,7 +15,10 @@ import pytest
 from onnx import numpy_helper
 
 import pocketrec.convert.onnx.lower as lowering
+from pocketrec import build
 from pocketrec.convert.capture.capture import Capture
+from pocketrec.package.bundle import read_bundle
+from pocketrec.package.scales import read_scales
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -122,6 +125,26 @@ def test_a_budget_is_searched_within_audited_and_replayed_by_the_plan_that_was_f
     replay.write_text(RECIPE + (tmp_path / "a.search" / "plan.toml").read_text())
     again = pocketrec("build", replay, "--out", tmp_path / "b", "--target", "onnx", "--json")
     assert json.loads(again.stdout)["evidence"]["compression"] == evidence["compression"]
+
+
+def test_the_next_release_keeps_the_scales_of_the_last_and_says_which_it_did_not(
+    recipe: Path, tmp_path: Path
+) -> None:
+    plan = '\n[compress.tensors]\n"item.weight" = {scheme = "linear"}\n'
+    recipe.write_text(RECIPE + plan)
+    build(recipe, out=tmp_path / "last", targets=["onnx"])
+    later = "self.item.weight.data *= 0.999\n        self.item.weight.data[3] *= 2"
+    (tmp_path / "later.py").write_text(MODEL.replace("padding_idx=0)", f"padding_idx=0)\n        {later}"))
+    asked = '\n[compress]\nscales_from = "last"\nmin_top_k_overlap = 0.1\n'
+    recipe.write_text(RECIPE.replace("model.py", "later.py") + asked + plan)
+    made = build(recipe, out=tmp_path / "next", targets=["onnx"])
+    (note,) = [each for each in made.evidence.notes if each.startswith("Scales of mean 1.0")]
+    assert note.endswith("39 of 40 kept; fitted: item.weight 1 anew.")
+    last, scales = (
+        read_scales(read_bundle(tmp_path / name))["item.weight"].scales for name in ("last", "next")
+    )
+    assert np.flatnonzero((last != scales).any(axis=1)).tolist() == [3]
+    assert json.loads((tmp_path / "next/recipe.json").read_text())["compress"]["scales_from"] == "last"
 
 
 def test_inputs_of_dense_layers_are_rounded_alike_everywhere_and_named(

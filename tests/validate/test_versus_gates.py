@@ -105,6 +105,18 @@ def test_a_breaking_change_without_its_version_fails_and_is_named() -> None:
     assert check_versus(Versus(due_version=False, max_size_growth=0.0), diff)[0].gate != "versus.due_version"
 
 
+def test_vocabularies_that_may_only_grow_are_held_to_it() -> None:
+    versus = Versus(due_version=False, append_only=True)
+    grown = Change(level="addition", where="vocabulary item", what="3 more at the end (a, b, c)")
+    other = Change(level="breaking", where="main, input history", what="is gone")
+    assert decided(versus, found(level="breaking", changes=(grown, other)), "append_only")[0] == "passed"
+    moved = Change(level="breaking", where="vocabulary item", what="2 moved", why="ids mean other items")
+    diff = found(level="breaking", changes=(grown, moved))
+    told = "vocabulary item: 2 moved; ids mean other items"
+    assert decided(versus, diff, "append_only") == ("failed", told)
+    assert [each.gate for each in check_versus(Versus(), diff)] == ["versus.due_version"]
+
+
 def test_a_loss_that_the_interval_leaves_open_fails_and_says_how_many_users_would_tell() -> None:
     moved = Moved(target="onnx", runtime="onnxruntime 1", quality=ranking(changed(noise(500, 0.1))))
     status, told = decided(Versus(max_ndcg_drop=0.002), found(ranking=moved), "max_ndcg_drop")

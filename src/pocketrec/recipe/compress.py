@@ -16,6 +16,7 @@ _COMPRESS_RANGES: Mapping[str, Range] = {
     "max_auc_drop": Range(0, 1),
     "min_top_k_overlap": Range(0, 1),
     "time_limit_s": Range(0, 1e7, above=True),
+    "scale_headroom": Range(0, 1),
 }
 
 
@@ -41,6 +42,11 @@ class Compress:
         arguments: keyword arguments of `data`.
         activations: whether the inputs of dense layers are rounded to 8 bits: `static`, to ranges seen on
             `data` or else the evaluation data, or `dynamic`, to those of each call, which Core ML cannot.
+        scales_from: the bundle of the release before, relative to the recipe: rows of linear tensors keep
+            its scales, so that few codes change from one release to the next.
+        out_of_range: what becomes of a row that leaves the range of its frozen scale: it is fitted anew
+            (`widen`), or ends the build by name (`refuse`).
+        scale_headroom: by what share fitted scales reach further than their numbers, as numbers may grow.
         float_layers: names, or patterns with `*`, of dense layers whose inputs are not rounded.
     """
 
@@ -56,6 +62,9 @@ class Compress:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     activations: Literal["static", "dynamic"] | None = None
     float_layers: tuple[str, ...] = ()
+    scales_from: str | None = None
+    out_of_range: Literal["widen", "refuse"] = "widen"
+    scale_headroom: float = 0.0
 
     def __post_init__(self) -> None:
         if self.data is None and self.arguments:
@@ -75,6 +84,13 @@ class Compress:
             )
         if self.float_layers and self.activations is None:
             raise RecipeError("compress: float_layers goes with activations; give both or neither")
+        if (self.scales_from is not None or self.scale_headroom) and not self.active:
+            key = "scales_from" if self.scales_from is not None else "scale_headroom"
+            raise RecipeError(
+                f"compress.{key}: nothing is compressed; add a preset or tensors, or leave it out"
+            )
+        if self.scales_from is None and self.out_of_range != "widen":
+            raise RecipeError("compress.out_of_range goes with scales_from; give both or neither")
         check_ranges("compress", self, _COMPRESS_RANGES)
 
     @property

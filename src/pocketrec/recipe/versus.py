@@ -32,6 +32,8 @@ class Versus:
 
     Attributes:
         due_version: whether the version must be one that says what changed of the contract.
+        append_only: whether vocabularies may do nothing but grow at the end, so that each id of the baseline
+            means what it meant; deltas of tables are small only then.
         max_ndcg_drop: largest loss of NDCG@k.
         max_auc_drop: the same of AUC.
         max_log_loss_rise: largest rise of the log loss.
@@ -44,6 +46,7 @@ class Versus:
     """
 
     due_version: bool = True
+    append_only: bool = False
     max_ndcg_drop: float | None = None
     max_auc_drop: float | None = None
     max_log_loss_rise: float | None = None
@@ -56,7 +59,7 @@ class Versus:
 
     def __post_init__(self) -> None:
         check_ranges("gates.versus", self, VERSUS_RANGES)
-        if not (self.due_version or self.slices or self._stated(VERSUS_RANGES)):
+        if not (self.due_version or self.append_only or self.slices or self._stated(VERSUS_RANGES)):
             raise RecipeError("gates.versus: no limit is given; give one, or leave the table out")
 
     @property

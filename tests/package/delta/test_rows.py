@@ -15,6 +15,7 @@ from pocketrec.package.delta.rows import (
     DIFFERENCE,
     HALVES,
     REPLACE,
+    STEPS,
     XOR,
     from_payload,
     to_payload,
@@ -35,7 +36,7 @@ def rows(draw: st.DrawFn) -> tuple[Any, Any, int]:
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # by a machine that is busy
-@given(rows(), st.sampled_from([*WAYS, (DIFFERENCE, HALVES)]))
+@given(rows(), st.sampled_from([*WAYS, (DIFFERENCE, HALVES), (STEPS, 1), (STEPS, HALVES)]))
 def test_rows_come_back_to_the_bit(drawn: tuple[Any, Any, int], way: tuple[int, int]) -> None:
     (old, new, unit), (change, width) = drawn, way
     changed = (old != new).reshape(-1, unit).any(axis=1)
@@ -55,6 +56,20 @@ def test_a_step_of_one_level_in_four_bits_is_one_in_its_half() -> None:
     old, new = np.array([0x0F, 0x70], np.uint8), np.array([0x00, 0x81], np.uint8)
     payload = to_payload(old, new, 2, DIFFERENCE, HALVES, np.ones(1, np.bool_))
     assert payload == b"\x01" + b"\x00\x01" + b"\x01\x11"
+
+
+def test_five_steps_are_one_byte_and_larger_ones_stand_at_the_end() -> None:
+    old = np.array([5, 5, 5, 5, 5, 0, 0, 0, 0, 0], np.uint8)
+    new = np.array([5, 6, 4, 5, 5, 0, 3, 0, 0, 255], np.uint8)
+    payload = to_payload(old, new, 10, STEPS, 1, np.ones(1, np.bool_))
+    assert payload == b"\x01\x00\x01" + bytes([1 * 3 + 2 * 9, 243]) + b"\x00\x03\x00\x00\xff"
+
+
+@pytest.mark.parametrize("changes", [[0], [0, 0, 0], [244, 0], [243, 0], [243, 0, 1, 1, 1, 1]])
+def test_steps_that_do_not_fit_are_refused(changes: list[int]) -> None:
+    payload = np.array([1, 0, 1, *changes], np.uint8)
+    with pytest.raises(ArtifactError, match="not those of its rows"):
+        from_payload(np.zeros(8, np.uint8), payload, 8, STEPS, 1)
 
 
 @pytest.mark.parametrize(
