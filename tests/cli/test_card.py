@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from tests.package.tapes import CONTRACTS
 
 from pocketrec.cli.main import main
 from pocketrec.package.bundle import read_bundle, seal
+from pocketrec.package.host.roles import calls_of
 
 FIRST = Path(__file__).parents[1] / "fixtures" / "first" / "mean"
 HOSTILE = "- a <b onclick=x> | `c` [d](javascript:e) # f\n---\nlicense: mit"
@@ -200,3 +202,15 @@ def test_a_damaged_file_is_named(run: Run, released: Released) -> None:
     (new / "recipe.json").write_text("{}")
     done = run(new)
     assert (done.exit_code, "recipe.json" in done.output) == (1, True)
+
+
+def test_every_call_of_every_role_is_described(run: Run, released: Released) -> None:
+    """Roles, states, candidates, text and features, as the contracts of the API's tapes have them."""
+    place = released("1.1.0")
+    for contract in CONTRACTS.values():
+        (place / "contract.json").write_text(json.dumps(contract.to_dict()))
+        seal(place, name="mean", version="1.1.0", artifacts={})
+        done = run(place)
+        assert done.exit_code == 0, done.output
+        for call in calls_of(contract):
+            assert f"- **{call}**(" in done.stdout

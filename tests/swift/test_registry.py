@@ -151,6 +151,8 @@ def app(registry: Registry, tmp_path: Path) -> Path:
     (tmp_path / "Sources" / "App").mkdir(parents=True)
     (tmp_path / "Sources" / "App" / "App.swift").write_text("import ToyModel\n")
     (tmp_path / "Package.swift").write_text(APP)
+    refused = run_swift(tmp_path, "package-registry", "set", registry.address)
+    assert (refused.returncode, "invalid URL" in refused.stdout) == (1, True), "http is not taken unasked"
     done = run_swift(tmp_path, "package-registry", "set", "--allow-insecure-http", registry.address)
     assert done.returncode == 0, done.stdout
     return tmp_path

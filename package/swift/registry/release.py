@@ -72,7 +72,8 @@ def add_release(
         vectors: whether the bundle's API vectors come along.
 
     Raises:
-        UsageError: no such id, version or target; or the release is there with another content.
+        UsageError: no such id, version or target; the folder cannot be written; or the release is there with
+            another content.
         ArtifactError: a file of the bundle is missing or altered, or the registry's own release is.
         StorageError: there is no room.
     """
@@ -196,9 +197,11 @@ def _write_json(path: Path, value: object) -> None:
 
 @contextmanager
 def _room(tree: Path) -> Iterator[None]:
-    """While it lasts, a full disk is an error that says what to do."""
+    """While it lasts, a folder that cannot be written, or a full disk, is an error that says what to do."""
     try:
         yield
+    except PermissionError as error:
+        raise UsageError(f"{tree}: {error.strerror} for {error.filename}; pass another --registry") from None
     except OSError as error:
         raise StorageError(
             f"{tree}: {error.strerror or error}; free space, or pass another --registry"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import stat
 import threading
 import zipfile
@@ -57,9 +58,13 @@ def test_a_release_is_the_package_with_what_a_client_asks_for(bundles: Versions,
 def test_two_trees_of_the_same_releases_are_the_same_bytes_and_a_server_reads_them(
     bundles: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for tree, versions in (("one", ("1.4.0", "1.10.0")), ("two", ("1.10.0", "1.4.0"))):
-        for version in versions:
-            add_release(bundles(version), tmp_path / tree, ID)
+    for tree, versions, mask in (("one", ("1.4.0", "1.10.0"), 0o077), ("two", ("1.10.0", "1.4.0"), 0o022)):
+        before = os.umask(mask)
+        try:
+            for version in versions:
+                add_release(bundles(version), tmp_path / tree, ID)
+        finally:
+            os.umask(before)
     assert files(tmp_path / "one") == files(tmp_path / "two")
     assert listed(tmp_path / "one") == ["1.10.0", "1.4.0"]
     for path in (tmp_path / "one", *(tmp_path / "one").rglob("*")):
@@ -141,6 +146,17 @@ def test_a_full_disk_leaves_no_half_release(
     with pytest.raises(StorageError, match="tree: No space left on device; free space, or pass another"):
         add_release(bundles("1.4.0"), tmp_path / "tree", ID)
     assert set(files(tmp_path / "tree")) == {"nginx.conf"}
+
+
+def test_a_folder_that_cannot_be_written_is_a_usage_error(
+    bundles: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "shop")
+
+    monkeypatch.setattr(release, "_make_folder", denied)
+    with pytest.raises(UsageError, match="tree: Permission denied for shop; pass another --registry"):
+        add_release(bundles("1.4.0"), tmp_path / "tree", ID)
 
 
 def test_folders_of_others_stay_as_they_are(bundles: Versions, tmp_path: Path) -> None:
