@@ -11,6 +11,7 @@ from typing import Any
 from pocketrec.package.apps.tree import environment
 
 Escape = Callable[[str], str]
+_FORBIDDEN = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.1, 5.1
 _BEGINS = re.compile(r"(\d*)([-+=.)])")  # at the start of a line it would be a list or a rule
 
 
@@ -42,5 +43,4 @@ def render(template: str, context: Mapping[str, Any], escape: Escape) -> str:
 
 def as_yaml(text: str) -> str:
     """A text as a scalar of YAML: in quotes, on one line, without letters that YAML forbids."""
-    plain = "".join(each for each in " ".join(text.split()) if each.isprintable())
-    return json.dumps(plain, ensure_ascii=False)
+    return json.dumps(_FORBIDDEN.sub("", " ".join(text.split())), ensure_ascii=False)

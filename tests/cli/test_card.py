@@ -214,3 +214,21 @@ def test_every_call_of_every_role_is_described(run: Run, released: Released) -> 
         assert done.exit_code == 0, done.output
         for call in calls_of(contract):
             assert f"- **{call}**(" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"model": [1], "evaluate": 5, "description": 7, "author": None, "license": {"a": 1}},
+        {"model": {"factory": 3, "weights": []}, "evaluate": {"data": {}, "kind": 1}},
+        {"description": "\x1b[2J\x07", "author": "\x9b31m", "license": "\x1b]0;x\x07"},
+    ],
+)
+def test_a_recipe_of_other_kinds_of_values_states_nothing(
+    run: Run, released: Released, stated: Mapping[str, Any]
+) -> None:
+    """A bundle may come from anybody: no traceback, and nothing that a terminal would obey."""
+    done = run(released("1.1.0", stated))
+    assert done.exit_code == 0, done.output
+    assert all(each.isprintable() or each == "\n" for each in done.stdout)
+    metadata(done.stdout)

@@ -10,14 +10,14 @@ from pocketrec.package.card.render import as_yaml, render
 
 
 @pytest.mark.parametrize(
-    "text", ["a: b", "- x", "#", 'say "no"', "ja", "1.0", "é 心 🎬", "{x}", "\\n", "'", "null"]
+    "text", ["a: b", "- x", "#", 'say "no"', "ja", "1.0", "é 心 🎬", "👩\u200d💻", "{x}", "\\n", "'", "null"]
 )
 def test_a_text_in_yaml_is_that_text(text: str) -> None:
     assert yaml.safe_load(f"key: {as_yaml(text)}\n") == {"key": text}
 
 
 def test_what_yaml_forbids_is_left_out() -> None:
-    assert yaml.safe_load(as_yaml("a\x07b\u2028c\nd")) == "ab c d"
+    assert yaml.safe_load(as_yaml("a\x07b\u2028c\nd\x1b[31m\x9f\uffff")) == "ab c d[31m"
 
 
 @pytest.mark.parametrize(

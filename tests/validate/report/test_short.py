@@ -57,3 +57,8 @@ def test_every_row_of_a_table_has_as_many_cells(evidence: Evidence) -> None:
     rows = [each for each in to_markdown(evidence).splitlines() if each.startswith("|")]
     cells = [each.replace("\\|", "").count("|") for each in rows]
     assert set(cells) == {4, 9}
+
+
+def test_letters_that_a_terminal_would_obey_are_left_out(evidence: Evidence) -> None:
+    gate = replace(evidence.gates[0], message="\x1b[31mred\x07\x9f, 👩\u200d💻")
+    assert "onnx: \\[31mred, 👩\u200d💻" in to_markdown(replace(evidence, gates=(gate,)))
