@@ -50,6 +50,8 @@ class Job:
         environment: of every script.
         github: the context of that name.
         given: outputs of steps that are not run again, by their id.
+        last: the id of the step after which the job stops; empty where it goes to its end.
+        outputs: of steps, by their id.
         steps: what became of each.
         failed: whether one failed.
         saves: what caches keep once the job has succeeded.
@@ -61,6 +63,8 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     github: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    last: str = ""
+    outputs: dict[str, Mapping[str, str]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     failed: bool = False
     saves: list[tuple[Path, Path]] = field(default_factory=list)
@@ -82,8 +86,8 @@ class Job:
         return found
 
 
-def run_action(job: Job, inputs: Mapping[str, str], folder: Path = ACTION) -> Mapping[str, Any]:
-    """Runs our composite action; gives the outputs of its steps by their ids."""
+def run_action(job: Job, inputs: Mapping[str, str], folder: Path = ACTION) -> None:
+    """Runs our composite action."""
     action = yaml.safe_load((folder / "action.yml").read_text(encoding="utf-8"))
     defaults = {name: str(each.get("default", "")) for name, each in action["inputs"].items()}
     if unknown := set(inputs) - set(defaults):
@@ -91,7 +95,7 @@ def run_action(job: Job, inputs: Mapping[str, str], folder: Path = ACTION) -> Ma
     for name, each in action["inputs"].items():
         assert not each.get("required") or name in inputs, f"input {name} is missing"
     own = {"GITHUB_ACTION_PATH": str(folder)}
-    return _run_steps(job, action["runs"]["steps"], {"inputs": {**defaults, **inputs}}, own)
+    _run_steps(job, action["runs"]["steps"], {"inputs": {**defaults, **inputs}}, own)
 
 
 def run_job(job: Job, name: str, workflow: Path = WORKFLOW) -> None:
@@ -110,12 +114,12 @@ def finish(job: Job) -> None:
 
 def _run_steps(
     job: Job, steps: list[dict[str, Any]], names: Mapping[str, Any], own: Mapping[str, str]
-) -> Mapping[str, Any]:
-    outputs: dict[str, Any] = {name: {"outputs": dict(each)} for name, each in job.given.items()}
+) -> None:
+    outputs: dict[str, Mapping[str, str]] = dict(job.given)
     for number, step in enumerate(steps):
         known = {
             **names,
-            "steps": outputs,
+            "steps": {each: {"outputs": found} for each, found in outputs.items()},
             "github": {"token": "a-token", **job.github},
             "runner": {"os": "macOS", "arch": "ARM64", "temp": str(job.temp)},
         }
@@ -130,8 +134,10 @@ def _run_steps(
         job.steps.append(made)
         job.failed |= made.status == "failure"
         if "id" in step:
-            outputs[step["id"]] = {"outputs": found}
-    return {name: each["outputs"] for name, each in outputs.items()}
+            outputs[step["id"]] = found
+            if step["id"] == job.last:
+                break
+    job.outputs.update(outputs)
 
 
 def _script(

@@ -1,0 +1,42 @@
+"""The wheel that the workflow built runs where there is no PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.ci.rehearsal import Machine
+
+pytestmark = pytest.mark.ship
+
+
+@pytest.fixture
+def run(machine: Machine, tmp_path: Path) -> object:
+    def called(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [f"{machine.installed['bin']}/{words[0]}", *map(str, words[1:])]
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+
+    return called
+
+
+def test_there_is_no_pytorch_and_no_path_into_this_work_tree(machine: Machine, run) -> None:  # type: ignore[no-untyped-def]
+    code = "import importlib.util as u, pocketrec; print(u.find_spec('torch'), pocketrec.__file__)"
+    said = run("python", "-c", code).stdout
+    assert said.startswith("None ")
+    assert said.split()[1].startswith(str(Path(machine.installed["bin"]).parent))
+
+
+def test_verify_and_inspect(machine: Machine, run) -> None:  # type: ignore[no-untyped-def]
+    done = run("pocketrec", "verify", machine.bundle, "--json")
+    assert done.returncode == 0, done.stderr
+    statuses = {each["runtime"]: each["status"] for each in json.loads(done.stdout)["replays"]}
+    assert (statuses["coreml-interpreter"], statuses["onnxruntime"]) == ("passed", "passed")
+    assert statuses["coreml-framework"] == "not_run"
+    shown = run("pocketrec", "inspect", machine.bundle, "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert "coreml" in shown.stdout
