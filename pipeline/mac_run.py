@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pocketrec.errors import ArtifactError, PocketrecError
 from pocketrec.outside import exists, read_json, read_text, require_folder
+from pocketrec.pipeline.verify_outcomes import OUTCOMES, Outcome
 from pocketrec.schema import from_table
 from pocketrec.validate.report.mac_run import Answered, MacRun, Timed
 
@@ -49,7 +50,7 @@ def read_mac_run(folder: Path) -> MacRun:
         signature=str(_table(table.get("signature")).get("message", "")),
         passed=table.get("passed") is True,
         answered=tuple(_answered(each) for each in _list(table.get("replays"))),
-        problems=tuple(map(str, _list(table.get("problems")))),
+        problems=tuple(str(each) for name in ("problems", "unmet") for each in _list(table.get(name))),
         timed=timed,
     )
 
@@ -61,9 +62,11 @@ def _measured(folder: Path) -> list[Path]:
 
 def _answered(row: object) -> Answered:
     table = _table(row)
-    outcome = str(table.get("outcome") or table.get("status", "")).replace("_", " ")
+    words, status = OUTCOMES.get(cast(Outcome, table.get("outcome")), (None, None))
+    if words is None:
+        raise ArtifactError(f"verify.json: outcome {table.get('outcome')!r}; expected {', '.join(OUTCOMES)}")
     known = {name: table[name] for name in Answered.__dataclass_fields__ if name in table}
-    return _made(Answered, {**known, "outcome": outcome}, "verify.json")
+    return _made(Answered, {**known, "outcome": words, "status": status}, "verify.json")
 
 
 def _timed(path: Path) -> Timed:

@@ -14,6 +14,8 @@ import yaml
 from tests.ci.job import ACTION, ROOT, WORKFLOW
 from tests.ci.linters import GITHUB, lint, set_up
 
+from pocketrec.cli.main import main
+
 FILES = (WORKFLOW, ACTION / "action.yml")
 # Of bash 4 and later; a Mac's is 3.2.
 NEWER = re.compile(r"\bmapfile\b|\breadarray\b|declare -A|\$\{\w+(\^|,)|\$\{\w+@|&>>|\|&|\bcoproc\b|\$EPOCH")
@@ -73,6 +75,19 @@ def test_jobs_have_the_least_permissions_and_an_end() -> None:
 def test_the_token_is_in_the_environment_of_the_comment_alone() -> None:
     holders = [each["name"] for each in steps(ACTION / "action.yml") if "GH_TOKEN" in each.get("env", {})]
     assert holders == ["Comment"]
+
+
+def test_every_command_and_option_of_the_scripts_exists() -> None:
+    asked = 0
+    for script in scripts(ACTION / "action.yml"):
+        for call in re.findall(r'"\$BIN/pocketrec" (.*?)(?: > | 2> | \| |\n(?!\s*-)|$)', script, re.DOTALL):
+            name = call.split()[0]
+            command = main.commands[name]
+            options = {option for each in command.params for option in each.opts}
+            for option in re.findall(r"--[a-z-]+", call):
+                assert option in options, f"pocketrec {name} {option}"
+                asked += 1
+    assert asked > 10
 
 
 def test_inputs_are_described_and_used() -> None:

@@ -20,12 +20,14 @@ VERIFY = {
     "version": "1.0.0",
     "tree_sha256": "7d" * 32,
     "problems": ["coreml/head: hung"],
+    "unmet": ["required coreml-framework did not run"],
     "signature": {"status": "unsigned", "message": "nobody has signed it"},
     "replays": [
         {
             "target": "coreml",
             "function": "main",
             "runtime": "coreml-framework",
+            "outcome": "passed",
             "status": "passed",
             "vectors": 5,
             "calls": 7,
@@ -36,7 +38,7 @@ VERIFY = {
             "function": "head",
             "runtime": "coreml-framework",
             "status": "failed",
-            "outcome": "hung",
+            "outcome": "all_zeros",
             "message": "no answer",
         },
     ],
@@ -79,7 +81,11 @@ def folder(tmp_path: Path) -> Path:
 def test_everything_that_was_found_is_read(folder: Path) -> None:
     run = read_mac_run(folder)
     assert (run.bundle, run.system, run.rehearsed) == ("sasrec 1.0.0", "Darwin 25.1.0 arm64", False)
-    assert [(each.function, each.outcome) for each in run.answered] == [("main", "passed"), ("head", "hung")]
+    assert [(each.function, each.outcome) for each in run.answered] == [
+        ("main", "passed"),
+        ("head", "wrong answer: all zeros"),
+    ]
+    assert run.problems == ("coreml/head: hung", "required coreml-framework did not run")
     measured, hung = run.timed
     assert measured.of_a_device
     assert (measured.p50_ms, measured.p95_ms, measured.load_warm_ms) == (1.25, 1.75, 40.0)
@@ -105,7 +111,12 @@ def test_an_error_document_is_told_in_its_words(folder: Path) -> None:
     ("name", "text", "message"),
     [
         ("verify.json", "[1", "verify.json: "),
-        ("verify.json", '{"replays": [{"target": 3}]}', r"verify\.json: target"),
+        ("verify.json", '{"replays": [{"outcome": "passed", "target": 3}]}', r"verify\.json: target"),
+        (
+            "verify.json",
+            '{"replays": [{"outcome": "fine"}]}',
+            r"verify\.json: outcome 'fine'; expected passed",
+        ),
         (
             "measured.coreml.main.all.json",
             '{"side": {}}',

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pocketrec.validate.report.markdown import md_row, md_text
 
@@ -18,7 +19,7 @@ _LONGEST, _MOST = (
     400,
     60,
 )  # characters of a message, and rows of a list; a comment holds some 65,000 characters
-_SIGNS = {"passed": "✅", "failed": "❌", "not run": "⚪"}
+_SIGNS = {"passed": "✅", "failed": "❌", "not run": "⚪", "not_run": "⚪"}
 _VIRTUAL = (
     "Times of this Mac. Hosted Macs are virtual machines: their times compare settings and releases, "
     "and are no phone's."
@@ -33,7 +34,11 @@ class Answered:
         target: as in the manifest.
         function: as in the contract.
         runtime: the engine's name.
-        outcome: `passed`, or what happened instead, such as `hung`.
+        outcome: `passed`, or what happened instead in words, such as `hung`.
+        status: `passed`, `failed` or `not_run`, which follows from it.
+        compute_units: what it ran on; empty where it was not opened.
+        version: of the engine; empty where it was not opened.
+        rehearsal: whether something stood in for the framework.
         vectors: golden vectors that were compared.
         calls: API vectors that were.
         message: why it did not pass; else empty.
@@ -43,6 +48,10 @@ class Answered:
     function: str
     runtime: str
     outcome: str
+    status: Literal["passed", "failed", "not_run"]
+    compute_units: str = ""
+    version: str = ""
+    rehearsal: bool = False
     vectors: int = 0
     calls: int = 0
     message: str = ""
@@ -113,7 +122,9 @@ class MacRun:
     @property
     def rehearsed(self) -> bool:
         """Whether something other than a Mac ran it."""
-        return bool(self.system) and not is_mac(self.system)
+        return any(each.rehearsal for each in self.answered) or (
+            bool(self.system) and not is_mac(self.system)
+        )
 
     @property
     def verdict(self) -> str:
@@ -158,13 +169,15 @@ def _lines(run: MacRun, name: str) -> Iterator[str]:
 def _answered(run: MacRun) -> Iterator[str]:
     if not run.answered:
         return
-    yield from ("", md_row(("artifact", "runtime", "outcome", "compared", "")), md_row(["---"] * 5))
+    head = ("artifact", "runtime", "compute units", "outcome", "compared", "")
+    yield from ("", md_row(head), md_row(["---"] * len(head)))
     for each in run.answered[:_MOST]:
-        sign = _SIGNS.get(each.outcome, "❌")
+        units = each.compute_units.removeprefix("allowed: ")
+        where = " ".join(filter(None, (each.runtime, each.version)))
         compared = f"{each.vectors} vectors, {each.calls} calls" if each.vectors or each.calls else "nothing"
-        cells = (f"{each.target}/{each.function}", each.runtime, each.outcome, compared, _short(each.message))
-        artifact, runtime, outcome, *rest = map(md_text, cells)
-        yield md_row((artifact, runtime, f"{sign} **{outcome}**", *rest))
+        outcome = f"{_SIGNS[each.status]} **{md_text(each.outcome)}**"
+        before = map(md_text, (f"{each.target}/{each.function}", where, units))
+        yield md_row((*before, outcome, *map(md_text, (compared, _short(each.message)))))
     yield from _more(len(run.answered))
 
 

@@ -38,6 +38,9 @@ RUN = MacRun(
             function="main",
             runtime="coreml-framework",
             outcome="passed",
+            status="passed",
+            compute_units="allowed: cpu_only",
+            version="macOS 26.1",
             vectors=5,
             calls=7,
         ),
@@ -49,7 +52,10 @@ RUN = MacRun(
 def test_a_run_on_a_mac_shows_verdict_and_times() -> None:
     text = mac_run_markdown(RUN, "parity")
     assert text.startswith("<!-- pocketrec parity parity -->\n## ✅ sasrec 1.0.0 on Core ML: passed\n")
-    assert "| coreml/main | coreml-framework | ✅ **passed** | 5 vectors, 7 calls |  |" in text
+    assert (
+        "| coreml/main | coreml-framework macOS 26.1 | cpu_only | ✅ **passed** | 5 vectors, 7 calls |  |"
+        in text
+    )
     row = "| coreml/main | cpu_only | 1.250 | 1.750 | 90.000 | 40.000 | CPU 12, GPU 3 |"
     assert row in text
     assert "Hosted Macs are virtual machines" in text
@@ -80,7 +86,9 @@ def test_a_rehearsal_says_so_first() -> None:
 
 
 def test_an_artifact_that_did_not_answer_has_its_outcome_and_the_message() -> None:
-    hung = replace(RUN.answered[0], outcome="hung", vectors=0, calls=0, message="no answer within 300 s")
+    hung = replace(
+        RUN.answered[0], outcome="hung", status="failed", vectors=0, calls=0, message="no answer within 300 s"
+    )
     text = mac_run_markdown(replace(RUN, passed=False, answered=(hung,), timed=()), "parity")
     assert "## ❌ sasrec 1.0.0 on Core ML: failed" in text
     assert "| ❌ **hung** | nothing | no answer within 300 s |" in text
@@ -104,7 +112,7 @@ def test_texts_of_files_stay_texts_and_in_their_line() -> None:
 
 
 def test_a_comment_stays_within_what_a_comment_may_hold() -> None:
-    long = replace(RUN.answered[0], outcome="crashed", message="x" * 10_000)
+    long = replace(RUN.answered[0], outcome="crashed", status="failed", message="x" * 10_000)
     run = replace(RUN, answered=(long,) * 500, problems=("y" * 10_000,) * 500, timed=(TIMED,) * 500)
     text = mac_run_markdown(run, "parity")
     assert len(text) < 65_536

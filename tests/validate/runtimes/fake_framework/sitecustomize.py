@@ -16,6 +16,7 @@ import importlib.util
 import os
 import platform
 import sys
+import sysconfig
 import types
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class _Framework(importlib.abc.MetaPathFinder):
 
 
 def pass_for_a_mac() -> None:
+    sysconfig.get_config_vars()  # from a module that is named after the platform; kept from now on
     sys.platform = "darwin"
     platform.mac_ver = lambda *_, **__: (VERSION, ("", "", ""), "arm64")
     proxies = types.ModuleType("_scproxy")  # which urllib asks on a Mac
