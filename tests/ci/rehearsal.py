@@ -59,6 +59,13 @@ CASES: Mapping[str, Case] = {
     "SIGABRT with all units": Case(
         fault="load=abort@ALL", outcome="crashed", code=14, inputs={"compute-units": "all"}
     ),
+    "the Neural Engine that hangs": Case(
+        fault="load=hang@CPU_AND_NE",
+        outcome="hung",
+        code=14,
+        inputs={**_QUICK, "compute-units": "cpu_and_neural_engine"},
+    ),
+    "a loader that crashes, as with MLState": Case(fault="load=segv", outcome="crashed", code=14),
     "a crash when it is called": Case(fault="predict=segv", outcome="crashed", code=14),
     "an end without a word": Case(fault="load=exit", outcome="crashed", code=14),
     "all zeros on cpu_only": Case(fault="predict=zeros@CPU_ONLY", outcome="wrong answer: all zeros", code=1),
@@ -68,8 +75,8 @@ CASES: Mapping[str, Case] = {
     ),
     "bytes that are no answer": Case(fault="predict=garble", outcome="no readable answer", code=14),
     "other scores": Case(fault="predict=noise:0.5", outcome="wrong answer", code=1),
-    "a macOS before the deployment target": Case(outcome="not run: macOS is too old", code=14, macos="13.6"),
-    "no Core ML at all": Case(outcome="not run: not there", code=14, macos=""),
+    "a macOS before the deployment target": Case(outcome="not run: macOS is too old", code=1, macos="13.6"),
+    "no Core ML at all": Case(outcome="not run: not there", code=1, macos=""),
 }
 
 

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from pocketrec.cli.main import main
 from pocketrec.errors import ArtifactError
 from pocketrec.pipeline.mac_run import read_mac_run
+from pocketrec.pipeline.verify_outcomes import OUTCOMES
+from pocketrec.validate.report.mac_run import NOT_ASKED
 
 VERIFY = {
     "schema": 1,
@@ -129,6 +131,10 @@ def test_a_file_of_another_kind_is_one_line(folder: Path, name: str, text: str, 
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(ArtifactError, match=message):
         read_mac_run(folder)
+
+
+def test_the_words_for_what_nobody_asked_for_are_those_of_verify() -> None:
+    assert OUTCOMES["not_asked"][0] == NOT_ASKED
 
 
 def command(*arguments: object) -> Any:

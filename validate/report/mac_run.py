@@ -14,6 +14,7 @@ from typing import Literal
 from pocketrec.validate.report.markdown import md_row, md_text
 
 FRAMEWORK = "coreml-framework"
+NOT_ASKED = "not run: not asked for"
 _MACOS = re.compile(r"macOS \d+(\.\d+)*")
 _LONGEST, _MOST = (
     400,
@@ -171,14 +172,20 @@ def _answered(run: MacRun) -> Iterator[str]:
         return
     head = ("artifact", "runtime", "compute units", "outcome", "compared", "")
     yield from ("", md_row(head), md_row(["---"] * len(head)))
-    for each in run.answered[:_MOST]:
+    asked = [each for each in run.answered if each.outcome != NOT_ASKED]
+    for each in asked[:_MOST]:
         units = each.compute_units.removeprefix("allowed: ")
         where = " ".join(filter(None, (each.runtime, each.version)))
         compared = f"{each.vectors} vectors, {each.calls} calls" if each.vectors or each.calls else "nothing"
         outcome = f"{_SIGNS[each.status]} **{md_text(each.outcome)}**"
         before = map(md_text, (f"{each.target}/{each.function}", where, units))
         yield md_row((*before, outcome, *map(md_text, (compared, _short(each.message)))))
-    yield from _more(len(run.answered))
+    yield from _more(len(asked))
+    others = dict.fromkeys(
+        f"{each.target}/{each.function} on {each.runtime}" for each in run.answered if each not in asked
+    )
+    if others:
+        yield from ("", f"Not asked for: {md_text(_short(', '.join(others)))}.")
 
 
 def _timed(run: MacRun) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pocketrec.validate.report.mac_run import Answered, MacRun, Timed, is_mac, mac_run_markdown
+from pocketrec.validate.report.mac_run import NOT_ASKED, Answered, MacRun, Timed, is_mac, mac_run_markdown
 
 MAC = "Darwin 25.1.0 arm64"
 LINUX = "Linux 6.1.0 x86_64"
@@ -92,6 +92,13 @@ def test_an_artifact_that_did_not_answer_has_its_outcome_and_the_message() -> No
     text = mac_run_markdown(replace(RUN, passed=False, answered=(hung,), timed=()), "parity")
     assert "## ❌ sasrec 1.0.0 on Core ML: failed" in text
     assert "| ❌ **hung** | nothing | no answer within 300 s |" in text
+
+
+def test_what_nobody_asked_for_is_named_in_a_line() -> None:
+    other = replace(RUN.answered[0], runtime="onnxruntime", outcome=NOT_ASKED, status="not_run")
+    text = mac_run_markdown(replace(RUN, answered=(*RUN.answered, other)), "parity")
+    assert "\nNot asked for: coreml/main on onnxruntime.\n" in text
+    assert "| onnxruntime" not in text
 
 
 def test_nothing_compared_is_no_pass() -> None:
