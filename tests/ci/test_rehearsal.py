@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,15 @@ def test_a_reference_that_leads_nowhere_is_said_where_people_look(machine: Machi
     assert "## ⚪ bundle on Core ML: not run" in job.summary
     assert "nothing was compared: error: " in job.summary
     assert job.status("Evidence") == "success"
+
+
+def test_a_reference_is_pulled_before_it_is_proved(machine: Machine, tmp_path: Path) -> None:
+    reference = f"{tmp_path}/releases:1.0"
+    push = [f"{machine.installed['bin']}/pocketrec", "push", str(machine.bundle), reference]
+    subprocess.run(push, check=True, capture_output=True)
+    job = rehearse(machine, replace(HONEST, inputs={"bundle": reference, "only": "coreml"}), tmp_path)
+    assert job.status("Judge") == "success", job.said("Verify")
+    assert "Not asked for: coreml/main on coreml-interpreter." in job.summary
 
 
 def test_a_bundle_that_nobody_signed_does_not_run(machine: Machine, tmp_path: Path) -> None:

@@ -40,3 +40,14 @@ def test_verify_and_inspect(machine: Machine, run) -> None:  # type: ignore[no-u
     shown = run("pocketrec", "inspect", machine.bundle, "--json")
     assert shown.returncode == 0, shown.stderr
     assert "coreml" in shown.stdout
+
+
+def test_a_release_is_pulled_and_verified(machine: Machine, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    place = f"{tmp_path}/releases:1.0"
+    pushed = run("pocketrec", "push", machine.bundle, place)
+    assert pushed.returncode == 0, pushed.stderr
+    pulled = run("pocketrec", "pull", place, "--only", "coreml", "--out", tmp_path / "part")
+    assert pulled.returncode == 0, pulled.stderr
+    done = run("pocketrec", "verify", tmp_path / "part", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {each["target"] for each in json.loads(done.stdout)["replays"]} == {"coreml"}
