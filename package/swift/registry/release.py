@@ -14,11 +14,13 @@ from typing import Any
 from pocketrec.errors import ArtifactError, StorageError, UsageError
 from pocketrec.files import whole_or_nothing
 from pocketrec.outside import parse_json, read_file
+from pocketrec.package.apps.model_folder import target_of
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.created import SOURCE_DATE_EPOCH, created
 from pocketrec.package.manifest import file_sha256
 from pocketrec.package.publish import alone_in, check_apart, workspace
 from pocketrec.package.swift.generate import GENERATED, SwiftPackage, write_swift_package
+from pocketrec.package.swift.model_folder import CORE_ML
 from pocketrec.package.swift.registry.archive import write_archive
 from pocketrec.package.swift.registry.identity import Identity, checked_version
 from pocketrec.package.swift.registry.server import check_tree, write_configuration
@@ -78,11 +80,12 @@ def add_release(
         StorageError: there is no room.
     """
     named, version = Identity.of(identity), checked_version(bundle.manifest.version)
+    chosen = target_of(bundle, target, CORE_ML)
     place = tree / named.scope / named.name / version
     check_apart(place)
     with _room(tree):
         _make_folders(tree, place.parent)
-        return _add(bundle, named, place, target=target, vectors=vectors)
+        return _add(bundle, named, place, target=chosen, vectors=vectors)
 
 
 def _make_folders(tree: Path, package: Path) -> None:
@@ -103,7 +106,7 @@ def _make_folder(path: Path) -> None:
         path.chmod(0o755)
 
 
-def _add(bundle: Bundle, named: Identity, place: Path, *, target: str | None, vectors: bool) -> Release:
+def _add(bundle: Bundle, named: Identity, place: Path, *, target: str, vectors: bool) -> Release:
     with workspace(place) as staging:
         package = write_swift_package(bundle, staging / "made" / "package", target=target, vectors=vectors)
         made = _write_release(package, named, staging / "release")

@@ -189,6 +189,7 @@ def test_the_command_says_what_an_app_writes(bundles: Versions, tmp_path: Path) 
         (["--id", ID], "--registry and --id go together"),
         (["--registry", "tree", "--id", ID, "--out", "package"], "two places"),
         (["--registry", "tree", "--id", "Shop"], "--id is 'Shop'"),
+        (["--registry", "tree", "--id", ID, "--target", "web"], "--target is 'web'"),
     ],
 )
 def test_what_does_not_go_together_is_a_usage_error(
