@@ -52,6 +52,7 @@ class Manifest:
     artifacts: Mapping[str, Mapping[str, str]]
 
     def __post_init__(self) -> None:
+        self._check_words()
         for path, digest in self.files.items():
             check_path(path)
             _check_digest(path, digest)
@@ -60,6 +61,21 @@ class Manifest:
         for target, functions in self.artifacts.items():
             for function, path in functions.items():
                 self._check_artifact(f"{MANIFEST}: artifacts.{target}.{function}", path)
+
+    def _check_words(self) -> None:
+        """Checks that what every command prints can be printed; ArtifactError names the key."""
+        words = {"name": self.name, "version": self.version, "pocketrec": self.pocketrec}
+        words |= {f"artifacts.{target}"[:80]: target for target in self.artifacts}
+        words |= {
+            f"artifacts.{target}.{function}"[:80]: function
+            for target, functions in self.artifacts.items()
+            for function in functions
+        }
+        for key, word in words.items():
+            if not word.isprintable():
+                raise ArtifactError(
+                    f"{MANIFEST}: {key!r} is {word[:40]!r}, which cannot be printed; refuse it"
+                )
 
     def _check_artifact(self, key: str, path: str) -> None:
         check_path(path)
@@ -87,7 +103,7 @@ def check_path(path: str) -> None:
     pure = PurePosixPath(path)
     parts = path.split("/")
     bad = not path or pure.is_absolute() or any(part in ("", ".", "..") for part in parts)
-    if bad or any(ord(each) < 32 or each in "\\:" for each in path):
+    if bad or not path.isprintable() or any(each in "\\:" for each in path):
         raise ArtifactError(f"{path!r}: not a plain relative path; the manifest must stay in the bundle")
 
 
@@ -113,6 +129,8 @@ def list_files(folder: Path) -> list[str]:
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        if not name.isprintable():  # it would reach a terminal, or another manifest, as it is
+            raise ArtifactError(f"{name!r}: a name that cannot be printed; a bundle holds plain names only")
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ArtifactError(f"{name}: a link or a special file; a bundle holds plain files only")
         if path.is_file():

@@ -108,6 +108,15 @@ def test_a_link_is_named(tmp_path: Path) -> None:
     assert found.startswith("artifacts/onnx/main.onnx: a link")
 
 
+@pytest.mark.parametrize("name", ["bell\x07", "esc\x1b[31m", "c1\x9b", "half\udcff", "\u202etxt.exe"])
+def test_a_file_whose_name_cannot_be_printed_is_named_in_letters_that_can(tmp_path: Path, name: str) -> None:
+    make(tmp_path)
+    (tmp_path / name).write_text("")
+    (found,) = problems(tmp_path)
+    assert found == f"{name!r}: a name that cannot be printed; a bundle holds plain names only"
+    assert found.isprintable()
+
+
 def test_the_tree_digest_leaves_the_evidence_out_and_nothing_else(tmp_path: Path) -> None:
     digests = [
         read_bundle(make(tmp_path / str(number), **changed)).manifest.tree_sha256
@@ -125,7 +134,9 @@ def test_modes_are_canonical(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_dir()} == {0o755}
 
 
-@pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a\\b", "C:/x", "a\nb"])
+@pytest.mark.parametrize(
+    "path", ["", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a\\b", "C:/x", *"\n\x7f\x9b\u202e"]
+)
 def test_a_path_that_leaves_the_bundle_is_refused(path: str) -> None:
     with pytest.raises(ArtifactError, match="not a plain relative path"):
         check_path(path)
@@ -145,6 +156,13 @@ def test_a_hostile_manifest_cannot_reach_outside(tmp_path: Path) -> None:
         ({"filse": {}}, "manifest.json: filse is not a known key; did you mean 'files'?"),
         ({"files": []}, "manifest.json: files is []; expected a table"),
         ({"files": {}}, "manifest.json: manifest.json: tree_sha256 does not follow"),
+        ({"name": "a\x1b[2Jb"}, "manifest.json: 'name' is 'a\\x1b[2Jb', which cannot be printed"),
+        ({"version": "1\x07"}, "'version' is '1\\x07', which cannot be printed"),
+        ({"artifacts": {"\x9b1m": {}}}, "which cannot be printed"),
+        (
+            {"artifacts": {"onnx": {"a\u202eb": "x"}}},
+            "'artifacts.onnx.a\\u202eb' is 'a\\u202eb', which cannot",
+        ),
         (
             {"artifacts": {"onnx": {"main": "gone.onnx"}}},
             "artifacts.onnx.main: gone.onnx is not among the files",

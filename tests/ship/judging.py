@@ -35,7 +35,7 @@ class Done:
         printed: on stdout.
         told: on stderr.
         wrote: outside of where it may.
-        left: whether something stands where its result belongs.
+        left: whether a file stands where its result belongs; an empty folder is no half of anything.
         answer: what it gave; None where it gave none, or what it gave contradicts itself.
         trusted: who it says vouches for it; empty for nobody.
     """

@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from tests.ship.kept import ROOT
+from tests.ship.tools import environment
 
 MUTATIONS = "mutations"
 _OTHERS = "others"
@@ -162,11 +163,11 @@ def counted_cases(name: str, table: dict[str, Any]) -> Counted:
 
 def _run(words: Sequence[str], minutes: float) -> tuple[int | None, str]:
     """Exit code and what a Python program printed; None where it was ended as it took too long."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    around = {**os.environ, **environment(), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, *words],
         cwd=ROOT,
-        env=environment,
+        env=around,
         stdout=subprocess.PIPE,
         text=True,
         errors="replace",

@@ -51,6 +51,7 @@ class Reader:
         keyed: whether it was handed the key of who made it.
         trust: what the printed JSON says of a signature; empty where nobody was trusted.
         always: whether every case is opened by it, and not in turns with others.
+        costly: whether it writes a package, and so opens fewer.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Reader:
     keyed: bool = False
     trust: Callable[[str], str] = lambda printed: ""
     always: bool = False
+    costly: bool = False
 
 
 def printed(place: Place, text: str) -> object:
@@ -71,6 +73,11 @@ def printed(place: Place, text: str) -> object:
 def written(place: Place, text: str) -> object:
     """What was written, but for signatures, which others may add."""
     return content(place.out, without=SIGNATURES)
+
+
+def shown(place: Place, text: str) -> object:
+    """Nothing to compare: sizes and signatures are shown as they are found."""
+    return "shown"
 
 
 def listed(place: Place, text: str) -> object:
@@ -147,8 +154,10 @@ def _verify(place: Place) -> list[object]:
 BUNDLES = (bases.DOUBLE, bases.SMALL)
 
 
-def _bundle(name: str, words: Words, answer: Answer, *, vouches: bool = False) -> Reader:
-    return Reader(name=name, opens=BUNDLES, words=words, answer=answer, vouches=vouches)
+def _bundle(
+    name: str, words: Words, answer: Answer, *, vouches: bool = False, costly: bool = False
+) -> Reader:
+    return Reader(name=name, opens=BUNDLES, words=words, answer=answer, vouches=vouches, costly=costly)
 
 
 READERS: tuple[Reader, ...] = (
@@ -185,8 +194,15 @@ READERS: tuple[Reader, ...] = (
         printed,
         vouches=True,
     ),
-    _bundle("package web", lambda place: ["package", "web", place.given, "--out", place.out], written),
-    _bundle("package swift", lambda place: ["package", "swift", place.given, "--out", place.out], written),
+    _bundle(
+        "package web", lambda place: ["package", "web", place.given, "--out", place.out], written, costly=True
+    ),
+    _bundle(
+        "package swift",
+        lambda place: ["package", "swift", place.given, "--out", place.out],
+        written,
+        costly=True,
+    ),
     _bundle("push", lambda place: ["push", place.given, place.out, "--json"], written, vouches=True),
     _bundle(
         "delta to",
@@ -215,5 +231,21 @@ READERS: tuple[Reader, ...] = (
         opens=(bases.LAYOUT,),
         words=lambda place: ["list", place.given, "--json"],
         answer=printed,
+    ),
+    Reader(
+        name="list as a table", opens=(bases.LAYOUT,), words=lambda place: ["list", place.given], answer=shown
+    ),
+    Reader(
+        name="inspect as a table",
+        opens=BUNDLES,
+        words=lambda place: ["inspect", place.given],
+        answer=shown,
+    ),
+    Reader(
+        name="swift registry",
+        opens=(bases.SMALL,),
+        words=lambda place: ["package", "swift", place.given, "--registry", place.out, "--id", "shop.small"],
+        answer=written,
+        costly=True,
     ),
 )

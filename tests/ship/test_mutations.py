@@ -15,7 +15,7 @@ from tests.ship import mutations, workers
 from tests.ship.harm import TREES
 from tests.ship.harm_layouts import LAYOUTS
 from tests.ship.judging import CRASHED, HUNG, PASSED, REFUSED
-from tests.ship.watching import Watch, content
+from tests.ship.watching import Watch, content, stamps
 from tests.ship.workers import Line, run_all
 
 
@@ -131,6 +131,22 @@ def made(folder: Path) -> Path:
     entry = {"digest": _store(folder / "given", json.dumps(table).encode()), "annotations": {"x": "1"}}
     (folder / "given/index.json").write_text(json.dumps({"manifests": [entry, {**entry, "annotations": {}}]}))
     return folder / "given"
+
+
+def test_a_write_changes_a_stamp_and_content_is_told_by_kind(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b").write_text("1")
+    before = stamps(tmp_path)
+    assert sorted(before) == ["a", "a/b"]
+    (tmp_path / "a/b").write_text("22")
+    assert stamps(tmp_path) != before
+    (tmp_path / "a/c").symlink_to("b")
+    os.mkfifo(tmp_path / "d")
+    found = content(tmp_path)
+    assert (found["a/c"], found["d"], sorted(found)) == ("link to b", "special", ["a/b", "a/c", "d"])
+    assert content(tmp_path, without="a") == {"d": "special"}
+    assert content(tmp_path / "nothing") == {}
+    assert list(content(tmp_path / "a/b")) == ["."]
 
 
 @pytest.mark.parametrize("harm", dict.fromkeys((*TREES, *LAYOUTS)), ids=lambda harm: harm.__name__)

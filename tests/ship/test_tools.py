@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
-from tests.ship.tools import Missing, installed, missing_tools
+from tests.ship import tools
+from tests.ship.tools import Missing, environment, installed, missing_tools, place, unpacked
 from tests.swift.toolchain import NoSwift
 
 
@@ -27,3 +29,33 @@ def test_without_apt_the_way_to_install_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
     with pytest.raises(Missing, match=r"nginx is not installed; install it, .*apt-get install nginx"):
         installed("nginx", "nginx")
+    with pytest.raises(
+        Missing, match="cosign is not installed, and there is no apt here; have it in the PATH"
+    ):
+        unpacked("cosign")
+
+
+def test_a_program_that_was_unpacked_is_found_and_not_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    place().mkdir(parents=True)
+    (place() / "cosign").touch(0o755)
+    unpacked("cosign")
+    assert environment()["POCKETREC_COSIGN"] == str(place() / "cosign")
+
+
+def test_a_package_without_its_program_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(tools, "_is_here", lambda command: False)
+    monkeypatch.setattr(tools, "_downloaded", lambda package, folder: folder / "cosign.deb")
+    monkeypatch.setattr(tools, "_run", lambda words, folder=None: "")
+    with pytest.raises(Missing, match=r"cosign\.deb holds no usr/bin/cosign"):
+        unpacked("cosign")
+    assert list(place().iterdir()) == []
+
+
+def test_what_a_program_says_at_its_end_is_the_reason() -> None:
+    with pytest.raises(Missing, match="sh failed: no room"):
+        tools._run(["sh", "-c", "echo first >&2; echo no room >&2; exit 3"])

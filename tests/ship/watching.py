@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,12 +57,12 @@ class Watch:
         name = os.fsdecode(path)
         if isinstance(folder, int) and folder >= 0 and not name.startswith("/"):
             name = f"{Path(f'/proc/self/fd/{folder}').readlink()}/{name}"
-        allowed, self._allowed = self._allowed, None  # what is asked here is not heard
         path = Path(name)  # an open follows a link; what else there is changes the name itself
         place = os.path.realpath(path if event == "open" else path.parent)
         place = place if event == "open" else f"{place}/{path.name}"
-        self._allowed = allowed
-        if place != os.devnull and not any(f"{place}/".startswith(f"{each}/") for each in allowed or ()):
+        if place != os.devnull and not any(
+            f"{place}/".startswith(f"{each}/") for each in self._allowed or ()
+        ):
             self.outside.append(f"{event} {place}")
 
 
@@ -73,14 +74,32 @@ def content(folder: Path, *, without: str = "") -> dict[str, str]:
         without: the name of a folder in it that does not count.
     """
     found: dict[str, str] = {}
-    for path in [folder] if not folder.is_dir() else sorted(folder.rglob("*")):
-        name = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
+    for name, path in _below(folder):
         if without and (name == without or name.startswith(f"{without}/")):
             continue
-        if path.is_symlink():
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
             found[name] = f"link to {path.readlink()}"
-        elif path.is_file():
+        elif stat.S_ISREG(mode):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        elif not path.is_dir() and path.exists():
+        elif not stat.S_ISDIR(mode):
             found[name] = "special"
     return found
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Kind and mode, size and time of all that stands below a folder, which any write changes."""
+    found = ((name, path.lstat()) for name, path in _below(folder))
+    return {name: (each.st_mode, each.st_size, each.st_mtime_ns) for name, each in found}
+
+
+def _below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """All that stands below a folder, with names that are text; the thing itself where it is no folder."""
+    if folder.is_symlink() or not folder.is_dir():
+        if folder.is_symlink() or folder.exists():
+            yield ".", folder
+        return
+    for place, folders, names in os.walk(folder):
+        for each in (*folders, *names):
+            path = Path(place) / each
+            yield os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace"), path
