@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from tests.package.registry.fake import Answer, Fake, fake_registry
+from tests.package.registry.fake import Answer, Fake, fake_registry, never
 from tests.package.registry.toys import CREATED, FILES, layout, toy, tree
 
 from pocketrec.errors import ArtifactError, Denied, RegistryError, StorageError, TagTaken, UsageError
@@ -81,13 +81,14 @@ def test_a_push_that_broke_off_left_no_tag_and_goes_on_with_what_is_missing(made
     def breaks(method: str, path: str, headers: Any) -> Answer | None:
         if method == "PUT" and "/uploads/" in path:
             uploads.append(path)
-            return (503, {}, b"") if len(uploads) == 6 else None
+            return (503, {}, b"") if len(uploads) >= 6 else None
         return None
 
     fake.hook = breaks
     with pytest.raises(RegistryError, match="answers 503; run it again: what was sent or fetched is kept"):
         push(made, fake)
     assert fake.tags() == []
+    fake.hook = never
     there, received = len(fake.blobs), fake.received
     assert there
     done = push(made, fake)
@@ -95,6 +96,24 @@ def test_a_push_that_broke_off_left_no_tag_and_goes_on_with_what_is_missing(made
     assert fake.received == received + sum(map(len, list(fake.blobs.values())[there:]))
     assert sum(map(len, fake.blobs.values())) == fake.received
     assert fake.tags() == ["1.4.0"]
+
+
+def test_a_registry_that_stumbles_over_two_who_send_one_blob_is_asked_again(made: Bundle, fake: Fake) -> None:
+    """As docker-registry does: 500 for one of them, whose blob may be there by then."""
+    stumbled: list[str] = []
+
+    def stumbles(method: str, path: str, headers: Any) -> Answer | None:
+        if method != "PUT" or "/uploads/" not in path or len(stumbled) > 1:
+            return None
+        stumbled.append(path)
+        if digest_of(WEIGHTS)[7:] in path:
+            fake.blobs[digest_of(WEIGHTS)] = WEIGHTS
+        return 500, {}, b'{"errors": [{"code": "UNKNOWN"}]}'
+
+    fake.hook = stumbles
+    done = push(made, fake)
+    assert len(stumbled) == 2
+    assert len(fake.blobs) == done.blobs
 
 
 @pytest.mark.parametrize("ranges", [True, False])
