@@ -102,7 +102,8 @@ def verify(
 
 def _as_json(result: VerifyResult) -> dict[str, object]:
     said = {"schema": 1, "passed": result.passed, "exit_code": result.exit_code, **asdict(result)}
-    return {**said, "rehearsal": result.rehearsal, "path": str(result.path)}
+    problems = [*result.problems, *result.unmet]
+    return {**said, "problems": problems, "rehearsal": result.rehearsal, "path": str(result.path)}
 
 
 def _show(result: VerifyResult) -> None:

@@ -13,6 +13,7 @@ from pocketrec.evaluation import RankingData
 from pocketrec.recipe import Evaluate, Gates, Latency
 from pocketrec.report import RuntimeResult, WebFacts, WireSize
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
+from pocketrec.validate.runtimes.runtime import REHEARSED
 from pocketrec.validate.timing import with_latency
 
 PATHS = {"onnx": {"main": Path("main.onnx")}}
@@ -59,7 +60,7 @@ def test_every_function_of_what_ran_is_timed_with_the_reference(
     assert replace(second, latency={}) == result
 
 
-@pytest.mark.parametrize("why", ["not run", "not compared", "not this function"])
+@pytest.mark.parametrize("why", ["not run", "not compared", "not this function", "a rehearsal"])
 def test_what_did_not_run_or_was_not_compared_is_left_as_it_is_and_never_opened(
     reference: Reference, result: RuntimeResult, why: str
 ) -> None:
@@ -67,6 +68,7 @@ def test_what_did_not_run_or_was_not_compared_is_left_as_it_is_and_never_opened(
         "not run": replace(result, status="not_run", reason="absent"),
         "not compared": replace(result, parity=tuple(replace(each, elements=0) for each in result.parity)),
         "not this function": replace(result, parity=()),
+        "a rehearsal": replace(result, runtime_version=f"macOS 15.5 ({REHEARSED} Linux, no device)"),
     }[why]
 
     def open_with(*_: Any, **__: Any) -> Any:
@@ -107,3 +109,23 @@ def test_a_browser_times_itself_and_its_facts_stand_in_the_evidence(fake: Any, r
     (timed,) = with_latency((result,), reference, PATHS, LATENCY, open_with=open_with)
     assert set(timed.latency["main"].samples_ms) == {3.5}
     assert timed.latency["main"].load_ms == 77.0
+
+
+def test_an_engine_in_another_process_times_itself_and_is_given_other_inputs_every_time(
+    fake: Any, reference: Reference, result: RuntimeResult
+) -> None:
+    """The way to the process and back is no latency, and its start is no load."""
+
+    class Apart(fake):  # type: ignore[misc]
+        load_ms = 41.0
+
+        def clocked(self, inputs: Any) -> float:
+            self.run(inputs)
+            return 2.5
+
+    runtime = Apart()
+    (timed,) = with_latency((result,), reference, PATHS, LATENCY, open_with=lambda *_, **__: runtime)
+    assert set(timed.latency["main"].samples_ms) == {2.5}
+    assert timed.latency["main"].load_ms == 41.0
+    contents = {tuple(array.tobytes() for array in each.values()) for each in runtime.calls}
+    assert len(contents) == LATENCY.warmup + LATENCY.runs

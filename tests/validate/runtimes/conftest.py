@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.validate.runtimes.fake_mac import Mac
 
 from pocketrec.validate.runtimes.runtime import RuntimeUnavailable
 from pocketrec.validate.runtimes.web_browser import Browser
@@ -44,3 +45,9 @@ def onnx_of(tmp_path: Path) -> Write:
         return path
 
     return write
+
+
+@pytest.fixture
+def mac(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mac:
+    """A fake Mac, whose framework is honest until told otherwise."""
+    return Mac(monkeypatch, tmp_path)

@@ -118,7 +118,10 @@ class _MLModelProxy:
         go_wrong(what)
         if self.program.states and state is None:
             raise RuntimeError("The model has states, and none was passed")
-        outputs = self.program.run(data, state=None if state is None else state.held)
+        # coremltools hands float16 over as float32, and Core ML takes it so.
+        taken = {each.name: each.dtype for each in self.program.describe().inputs}
+        given = {name: array.astype(taken.get(name, array.dtype)) for name, array in data.items()}
+        outputs = self.program.run(given, state=None if state is None else state.held)
         if what == "zeros":
             return {name: np.zeros_like(each) for name, each in outputs.items()}
         if what.startswith("noise:"):
