@@ -33,4 +33,5 @@ def main(reads: int, writes: int, lifeline: int, case: str, *more: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]), *sys.argv[4:])
+    pipes = [int(each) for each in sys.argv[1:4]]
+    main(pipes[0], pipes[1], pipes[2], *sys.argv[4:])

@@ -142,7 +142,7 @@ def test_a_model_that_is_known_is_not_compiled_again_and_a_damaged_one_is(here: 
 
     def opened() -> tuple[bool, int]:
         with CoreMLFramework(package, compiled=cache_folder()) as runtime:
-            np.testing.assert_allclose(runtime.run(IDS)["scores"], SCORES, rtol=1e-6)
+            assert np.allclose(np.asarray(runtime.run(IDS)["scores"], np.float64), SCORES, rtol=1e-6)
             return runtime.cached, here.compilations
 
     assert opened() == (False, 1)
