@@ -13,7 +13,9 @@ import click
 
 from pocketrec.cli.console import count_text, examples, print_json
 from pocketrec.cli.paths import PATH
+from pocketrec.cli.texts import whole_text
 from pocketrec.errors import DataError, UsageError
+from pocketrec.files import check_place
 
 if TYPE_CHECKING:
     from pocketrec.validate.experiments.assign import Split
@@ -55,9 +57,8 @@ def assign(
         raise UsageError("pass units as arguments, or a file of them as --units; one of the two")
     given = iter(unit) if units is None else _lines(units)
     if out is not None:
-        from pocketrec.files import whole_or_nothing
-
-        with whole_or_nothing(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        check_place(out, "--out", [each for each in (units, experiment) if each is not None])
+        with whole_text(out) as file:
             counts = _write(given, split, file)
     elif not as_json:
         counts = _write(given, split, sys.stdout)

@@ -10,7 +10,7 @@ import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr, show_bytes
 from pocketrec.cli.paths import PATH
-from pocketrec.cli.texts import check_place
+from pocketrec.files import check_place
 
 if TYPE_CHECKING:
     from pocketrec.package.delta.make import Made

@@ -11,7 +11,9 @@ import click
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
 from pocketrec.cli.paths import PATH
 from pocketrec.cli.references import BUNDLE
-from pocketrec.cli.texts import check_place, write_text
+from pocketrec.cli.texts import write_text
+from pocketrec.errors import UsageError
+from pocketrec.files import check_place
 
 if TYPE_CHECKING:
     from pocketrec.report import ReleaseDiff
@@ -60,8 +62,11 @@ def diff(
     from pocketrec.pipeline.diff import diff as run
     from pocketrec.recipe import Latency
 
-    check_place(markdown, "--markdown", (old, new))
-    check_place(html, "--html", (old, new))
+    for option, path in (("--markdown", markdown), ("--html", html)):
+        if path is not None:
+            check_place(path, option, (old, new))
+    if markdown is not None and html is not None and markdown.resolve() == html.resolve():
+        raise UsageError("--markdown and --html have one name; give each a file of its own")
     timed = Latency() if latency else None
     with progress_on_stderr() as progress:
         found = run(old, new, recipe=recipe, target=target, latency=timed, progress=progress)

@@ -11,6 +11,7 @@ import click
 
 from pocketrec.cli.arrays import load_arrays
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.numbers import FiniteRange
 from pocketrec.cli.paths import PATH
 from pocketrec.cli.recipes import find_recipe
 from pocketrec.errors import UsageError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     type=PATH,
     help="An .npz file.  [default: BUNDLE's golden vectors]",
 )
-@click.option("--tolerance", type=click.FloatRange(min=0), help="Bound on the relative error.")
+@click.option("--tolerance", type=FiniteRange(min=0), help="Bound on the relative error.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def diverge(

@@ -54,7 +54,7 @@ def lint(
     from pocketrec.validate.report.sarif import to_sarif
 
     if sarif is not None:
-        check_place(sarif)
+        check_place(sarif, path)
     found = {str(each): lint_artifact(each, engine=engine) for each in _artifacts(path, engine)}
     counts: Counter[str] = Counter(each.severity for findings in found.values() for each in findings)
     shown = {
@@ -62,7 +62,7 @@ def lint(
         for name, findings in found.items()
     }
     if sarif is not None:
-        write_report(sarif, to_sarif(shown))
+        write_report(sarif, to_sarif(shown), path)
     print_json(_to_json(shown, counts)) if as_json else _print(shown, counts)
     ctx.exit(1 if counts["error"] else 0)
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr, show_bytes
+from pocketrec.cli.numbers import FiniteRange
 from pocketrec.cli.paths import PATH
-from pocketrec.errors import UsageError
+from pocketrec.files import check_place
 
 if TYPE_CHECKING:
     from pocketrec.pipeline.profile import Profile, Side
@@ -60,7 +61,7 @@ _SHOWN = 12  # ops and lines; JSON and HTML have them all
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=None,
     metavar="SECONDS",
     help="For each process that measures; one that hangs is ended.  [default: none]",
@@ -103,7 +104,8 @@ def profile(
         timeout=timeout,
     )
     if html is not None:
-        _check_page(html, artifact, against)
+        read = (artifact, against, source, inputs)
+        check_place(html, "--html", [each for each in read if each is not None])
     with progress_on_stderr() as progress:
         found = run(artifact, options, against=against, progress=progress)
     if html is not None:
@@ -111,25 +113,15 @@ def profile(
     print_json(_table(found)) if as_json else _show(found)
 
 
-def _check_page(page: Path, *read: Path | None) -> None:
-    """Checks, before anything is measured, that the page can be written and lies in nothing that is read."""
-    if page.is_dir() or not page.parent.is_dir():
-        raise UsageError(f"{page}: cannot be written; pass a file in a folder that is there as --html")
-    for each in read:
-        if each is not None and each.exists() and page.resolve().is_relative_to(each.resolve()):
-            raise UsageError(f"{page}: is {each} itself or lies in it, which is read; pass another --html")
-
-
 def _write(path: Path, found: Profile) -> None:
+    from pocketrec.cli.texts import write_text
     from pocketrec.errors import MissingExtra
-    from pocketrec.files import whole_or_nothing
 
     try:
         from pocketrec.pipeline.profile_page import to_html
     except ModuleNotFoundError:
         raise MissingExtra("jinja2", "build") from None
-    with whole_or_nothing(path) as partial:
-        partial.write_text(to_html(found), encoding="utf-8")
+    write_text(path, to_html(found))
 
 
 def _table(found: Profile) -> dict[str, Any]:

@@ -52,11 +52,11 @@ def report(
     forms = zip((html, markdown, junit), _forms(read), strict=True)
     asked = [(path, write) for path, write in forms if path is not None]
     for path, _ in asked:
-        check_place(path)
+        check_place(path, bundle)
     if len({path.resolve() for path, _ in asked}) < len(asked):
         raise UsageError("two reports have one name; give each a file of its own")
     for path, write in asked:
-        write_report(path, write(evidence))
+        write_report(path, write(evidence), bundle)
     if as_json:
         print_json(_to_json(evidence, read, [path for path, _ in asked]))
     elif not asked and not opens:

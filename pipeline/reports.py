@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pocketrec import files
 from pocketrec.errors import UsageError
 from pocketrec.files import whole_or_nothing
 from pocketrec.outside import exists, open_file
@@ -26,30 +27,27 @@ def evidence_of_bundle(bundle: Bundle) -> Evidence:
     return read_evidence(table_of(bundle, EVIDENCE), source=EVIDENCE)
 
 
-def write_report(path: Path, text: str) -> None:
+def write_report(path: Path, text: str, *read: Path) -> None:
     """Writes a report, at once, in the place of an older one or where nothing is.
 
     Raises:
         UsageError: something else is there, or there is no such folder.
         StorageError: there is no room for it.
     """
-    check_place(path)
-    with whole_or_nothing(path) as partial:
+    check_place(path, *read)
+    with whole_or_nothing(path.resolve()) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def check_place(path: Path) -> None:
+def check_place(path: Path, *read: Path) -> None:
     """Checks that a report may be written there: nothing is there, or a report, or an empty file.
 
     Raises:
-        UsageError: something else is there, or there is no such folder.
+        UsageError: something else is there, there is no such folder, or it lies in what is read.
     """
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}; make it, or name another file")
+    files.check_place(path, read=read)
     if not exists(path):
         return
-    if path.is_dir():
-        raise UsageError(f"{path}: is a folder; name a file")
     with open_file(path, error=UsageError) as file:
         start = file.read(_BEGINNING)
     if start and _MARK not in start:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pocketrec import __version__
 from pocketrec.errors import UsageError
-from pocketrec.files import whole_file
+from pocketrec.files import check_place, whole_file
 from pocketrec.kept import Parts, key_of, path_sha256
 from pocketrec.package.bundle import read_bundle
 from pocketrec.package.host.roles import Call
@@ -25,12 +25,13 @@ from pocketrec.pipeline.score_keys import check_keys
 from pocketrec.pipeline.score_parts import Scorer
 from pocketrec.pipeline.score_users import Users, open_users
 from pocketrec.progress import Progress, silent
-from pocketrec.source.columns import pyarrow
+from pocketrec.source.columns import paths_of, pyarrow
 from pocketrec.workers import Workers
 
 SCHEMA = 1
 METADATA = "pocketrec.score"  # the key in the file's metadata
 _DEFAULT_K = 10
+_MOST = 2**31 - 1  # items of a list
 _GROUP_ROWS = 1 << 15
 
 
@@ -59,8 +60,8 @@ class Terms:
     batch: int | None = None
 
     def __post_init__(self) -> None:
-        if self.k is not None and self.k < 1:
-            raise UsageError(f"k is {self.k}; expected 1 or more")
+        if self.k is not None and not 1 <= self.k <= _MOST:
+            raise UsageError(f"k is {self.k}; expected 1 or more, and no more than {_MOST}")
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"batch is {self.batch}; expected 1 or more")
 
@@ -119,7 +120,7 @@ def score(
         StorageError: the file, or a part, cannot be written.
     """
     step, workers = progress or silent, workers or Workers()
-    _check_out(out)
+    _check_out(out, bundle, data)
     scorer = _prepared(bundle, data, terms, step)
     kept = Parts(parts or out.with_name(f".parts-{out.name}"))
     spans = scorer.users.spans()
@@ -130,7 +131,7 @@ def score(
     counts, done, total = np.zeros(2, np.int64), 0, scorer.users.rows
     step("score", 0, total)
     try:
-        with whole_file(out) as partial, _Writer(partial, lists.schema) as file:
+        with whole_file(out.resolve()) as partial, _Writer(partial, lists.schema) as file:
             for rows in kept.complete(key, spans, lambda lacking: workers.map(scorer, lacking)):
                 table = pyarrow().ipc.open_file(pyarrow().py_buffer(rows["table"])).read_all()
                 file.add(table)
@@ -153,10 +154,9 @@ def score(
     )
 
 
-def _check_out(out: Path) -> None:
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: {out.parent} is no folder; make it first")
-    if out.is_dir() or out.suffix != ".parquet":
+def _check_out(out: Path, bundle: Path, data: str) -> None:
+    check_place(out, "--out", (bundle, *paths_of(data, Path(), "--data")))
+    if out.suffix != ".parquet":
         raise UsageError(f"--out {out}: expected the name of a .parquet file")
 
 

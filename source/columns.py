@@ -41,11 +41,16 @@ class Column:
 
 
 def paths_of(pattern: str, base: Path, key: str) -> list[Path]:
-    """The files that a path with `*` leads to, by name; RecipeError naming `key` where there is none."""
+    """The files that a path with `*` leads to, by name; RecipeError naming `key` where there is none.
+
+    As in a shell, `*` leads to no hidden file, such as one that is being written, unless named so.
+    """
     try:
         found = sorted(base.glob(pattern)) if not Path(pattern).is_absolute() else _absolute(Path(pattern))
     except (ValueError, OSError) as error:
         raise RecipeError(f"{key} is {pattern!r}; expected a path, with `*` for many ({error})") from None
+    if not Path(pattern).name.startswith("."):
+        found = [each for each in found if not each.name.startswith(".")]
     if not found:
         raise RecipeError(f"{key} is {pattern!r}; no such file in {base}")
     return found

@@ -7,8 +7,9 @@ import fcntl
 import glob
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,42 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.errors import StorageError
+from pocketrec.errors import StorageError, UsageError
+
+_ROOM = "free space, or write to another folder"
+_REMEDIES = {errno.EFBIG: "raise the limit", errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM}
+
+
+def check_place(path: Path, option: str = "", read: Sequence[Path] = ()) -> None:
+    """Checks, before the work begins, that a file can be written there in the place of nothing or of a file.
+
+    Args:
+        path: of the file.
+        option: which named it, for the message.
+        read: files and folders that the work reads, in which nothing is written.
+
+    Raises:
+        UsageError: it has no folder, or one that cannot be written to; a folder, a device or a FIFO is there;
+            or it is, or lies in, what is read.
+    """
+    named = f"{option} {path}".strip()
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{named}: there is no folder {path.parent}; make it, or name another file")
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{named}: cannot be written ({_line(error)}); name another file") from None
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise UsageError(f"{named}: is {what}; name a file")
+    for each in read:
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(each)):
+            raise UsageError(f"{named}: is {each} or lies in it, which is read; pass another path")
+    folder = Path(os.path.realpath(path)).parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{named}: {folder} cannot be written to; name a file in another folder")
 
 
 @contextmanager
@@ -29,7 +65,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
-        if path.is_dir():
+        if partial.is_dir() and path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)
     except OSError as error:
@@ -121,8 +157,12 @@ def write_all(file: int, data: bytes | memoryview | npt.NDArray[Any], offset: in
 
 def _storage(path: Path, error: OSError, size_bytes: int = 0) -> StorageError:
     needed = f"; the file needs {size_bytes} bytes" if size_bytes else ""
-    remedy = "raise the limit" if error.errno == errno.EFBIG else "free space, or build in another folder"
+    remedy = _REMEDIES.get(error.errno or 0, "write to another folder")
     return StorageError(f"{path.name}: {os.strerror(error.errno or 0)} in {path.parent}{needed}; {remedy}")
+
+
+def _line(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or " ".join(str(error).split())
 
 
 def _remove(path: Path) -> None:

@@ -92,3 +92,20 @@ def test_a_file_that_holds_no_units_is_one_line_and_writes_nothing(
     assert done.returncode == 2
     assert message in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["users.txt"]
+
+
+def test_nothing_but_a_file_is_replaced(pocketrec: Run, tmp_path: Path) -> None:
+    (tmp_path / "kept" / "in it").mkdir(parents=True)
+    done = pocketrec("assign", *SPLIT, "user-1", "--out", tmp_path / "kept")
+    assert (done.returncode, "is a folder; name a file" in done.stderr) == (2, True), done.stderr
+    assert (tmp_path / "kept" / "in it").is_dir()
+    (tmp_path / "units").write_text("user-1\n", encoding="utf-8")
+    done = pocketrec("assign", *SPLIT, "--units", tmp_path / "units", "--out", tmp_path / "units")
+    assert (done.returncode, "which is read" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_link_stays_and_its_file_is_written(pocketrec: Run, tmp_path: Path) -> None:
+    (tmp_path / "newest.csv").symlink_to("today.csv")
+    assert pocketrec("assign", *SPLIT, "user-1", "--out", tmp_path / "newest.csv").returncode == 0
+    assert (tmp_path / "newest.csv").is_symlink()
+    assert (tmp_path / "today.csv").read_text(encoding="utf-8").startswith("unit,variant\nuser-1,")

@@ -182,12 +182,15 @@ def test_a_page_is_never_written_over_what_is_read(
     for place, told in (
         (old, "is a folder"),
         (old / "diff.html", "lies in it, which is read"),
-        (tmp_path / "nowhere" / "diff.html", "has no folder"),
+        (tmp_path / "nowhere" / "diff.html", "there is no folder"),
     ):
         done = pocketrec("diff", old, new, "--no-latency", "--html", place)
         assert done.returncode == 2
         assert told in done.stderr
     assert read_bundle(old).manifest.version == "1.0.0"
+    one = tmp_path / "one"
+    done = pocketrec("diff", old, new, "--no-latency", "--html", one, "--markdown", one)
+    assert (done.returncode, "have one name" in done.stderr, one.exists()) == (2, True, False)
 
 
 @pytest.mark.parametrize("side", ["old", "new"])

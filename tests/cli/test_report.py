@@ -67,7 +67,9 @@ def test_places_where_nothing_can_be_written_are_usage_errors(run: Run, tmp_path
     for path, said in (
         (tmp_path, "is a folder; name a file"),
         (tmp_path / "no" / "r.html", "there is no folder"),
-        (tmp_path / "pipe", "a FIFO, expected a regular file"),
+        (tmp_path / "pipe", "is no regular file"),
+        (FIRST / "evidence" / "report.html", "lies in it, which is read"),
+        (FIRST / "new.html", "lies in it, which is read"),
     ):
         result = run(FIRST, "--html", path)
         assert result.exit_code == 2, result.output

@@ -216,7 +216,12 @@ WRONG: Mapping[str, tuple[Change, int, str]] = {
         2,
         "lies in it, which is read",
     ),
-    "a page nowhere": (lambda b, t: [alone(b, t), "--html", t / "no" / "a.html"], 2, "cannot be written"),
+    "a page nowhere": (lambda b, t: [alone(b, t), "--html", t / "no" / "a.html"], 2, "there is no folder"),
+    "a time that is no number": (
+        lambda b, t: [alone(b, t), "--timeout", "nan"],
+        2,
+        "nan is no finite number",
+    ),
     "no calls": (lambda b, t: [alone(b, t), "--runs", "1"], 2, "--runs"),
 }
 

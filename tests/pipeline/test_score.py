@@ -334,12 +334,17 @@ def test_a_call_that_cannot_be_names_what_there_is(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         score(bundle, str(users), tmp_path / "lists.parquet", terms)
-    with pytest.raises(UsageError, match="k is 0; expected 1 or more"):
-        Terms(k=0)
+    for k in (0, 10**20):
+        with pytest.raises(UsageError, match=f"k is {k}; expected 1 or more, and no more than"):
+            Terms(k=k)
     with pytest.raises(UsageError, match=r"expected the name of a .parquet file"):
         score(bundle, str(users), tmp_path / "lists.csv", Terms())
-    with pytest.raises(UsageError, match="is no folder; make it first"):
+    with pytest.raises(UsageError, match="there is no folder"):
         score(bundle, str(users), tmp_path / "none" / "lists.parquet", Terms())
+    with pytest.raises(UsageError, match="which is read; pass another path"):
+        score(bundle, str(users), users, Terms())
+    with pytest.raises(UsageError, match="which is read; pass another path"):
+        score(bundle, str(users), bundle / "lists.parquet", Terms())
 
 
 def test_an_extra_that_is_not_installed_is_named(

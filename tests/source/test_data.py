@@ -17,7 +17,7 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabu
 from pocketrec.errors import DataError, MissingExtra, RecipeError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.recipe import Evaluate
-from pocketrec.source.columns import read_rows
+from pocketrec.source.columns import paths_of, read_rows
 from pocketrec.source.data import TableData, open_tables
 from pocketrec.stated import Slice
 
@@ -295,3 +295,11 @@ def test_a_column_that_cannot_cut_is_named(given: dict[str, Any], message: str, 
     write(tmp_path, columns() | given)
     with pytest.raises(DataError, match=message):
         next(opened(tmp_path, replace(EVALUATE, slices={"x": Slice(by="land")})).parts(5))
+
+
+def test_a_pattern_leads_to_no_hidden_file(tmp_path: Path) -> None:
+    for name in ("a.parquet", ".partial-b.parquet"):
+        (tmp_path / name).touch()
+    (tmp_path / ".parts-a.parquet").mkdir()
+    assert [each.name for each in paths_of("*.parquet", tmp_path, "--data")] == ["a.parquet"]
+    assert [each.name for each in paths_of(".partial-*", tmp_path, "--data")] == [".partial-b.parquet"]

@@ -1,0 +1,69 @@
+"""A file takes the place of a file or of nothing: never of a folder, a device, or of what is read."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from pocketrec.errors import StorageError, UsageError
+from pocketrec.files import check_place, whole_or_nothing
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    place.mkdir()
+    (place / "kept").touch()
+    told = r"out: Is a directory .*; write to another folder"
+    with pytest.raises(StorageError, match=told), whole_or_nothing(place) as partial:
+        partial.write_text("a file")
+    assert [each.name for each in tmp_path.rglob("*")] == ["out", "kept"]
+
+
+def test_a_folder_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    place = tmp_path / "m.mlpackage"
+    (place / "old").mkdir(parents=True)
+    with whole_or_nothing(place) as partial:
+        (partial / "new").mkdir(parents=True)
+    assert [each.name for each in place.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("folder", "--out .*folder: is a folder; name a file"),
+        ("pipe", "is no regular file"),
+        ("link to pipe", "is no regular file"),
+        ("circle", "cannot be written .Too many levels of symbolic links"),
+        ("nowhere/file", "there is no folder .*nowhere; make it"),
+        ("file/file", "there is no folder"),
+        ("n" * 300, "cannot be written .File name too long"),
+        ("folder/file", "is .*folder or lies in it, which is read"),
+        ("link to folder/file", "is .*folder or lies in it, which is read"),
+    ],
+)
+def test_places_where_no_file_can_be_are_named_before_the_work(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link to pipe").symlink_to("pipe")
+    (tmp_path / "link to folder").symlink_to("folder")
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(UsageError, match=said):
+        check_place(tmp_path / name, "--out", (tmp_path / "folder",))
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_place(tmp_path / "new", "--out")
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    with pytest.raises(UsageError, match="cannot be written to; name a file in another folder"):
+        check_place(tmp_path / "new", "--out")
+
+
+def test_what_to_do_depends_on_what_is_wrong(tmp_path: Path) -> None:
+    said = {errno.ENOSPC: "free space, or write", errno.EACCES: "denied in [^;]*; write to another folder"}
+    for number, remedy in said.items():
+        with pytest.raises(StorageError, match=remedy), whole_or_nothing(tmp_path / "out"):
+            raise OSError(number, "told by the system")
