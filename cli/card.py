@@ -10,7 +10,8 @@ import click
 
 from pocketrec.cli.console import examples, print_json
 from pocketrec.cli.paths import PATH
-from pocketrec.cli.texts import check_place, write_text
+from pocketrec.cli.texts import write_text
+from pocketrec.files import check_place
 
 if TYPE_CHECKING:
     from pocketrec.pipeline.card import Card
