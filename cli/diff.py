@@ -62,9 +62,8 @@ def diff(
     from pocketrec.pipeline.diff import diff as run
     from pocketrec.recipe import Latency
 
-    for option, path in (("--markdown", markdown), ("--html", html)):
-        if path is not None:
-            check_place(path, option, (old, new))
+    check_place(markdown, "--markdown", (old, new))
+    check_place(html, "--html", (old, new))
     if markdown is not None and html is not None and markdown.resolve() == html.resolve():
         raise UsageError("--markdown and --html have one name; give each a file of its own")
     timed = Latency() if latency else None

@@ -23,11 +23,11 @@ _ROOM = "free space, or write to another folder"
 _REMEDIES = {errno.EFBIG: "raise the limit", errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM}
 
 
-def check_place(path: Path, option: str = "", read: Sequence[Path] = ()) -> None:
+def check_place(path: Path | None, option: str = "", read: Sequence[Path] = ()) -> None:
     """Checks, before the work begins, that a file can be written there in the place of nothing or of a file.
 
     Args:
-        path: of the file.
+        path: of the file; None where none is asked for.
         option: which named it, for the message.
         read: files and folders that the work reads, in which nothing is written.
 
@@ -35,6 +35,8 @@ def check_place(path: Path, option: str = "", read: Sequence[Path] = ()) -> None
         UsageError: it has no folder, or one that cannot be written to; a folder, a device or a FIFO is there;
             or it is, or lies in, what is read.
     """
+    if path is None:
+        return
     named = f"{option} {path}".strip()
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{named}: there is no folder {path.parent}; make it, or name another file")
