@@ -15,7 +15,7 @@ import numpy as np
 
 from pocketrec import __version__
 from pocketrec.errors import UsageError
-from pocketrec.files import check_place, whole_file
+from pocketrec.files import check_outside, check_place, whole_file
 from pocketrec.kept import Parts, key_of, path_sha256
 from pocketrec.package.bundle import read_bundle
 from pocketrec.package.host.roles import Call
@@ -120,7 +120,7 @@ def score(
         StorageError: the file, or a part, cannot be written.
     """
     step, workers = progress or silent, workers or Workers()
-    _check_out(out, bundle, data)
+    _check_places(out, parts, bundle, data)
     scorer = _prepared(bundle, data, terms, step)
     kept = Parts(parts or out.with_name(f".parts-{out.name}"))
     spans = scorer.users.spans()
@@ -154,7 +154,9 @@ def score(
     )
 
 
-def _check_out(out: Path, bundle: Path, data: str) -> None:
+def _check_places(out: Path, parts: Path | None, bundle: Path, data: str) -> None:
+    if parts is not None:
+        check_outside(parts, f"--parts {parts}", (bundle,))
     check_place(out, "--out", (bundle, *paths_of(data, Path(), "--data")))
     if out.suffix != ".parquet":
         raise UsageError(f"--out {out}: expected the name of a .parquet file")

@@ -49,12 +49,17 @@ def check_place(path: Path | None, option: str = "", read: Sequence[Path] = ()) 
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(f"{named}: is {what}; name a file")
-    for each in read:
-        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(each)):
-            raise UsageError(f"{named}: is {each} or lies in it, which is read; pass another path")
+    check_outside(path, named, read)
     folder = Path(os.path.realpath(path)).parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"{named}: {folder} cannot be written to; name a file in another folder")
+
+
+def check_outside(path: Path, named: str, read: Sequence[Path]) -> None:
+    """Checks that a file or folder neither is nor lies in what the work reads; UsageError where it does."""
+    for each in read:
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(each)):
+            raise UsageError(f"{named}: is {each} or lies in it, which is read; pass another path")
 
 
 @contextmanager

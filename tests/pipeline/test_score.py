@@ -345,6 +345,8 @@ def test_a_call_that_cannot_be_names_what_there_is(
         score(bundle, str(users), users, Terms())
     with pytest.raises(UsageError, match="which is read; pass another path"):
         score(bundle, str(users), bundle / "lists.parquet", Terms())
+    with pytest.raises(UsageError, match=r"--parts .*kept: is .* or lies in it, which is read"):
+        score(bundle, str(users), tmp_path / "lists.parquet", Terms(), parts=bundle / "kept")
 
 
 def test_an_extra_that_is_not_installed_is_named(
