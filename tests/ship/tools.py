@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
+from tests.package.registry.tools import NAMES, NoTool, place, tool
 from tests.swift import toolchain
 
-_SUITE = "trixie"  # has cosign and oras
 _SYSTEM = ("/usr/local/sbin", "/usr/sbin")  # where servers are, which not every PATH has
 
 
@@ -27,15 +24,9 @@ def missing_tools(tools: Mapping[str, Callable[[], object]] | None = None) -> di
     for name, set_up in (TOOLS if tools is None else tools).items():
         try:
             set_up()
-        except (Missing, toolchain.NoSwift) as error:
+        except (Missing, NoTool, toolchain.NoSwift) as error:
             found[name] = str(error)
     return found
-
-
-def place() -> Path:
-    """Where unpacked programs are: some 100 MB under the user's cache."""
-    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cached / "pocketrec" / "tools"
 
 
 def environment() -> dict[str, str]:
@@ -55,53 +46,12 @@ def installed(command: str, package: str) -> None:
         _run(words)
 
 
-def unpacked(command: str) -> None:
-    """Unpacks a command from Debian's package of its name where it is absent; the system stays as it is.
-
-    Programs in Go, which need nothing of the release that they come from but its C library.
-    """
-    if _is_here(command):
-        return
-    if sys.platform != "linux" or shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        raise Missing(f"{command} is not installed, and there is no apt here; have it in the PATH")
-    place().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place().parent) as folder:
-        package = _downloaded(command, Path(folder))
-        _run(["dpkg", "-x", str(package), f"{folder}/root"])
-        found = Path(folder) / "root/usr/bin" / command
-        if not found.is_file():
-            raise Missing(f"{package.name} holds no usr/bin/{command}")
-        found.rename(place() / command)
-
-
-def _downloaded(package: str, folder: Path) -> Path:
-    """A package of the suite, by an apt of its own, which knows no other sources."""
-    for name in ("lists/partial", "cache/archives/partial", "download"):
-        (folder / name).mkdir(parents=True)
-    form = ["--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages", "Origin: Debian"]
-    mirror = toolchain.mirror(_run(["apt-get", "indextargets", *form]))
-    (folder / "sources.list").write_text(f"deb {mirror} {_SUITE} main\n")
-    apt = [
-        "apt-get",
-        "-qq",
-        "-o",
-        f"Dir::Etc::SourceList={folder}/sources.list",
-        "-o",
-        "Dir::Etc::SourceParts=-",
-    ]
-    apt += ["-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
-    apt += ["-o", "APT::Sandbox::User=root"]
-    _run([*apt, "update"])
-    _run([*apt, "download", package], folder / "download")
-    return next((folder / "download").glob("*.deb"))
-
-
 def _is_here(command: str) -> bool:
     return shutil.which(command, path=environment()["PATH"]) is not None
 
 
-def _run(words: Sequence[str], folder: Path | None = None) -> str:
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+def _run(words: Sequence[str]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise Missing(f"{words[0]} failed: {last}")
@@ -109,7 +59,7 @@ def _run(words: Sequence[str], folder: Path | None = None) -> str:
 
 
 TOOLS: Mapping[str, Callable[[], object]] = {
-    **{name: partial(unpacked, name) for name in ("docker-registry", "oras", "cosign")},
+    **{name: partial(tool, name) for name in NAMES},
     "nginx": partial(installed, "nginx", "nginx"),
     "swift": toolchain.set_up,
 }
