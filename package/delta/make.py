@@ -104,7 +104,7 @@ def _changed(old: Bundle, new: Bundle) -> list[tuple[str, str]]:
 def _entry(old: Bundle, new: Bundle, name: str, base: str, records: BinaryIO) -> Entry:
     """Appends the records of one file: against the older one, or whole where that is smaller."""
     path, data = new.path / name, mapped(new.path / name)
-    size = len(data)
+    size, stored = len(data), 0  # bytes of records against the older file
     if base:
         before = mapped(old.path / base)
         tensors = parts_of(old.path / base, before), parts_of(path, data)
@@ -113,7 +113,7 @@ def _entry(old: Bundle, new: Bundle, name: str, base: str, records: BinaryIO) ->
         with tempfile.TemporaryFile() as alone:
             _write(alone, whole(data))
             if not base or alone.tell() < stored:
-                records.seek(-stored if base else 0, SEEK_END)
+                records.seek(-stored, SEEK_END)
                 records.truncate()
                 alone.seek(0)
                 shutil.copyfileobj(alone, records)
