@@ -127,6 +127,8 @@ def _show(result: VerifyResult) -> None:
             click.echo(f"{each.words}: {where}: {each.message}")
         if each.printed:
             click.echo(f"printed: {where}: {each.printed.splitlines()[-1]}")
+    if result.left_out:
+        click.echo(f"part       {len(result.left_out)} files of the whole are left out, and were not checked")
     click.echo(f"signature  {result.signature.message}")
     click.echo(f"tree       {result.tree_sha256 or 'unknown'}")
     rehearsed = " (rehearsal: something stood in for Core ML, and no device ran)" if result.rehearsal else ""

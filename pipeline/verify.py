@@ -38,6 +38,7 @@ class VerifyResult:
         unmet: one for each artifact that a required engine did not run.
         replays: one entry per artifact and runtime; empty where a file is damaged, or nobody may be trusted.
         signature: whether somebody vouches for the bundle.
+        left_out: files of the whole that a part of a bundle does not hold; nothing is said of them.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class VerifyResult:
     unmet: tuple[str, ...] = ()
     replays: tuple[Replayed, ...] = ()
     signature: Trust = field(default_factory=Trust)
+    left_out: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -119,6 +121,7 @@ def verify(
         unmet=tuple(asked.lacking(replays)),
         replays=replays,
         signature=trust,
+        left_out=tuple(sorted(bundle.left_out)),
     )
 
 

@@ -122,7 +122,8 @@ class Login(TokenAuth):  # type: ignore[misc]  # oras publishes no types
             raise Denied(
                 f"{host}: this account may not do that (403); log in as another with `docker login {host}`"
             )
-        sent = original.request.headers.get("Authorization")
+        said = original.request.headers.get("Authorization")
+        sent = said if isinstance(said, str) else None
         with self._lock:
             if self.token is None or self.token == sent:  # else another thread has just got a new one
                 self.token = self._renewed(original.headers.get("WWW-Authenticate", ""), sent)

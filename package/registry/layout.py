@@ -38,21 +38,27 @@ class Files(Protocol):
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None where there is none."""
+        ...
 
     def read(self, name: str, largest: int) -> bytes | None:
         """A file's bytes; None where there is none, an error where there are more than `largest`."""
+        ...
 
     def pieces(self, name: str, start: int) -> AbstractContextManager[Iterator[bytes]]:
         """A file's content from a byte on."""
+        ...
 
     def write(self, name: str, chunks: Iterator[bytes]) -> None:
         """Writes a file, which is there whole or not at all."""
+        ...
 
     def alone(self) -> AbstractContextManager[None]:
         """While it lasts, nobody else changes the index, as far as the place can see to that."""
+        ...
 
     def others(self, names: Container[str]) -> bool:
         """Whether something is there that is called otherwise."""
+        ...
 
 
 class Layout:

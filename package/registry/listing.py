@@ -16,6 +16,7 @@ from pocketrec.package.registry.store import Store, read_manifest
 from pocketrec.progress import Progress, silent
 
 _OF_OTHERS = re.compile(r"sha256-[0-9a-f]{64}(\..*)?")  # tags that stand for what refers to a release
+_LONGEST = 100  # characters of what a release says of itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Listed:
 
     Attributes:
         tag: the tag.
-        digest: of the manifest.
+        digest: of the manifest; empty where that is damaged.
         name: the recipe's name; empty for what is no release.
         version: the recipe's version.
         created: the time that it states.
@@ -50,7 +51,11 @@ def list_releases(store: Store, progress: Progress = silent) -> Iterator[Listed]
     tags = [each for each in store.tags() if not _OF_OTHERS.fullmatch(each)]
     for count, tag in enumerate(tags):
         progress("look", count + 1, len(tags))
-        data = store.manifest(tag)
+        try:
+            data = store.manifest(tag)
+        except ArtifactError as error:  # one that is damaged hides no other
+            yield Listed(tag=tag, digest="", problem=str(error))
+            continue
         if data is not None:  # else it went meanwhile
             yield _listed(store, tag, data)
 
@@ -88,10 +93,10 @@ def _listed(store: Store, tag: str, data: bytes) -> Listed:
     digest = digest_of(data)
     try:
         image = read_image(data, tag)
+        kinds = {each.artifact_type for each in store.referrers(digest)}
     except ArtifactError as error:
         return Listed(tag=tag, digest=digest, problem=str(error))
-    said = image.annotations
-    kinds = {each.artifact_type for each in store.referrers(digest)}
+    said = {key: _plain(each) for key, each in image.annotations.items()}
     return Listed(
         tag=tag,
         digest=digest,
@@ -102,3 +107,9 @@ def _listed(store: Store, tag: str, data: bytes) -> Listed:
         size_bytes=sum({each.digest: each.size for each in image.layers}.values()),
         signed=words.SIGNATURE_ARTIFACT in kinds or store.manifest(tag_of_signature(digest)) is not None,
     )
+
+
+def _plain(text: str) -> str:
+    """What somebody wrote, without what a terminal would obey."""
+    shown = text if text.isprintable() else ascii(text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."

@@ -40,30 +40,39 @@ class Store(Protocol):
 
     def begin(self) -> None:
         """Makes the place ready to be written to."""
+        ...
 
     def manifest(self, wanted: str) -> bytes | None:
         """The bytes of the manifest with this tag or digest; None where there is none."""
+        ...
 
     def put_manifest(self, data: bytes, tag: str = "") -> None:
         """Stores a manifest under its digest, or under a tag, which moves; its blobs must be there."""
+        ...
 
     def refer(self, release: str, image: Image) -> None:
         """Stores an image whose subject is the manifest with the digest `release`, so that it is found."""
+        ...
 
     def referrers(self, release: str) -> tuple[Descriptor, ...]:
         """The manifests whose subject is this one, the latest at the end where the place knows that."""
+        ...
 
     def has(self, blob: Descriptor) -> bool:
         """Whether the blob is there, with its size."""
+        ...
 
     def blob(self, digest: str, start: int) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
         """Where the pieces that follow begin, `start` or 0, and the blob's pieces from there."""
+        ...
 
     def upload(self, blob: Descriptor, chunks: Chunks) -> None:
         """Stores a blob, whole or not at all."""
+        ...
 
     def tags(self) -> tuple[str, ...]:
         """All tags, sorted."""
+        ...
 
 
 def read_manifest(store: Store, wanted: str, where: str) -> bytes | None:

@@ -16,6 +16,7 @@ from tests.package.sign.signing import sign as sign_as
 from tests.pipeline.test_verify import make
 
 from pocketrec.cli.main import main
+from pocketrec.package.bundle import read_bundle, seal
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +116,22 @@ def test_a_wrong_call_is_one_line_and_writes_nothing(
 
 
 def test_a_part_verifies_on_the_runtimes_that_are_there(bundle: Path) -> None:
+    """What is of a target that was left out is neither missing nor run, and is said to be left out."""
+    manifest = read_bundle(bundle).manifest
+    copied = bundle / "artifacts/web/main.onnx"
+    copied.parent.mkdir()
+    copied.write_bytes((bundle / "artifacts/onnx/main.onnx").read_bytes() + b"\n")
+    targets = {**manifest.artifacts, "web": {"main": "artifacts/web/main.onnx"}}
+    seal(bundle, name=manifest.name, version=manifest.version, artifacts=targets)
     run("push", "b", "./place")
     run("pull", "place:1", "--only", "onnx", "--out", "part")
-    assert said("verify", "part")["passed"]
+    verified = said("verify", "part")
+    assert verified["passed"]
+    assert verified["left_out"] == ["artifacts/web/main.onnx"]
+    assert {each["target"] for each in verified["replays"]} == {"onnx"}
+    assert "1 files of the whole are left out, and were not checked" in run("verify", "part").stdout
+    (Path("part") / "golden/golden.json").unlink()
+    assert "golden/golden.json: missing" in run("verify", "part", code=1).stderr
 
 
 def test_a_bucket_is_a_place_as_a_folder_is(bundle: Path) -> None:

@@ -15,6 +15,7 @@ from pocketrec.errors import PocketrecError
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.registry import modelpack as words
 from pocketrec.package.registry.image import Descriptor, digest_of, release_image
+from pocketrec.package.registry.listing import list_releases
 from pocketrec.package.registry.pull import pull_release
 from pocketrec.package.registry.push import push_release
 from pocketrec.package.registry.reading import MOST_LAYERS, read_image, read_index, titled
@@ -201,3 +202,19 @@ def test_a_place_whose_parts_are_no_files_is_said(made: Bundle, tmp_path: Path, 
     with pytest.raises(PocketrecError) as error:
         push_release(made, layout(place), "1", name="place", created=CREATED)
     assert str(error.value).isprintable()
+
+
+def test_what_a_release_says_of_itself_is_shown_as_text(made: Bundle, tmp_path: Path) -> None:
+    push_release(made, layout(tmp_path / "place"), "1", name="place", created=CREATED)
+    table = json.loads(release_image(made, CREATED).data)
+    table["annotations"] |= {words.VERSION: "\x1b[2J1.0", words.NAME: "n" * 5000}
+    store = layout(tmp_path / "place")
+    store.put_manifest(json.dumps(table).encode(), "2")
+    store.put_manifest(json.dumps(table).encode().replace(b"[2J", b"[3J"), "3")
+    (digest,) = [each.digest for each in list_releases(store) if each.tag == "3"]
+    (tmp_path / "place/blobs/sha256" / digest[7:]).write_bytes(b"{}")
+    found = {each.tag: each for each in list_releases(store)}
+    assert found["1"].version == "1.4.0"
+    assert found["2"].version == r"'\x1b[2J1.0'"
+    assert len(found["2"].name) < 110
+    assert "is not what its digest says" in found["3"].problem

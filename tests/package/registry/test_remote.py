@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner
 from tests.package.registry.fake import Answer, Fake, fake_registry, never
 from tests.package.registry.toys import CREATED, FILES, layout, toy, tree
 
+from pocketrec.cli.main import main
 from pocketrec.errors import ArtifactError, Denied, RegistryError, StorageError, TagTaken, UsageError
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.registry.image import digest_of
@@ -423,3 +425,28 @@ def test_two_pulls_to_one_place_do_not_meet(made: Bundle, fake: Fake, tmp_path: 
         pull(fake, tmp_path / "out")
     shutil.rmtree(tmp_path / ".out.pulling", ignore_errors=True)
     pull(fake, tmp_path / "out")
+
+
+@pytest.mark.parametrize("token", [True, False])
+def test_no_output_holds_a_secret_whatever_goes_wrong(
+    made: Bundle, fake: Fake, tmp_path: Path, token: bool
+) -> None:
+    """Refused, led elsewhere with a signed address, broken off: with --debug and --json."""
+    fake.basic, fake.tokens = "me:hunter2", set() if token else None
+    account(tmp_path / "docker", fake.host)
+    push(made, fake)
+    secrets = ("hunter2", base64.b64encode(b"me:hunter2").decode(), "token-1", "X-Signature")
+
+    def leads(method: str, path: str, headers: Any) -> Answer | None:
+        address = "http://127.0.0.1:1/blob?X-Signature=hunter2"
+        return (307, {"Location": address}, b"") if method == "GET" and "/blobs/" in path else None
+
+    def refuses(method: str, path: str, headers: Any) -> Answer | None:
+        return 401, {"WWW-Authenticate": "Basic"}, b""
+
+    for hook in (leads, refuses):
+        fake.hook = hook
+        words = ["--debug", "pull", f"{fake.host}/models/toy:1.4.0", "--out", str(tmp_path / "out"), "--json"]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 5, done.output
+        assert not [each for each in secrets if each in done.output]
