@@ -40,6 +40,7 @@ class Case:
         code: that `verify` has to end with.
         inputs: of the action, beside the bundle.
         macos: that the fake passes for; empty for a machine without the fake.
+        compilations: a file to which the fake writes a line for each model that it compiles.
     """
 
     fault: str = ""
@@ -47,6 +48,7 @@ class Case:
     code: int
     inputs: Mapping[str, str] = field(default_factory=dict)
     macos: str = "26.1"
+    compilations: str = ""
 
 
 _QUICK = {"timeout": "2"}
@@ -126,7 +128,12 @@ def rehearse(machine: Machine, case: Case, folder: Path, *, store: Path | None =
         store: with artifacts, caches and comments of earlier runs; a new one by default.
         github: other than that of a pull request.
     """
-    fake = {"PYTHONPATH": str(FAKE), "FAKE_CORE_ML": case.fault, "FAKE_CORE_ML_MACOS": case.macos}
+    fake = {
+        "PYTHONPATH": str(FAKE),
+        "FAKE_CORE_ML": case.fault,
+        "FAKE_CORE_ML_MACOS": case.macos,
+        **({"FAKE_CORE_ML_COMPILATIONS": case.compilations} if case.compilations else {}),
+    }
     job = _job(folder, store or folder / "store", fake if case.macos else {}, **github)
     place = job.temp / "pocketrec"
     (place / "evidence").mkdir(parents=True, exist_ok=True)

@@ -70,14 +70,21 @@ def test_nothing_that_failed_is_measured(machine: Machine, tmp_path: Path) -> No
 def test_compiled_models_are_restored_and_a_damaged_one_is_thrown_away(
     machine: Machine, tmp_path: Path
 ) -> None:
-    job = rehearse(machine, HONEST, tmp_path / "first", store=tmp_path / "store")
-    (kept,) = (job.store / "caches").iterdir()
-    compiled = [each for each in kept.rglob("*") if each.is_file()]
-    assert compiled
-    for each in compiled:
+    log, store = tmp_path / "compilations", tmp_path / "store"
+
+    def compiled(run: str) -> int:
+        job = rehearse(machine, replace(HONEST, compilations=str(log)), tmp_path / run, store=store)
+        assert row(job)["outcome"] == "passed"
+        return len(log.read_text(encoding="utf-8").splitlines())
+
+    assert compiled("first") == 1
+    assert compiled("second") == 1, "it is restored"
+    (kept,) = (store / "caches").iterdir()
+    files = [each for each in kept.rglob("*") if each.is_file() and each.name != "sha256"]
+    for each in files:
         each.write_bytes(b"damaged")
-    again = rehearse(machine, HONEST, tmp_path / "second", store=tmp_path / "store")
-    assert row(again)["outcome"] == "passed"
+    assert files
+    assert compiled("third") == 2
 
 
 def test_a_later_run_replaces_its_comment_and_nobody_elses(machine: Machine, tmp_path: Path) -> None:
