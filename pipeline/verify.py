@@ -14,7 +14,7 @@ from pocketrec.errors import ArtifactError, NotAnswered, RecipeError
 from pocketrec.foreign import generators_kept
 from pocketrec.package.bundle import RECIPE, Bundle, read_bundle, table_of, verify_files
 from pocketrec.package.golden import Vector, check_golden_text, read_golden, read_golden_index
-from pocketrec.package.manifest import read_json
+from pocketrec.package.manifest import read_json, read_manifest
 from pocketrec.pipeline.agreement import contract_sha256, disagreements
 from pocketrec.pipeline.judged import gates_of
 from pocketrec.pipeline.shapes import surplus_shapes
@@ -140,7 +140,8 @@ def _replay_bundle(
             spoken=spoken_of(bundle, contract),
             gates=gates_of(table_of(bundle, RECIPE)),
         )
-        said = (*disagreements(bundle, contract), *surplus_shapes(contract, bundle.manifest.artifacts))
+        whole = read_manifest(bundle.path).artifacts  # a part keeps the contract of the whole
+        said = (*disagreements(bundle, contract), *surplus_shapes(contract, whole))
     except (ArtifactError, RecipeError) as error:
         return (str(error),), ()
     artifacts = [(t, f) for t, each in sorted(bundle.manifest.artifacts.items()) for f in sorted(each)]

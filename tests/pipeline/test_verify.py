@@ -13,11 +13,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from tests.mean import write_mean
 
+import pocketrec
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.convert.targets import TARGETS
 from pocketrec.package.bundle import publish, read_bundle, seal, staging
 from pocketrec.package.golden import Vector, write_golden
+from pocketrec.package.parts import left_out, write_part
 from pocketrec.pipeline.agreement import contract_sha256
 from pocketrec.pipeline.judged import judged
 from pocketrec.pipeline.verify import verify
@@ -372,3 +375,17 @@ def test_stress_that_a_recipe_asks_for_and_no_result_has_is_no_pass() -> None:
     for stressed, found in ((True, {"failed"}), (False, set())):
         gates = judged(Gates(), (ran,), stressed=stressed)
         assert {each.status for each in gates if each.gate == "stress"} == found
+
+
+def test_a_part_states_shapes_of_the_whole(tmp_path: Path) -> None:
+    """Its contract is that of the whole, so shapes of a target that was left out are no contradiction."""
+    recipe = write_mean(tmp_path, '[targets.onnx]\n[targets.second]\nformat = "onnx"\n')
+    part = pocketrec.build(recipe, out=tmp_path / "mean").path
+    bundle = read_bundle(part)
+    assert {"onnx", "second"} <= json.loads((part / "contract.json").read_text())["targets"].keys()
+    for each in left_out(bundle.manifest, bundle.evidence, ["onnx"]):
+        (part / each).unlink()
+    write_part(part, ["onnx"])
+    result = verify(part)
+    assert result.problems == ()
+    assert result.passed
