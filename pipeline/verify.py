@@ -118,7 +118,7 @@ def verify(
         version=manifest.version,
         tree_sha256=manifest.tree_sha256,
         problems=problems,
-        unmet=tuple(asked.lacking(replays)),
+        unmet=tuple(asked.lacking(replays)) if replays else (),  # else a problem says why there are none
         replays=replays,
         signature=trust,
         left_out=tuple(sorted(bundle.left_out)),

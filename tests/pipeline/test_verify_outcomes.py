@@ -196,4 +196,4 @@ def test_damage_is_damage_whatever_was_required(tmp_path: Path) -> None:
     shutil.copytree(BUNDLE, copy)
     (copy / "contract.json").write_text("{}")
     found = verify(copy, asked=Asked(required=("coreml-framework",)))
-    assert (found.exit_code, found.passed) == (1, False)
+    assert (found.exit_code, found.passed, found.unmet) == (1, False, ())

@@ -126,12 +126,13 @@ class _MLModelProxy:
             return {name: np.zeros_like(each) for name, each in outputs.items()}
         if what.startswith("noise:"):
             size, rng = float(what.partition(":")[2]), np.random.default_rng(0)
-            return {
-                name: each + rng.normal(0, size, each.shape).astype(each.dtype)
-                if each.dtype.kind == "f"
-                else each
-                for name, each in outputs.items()
-            }
+            noisy = {name: np.asarray(each) for name, each in outputs.items()}
+            for name, each in noisy.items():
+                if each.dtype.kind == "f":
+                    noisy[name] = (each.astype(np.float64) + rng.normal(0, size, each.shape)).astype(
+                        each.dtype
+                    )
+            return noisy
         return outputs
 
     def newState(self) -> State:
