@@ -156,7 +156,7 @@ def peers(old: Bundle, new: Bundle, target: str, bsdiff: str) -> Iterator[tuple[
 
 
 def _size(out: Path, *command: str | Path) -> int:
-    subprocess.run([str(each) for each in command], check=True)
+    subprocess.run([str(each) for each in command], check=True, stderr=subprocess.DEVNULL)
     return out.stat().st_size
 
 

@@ -138,4 +138,4 @@ def mapped(path: Path) -> Bytes:
     """The bytes of a file, read where they are looked at."""
     with open_file(path) as file:
         empty = file.seek(0, 2) == 0
-        return np.zeros(0, np.uint8) if empty else np.memmap(file, np.uint8, mode="r")
+        return np.zeros(0, np.uint8) if empty else np.asarray(np.memmap(file, np.uint8, mode="r"))

@@ -18,7 +18,8 @@ _SEED = 8  # bytes that are looked up
 _STEP = 4  # places of the older file that are known
 _LEAST = 12  # bytes that are worth a copy
 _WINDOW = 1 << 20  # bytes of the newer file that are looked up at once
-_AROUND = 2 << 20  # bytes of the older file to each side of where they are expected
+_AROUND = 2 << 20  # bytes of the older file to each side of where they are expected, at most
+_NEAR, _TIMES = 1 << 14, 64  # so many, and for each byte that is looked up so many more
 _CHUNK = 1 << 20
 
 
@@ -83,7 +84,9 @@ def matches(old: Bytes, new: Bytes, start: int, end: int, expected: int) -> Iter
 
 def _window(old: Bytes, new: Bytes, start: int, stop: int, end: int, shift: int) -> Iterator[Match]:
     """The same for what begins in one window; the last copy may end beyond it."""
-    low, high = max(0, start + shift - _AROUND), min(len(old), max(0, stop + shift) + _AROUND)
+    around = min(_AROUND, _NEAR + _TIMES * (stop - start))
+    centre = min(max(0, start + shift), len(old))
+    low, high = max(0, centre - around), min(len(old), centre + stop - start + around)
     places, sources = _found(old[low:high] if high > low else old[:0], new[start:stop])
     at, next_place = start, 0
     while next_place < len(places):
