@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from pocketrec.package.bundle import (
     Bundle,
     publish,
     read_bundle,
-    require_whole,
     staging,
     verify_files,
     verify_names,
@@ -26,12 +26,15 @@ from pocketrec.package.delta.decode import rebuild
 from pocketrec.package.delta.format import AGAIN, Entry, Header, Side, read_delta
 from pocketrec.package.delta.make import mapped, side_of
 from pocketrec.package.manifest import MANIFESTS, file_sha256
+from pocketrec.package.parts import write_part
 from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.progress import Progress
 
 
 def apply_delta(old: Bundle, delta: Path, out: Path, report: Progress) -> Bundle:
     """The newer release at `out`, bit for bit; an older one there is replaced at the very end.
+
+    A part of the older one, which `pull --only` makes, becomes that part of the newer.
 
     Args:
         old: the release that the delta leads from; files of it are checked as they are read.
@@ -53,7 +56,7 @@ def apply_delta(old: Bundle, delta: Path, out: Path, report: Progress) -> Bundle
             made = _checked(folder, header)
             report("publish", 0, 1)
             publish(folder, out)
-    return Bundle(path=out, manifest=made.manifest, evidence=made.evidence)
+    return replace(made, path=out)
 
 
 def _check_base(old: Bundle, header: Header) -> None:
@@ -64,7 +67,6 @@ def _check_base(old: Bundle, header: Header) -> None:
             f"{old.path}: is {_said(here)}; the delta leads from {_said(needed)} to {_said(header.target)}; "
             "pass that release, or pull the whole of the newer one"
         )
-    require_whole(old)
     problems = verify_names(old)
     if problems:
         raise ArtifactError(f"{old.path}: {problems[0]}; pull the bundle again")
@@ -90,32 +92,46 @@ def _room(out: Path, header: Header) -> Iterator[None]:
 
 def _write_files(old: Bundle, header: Header, file: BufferedReader, folder: Path, report: Progress) -> None:
     """Writes every file into the staging folder: manifests first, which say what else there is."""
-    listed: Mapping[str, str] = {}
+    new: Bundle | None = None
     for count, entry in enumerate(header.files):
         report("apply", count, len(header.files))
-        if entry.path not in MANIFESTS and not listed:
-            listed = _listed(folder)
-        if entry.path not in (*MANIFESTS, *SIGNATURE_FILES) and listed.get(entry.path) != entry.sha256:
-            raise ArtifactError(f"{entry.path}: no file of {_said(header.target)}; {AGAIN}")
+        if entry.path not in MANIFESTS:
+            new = new or _begun(old, folder)
+            _check_listed(new, entry, header)
+            if entry.path in new.left_out:
+                file.seek(entry.stored_bytes, os.SEEK_CUR)
+                continue
         _rebuild(old, entry, file, folder)
-    kept = {name: digest for name, digest in _listed(folder).items() if not (folder / name).exists()}
-    sources = {digest: name for name, digest in _before(old).items()}
-    for count, (name, digest) in enumerate(kept.items()):
+    _copy_kept(old, new or _begun(old, folder), folder, report)
+
+
+def _begun(old: Bundle, folder: Path) -> Bundle:
+    """The newer bundle, whose manifests are there by now; a part of it where the older one is a part."""
+    if old.left_out:
+        write_part(folder, old.manifest.artifacts)
+    return read_bundle(folder)
+
+
+def _check_listed(new: Bundle, entry: Entry, header: Header) -> None:
+    listed = _files_of(new).get(entry.path)
+    if listed != entry.sha256 and (listed is not None or entry.path not in SIGNATURE_FILES):
+        raise ArtifactError(f"{entry.path}: no file of {_said(header.target)}; {AGAIN}")
+
+
+def _copy_kept(old: Bundle, new: Bundle, folder: Path, report: Progress) -> None:
+    """Copies what the delta does not hold."""
+    kept = [name for name in _files_of(new) if name not in new.left_out and not (folder / name).exists()]
+    sources = {digest: name for name, digest in _files_of(old).items() if name not in old.left_out}
+    for count, name in enumerate(kept):
         report("copy", count, len(kept))
-        if digest not in sources:
+        source = sources.get(_files_of(new)[name])
+        if source is None:
             raise ArtifactError(f"{name}: neither in the delta nor in {old.path}; {AGAIN}")
-        place = _place(folder, name)
-        shutil.copyfile(old.path / sources[digest], place)
+        shutil.copyfile(old.path / source, _place(folder, name))
 
 
-def _before(old: Bundle) -> Mapping[str, str]:
-    return {**old.evidence.files, **old.manifest.files}
-
-
-def _listed(folder: Path) -> Mapping[str, str]:
-    """The files of the newer release, by its manifests, which are there by now."""
-    made = read_bundle(folder)
-    return {**made.manifest.files, **made.evidence.files}
+def _files_of(bundle: Bundle) -> Mapping[str, str]:
+    return {**bundle.evidence.files, **bundle.manifest.files}
 
 
 def _place(folder: Path, name: str) -> Path:
@@ -134,7 +150,11 @@ def _rebuild(old: Bundle, entry: Entry, file: BufferedReader, folder: Path) -> N
     """Writes one file of the delta, and checks its digest."""
     base = np.zeros(0, np.uint8)
     if entry.base:
-        if entry.base not in MANIFESTS and entry.base not in _before(old):
+        if entry.base in old.left_out:
+            raise ArtifactError(
+                f"{entry.path}: against {entry.base}, which {old.path} leaves out; pull the newer release"
+            )
+        if entry.base not in MANIFESTS and entry.base not in _files_of(old):
             raise ArtifactError(
                 f"{entry.path}: against {entry.base}, which {old.path} does not list; {AGAIN}"
             )

@@ -271,22 +271,44 @@ def test_a_disk_without_room_is_found_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_part_of_a_bundle_is_neither_the_older_nor_the_newer_release(pair: Pair, tmp_path: Path) -> None:
-    parts = {}
-    for name, whole in (("old", pair.old), ("new", pair.new)):
-        shutil.copytree(whole.path, tmp_path / name)
-        for each in left_out(whole.manifest, whole.evidence, ["onnx"]):
-            (tmp_path / name / each).unlink()
-        write_part(tmp_path / name, ["onnx"])
-        parts[name] = read_bundle(tmp_path / name)
+def part_of(whole: Bundle, folder: Path, *only: str) -> Bundle:
+    """A part of a bundle, as a pull of some targets leaves it."""
+    shutil.copytree(whole.path, folder)
+    for each in left_out(whole.manifest, whole.evidence, only):
+        (folder / each).unlink()
+    write_part(folder, only)
+    return read_bundle(folder)
+
+
+def test_a_delta_of_a_part_is_not_made(pair: Pair, tmp_path: Path) -> None:
     said = "a part of a bundle .* pull the whole one"
     with pytest.raises(ArtifactError, match=f"old: {said}"):
-        make_delta(parts["old"], pair.new, tmp_path / "d", silent)
+        make_delta(part_of(pair.old, tmp_path / "old", "onnx"), pair.new, tmp_path / "d", silent)
     with pytest.raises(ArtifactError, match=f"new: {said}"):
-        make_delta(pair.old, parts["new"], tmp_path / "d", silent)
-    with pytest.raises(ArtifactError, match=f"old: {said}"):
-        apply_delta(parts["old"], pair.path, tmp_path / "out", silent)
+        make_delta(pair.old, part_of(pair.new, tmp_path / "new", "onnx"), tmp_path / "d", silent)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "old"]
+
+
+@pytest.mark.parametrize("target", ["onnx", "coreml"])
+def test_a_part_of_the_older_bundle_becomes_that_part_of_the_newer(
+    target: str, pair: Pair, tmp_path: Path
+) -> None:
+    made = apply_delta(part_of(pair.old, tmp_path / "old", target), pair.path, tmp_path / "out", silent)
+    expected = part_of(pair.new, tmp_path / "new", target)
+    assert everything(tmp_path / "out") == everything(tmp_path / "new")
+    assert made.left_out == expected.left_out != frozenset()
+    assert verify_files(read_bundle(tmp_path / "out")) == ()
+
+
+def test_a_part_whose_target_is_gone_or_needs_another_is_told(tmp_path: Path) -> None:
+    files = contents("1.0.0")
+    old = bundle(tmp_path / "old", "1.0.0", {**files, "artifacts/onnx/more.bin": bytes(range(200))})
+    part = part_of(old, tmp_path / "part", "coreml")
+    moved = {**files, "artifacts/coreml/main.mlpackage/more.bin": bytes(range(200))}
+    make_delta(old, bundle(tmp_path / "new", "1.1.0", moved), tmp_path / "d", silent)
+    with pytest.raises(ArtifactError, match=r"more\.bin: neither in the delta nor in .*part"):
+        apply_delta(part, tmp_path / "d", tmp_path / "out", silent)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_error_of_the_system_leaves_nothing(
