@@ -17,7 +17,7 @@ from tests.fuzz.targets import seal_again
 from tests.package.sign.signing import reseal
 from tests.saboteurs.bundles import own_evidence
 from tests.ship import bases
-from tests.ship.harm import ANYWHERE, TREES, Harm
+from tests.ship.harm import ANYWHERE, TREES, Harm, harmed
 from tests.ship.harm_layouts import LAYOUTS
 from tests.ship.judging import FAULTS, Done, judge
 from tests.ship.readers import READERS, SIGNATURES, Place, Reader
@@ -109,7 +109,7 @@ class Workshop:
     def _harmed(self, rng: Random, thing: str, given: Path) -> tuple[str, bool]:
         harms = _HARMS.get(thing, TREES)
         other = self.honest / (bases.SMALL if thing == bases.DOUBLE else bases.NEXT)
-        said = [rng.choice(harms)(rng, given, other) for _ in range(rng.choice((1, 1, 1, 2)))]
+        said = [harmed(rng.choice(harms), rng, given, other) for _ in range(rng.choice((1, 1, 1, 2)))]
         if thing == bases.LAYOUT:
             return "; ".join(said), True  # an index has no digest, so who writes it says what is there
         sealed = thing != bases.DELTA and rng.random() < _SEALED and _seal(rng, given)
@@ -142,7 +142,7 @@ class Workshop:
             printed=ran.stdout,
             told=ran.stderr,
             wrote=tuple(wrote),
-            left=place.out.is_symlink() or (place.out.exists() and bool(content(place.out))),
+            left=bool(content(place.out).keys() - set(reader.leaves)),
             answer=reader.answer(place, ran.stdout) if passed else None,
             trusted=reader.trust(ran.stdout) if passed else "",
         )

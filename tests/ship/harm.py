@@ -51,6 +51,14 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(each for each in folder.rglob("*") if each.is_file() and not each.is_symlink())
 
 
+def harmed(harm: Harm, rng: Random, folder: Path, other: Path) -> str:
+    """What was done, in words; a second harm may find that the first has left it nothing to do."""
+    try:
+        return harm(rng, folder, other)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        return f"{harm.__name__} found nothing to change ({type(error).__name__})"
+
+
 def bytes_changed(rng: Random, folder: Path, other: Path) -> str:
     """One to four changes as the fuzzer's replay makes them."""
     path = rng.choice(files_of(folder))

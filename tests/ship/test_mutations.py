@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.ship import mutations, workers
-from tests.ship.harm import TREES
+from tests.ship.harm import TREES, harmed
 from tests.ship.harm_layouts import LAYOUTS
 from tests.ship.judging import CRASHED, HUNG, PASSED, REFUSED
 from tests.ship.watching import Watch, content, stamps
@@ -164,6 +164,13 @@ def test_a_harm_is_the_same_each_time_and_often_does_something(harm: Any, tmp_pa
         assert results[0] == results[1]
         changed += results[0][1] != before
     assert changed >= 3
+
+
+def test_a_harm_that_finds_nothing_left_says_so(tmp_path: Path) -> None:
+    for each in dict.fromkeys((*TREES, *LAYOUTS)):
+        (tmp_path / each.__name__).mkdir()
+        said = harmed(each, Random(1), tmp_path / each.__name__, tmp_path)
+        assert "found nothing to change" in said or each.__name__ in ("removed", "special"), said
 
 
 def line(number: int, *outcomes: str) -> Line:
