@@ -146,7 +146,9 @@ def _from_steps(old: Bytes, changes: Bytes, width: int) -> Bytes:
 
 def _codes(data: Bytes, width: int) -> Bytes:
     """The bytes as codes of eight bits, or of four, the lower half of a byte first."""
-    return data if width != HALVES else np.stack([data & 15, data >> 4], axis=1).reshape(-1)
+    if width != HALVES:
+        return data
+    return np.asarray(np.stack([data & 15, data >> 4], axis=1).reshape(-1), np.uint8)
 
 
 def _planes(values: Bytes, width: int) -> Bytes:

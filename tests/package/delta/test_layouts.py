@@ -30,7 +30,7 @@ def test_initializers_of_an_onnx_file_are_found_with_their_rows(tmp_path: Path) 
 def test_numbers_beside_an_onnx_file_are_found_by_what_it_says(tmp_path: Path) -> None:
     from onnx import TensorProto, helper
 
-    tensor = TensorProto(name="table", data_type=10, dims=[64, 24], data_location=1)
+    tensor = TensorProto(name="table", data_type=10, dims=[64, 24], data_location="EXTERNAL")
     for key, value in (("location", "m.onnx.data"), ("offset", "4"), ("length", str(64 * 48))):
         tensor.external_data.add(key=key, value=value)
     graph = helper.make_graph([], "main", [], [], [tensor])
