@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from pocketrec.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _ROOM = "free space, or write to another folder"
 _REMEDIES = {errno.EFBIG: "raise the limit", errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM}
@@ -156,7 +156,7 @@ def written_file(path: Path, size_bytes: int) -> Iterator[int]:
 
 def write_all(file: int, data: bytes | memoryview | npt.NDArray[Any], offset: int) -> None:
     """Writes all of `data` at `offset`; one call may write less than it is given."""
-    view = memoryview(data.data if isinstance(data, np.ndarray) else data).cast("B")
+    view = memoryview(data if isinstance(data, bytes | memoryview) else data.data).cast("B")
     while len(view):
         done = os.pwrite(file, view, offset)
         view, offset = view[done:], offset + done
