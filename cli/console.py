@@ -63,6 +63,11 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     click.echo()
 
 
+def plain(text: str) -> str:
+    """A line in which what a terminal would obey stands in letters, as files from outside may hold it."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def show_bytes(size: int) -> str:
     """A size in B, kB or MB, in thousands."""
     if size < 1000:

@@ -21,7 +21,7 @@ from pocketrec.cli.apply import apply
 from pocketrec.cli.assign import assign
 from pocketrec.cli.build import build
 from pocketrec.cli.card import card
-from pocketrec.cli.console import print_json
+from pocketrec.cli.console import plain, print_json
 from pocketrec.cli.convert import convert
 from pocketrec.cli.delta import delta
 from pocketrec.cli.diff import diff
@@ -99,7 +99,7 @@ def describe(error: Exception) -> tuple[str, int]:
     if isinstance(error, ModuleNotFoundError) and error.name in _BUILD_EXTRA:
         error = MissingExtra(error.name, "build")
     if isinstance(error, PocketrecError):
-        return " ".join(str(error).split()), error.exit_code
+        return plain(" ".join(str(error).split())), error.exit_code
     first = (str(error).splitlines() or [""])[0]
     kind = type(error).__name__
     return f"defect in pocketrec: {kind}: {first}; run again as `pocketrec --debug ...`", INTERNAL_ERROR

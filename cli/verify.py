@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.console import examples, plain, print_json, print_table, progress_on_stderr
 from pocketrec.cli.paths import PATH
 from pocketrec.cli.references import BUNDLE
 from pocketrec.recipe.target import ComputeUnits
@@ -96,7 +96,7 @@ def verify(
     else:
         _show(result)
     for problem in (*result.problems, *result.unmet):
-        click.echo(f"failed: {problem}", err=True)
+        click.echo(plain(f"failed: {problem}"), err=True)
     ctx.exit(result.exit_code)
 
 
@@ -124,7 +124,7 @@ def _show(result: VerifyResult) -> None:
     for each in result.replays:
         where = f"{each.target}/{each.function} on {each.runtime}"
         if each.message:
-            click.echo(f"{each.words}: {where}: {each.message}")
+            click.echo(plain(f"{each.words}: {where}: {each.message}"))
         if each.printed:
             click.echo(f"printed: {where}: {each.printed.splitlines()[-1]}")
     if result.left_out:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pocketrec.cli.console import _lines, _Stages, progress_on_stderr
+from pocketrec.cli.console import _lines, _Stages, plain, progress_on_stderr
 from pocketrec.cli.signals import Terminated
 
 
@@ -103,3 +103,8 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
             progress("load", 0, 1)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_what_a_terminal_would_obey_stands_in_letters() -> None:
+    said = plain("gate \x1b[2J\x00\x9b of caf\u00e9 \u202e!")
+    assert said == "gate \\x1b[2J\\x00\\x9b of caf\u00e9 \\u202e!"
