@@ -169,6 +169,8 @@ def _seal(rng: Random, bundle: Path) -> bool:
     The sums of manifests as they are; all digests; all digests, and evidence that states the new tree.
     """
     before, way = content(bundle), rng.randrange(3)
+    if any(each == "special" or each.startswith("link") for each in before.values()):
+        return False  # nobody seals what is no file, and these tests would wait for it
     with suppress(Exception):  # what cannot be sealed stays as it is, and is opened all the same
         for name in (MANIFEST, EVIDENCE_MANIFEST):
             seal_again(bundle, name)
