@@ -122,7 +122,8 @@ class Workers:
         if self.engine == "loky" and not self.alone:
             from joblib.externals.loky import get_reusable_executor
 
-            get_reusable_executor(reuse=True).shutdown(kill_workers=True)
+            reusable: Any = get_reusable_executor  # whose default would be taken for its only type
+            reusable(reuse=True).shutdown(kill_workers=True)
 
     def _spread(self, packed: npt.NDArray[np.uint8], items: Sequence[Any]) -> Iterator[Any]:
         import joblib
