@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pocketrec.cli.main import main
-from pocketrec.cli.paths import PATH
+from pocketrec.cli.paths import FilePath
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_every_argument_that_is_a_path_is_checked() -> None:
     commands = [*main.commands.values(), *getattr(main.commands["zoo"], "commands", {}).values()]
     paths = [each for command in commands for each in command.params if isinstance(each.type, click.Path)]
     assert len(paths) > 12
-    assert [each.name for each in paths if each.type is not PATH] == []
+    assert [each.name for each in paths if not isinstance(each.type, FilePath)] == []

@@ -19,6 +19,7 @@ from pocketrec.convert.capture.capture import Capture
 from pocketrec.convert.targets import TARGETS, Row
 from pocketrec.recipe import Compress, Target
 from pocketrec.schema import from_table
+from pocketrec.validate.open import Options
 from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 from pocketrec.validate.runtimes.runtime import Array, Description, Runtime, RuntimeUnavailable
 
@@ -104,8 +105,8 @@ class Named(OnnxRuntime):
         return replace(super().describe(), runtime=self.engine)
 
 
-def honest(path: Path, threads: int, function: str | None) -> Runtime:
-    return Named(path, threads=threads)
+def honest(path: Path, options: Options) -> Runtime:
+    return Named(path, threads=options.threads)
 
 
 class Half(Named):
@@ -120,8 +121,8 @@ class Half(Named):
         }
 
 
-def half_engine(path: Path, threads: int, function: str | None) -> Runtime:
-    return Half(path, threads=threads)
+def half_engine(path: Path, options: Options) -> Runtime:
+    return Half(path, threads=options.threads)
 
 
 class Asking(Named):
@@ -145,8 +146,8 @@ class Asking(Named):
         return {name: each.numpy() for name, each in zip(("scores", "watch"), given, strict=True)}
 
 
-def asking(path: Path, threads: int, function: str | None) -> Runtime:
-    return Asking(path, threads=threads)
+def asking(path: Path, options: Options) -> Runtime:
+    return Asking(path, threads=options.threads)
 
 
 class Stored(Named):
@@ -166,8 +167,8 @@ class Stored(Named):
         return super().run({**inputs, "history": nearest})
 
 
-def stored(path: Path, threads: int, function: str | None) -> Runtime:
-    return Stored(path, threads=threads)
+def stored(path: Path, options: Options) -> Runtime:
+    return Stored(path, threads=options.threads)
 
 
 class Cached(Named):
@@ -186,8 +187,8 @@ class Cached(Named):
         return self._given
 
 
-def cached(path: Path, threads: int, function: str | None) -> Runtime:
-    return Cached(path, threads=threads)
+def cached(path: Path, options: Options) -> Runtime:
+    return Cached(path, threads=options.threads)
 
 
 class Remembering(Named):
@@ -207,8 +208,8 @@ class Remembering(Named):
         return {name: each.copy() for name, each in self._given[key].items()}
 
 
-def remembering(path: Path, threads: int, function: str | None) -> Runtime:
-    return Remembering(path, threads=threads)
+def remembering(path: Path, options: Options) -> Runtime:
+    return Remembering(path, threads=options.threads)
 
 
 class Shared(Named):
@@ -228,8 +229,8 @@ class Shared(Named):
         return found
 
 
-def shared(path: Path, threads: int, function: str | None) -> Runtime:
-    return Shared(path, threads=threads)
+def shared(path: Path, options: Options) -> Runtime:
+    return Shared(path, threads=options.threads)
 
 
 class ByShape(Named):
@@ -248,8 +249,8 @@ class ByShape(Named):
         return self._given[rows]
 
 
-def by_shape(path: Path, threads: int, function: str | None) -> Runtime:
-    return ByShape(path, threads=threads)
+def by_shape(path: Path, options: Options) -> Runtime:
+    return ByShape(path, threads=options.threads)
 
 
 class ByName(Named):
@@ -259,12 +260,12 @@ class ByName(Named):
 _compiled: dict[str, Path] = {}  # by the name of a file, as a careless cache of compiled models has it
 
 
-def by_name(path: Path, threads: int, function: str | None) -> Runtime:
+def by_name(path: Path, options: Options) -> Runtime:
     kept = _compiled.get(path.name)
     if kept is None or not kept.exists():
         kept = _compiled[path.name] = path
-    return ByName(kept, threads=threads)
+    return ByName(kept, threads=options.threads)
 
 
-def absent(path: Path, threads: int, function: str | None) -> Runtime:
+def absent(path: Path, options: Options) -> Runtime:
     raise RuntimeUnavailable("this engine is on no machine")

@@ -161,7 +161,8 @@ def test_hostile_names_stay_words(tmp_path: Path) -> None:
         outputs=(scores,),
     )
     contract = replace(toy_contract(), functions={"func": signature})
-    write_swift_package(make_bundle(tmp_path / "toy", name=HOSTILE, contract=contract), tmp_path / "out")
+    name = HOSTILE.replace("\n", " ")  # a line end is refused in a name
+    write_swift_package(make_bundle(tmp_path / "toy", name=name, contract=contract), tmp_path / "out")
     source = next((tmp_path / "out" / "Sources").glob("*/*.swift")).read_text(encoding="utf-8")
     assert "        Type_: Int,\n" in source
     assert '"Type": Type_.asValue' in source
