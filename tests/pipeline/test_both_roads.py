@@ -128,7 +128,7 @@ ROADS = {
         compress={"tensors": {"item.weight": {"scheme": "linear", "bits": 8}}},
     ),
     "a palette": Road(
-        compress={"tensors": {"mix.weight": {"scheme": "palette", "bits": 4}}, "max_ndcg_drop": 1.0}
+        compress={"tensors": {"mix.weight": {"scheme": "palette", "bits": 4}}, "max_ndcg_drop": 0.01}
     ),
     "several functions": Road(
         several=True,
