@@ -157,7 +157,7 @@ def test_a_killed_build_goes_on_and_ends_with_the_same_evidence(
     before = files(tmp_path / "mean.parts")
     assert len(before) == PARTS + 2
 
-    command = [sys.executable, "-c", AGAIN, recipe, out, str(PARTS)]
+    command = [sys.executable, "-c", AGAIN, str(recipe), str(out), str(PARTS)]
     again = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert again["parts"] == {"reused": PARTS + 2, "computed": PARTS - 2}
     assert len(again["seen"]) == 2 * PARTS
