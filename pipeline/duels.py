@@ -16,7 +16,7 @@ from pocketrec.package.bundle import Bundle, read_bundle, read_contract
 from pocketrec.pipeline.app import target_of
 from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
-from pocketrec.pipeline.sources import load_source
+from pocketrec.pipeline.sources import load_evaluation
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Evaluate
 from pocketrec.validate.experiments.clicks import MODELS
@@ -85,11 +85,12 @@ def duel_bundles(
     bundles = read_bundle(first), read_bundle(second)
     contracts = read_contract(bundles[0]), read_contract(bundles[1])
     step("evaluation data", 0, 1)
-    loaded = load_source(load_recipe(recipe), recipe.parent)
-    evaluate = replace(loaded.recipe.evaluate, k=terms.k)
-    named = {"the recipe": loaded.model.contract, str(first): contracts[0], str(second): contracts[1]}
+    read = load_recipe(recipe)
+    stated, data = load_evaluation(read, recipe.parent)
+    evaluate = replace(read.evaluate, k=terms.k)
+    named = {"the recipe": stated, str(first): contracts[0], str(second): contracts[1]}
     check_comparable(named, evaluate)
-    part = next(iter(loaded.data.parts(min(terms.users, len(loaded.data)))))
+    part = next(iter(data.parts(min(terms.users, len(data)))))
     if not isinstance(part, RankingData):
         raise UsageError(f"{recipe}: evaluate.kind is {evaluate.kind!r}; lists come of 'ranking' alone")
     lists = []

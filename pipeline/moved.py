@@ -18,7 +18,7 @@ from pocketrec.pipeline.agreement import EVIDENCE
 from pocketrec.pipeline.protocol import obstacle, protocol_as_read, protocol_of
 from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
-from pocketrec.pipeline.sources import load_source
+from pocketrec.pipeline.sources import load_evaluation
 from pocketrec.progress import Progress
 from pocketrec.recipe import Evaluate
 from pocketrec.report import Change, Moved, MovedList, RankingParity
@@ -60,11 +60,11 @@ def judge_of(recipe: Path, new: Bundle, contract: Contract) -> Judge:
     from pocketrec.validate.measure.digest import data_sha256
 
     read = load_recipe(recipe)
-    loaded = load_source(read, recipe.resolve().parent)
-    if loaded.model.contract.sha256() != contract.sha256():
+    stated, data = load_evaluation(read, recipe.resolve().parent)
+    if stated.sha256() != contract.sha256():
         said = f"{recipe} has another contract than {new.path}"
         raise NotComparable(f"{said}; pass the recipe that it was built from")
-    return Judge(evaluate=read.evaluate, data=loaded.data, data_sha256=data_sha256(loaded.data))
+    return Judge(evaluate=read.evaluate, data=data, data_sha256=data_sha256(data))
 
 
 class NotComparable(Exception):

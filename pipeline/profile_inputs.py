@@ -59,7 +59,7 @@ def draw_from_bundle(bundle: Bundle, function: str, graph: Graph) -> Drawn:
 
 
 def draw_from_recipe(recipe: Path, function: str, graph: Graph) -> Drawn:
-    """Rows of the recipe's evaluation data, evenly from the first few thousand; its factories run.
+    """Rows of the recipe's evaluation data, evenly from the first few thousand; its data factory runs.
 
     Raises:
         RecipeError: the recipe cannot be read, or has no evaluation.
@@ -67,17 +67,16 @@ def draw_from_recipe(recipe: Path, function: str, graph: Graph) -> Drawn:
         InputError: the artifact takes others.
     """
     from pocketrec.pipeline.recipes import load_recipe
-    from pocketrec.pipeline.sources import load_source
+    from pocketrec.pipeline.sources import load_evaluation
 
     read = load_recipe(recipe)
-    loaded = load_source(read, recipe.resolve().parent)
-    contract = loaded.model.contract
+    contract, data = load_evaluation(read, recipe.resolve().parent)
     signature = _signature(contract, function, str(recipe))
     if read.evaluate.function != function:
         raise UsageError(
             f"{recipe}: its data are for function {read.evaluate.function!r}, not {function!r}; pass --inputs"
         )
-    part = next(iter(loaded.data.parts(_SAMPLE)))
+    part = next(iter(data.parts(_SAMPLE)))
     given = {each.name: np.asarray(part.inputs[each.name]) for each in signature.inputs}
     rows = list(_rows(given, signature))
     spread = [rows[place] for place in np.linspace(0, len(rows) - 1, _MOST_CALLS).astype(int)]

@@ -18,9 +18,19 @@ import numpy as np
 from pocketrec.contract import Contract, Signature
 from pocketrec.convert.targets import check_flexible
 from pocketrec.errors import InputError, RecipeError
+from pocketrec.evaluation import EvaluationData
 from pocketrec.recipe import Recipe
 from pocketrec.source.arrays import read_arrays
-from pocketrec.source.loaded import Loaded, load_core, load_model, prepare, with_data, with_fixed_batch
+from pocketrec.source.loaded import (
+    Loaded,
+    load_contract,
+    load_core,
+    load_data,
+    load_model,
+    prepare,
+    with_data,
+    with_fixed_batch,
+)
 from pocketrec.source.model import Model, Trial, Trials, table_spans
 
 if TYPE_CHECKING:
@@ -60,6 +70,15 @@ def load_source_model(recipe: Recipe, base: Path, values: Path | None = None) ->
     if recipe.contract is None:
         return next(iter(_drafted(recipe, base, values))).model
     return load_model(recipe, base, values)
+
+
+def load_evaluation(recipe: Recipe, base: Path) -> tuple[Contract, EvaluationData]:
+    """The contract and the data that `load_source` gives; a model is loaded only to draft the contract."""
+    if recipe.contract is None:
+        loaded = load_source(recipe, base)
+        return loaded.model.contract, loaded.data
+    contract, _ = load_contract(recipe, base)
+    return contract, load_data(recipe, base, contract)[0]
 
 
 def read_example(path: Path) -> Any:

@@ -64,9 +64,7 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Loaded:
 
 def with_data(recipe: Recipe, base: Path, model: Model, trials: Trials) -> Loaded:
     """A model and its trials with the evaluation data that the recipe names; raises as `prepare` does."""
-    check_evaluate(recipe.evaluate, model.contract.functions)
-    data = _load_data(recipe, recipe.evaluate, model.contract, base, "evaluate.data")
-    said = check_data(data, model.contract, recipe.evaluate)
+    data, said = load_data(recipe, base, model.contract)
     trials = replace(
         trials.noting(said),
         data=data,
@@ -76,6 +74,13 @@ def with_data(recipe: Recipe, base: Path, model: Model, trials: Trials) -> Loade
         stress=recipe.stress,
     )
     return Loaded(recipe=recipe, base=base, model=model, data=data, trials=trials)
+
+
+def load_data(recipe: Recipe, base: Path, contract: Contract) -> tuple[EvaluationData, tuple[str, ...]]:
+    """The evaluation data that the recipe names, and what was not checked of them; raises as `prepare`."""
+    check_evaluate(recipe.evaluate, contract.functions)
+    data = _load_data(recipe, recipe.evaluate, contract, base, "evaluate.data")
+    return data, check_data(data, contract, recipe.evaluate)
 
 
 def _trials(
@@ -114,13 +119,19 @@ def search_data(loaded: Loaded) -> EvaluationData:
 
 def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
     """The model of a recipe that states its contract, without its data; raises RecipeError."""
+    contract, vocabularies = load_contract(recipe, base)
+    core = _in_float32(load_core(recipe, base))
+    return model_of(core, contract, table_spans(core, values), vocabularies)
+
+
+def load_contract(recipe: Recipe, base: Path) -> tuple[Contract, dict[str, VocabularyFiles]]:
+    """The contract that a recipe states, and the files of its vocabularies; raises RecipeError."""
     if recipe.contract is None:
         raise RecipeError("the recipe states no contract; add one")
     vocabularies = load_vocabularies(recipe.contract, base)
     contract = resolve_contract(recipe.contract, vocabularies)
     check_widths(contract)
-    core = _in_float32(load_core(recipe, base))
-    return model_of(core, contract, table_spans(core, values), vocabularies)
+    return contract, vocabularies
 
 
 def load_vocabularies(source: ContractSource, base: Path) -> dict[str, VocabularyFiles]:

@@ -12,13 +12,14 @@ import pytest
 
 import pocketrec
 from pocketrec.contract import Contract
-from pocketrec.errors import PocketrecError, RecipeError
+from pocketrec.errors import DataError, PocketrecError, RecipeError
 from pocketrec.pipeline.build import BuildResult
 from pocketrec.pipeline.diverge import diverge_bundle
 from pocketrec.pipeline.recipes import load_recipe
-from pocketrec.pipeline.sources import load_source, read_example
+from pocketrec.pipeline.sources import load_evaluation, load_source, read_example
 from pocketrec.pipeline.verify import verify
 from pocketrec.schema import from_table
+from pocketrec.validate.measure.digest import data_sha256
 
 ROWS = 40
 MODEL = f"""
@@ -107,6 +108,30 @@ def write(folder: Path, more: str = "", **arrays: Any) -> Path:
 
 def load(recipe: Path) -> Any:
     return load_source(load_recipe(recipe), recipe.parent)
+
+
+@pytest.mark.parametrize("more", ["", CONTRACT], ids=["drafted", "stated"])
+def test_an_evaluation_alone_is_that_of_the_whole_recipe(more: str, tmp_path: Path) -> None:
+    recipe = write(tmp_path, more)
+    contract, data = load_evaluation(load_recipe(recipe), tmp_path)
+    whole = load(recipe)
+    assert contract == whole.model.contract
+    assert data_sha256(data) == data_sha256(whole.data)
+
+
+def test_no_model_is_loaded_for_the_evaluation_of_a_recipe_that_states_its_contract(tmp_path: Path) -> None:
+    recipe = write(tmp_path, CONTRACT)
+    (tmp_path / "model.py").write_text(MODEL.replace("return Scores()", "raise AssertionError"))
+    assert len(load_evaluation(load_recipe(recipe), tmp_path)[1]) == 24
+    with pytest.raises(RecipeError):
+        load(recipe)
+
+
+def test_data_that_contradict_the_contract_are_refused_without_a_model_too(tmp_path: Path) -> None:
+    recipe = write(tmp_path, CONTRACT)
+    (tmp_path / "model.py").write_text(MODEL.replace(f"(1, {ROWS}, (24, 5))", "(50, 60, (24, 5))"))
+    with pytest.raises(DataError, match="among the 40 of vocabulary 'item'"):
+        load_evaluation(load_recipe(recipe), tmp_path)
 
 
 @pytest.fixture(scope="module")
