@@ -26,39 +26,7 @@ from tests.million.watch import Watched, watch
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.validate.measure.machine import this_machine
 
-RECIPE = """
-schema = 1
-name = "million"
-version = "1.0.0"
-
-[model]
-factory = "pocketrec.model_zoo.sasrec:model"
-weights = "sasrec.safetensors"
-arguments = {{ num_items = 1682 }}
-
-[contract.dims]
-batch = {{ min = 1, max = 64 }}
-history_length = {{ min = 1, max = 50 }}
-
-[contract.vocabularies.item]
-tokens = "pocketrec.model_zoo.movielens:item_vocabulary"
-titles = "pocketrec.model_zoo.movielens:item_titles"
-padding_id = 0
-
-[[contract.functions.main.inputs]]
-name = "history"
-kind = "id_sequence"
-shape = ["batch", "history_length"]
-vocabulary = "item"
-padding_side = "left"
-out_of_vocabulary = "padding"
-
-[[contract.functions.main.outputs]]
-name = "scores"
-meaning = "score"
-shape = ["batch", 1683]
-vocabulary = "item"
-
+ASKED = """
 [evaluate]
 data = "{data}"
 kind = "ranking"
@@ -99,8 +67,11 @@ def prepared(folder: Path, users: int, seed: int) -> Path:
         print(f"{users} users drawn with seed {seed}, {different} of them different", flush=True)
     for name in ("bundle", "bundle.failed", "bundle.parts"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    shutil.copyfile(FAMILIES["sasrec"].weights, folder / "sasrec.safetensors")
-    (folder / "recipe.toml").write_text(RECIPE.format(data=data.name))
+    zoo = FAMILIES["sasrec"]
+    shutil.copyfile(zoo.weights, folder / zoo.weights.name)
+    stated = zoo.recipe.read_text(encoding="utf-8").partition("[evaluate]")[0]
+    stated = stated.replace(f"../weights/{zoo.weights.name}", zoo.weights.name)
+    (folder / "recipe.toml").write_text(stated + ASKED.format(data=data.name), encoding="utf-8")
     return folder / "recipe.toml"
 
 
