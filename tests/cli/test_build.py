@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from tests.mean import model_of, recipe_of, write_mean
 
 import pocketrec.convert.onnx.lower as lowering
 from pocketrec import build
@@ -22,90 +23,16 @@ from pocketrec.package.scales import read_scales
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-MODEL = '''
-import numpy as np
-import torch
-from torch import nn
-
-from pocketrec.evaluation import RankingData
-
-ITEMS = 40
-
-
-class Mean(nn.Module):
-    """Scores of all items by the mean of a history's embeddings."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.item = nn.Embedding(ITEMS, 8, padding_idx=0)
-
-    def forward(self, history):
-        return self.item(history).mean(1) @ self.item.weight.T
-
-
-def make():
-    return Mean()
-
-
-def data():
-    rng = np.random.default_rng(0)
-    return RankingData(
-        inputs={"history": rng.integers(1, ITEMS, (24, 5)).astype(np.int32)},
-        positives=rng.integers(1, ITEMS, 24),
-        seen_ids=np.zeros(0, np.int64),
-        seen_offsets=np.zeros(25, np.int64),
-        catalogue={},
-    )
-'''
 BRANCH = "history = history if int(history.sum()) % 2 else history.clone()"  # no graph can hold it
-RECIPE = """
-schema = 1
-name = "mean"
-version = "1.0"
-model = {factory = "model.py:make"}
-
-[contract.dims.batch]
-max = 8
-[contract.vocabularies.item]
-tokens = "items.txt"
-padding_id = 0
-
-[[contract.functions.main.inputs]]
-name = "history"
-kind = "id_sequence"
-shape = ["batch", 5]
-vocabulary = "item"
-padding_side = "left"
-out_of_vocabulary = "padding"
-
-[[contract.functions.main.outputs]]
-name = "scores"
-meaning = "score"
-shape = ["batch", 40]
-vocabulary = "item"
-
-[evaluate]
-data = "model.py:data"
-kind = "ranking"
-output = "scores"
-
-[latency]
-warmup = 1
-runs = 10
-
-[targets.onnx]
-[targets.coreml]
-precision = "float32"
-"""
+ROWS = 40
+MODEL = model_of(items=ROWS)
+RECIPE = recipe_of(items=ROWS, history='padding_side = "left"\nout_of_vocabulary = "padding"\n')
+RECIPE += '[targets.onnx]\n[targets.coreml]\nprecision = "float32"\n'
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    (tmp_path / "model.py").write_text(MODEL)
-    (tmp_path / "items.txt").write_text("".join(f"item {number}\n" for number in range(40)))
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    return tmp_path / "recipe.toml"
+    return write_mean(tmp_path, "", model=MODEL, recipe=RECIPE, items=ROWS)
 
 
 def test_a_budget_is_searched_within_audited_and_replayed_by_the_plan_that_was_found(
@@ -287,7 +214,7 @@ def test_a_fault_that_neither_probes_nor_data_meet_fails_the_gate_by_the_name_of
 
 
 def test_a_factory_that_raises_is_one_line(pocketrec: Run, recipe: Path, tmp_path: Path) -> None:
-    (tmp_path / "model.py").write_text(MODEL.replace("return Mean()", "return Mean(1)"))
+    (tmp_path / "model.py").write_text(MODEL.replace("__init__(self)", "__init__(self, rows)"))
     done = pocketrec("build", recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
     (line,) = [each for each in done.stderr.splitlines() if each.startswith("error: ")]
@@ -348,7 +275,7 @@ shape = ["batch", 8]
 def test_two_functions_in_one_package_are_built_verified_and_inspected(
     pocketrec: Run, recipe: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "model.py").write_text(MODEL.replace("\n\ndef make()", f"{SECOND}\ndef make()"))
+    (tmp_path / "model.py").write_text(MODEL.replace("\n\ndef half()", f"{SECOND}\ndef half()"))
     methods = '[contract.functions.vector]\nmethod = "vector"\n'
     target = RECIPE.replace("[targets.onnx]\n", methods + FUNCTION)
     recipe.write_text(f'{target}minimum_deployment_target = "iOS18"\nmultifunction = true\n')

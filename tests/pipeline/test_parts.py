@@ -11,75 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.mean import model_of, recipe_of, write_mean
 
 from pocketrec.pipeline.build import BuildResult, build
 
-MODEL = '''
-import numpy as np
-import torch
-from torch import nn
-
-from pocketrec.evaluation import RankingData
-
-ITEMS, USERS = 40, 5_000
-
-
-class Mean(nn.Module):
-    """Scores of all items by the mean of a history's embeddings."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.item = nn.Embedding(ITEMS, 8, padding_idx=0)
-
-    def forward(self, history):
-        return self.item(history).mean(1) @ self.item.weight.T
-
-
-def data():
-    rng = np.random.default_rng(0)
-    return RankingData(
-        inputs={"history": rng.integers(1, ITEMS, (USERS, 5)).astype(np.int32)},
-        positives=rng.integers(1, ITEMS, USERS),
-    )
-'''
-RECIPE = """
-schema = 1
-name = "mean"
-version = "1.0"
-model = {factory = "model.py:Mean"}
-
-[contract.dims.batch]
-max = 256
-[contract.vocabularies.item]
-tokens = "items.txt"
-padding_id = 0
-
-[[contract.functions.main.inputs]]
-name = "history"
-kind = "id_sequence"
-shape = ["batch", 5]
-vocabulary = "item"
-padding_side = "left"
-out_of_vocabulary = "padding"
-
-[[contract.functions.main.outputs]]
-name = "scores"
-meaning = "score"
-shape = ["batch", 40]
-vocabulary = "item"
-
-[evaluate]
-data = "model.py:data"
-kind = "ranking"
-output = "scores"
-
-[latency]
-warmup = 1
-runs = 10
-
-[targets.onnx]
-"""
 QUALITY = "onnx on onnxruntime: quality"
 PARTS = 5  # of 1,024 users
 KILLED = """
@@ -114,10 +49,7 @@ print(json.dumps({"parts": made.parts, "seen": seen, "tree": made.tree_sha256, "
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recipe")
-    (folder / "model.py").write_text(MODEL)
-    (folder / "items.txt").write_text("".join(f"item {number}\n" for number in range(40)))
-    (folder / "recipe.toml").write_text(RECIPE)
-    return folder / "recipe.toml"
+    return write_mean(folder, model=model_of(users=5_000), recipe=recipe_of(batch=256))
 
 
 @pytest.fixture(scope="module")
