@@ -59,7 +59,7 @@ def diff(
     tensors; tools and rewrites. With --recipe, how rankings moved, user by user: metrics with intervals,
     churn, the lists that kept least. Exits with 1 where NEW's version does not say what changed.
     """
-    from pocketrec.pipeline.diff import diff as run
+    from pocketrec.pipeline.compare.diff import diff as run
     from pocketrec.recipe import Latency
 
     check_place(markdown, "--markdown", (old, new))

@@ -15,7 +15,7 @@ from pocketrec.cli.paths import PATH
 from pocketrec.files import check_place
 
 if TYPE_CHECKING:
-    from pocketrec.pipeline.profile import Profile, Side
+    from pocketrec.pipeline.profile.profile import Profile, Side
     from pocketrec.validate.profile.lines import Row
     from pocketrec.validate.profile.placed import OnUnits
     from pocketrec.validate.profile.statistics import Distribution, Percentile, Ratio
@@ -89,8 +89,8 @@ def profile(
     what a call costs as counted from the graph. With --against, how many times as long ARTIFACT takes as the
     other one, both called in turns.
     """
-    from pocketrec.pipeline.profile import Options
-    from pocketrec.pipeline.profile import profile as run
+    from pocketrec.pipeline.profile.profile import Options
+    from pocketrec.pipeline.profile.profile import profile as run
 
     options = Options(
         inputs=inputs,
@@ -118,7 +118,7 @@ def _write(path: Path, found: Profile) -> None:
     from pocketrec.errors import MissingExtra
 
     try:
-        from pocketrec.pipeline.profile_page import to_html
+        from pocketrec.pipeline.profile.page import to_html
     except ModuleNotFoundError:
         raise MissingExtra("jinja2", "build") from None
     write_text(path, to_html(found))

@@ -15,7 +15,7 @@ from pocketrec.cli.paths import PATH
 from pocketrec.errors import UsageError
 
 if TYPE_CHECKING:
-    from pocketrec.pipeline.score import Scored
+    from pocketrec.pipeline.score.score import Scored
 
 
 @click.command(
@@ -82,8 +82,8 @@ def score(
     it was killed, the command goes on where it was; the output appears whole. What it holds, and what engines
     need, is in docs/score.md.
     """
-    from pocketrec.pipeline.score import Terms
-    from pocketrec.pipeline.score import score as run
+    from pocketrec.pipeline.score.score import Terms
+    from pocketrec.pipeline.score.score import score as run
     from pocketrec.workers import Workers
 
     where = Workers(count=workers, engine="loky" if engine == "local" else engine, address=address)

@@ -13,13 +13,13 @@ from pocketrec.errors import ConversionError, RecipeError
 from pocketrec.foreign import generators_kept
 from pocketrec.kept import Parts
 from pocketrec.package.host.roles import calls_of
-from pocketrec.pipeline.against import baseline_at, with_versus
 from pocketrec.pipeline.api import vectors_of
 from pocketrec.pipeline.carried import check_carried, tensor_shapes
+from pocketrec.pipeline.compare.against import baseline_at, with_versus
+from pocketrec.pipeline.compare.moved import Judge
 from pocketrec.pipeline.contents import write_contents, write_evidence
 from pocketrec.pipeline.examine import evidence_of
 from pocketrec.pipeline.frozen import kept_notes, scales_of, taken
-from pocketrec.pipeline.moved import Judge
 from pocketrec.pipeline.plans import recipe_planner
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.remedies import without_circles

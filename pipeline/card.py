@@ -14,7 +14,7 @@ from pocketrec.package.apps.methods import methods_of
 from pocketrec.package.bundle import RECIPE, Bundle, read_contract, table_of
 from pocketrec.package.card.licenses import license_of
 from pocketrec.package.card.render import render
-from pocketrec.pipeline.diff import compared
+from pocketrec.pipeline.compare.diff import compared
 from pocketrec.pipeline.releases import release_at
 from pocketrec.pipeline.reports import evidence_of_bundle
 from pocketrec.report import Evidence, Moved, ReleaseDiff

@@ -23,7 +23,7 @@ def load() -> None:
     import pocketrec.package.sign.check
     import pocketrec.package.swift.generate
     import pocketrec.package.web.generate
-    import pocketrec.pipeline.diff
+    import pocketrec.pipeline.compare.diff
     import pocketrec.pipeline.verify
 
     assert all((coremltools, onnx, onnxruntime, torch, pocketrec))

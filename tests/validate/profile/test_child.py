@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pocketrec.errors import ExecutionError, UsageError
-from pocketrec.pipeline.profile import Options, profile
+from pocketrec.pipeline.profile.profile import Options, profile
 from pocketrec.validate.profile import child
 from pocketrec.validate.profile.child import Answer, Request, answer, ask, ask_in_turns
 from pocketrec.validate.profile.measure import Engine, drop_from_cache, measure, peak_bytes

@@ -23,9 +23,9 @@ import pocketrec
 from pocketrec.cli.main import main
 from pocketrec.errors import CheckFailed, DataError, MissingExtra, StorageError, UsageError
 from pocketrec.package.bundle import read_bundle
-from pocketrec.pipeline import score_users
-from pocketrec.pipeline.score import METADATA, Terms, score
-from pocketrec.pipeline.score_parts import Scorer
+from pocketrec.pipeline.score import users as score_users
+from pocketrec.pipeline.score.parts import Scorer
+from pocketrec.pipeline.score.score import METADATA, Terms, score
 from pocketrec.workers import Workers
 
 # Histories of any length, since what the model makes of padding depends on it.
@@ -167,8 +167,8 @@ def test_ray_and_spark_give_the_same_bytes(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pocketrec.pipeline import score_users
-from pocketrec.pipeline.score import Terms, score
+from pocketrec.pipeline.score import users as score_users
+from pocketrec.pipeline.score.score import Terms, score
 
 score_users._SPAN_ROWS = 4
 

@@ -18,9 +18,9 @@ from pocketrec.cli.main import main
 from pocketrec.cli.profile import _show as show
 from pocketrec.errors import UsageError
 from pocketrec.package.bundle import read_bundle
-from pocketrec.pipeline.profile import Options, Profile, profile
-from pocketrec.pipeline.profile_page import to_html
-from pocketrec.pipeline.profile_turns import release_turns
+from pocketrec.pipeline.profile.page import to_html
+from pocketrec.pipeline.profile.profile import Options, Profile, profile
+from pocketrec.pipeline.profile.turns import release_turns
 from pocketrec.validate.profile.child import answer
 from pocketrec.validate.runtimes.runtime import REHEARSED
 

@@ -15,7 +15,7 @@ from pocketrec.errors import DataError, UsageError
 from pocketrec.package.bundle import RECIPE, Bundle, table_of
 from pocketrec.package.host.items import Items
 from pocketrec.pipeline.agreement import EVIDENCE
-from pocketrec.pipeline.protocol import obstacle, protocol_as_read, protocol_of
+from pocketrec.pipeline.compare.protocol import obstacle, protocol_as_read, protocol_of
 from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.sources import load_evaluation

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from pocketrec.errors import DataError
-from pocketrec.pipeline import score_keys
-from pocketrec.pipeline.score_keys import check_keys, numbers_of
+from pocketrec.pipeline.score import keys as score_keys
+from pocketrec.pipeline.score.keys import check_keys, numbers_of
 
 
 def check(column: Any) -> None:

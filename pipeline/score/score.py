@@ -20,10 +20,10 @@ from pocketrec.kept import Parts, key_of, path_sha256
 from pocketrec.package.bundle import read_bundle
 from pocketrec.package.host.roles import Call
 from pocketrec.pipeline.app import Recommender, load
-from pocketrec.pipeline.score_checks import check_batch
-from pocketrec.pipeline.score_keys import check_keys
-from pocketrec.pipeline.score_parts import Scorer
-from pocketrec.pipeline.score_users import Users, open_users
+from pocketrec.pipeline.score.checks import check_batch
+from pocketrec.pipeline.score.keys import check_keys
+from pocketrec.pipeline.score.parts import Scorer
+from pocketrec.pipeline.score.users import Users, open_users
 from pocketrec.progress import Progress, silent
 from pocketrec.source.columns import paths_of, pyarrow
 from pocketrec.workers import Workers

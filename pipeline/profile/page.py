@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from pocketrec.pipeline.profile import OTHER, THIS, Profile, Side
+from pocketrec.pipeline.profile.profile import OTHER, THIS, Profile, Side
 from pocketrec.validate.profile.flame import flame
 from pocketrec.validate.profile.lines import Row
 from pocketrec.validate.profile.placed import OnUnits

@@ -19,11 +19,11 @@ from pocketrec.package.compare.vocabularies import vocabulary_changes
 from pocketrec.package.host.items import Items
 from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.agreement import EVIDENCE
-from pocketrec.pipeline.moved import Judge, judge_of, moved
+from pocketrec.pipeline.compare.moved import Judge, judge_of, moved
+from pocketrec.pipeline.compare.protocol import changes_of_protocol, protocol_of
+from pocketrec.pipeline.compare.timed import timed
 from pocketrec.pipeline.opening import formats
-from pocketrec.pipeline.protocol import changes_of_protocol, protocol_of
 from pocketrec.pipeline.releases import named, release_at
-from pocketrec.pipeline.timed import timed
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Latency
 from pocketrec.report import Moved, ReleaseDiff, SizeChange

@@ -9,8 +9,8 @@ import numpy as np
 
 from pocketrec.errors import CallError, DataError
 from pocketrec.package.host.items import Items, shown
-from pocketrec.pipeline.score_arguments import Argument, is_text_type, leaf_of
-from pocketrec.pipeline.score_users import Users
+from pocketrec.pipeline.score.arguments import Argument, is_text_type, leaf_of
+from pocketrec.pipeline.score.users import Users
 from pocketrec.source.columns import pyarrow
 
 

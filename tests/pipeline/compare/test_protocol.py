@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pocketrec.pipeline.protocol import changes_of_protocol, obstacle, protocol_as_read, protocol_of
+from pocketrec.pipeline.compare.protocol import changes_of_protocol, obstacle, protocol_as_read, protocol_of
 from pocketrec.recipe import Evaluate
 
 STATED: dict[str, Any] = {"data": "d.py:data", "kind": "ranking", "output": "scores"}

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import CallError, CheckFailed, DataError
-from pocketrec.pipeline.score_lists import Lists, lists_of
-from pocketrec.pipeline.score_users import Reader, Row, Users
+from pocketrec.pipeline.score.lists import Lists, lists_of
+from pocketrec.pipeline.score.users import Reader, Row, Users
 from pocketrec.source.columns import pyarrow
 from pocketrec.validate.runtimes.runtime import is_coarse
 

@@ -14,8 +14,8 @@ import pytest
 from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.evaluation import RankingData
 from pocketrec.package.bundle import Bundle, read_bundle, seal
-from pocketrec.pipeline.against import baseline_at, with_versus
-from pocketrec.pipeline.moved import Judge
+from pocketrec.pipeline.compare.against import baseline_at, with_versus
+from pocketrec.pipeline.compare.moved import Judge
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.sources import load_source
 from pocketrec.progress import silent
@@ -23,7 +23,7 @@ from pocketrec.recipe import Latency, Recipe, Versus
 from pocketrec.report import Evidence, GateResult, Machine
 from pocketrec.validate.measure.digest import data_sha256
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "first"
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "first"
 FIRST = FIXTURE / "mean"
 STATED = {"data": "model.py:data", "kind": "ranking", "output": "scores"}
 STRICT = Versus(max_ndcg_drop=0.05, min_top_k_overlap=0.9, max_churn=0.1, max_latency_ratio=10.0)

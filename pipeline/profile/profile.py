@@ -14,7 +14,7 @@ from pathlib import Path
 from pocketrec.errors import UsageError
 from pocketrec.package.bundle import Bundle, is_bundle, read_bundle
 from pocketrec.pipeline.opening import engine_of, formats, open_graph
-from pocketrec.pipeline.profile_inputs import (
+from pocketrec.pipeline.profile.inputs import (
     Drawn,
     draw_from_bundle,
     draw_from_file,

@@ -16,7 +16,7 @@ from pocketrec.contract import Contract
 from pocketrec.errors import DataError
 from pocketrec.package.host.items import Items
 from pocketrec.package.host.roles import Call
-from pocketrec.pipeline.score_arguments import (
+from pocketrec.pipeline.score.arguments import (
     Argument,
     arguments_of,
     check_types,

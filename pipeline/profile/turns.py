@@ -8,7 +8,7 @@ from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import InputError, UsageError
 from pocketrec.package.bundle import Bundle
 from pocketrec.pipeline.opening import engine_of, open_graph
-from pocketrec.pipeline.profile_inputs import draw_from_bundle
+from pocketrec.pipeline.profile.inputs import draw_from_bundle
 from pocketrec.validate.profile.child import Ask, Request, ask, ask_in_turns
 from pocketrec.validate.profile.turns import Turns
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from pocketrec.errors import CheckFailed, InputError
 from pocketrec.package.bundle import RECIPE, Bundle, read_bundle, read_contract, table_of
 from pocketrec.pipeline.agreement import EVIDENCE
-from pocketrec.pipeline.diff import compared, items_of, weights_of
-from pocketrec.pipeline.moved import Judge, NotComparable
+from pocketrec.pipeline.compare.diff import compared, items_of, weights_of
+from pocketrec.pipeline.compare.moved import Judge, NotComparable
 from pocketrec.pipeline.releases import release_at
 from pocketrec.progress import Progress
 from pocketrec.recipe import Recipe, Versus

@@ -11,9 +11,9 @@ from tests.package.host.toys import Model, contract_of, history, scores
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.errors import DataError, UsageError
 from pocketrec.package.host.roles import calls_of
-from pocketrec.pipeline.score_arguments import arguments_of, check_types
-from pocketrec.pipeline.score_lists import lists_of
-from pocketrec.pipeline.score_parts import alike
+from pocketrec.pipeline.score.arguments import arguments_of, check_types
+from pocketrec.pipeline.score.lists import lists_of
+from pocketrec.pipeline.score.parts import alike
 
 FILM = Feature(name="film", kind="id", shape=("batch",), vocabulary="film", out_of_vocabulary="unknown")
 WEIGHT = Feature(name="weight", kind="dense", dtype="float32", shape=("batch",))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import CheckFailed, InputError, UsageError
 from pocketrec.package.bundle import Bundle
-from pocketrec.pipeline.profile_turns import NEW, OLD, ReleaseTurns, release_turns
+from pocketrec.pipeline.profile.turns import NEW, OLD, ReleaseTurns, release_turns
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Latency
 from pocketrec.report import Change, LatencyChange
