@@ -20,7 +20,7 @@ from pocketrec.package.registry.store import Store
 from pocketrec.package.sign.check import check_signature
 from pocketrec.package.sign.keys import Ask, PrivateKey, read_private_key, read_public_key
 from pocketrec.pipeline.releases import release_at
-from pocketrec.pipeline.trust import sign
+from pocketrec.pipeline.trust import sign_with
 from pocketrec.progress import Progress, silent
 
 
@@ -60,10 +60,10 @@ def push(
     bundle = release_at(path)
     require_whole(bundle)
     tag = reference.tag or tag_of_version(bundle.manifest.version)
-    store = open_place(reference, docker=docker_folder(), plain_http=plain_http)
+    store = _opened(reference, plain_http)
     signer = None if key is None else read_private_key(key, passphrase)
-    if key is not None and signer is not None:
-        expires = _signed(bundle, key, signer, passphrase, created, expires)
+    if signer is not None:
+        expires = _signed(bundle, signer, created, expires)
     return push_release(
         bundle,
         store,
@@ -77,17 +77,15 @@ def push(
     )
 
 
-def _signed(
-    bundle: Bundle, key: Path, signer: PrivateKey, passphrase: Ask, created: str, expires: datetime | None
-) -> datetime | None:
+def _signed(bundle: Bundle, signer: PrivateKey, created: str, expires: datetime | None) -> datetime | None:
     """When the signature in the bundle ends, which is made where the key's owner has not signed it yet."""
     try:
         held = check_signature(bundle.path, signer.public, now=datetime.now(UTC))
     except Untrusted:
-        return sign(bundle.path, key, passphrase=passphrase, time=created, expires=expires).expires
-    if expires is None or held.expires == expires:
+        held = None
+    if held is not None and (expires is None or held.expires == expires):
         return held.expires
-    return sign(bundle.path, key, passphrase=passphrase, time=created, expires=expires).expires
+    return sign_with(bundle, signer, time=created, expires=expires).expires
 
 
 def pull(
@@ -112,7 +110,7 @@ def pull(
     Raises:
         see `pull_release`.
     """
-    store = open_place(reference, docker=docker_folder(), plain_http=plain_http)
+    store = _opened(reference, plain_http)
     public = None if key is None else read_public_key(key)
     return pull_release(
         store, reference, out=out, only=only, key=public, now=datetime.now(UTC), progress=progress

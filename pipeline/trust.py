@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from pocketrec.errors import ArtifactError, Expired, Tampered, Unsigned, Untrusted, UsageError, WrongKey
-from pocketrec.package.bundle import read_bundle, read_contract, require_bundle
+from pocketrec.package.bundle import Bundle, read_bundle, read_contract, require_bundle
 from pocketrec.package.sign.check import Signed, check_signature, is_signed
-from pocketrec.package.sign.keys import Ask, read_private_key, read_public_key
+from pocketrec.package.sign.keys import Ask, PrivateKey, read_private_key, read_public_key
 from pocketrec.package.sign.model import to_text
 from pocketrec.package.sign.sign import sign_bundle
 from pocketrec.pipeline.agreement import disagreements
@@ -75,6 +75,13 @@ def sign(
     """
     bundle = read_bundle(path)
     signer = read_private_key(key, passphrase)
+    return sign_with(bundle, signer, time=time, expires=expires, builder=builder)
+
+
+def sign_with(
+    bundle: Bundle, signer: PrivateKey, *, time: str, expires: datetime | None = None, builder: str = ""
+) -> Signed:
+    """The same for a bundle and a key that were read."""
     said = disagreements(bundle, read_contract(bundle))
     if said:
         raise ArtifactError(f"{said[0]}; nothing was signed")

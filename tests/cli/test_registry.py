@@ -201,3 +201,16 @@ def test_nothing_that_is_printed_holds_a_key(
     done = run("--debug", "push", "b", "./place", "--sign", str(secret.private), code=2)
     assert "hunter" not in done.output
     assert "PRIVATE KEY" not in done.output
+
+
+def test_a_passphrase_is_asked_for_once(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = pair(bundle.parent, "locked", passphrase="hunter2")
+    asked = []
+
+    def ask() -> str:
+        asked.append("the passphrase")
+        return "hunter2"
+
+    monkeypatch.setattr("pocketrec.cli.push.passphrase_of", ask)
+    assert said("push", "b", "./place", "--sign", str(secret.private))["signed"]
+    assert asked == ["the passphrase"]
