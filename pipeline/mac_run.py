@@ -121,9 +121,7 @@ def _json(path: Path) -> Any:
 
 def _last_line(*paths: Path) -> str:
     """The last line of the first of these that says something."""
-    for line in _last_lines(paths):
-        return line
-    return _SILENT
+    return next(_last_lines(paths), _SILENT)
 
 
 def _last_lines(paths: Sequence[Path]) -> Iterator[str]:
