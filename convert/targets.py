@@ -62,6 +62,11 @@ class Row:
     wants_fixed_sizes: bool = False
     lowers_as: str = ""
 
+    @property
+    def portable(self) -> str:
+        """The engine that every machine can have."""
+        return next(iter(self.runtimes))
+
 
 def row_of(name: str, target: Target) -> Row:
     """The row of a target of that name; RecipeError where it names no format."""

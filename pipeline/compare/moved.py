@@ -176,7 +176,7 @@ def _target(bundles: Bundles) -> str:
 def _portable(bundle: Bundle, target: str, function: str) -> str | None:
     """The engine that runs everywhere, so that both releases run on the same."""
     row = row_of_suffix(bundle.artifact(target, function).suffix)
-    return None if row is None else next(iter(row.runtimes))
+    return None if row is None else row.portable
 
 
 def _quality(

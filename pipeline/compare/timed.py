@@ -73,7 +73,7 @@ def _hindered(new: Bundle, target: str, function: str, changes: Sequence[Change]
     if broken:
         return f"not comparable: {broken[0].message}"
     row = row_of_suffix(new.artifact(target, function).suffix)
-    if row is not None and next(iter(row.runtimes)) == _PRETENDS:
+    if row is not None and row.portable == _PRETENDS:
         return "not measured: the interpreter's times are no device's"
     return ""
 

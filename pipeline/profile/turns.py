@@ -70,9 +70,9 @@ def release_turns(
         drawn[OLD] = draw_from_bundle(new, function, graphs[OLD])
     except InputError:
         drawn[OLD] = draw_from_bundle(old, function, graphs[OLD])
-    runtime = next(iter(row.runtimes))
     made = {
-        name: engine_of(paths[name], runtime, whole[name], function, threads=threads) for name in (OLD, NEW)
+        name: engine_of(paths[name], row.portable, whole[name], function, threads=threads)
+        for name in (OLD, NEW)
     }
     request = Request(
         engines=made,
@@ -86,7 +86,7 @@ def release_turns(
     return ReleaseTurns(
         target=target,
         function=function,
-        runtime=runtime,
+        runtime=row.portable,
         version=version,
         threads=threads,
         inputs={name: each.source for name, each in drawn.items()},
