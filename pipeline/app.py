@@ -46,11 +46,17 @@ def target_of(bundle: Bundle, target: str | None) -> str:
     if not known:
         raise ArtifactError(f"{bundle.path}: manifest.json has no artifacts; build the bundle again")
     if target is None:
-        suffixes = {name: Path(next(iter(bundle.manifest.artifacts[name].values()))).suffix for name in known}
-        return next((name for name in known if suffixes[name] == ".onnx"), known[0])
+        return first_portable(bundle, known)
     if target not in known:
         raise UsageError(f"{target!r} is no target of {bundle.path}; expected one of {', '.join(known)}")
     return str(target)
+
+
+def first_portable(bundle: Bundle, names: Sequence[str]) -> str:
+    """The first of some targets that runs everywhere, else the first of all."""
+    artifacts = bundle.manifest.artifacts
+    portable = (name for name in names if all(path.endswith(".onnx") for path in artifacts[name].values()))
+    return next(portable, names[0])
 
 
 class Recommender:

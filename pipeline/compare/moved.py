@@ -15,6 +15,7 @@ from pocketrec.errors import DataError, UsageError
 from pocketrec.package.bundle import RECIPE, Bundle, table_of
 from pocketrec.package.host.items import Items
 from pocketrec.pipeline.agreement import EVIDENCE
+from pocketrec.pipeline.app import first_portable
 from pocketrec.pipeline.compare.protocol import obstacle, protocol_as_read, protocol_of
 from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
@@ -166,11 +167,10 @@ def _check_target(bundles: Bundles, stated: str) -> None:
 
 def _target(bundles: Bundles) -> str:
     """The first target of both, one that runs everywhere before others."""
-    both, one = _both(bundles), bundles[0].manifest.artifacts
+    both = _both(bundles)
     if not both:
         raise NotComparable(f"{bundles[0].path} and {bundles[1].path} have no target of one name")
-    portable = [name for name in both if all(path.endswith(".onnx") for path in one[name].values())]
-    return (portable or both)[0]
+    return first_portable(bundles[0], both)
 
 
 def _portable(bundle: Bundle, target: str, function: str) -> str | None:
