@@ -18,13 +18,13 @@ from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json, read_file
 from pocketrec.package.bundle import CONTRACT, RECIPE, Bundle, table_of
 from pocketrec.package.manifest import file_sha256
+from pocketrec.package.parts import EVIDENCE
 from pocketrec.pipeline.judged import contradictions
 from pocketrec.report.reading import FORMAT
 
 if TYPE_CHECKING:
     from pocketrec.validate.runtimes.runtime import Runtime
 
-EVIDENCE = "evidence/evidence.json"
 _ALL_UNITS = "all"
 
 

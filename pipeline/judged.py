@@ -10,12 +10,11 @@ from dataclasses import fields
 from typing import Any
 
 from pocketrec.errors import PocketrecError
+from pocketrec.package.parts import EVIDENCE
 from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RuntimeResult
 from pocketrec.report.reading import read_results
 from pocketrec.schema import from_table
-
-EVIDENCE = "evidence/evidence.json"
 
 
 def contradictions(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> Iterator[str]:

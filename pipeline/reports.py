@@ -9,10 +9,11 @@ from pocketrec.errors import UsageError
 from pocketrec.files import whole_or_nothing
 from pocketrec.outside import exists, open_file
 from pocketrec.package.bundle import Bundle, table_of
+from pocketrec.package.parts import EVIDENCE
 from pocketrec.report import Evidence
 from pocketrec.report.reading import read_evidence
 
-EVIDENCE, PAGE = "evidence/evidence.json", "evidence/report.html"
+PAGE = "evidence/report.html"
 _MARK = b"pocketrec"  # every report says so within
 _BEGINNING = 4096  # bytes in which a report says whose it is
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pocketrec.errors import CheckFailed, InputError
 from pocketrec.package.bundle import RECIPE, Bundle, read_bundle, read_contract, table_of
-from pocketrec.pipeline.agreement import EVIDENCE
+from pocketrec.package.parts import EVIDENCE
 from pocketrec.pipeline.compare.diff import compared, items_of, weights_of
 from pocketrec.pipeline.compare.moved import Judge, NotComparable
 from pocketrec.pipeline.releases import release_at

@@ -17,8 +17,8 @@ from pocketrec.package.compare.contracts import contract_changes
 from pocketrec.package.compare.versions import bump_of
 from pocketrec.package.compare.vocabularies import vocabulary_changes
 from pocketrec.package.host.items import Items
+from pocketrec.package.parts import EVIDENCE
 from pocketrec.package.vocabularies import vocabularies_of
-from pocketrec.pipeline.agreement import EVIDENCE
 from pocketrec.pipeline.compare.moved import Judge, judge_of, moved
 from pocketrec.pipeline.compare.protocol import changes_of_protocol, protocol_of
 from pocketrec.pipeline.compare.timed import timed

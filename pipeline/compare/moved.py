@@ -14,7 +14,7 @@ from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import DataError, UsageError
 from pocketrec.package.bundle import RECIPE, Bundle, table_of
 from pocketrec.package.host.items import Items
-from pocketrec.pipeline.agreement import EVIDENCE
+from pocketrec.package.parts import EVIDENCE
 from pocketrec.pipeline.app import first_portable
 from pocketrec.pipeline.compare.protocol import obstacle, protocol_as_read, protocol_of
 from pocketrec.pipeline.reached import reached_by
