@@ -9,7 +9,7 @@ from pathlib import Path
 from pocketrec.convert.targets import row_of
 from pocketrec.pipeline.audit import audit
 from pocketrec.pipeline.compression import check_cost, check_loss
-from pocketrec.pipeline.opening import formats, opener
+from pocketrec.pipeline.opening import formats, functions_in, opener
 from pocketrec.pipeline.road import Built, Compressed
 from pocketrec.progress import Progress
 from pocketrec.recipe import Recipe
@@ -111,12 +111,8 @@ def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, 
 def _sizes(artifacts: Mapping[str, Mapping[str, Path]], folder: Path) -> tuple[ArtifactSize, ...]:
     from pocketrec.validate.artifact.sizes import weigh
 
-    functions: dict[tuple[str, Path], list[str]] = {}
-    for target, each in artifacts.items():
-        for function, path in each.items():
-            functions.setdefault((target, path), []).append(function)
     known, found = formats(), []
-    for (target, path), names in functions.items():
+    for (target, path), names in functions_in(artifacts).items():
         size_bytes, tensors = weigh(path, formats=known)
         size = ArtifactSize(
             target=target,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pocketrec.convert.targets import TARGETS
 from pocketrec.validate.open import FORMATS, Format
 from pocketrec.validate.open import open_artifact as _open_artifact
 from pocketrec.validate.open import open_graph as _open_graph
+
+P = TypeVar("P")
 
 if TYPE_CHECKING:
     from pocketrec.recipe import Target
@@ -70,6 +72,15 @@ def opener(targets: Mapping[str, Target], artifacts: Mapping[str, Mapping[str, P
         return open_artifact(path, runtime, compute_units=units[path], threads=threads, function=function)
 
     return open_with
+
+
+def functions_in(artifacts: Mapping[str, Mapping[str, P]]) -> dict[tuple[str, P], list[str]]:
+    """Target and artifact to the functions that are in it; `artifacts` are target to function to artifact."""
+    found: dict[tuple[str, P], list[str]] = {}
+    for target, functions in artifacts.items():
+        for function, artifact in functions.items():
+            found.setdefault((target, artifact), []).append(function)
+    return found
 
 
 def open_graph(path: Path) -> Graph:

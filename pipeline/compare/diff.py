@@ -22,7 +22,7 @@ from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.compare.moved import Judge, judge_of, moved
 from pocketrec.pipeline.compare.protocol import changes_of_protocol, protocol_of
 from pocketrec.pipeline.compare.timed import timed
-from pocketrec.pipeline.opening import formats
+from pocketrec.pipeline.opening import formats, functions_in
 from pocketrec.pipeline.releases import named, release_at
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Latency
@@ -171,11 +171,11 @@ def weights_of(bundle: Bundle) -> dict[tuple[str, str], _Weight]:
     Raises:
         ArtifactError: an artifact cannot be read.
     """
-    found: dict[tuple[str, Path], list[str]] = {}
-    for target, functions in bundle.manifest.artifacts.items():
-        for function, path in functions.items():
-            found.setdefault((target, bundle.path / path), []).append(function)
-    return {(target, ", ".join(sorted(names))): _weighed(path) for (target, path), names in found.items()}
+    held = functions_in(bundle.manifest.artifacts)
+    return {
+        (target, ", ".join(sorted(names))): _weighed(bundle.path / path)
+        for (target, path), names in held.items()
+    }
 
 
 def _weighed(path: Path) -> _Weight:
