@@ -123,8 +123,8 @@ def score(
     _check_places(out, parts, bundle, data)
     scorer = _prepared(bundle, data, terms, step)
     kept = Parts(parts or out.with_name(f".parts-{out.name}"))
-    spans = scorer.users.spans()
-    key = key_of(**json.loads(scorer.metadata[METADATA]), spans=spans, **_read_from(scorer))
+    spans, about = scorer.users.spans(), json.loads(scorer.metadata[METADATA])
+    key = key_of(**about, spans=spans, **_read_from(scorer))
     lists = scorer.lists
     if not workers.alone:
         scorer.close()  # it is opened where it works
@@ -144,7 +144,7 @@ def score(
     return Scored(
         path=out,
         users=done,
-        about=json.loads(scorer.metadata[METADATA]),
+        about=about,
         computed=kept.computed,
         reused=kept.reused,
         damaged=len(kept.damaged),
