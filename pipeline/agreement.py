@@ -64,9 +64,8 @@ def units_of(bundle: Bundle, target: str) -> str:
     if RECIPE not in bundle.manifest.files:
         return _ALL_UNITS
     bundle.checked(RECIPE)
-    targets = table_of(bundle, RECIPE).get("targets")
-    stated = targets.get(target) if isinstance(targets, Mapping) else None
-    return str(stated.get("compute_units", _ALL_UNITS)) if isinstance(stated, Mapping) else _ALL_UNITS
+    stated = _stated(table_of(bundle, RECIPE), target) or {}
+    return str(stated.get("compute_units", _ALL_UNITS))
 
 
 def artifacts_of(bundle: Bundle, form: str | None) -> list[Path]:
@@ -147,9 +146,15 @@ def _formats(bundle: Bundle, recipe: Mapping[str, Any]) -> Iterator[str]:
 
 def _format(recipe: Mapping[str, Any], name: str) -> str | None:
     """The format that the recipe states for a target; None where it states none."""
+    stated = _stated(recipe, name)
+    return None if stated is None else str(stated.get("format") or name)
+
+
+def _stated(recipe: Mapping[str, Any], target: str) -> Mapping[str, Any] | None:
+    """The keys of a target in the recipe's table; None where it has none of that name."""
     targets = recipe.get("targets")
-    target = targets.get(name) if isinstance(targets, Mapping) else None
-    return str(target.get("format") or name) if isinstance(target, Mapping) else None
+    found = targets.get(target) if isinstance(targets, Mapping) else None
+    return found if isinstance(found, Mapping) else None
 
 
 def _word(table: Mapping[str, Any], key: str) -> str:
