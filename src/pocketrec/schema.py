@@ -53,7 +53,7 @@ def from_table(cls: type[T], table: object, *, source: str, key: str = "") -> T:
     """
     if not isinstance(table, Mapping):
         raise _wrong(source, key, table, "a table")
-    fields: dict[str, tuple[Any, bool]] = _fields(typing.cast(Any, cls))
+    fields: dict[str, tuple[Any, bool]] = fields_of(typing.cast(Any, cls))
     for name in table:
         if name not in fields:
             raise _unknown(source, _join(key, str(name)), str(name), list(fields))
@@ -82,9 +82,9 @@ def check_ranges(table: str, given: object, ranges: Mapping[str, Range]) -> None
 
 
 @cache
-def _fields(cls: Any) -> dict[str, tuple[Any, bool]]:
-    hints = typing.get_type_hints(cls)
-    missing = dataclasses.MISSING
+def fields_of(cls: Any) -> dict[str, tuple[Any, bool]]:
+    """A dataclass's fields that can be given: their types, and whether they must be."""
+    hints, missing = typing.get_type_hints(cls), dataclasses.MISSING
     return {
         each.name: (hints[each.name], each.default is missing and each.default_factory is missing)
         for each in dataclasses.fields(cls)
@@ -162,16 +162,16 @@ def _join(key: str, name: str) -> str:
 
 
 def _wrong(source: str, key: str, value: object, expected: str) -> RecipeError:
-    return RecipeError(f"{source}: {key or 'top level'} is {_shown(value)}; expected {expected}")
+    return RecipeError(f"{source}: {key or 'top level'} is {shown(value)}; expected {expected}")
 
 
-def _shown(value: object) -> str:
-    """The value as it is written, cut where it is longer than a line."""
+def shown(value: object, longest: int = _LONGEST) -> str:
+    """The value as it is written, cut where it has more letters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # of an integer of 5,000 digits
         return f"a {type(value).__name__} that is too large to print"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _unknown(source: str, key: str, name: str, known: list[str]) -> RecipeError:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, Union
 
 from pocketrec.report.evidence import Evidence
-from pocketrec.report.reading import FORMAT, SPECIAL, fields_of
+from pocketrec.report.reading import FORMAT, SPECIAL
+from pocketrec.schema import fields_of
 
 NAME = f"evidence-{FORMAT}.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

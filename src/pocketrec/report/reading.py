@@ -9,12 +9,12 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Literal, Union
 
 from pocketrec.errors import ArtifactError
 from pocketrec.report.evidence import Evidence
 from pocketrec.report.runtimes import RuntimeResult
+from pocketrec.schema import fields_of, shown
 
 FORMAT = 1
 SPECIAL = ("nan", "inf", "-inf")  # numbers that strict JSON lacks
@@ -33,7 +33,7 @@ def read_evidence(table: object, *, source: str) -> Evidence:
     """
     stated = table.get("schema", FORMAT) if isinstance(table, Mapping) else FORMAT
     if stated != FORMAT or isinstance(stated, bool):
-        said = f"{source}: its format is {_shown(stated)}; this pocketrec reads {FORMAT}"
+        said = f"{source}: its format is {shown(stated, _LONGEST)}; this pocketrec reads {FORMAT}"
         raise ArtifactError(f"{said}: install the one that built the bundle, or build it again")
     found: Evidence = _made(Evidence, table, source, "")
     return found
@@ -57,16 +57,6 @@ def _made(cls: Any, table: object, source: str, key: str) -> Any:
         elif required:
             raise ArtifactError(f"{source}: {key or 'top level'} lacks {name!r}; build the bundle again")
     return cls(**given)
-
-
-@cache
-def fields_of(cls: Any) -> dict[str, tuple[Any, bool]]:
-    """A dataclass's fields: their types, and whether they must be given."""
-    hints, missing = typing.get_type_hints(cls), dataclasses.MISSING
-    return {
-        each.name: (hints[each.name], each.default is missing and each.default_factory is missing)
-        for each in dataclasses.fields(cls)
-    }
 
 
 def _value(hint: Any, value: object, source: str, key: str) -> Any:
@@ -125,13 +115,5 @@ def _number(value: object, source: str, key: str) -> float:
 
 
 def _wrong(source: str, key: str, value: object, expected: str) -> ArtifactError:
-    where = f"{source}: {key or 'top level'} is {_shown(value)}"
+    where = f"{source}: {key or 'top level'} is {shown(value, _LONGEST)}"
     return ArtifactError(f"{where}; expected {expected}; pull the bundle again, or build it again")
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):
-        text = f"a {type(value).__name__} that is too large to print"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
