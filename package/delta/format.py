@@ -9,6 +9,7 @@ import hashlib
 import json
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from io import BufferedIOBase
@@ -92,14 +93,10 @@ class Header:
     files: tuple[Entry, ...]
 
     def __post_init__(self) -> None:
-        paths = [each.path for each in self.files]
-        twice = next((each for each in paths if paths.count(each) > 1), None) if _repeats(paths) else None
+        paths = (each.path for each in self.files)
+        twice = next((path for path, count in Counter(paths).items() if count > 1), None)
         if twice is not None:
             raise ArtifactError(f"{twice}: stands there twice")
-
-
-def _repeats(paths: list[str]) -> bool:
-    return len(set(paths)) < len(paths)
 
 
 def deflate(data: bytes | memoryview) -> bytes:
