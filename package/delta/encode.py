@@ -12,7 +12,7 @@ import numpy as np
 from pocketrec.package.delta.format import EDIT, LARGEST_ROWS, ROWS, deflate
 from pocketrec.package.delta.layouts import Part
 from pocketrec.package.delta.matches import Match, equal_ahead, matches
-from pocketrec.package.delta.rows import DIFFERENCE, HALVES, REPLACE, STEPS, XOR, Mask, to_payload
+from pocketrec.package.delta.rows import DIFFERENCE, HALVES, REPLACE, STEPS, XOR, Mask, runs_of, to_payload
 from pocketrec.package.delta.varints import Bytes, to_varint, to_varints
 
 _LITERALS = 1 << 20  # bytes in one edit
@@ -200,8 +200,7 @@ def _units(old: Bytes, new: Bytes, row: int, number: int) -> list[tuple[int, Mas
 def _guessed(old: Bytes, new: Bytes, number: int) -> int:
     """Bytes in a row, from where runs of changed numbers begin and end; those of a number where none fits."""
     differs = (old != new).reshape(-1, number).any(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], differs.astype(np.int8), [0]])))
-    starts, ends = edges[::2], edges[1::2]
+    starts, ends = runs_of(differs)
     apart = np.concatenate([[True], starts[1:] - ends[:-1] > _GAP])
     found = 0
     for edge in np.concatenate([starts[apart], ends[np.roll(apart, -1)]])[:4096].tolist():

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.errors import ArtifactError
-from pocketrec.package.delta.varints import Bytes, from_varints, to_varint, to_varints
+from pocketrec.package.delta.varints import Bytes, Whole, from_varints, to_varint, to_varints
 
 REPLACE, XOR, DIFFERENCE, STEPS = 0, 1, 2, 3
 HALVES = 0  # the width of numbers of four bits, two in a byte
@@ -40,8 +40,7 @@ def to_payload(old: Bytes, new: Bytes, unit: int, change: int, width: int, chang
         width: bytes of a number, or HALVES.
         changed: which units changed; others are equal.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], changed.astype(np.int8), [0]])))
-    starts, ends = edges[::2], edges[1::2]
+    starts, ends = runs_of(changed)
     gaps = starts - np.concatenate([[0], ends[:-1]]) if len(starts) else starts
     was, now = (np.ascontiguousarray(each.reshape(-1, unit)[changed]).reshape(-1) for each in (old, new))
     runs = to_varints(np.concatenate([gaps, ends - starts]))
@@ -50,6 +49,12 @@ def to_payload(old: Bytes, new: Bytes, unit: int, change: int, width: int, chang
     else:
         changes = _planes(_changes(was, now, change, width), width)
     return to_varint(len(starts)) + runs + changes.tobytes()
+
+
+def runs_of(changed: Mask) -> tuple[Whole, Whole]:
+    """Where runs of what changed begin, and where they end."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], changed.astype(np.int8), [0]])))
+    return edges[::2], edges[1::2]
 
 
 def from_payload(old: Bytes, payload: Bytes, unit: int, change: int, width: int) -> Bytes:
