@@ -59,7 +59,7 @@ def _bundle_json(bundle: Bundle) -> dict[str, Any]:
         "pocketrec": manifest.pocketrec,
         "tree_sha256": manifest.tree_sha256,
         "artifacts": artifacts,
-        "files": dict(manifest.files) | dict(bundle.evidence.files),
+        "files": dict(bundle.listed),
         "left_out": sorted(bundle.left_out),
     }
 

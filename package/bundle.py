@@ -71,6 +71,11 @@ class Bundle:
     evidence: EvidenceManifest
     left_out: frozenset[str] = frozenset()
 
+    @property
+    def listed(self) -> Mapping[str, str]:
+        """Every file that a manifest lists, those that a part leaves out among them: path to sha256."""
+        return {**self.evidence.files, **self.manifest.files}
+
     def file(self, name: str) -> Path:
         """The path of a listed file; ArtifactError where the manifest does not list it."""
         if name in self.left_out:
@@ -82,7 +87,7 @@ class Bundle:
     def checked(self, name: str) -> Path:
         """The path of a listed file that is what the manifest says; ArtifactError where it is altered."""
         path = self.file(name)
-        if file_sha256(path) != {**self.evidence.files, **self.manifest.files}[name]:
+        if file_sha256(path) != self.listed[name]:
             raise ArtifactError(f"{name}: altered, {MANIFEST} has another sha256; pull the bundle again")
         return path
 
@@ -181,7 +186,7 @@ def verify_files(bundle: Bundle) -> tuple[str, ...]:
     except ArtifactError as error:
         return (str(error),)
     problems = _name_problems(bundle, present)
-    for name, digest in _listed(bundle).items():
+    for name, digest in _held(bundle).items():
         if name in present and (found := file_sha256(bundle.path / name)) != digest:
             problems.append(f"{name}: altered, sha256 is {found[:12]}…, expected {digest[:12]}…")
     return tuple(sorted(problems))
@@ -200,14 +205,13 @@ def _files_of(bundle: Bundle) -> set[str]:
     return set(list_files(bundle.path)) - {*UNLISTED, *SIGNATURE_FILES}
 
 
-def _listed(bundle: Bundle) -> Mapping[str, str]:
-    listed = {**bundle.manifest.files, **bundle.evidence.files}
-    return {name: digest for name, digest in listed.items() if name not in bundle.left_out}
+def _held(bundle: Bundle) -> Mapping[str, str]:
+    return {name: digest for name, digest in bundle.listed.items() if name not in bundle.left_out}
 
 
 def _name_problems(bundle: Bundle, present: set[str]) -> list[str]:
-    listed = _listed(bundle)
+    held = _held(bundle)
     return [
-        *(f"{name}: surplus, no manifest lists it" for name in present - listed.keys()),
-        *(f"{name}: missing" for name in listed.keys() - present),
+        *(f"{name}: surplus, no manifest lists it" for name in present - held.keys()),
+        *(f"{name}: missing" for name in held.keys() - present),
     ]

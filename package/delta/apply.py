@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
@@ -113,25 +113,22 @@ def _begun(old: Bundle, folder: Path) -> Bundle:
 
 
 def _check_listed(new: Bundle, entry: Entry, header: Header) -> None:
-    listed = _files_of(new).get(entry.path)
+    listed = new.listed.get(entry.path)
     if listed != entry.sha256 and (listed is not None or entry.path not in SIGNATURE_FILES):
         raise ArtifactError(f"{entry.path}: no file of {_said(header.target)}; {AGAIN}")
 
 
 def _copy_kept(old: Bundle, new: Bundle, folder: Path, report: Progress) -> None:
     """Copies what the delta does not hold."""
-    kept = [name for name in _files_of(new) if name not in new.left_out and not (folder / name).exists()]
-    sources = {digest: name for name, digest in _files_of(old).items() if name not in old.left_out}
+    listed = new.listed
+    kept = [name for name in listed if name not in new.left_out and not (folder / name).exists()]
+    sources = {digest: name for name, digest in old.listed.items() if name not in old.left_out}
     for count, name in enumerate(kept):
         report("copy", count, len(kept))
-        source = sources.get(_files_of(new)[name])
+        source = sources.get(listed[name])
         if source is None:
             raise ArtifactError(f"{name}: neither in the delta nor in {old.path}; {AGAIN}")
         shutil.copyfile(old.path / source, _place(folder, name))
-
-
-def _files_of(bundle: Bundle) -> Mapping[str, str]:
-    return {**bundle.evidence.files, **bundle.manifest.files}
 
 
 def _place(folder: Path, name: str) -> Path:
@@ -154,7 +151,7 @@ def _rebuild(old: Bundle, entry: Entry, file: BufferedReader, folder: Path) -> N
             raise ArtifactError(
                 f"{entry.path}: against {entry.base}, which {old.path} leaves out; pull the newer release"
             )
-        if entry.base not in MANIFESTS and entry.base not in _files_of(old):
+        if entry.base not in MANIFESTS and entry.base not in old.listed:
             raise ArtifactError(
                 f"{entry.path}: against {entry.base}, which {old.path} does not list; {AGAIN}"
             )

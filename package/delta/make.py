@@ -86,7 +86,7 @@ def side_of(bundle: Bundle) -> Side:
 def _all_files(bundle: Bundle) -> list[str]:
     """Every file of a bundle, manifests first, signatures last."""
     signed = [each for each in SIGNATURE_FILES if exists(bundle.path / each)]
-    return [*MANIFESTS, *sorted({**bundle.manifest.files, **bundle.evidence.files}), *signed]
+    return [*MANIFESTS, *sorted(bundle.listed), *signed]
 
 
 def _changed(old: Bundle, new: Bundle) -> list[tuple[str, str]]:
@@ -94,8 +94,7 @@ def _changed(old: Bundle, new: Bundle) -> list[tuple[str, str]]:
 
     Signatures are not among what a release is named by, so nothing is against them.
     """
-    before = {**old.manifest.files, **old.evidence.files}
-    listed = {**new.manifest.files, **new.evidence.files}
+    before, listed = old.listed, new.listed
     known = set(before.values())
     names = [each for each in _all_files(new) if listed.get(each) not in known]
     return [(each, each if each in before or each in MANIFESTS else "") for each in names]
