@@ -17,9 +17,10 @@ from datetime import datetime
 from pocketrec.errors import ArtifactError, Expired, Tampered, Unsigned, WrongKey
 from pocketrec.outside import parse_json
 from pocketrec.package.registry import modelpack as words
-from pocketrec.package.registry.image import Descriptor, Image, digest_of, image, to_json
+from pocketrec.package.registry.image import Descriptor, Image, digest_of, image
 from pocketrec.package.registry.reading import read_image
 from pocketrec.package.registry.store import Store, read_small
+from pocketrec.package.sign.envelope import to_bytes
 from pocketrec.package.sign.files import AGAIN
 from pocketrec.package.sign.keys import PrivateKey, PublicKey
 from pocketrec.package.sign.model import expiry, to_text
@@ -63,7 +64,7 @@ def sign_digest(release: str, name: str, key: PrivateKey, expires: datetime | No
         "type": _KIND,
     }
     optional = None if expires is None else {_EXPIRES: to_text(expires)}
-    payload = to_json({"critical": critical, "optional": optional})
+    payload = to_bytes({"critical": critical, "optional": optional})
     signature = base64.b64encode(key.sign(payload)).decode()
     layer = Descriptor(
         media_type=words.COSIGN_PAYLOAD,
@@ -89,7 +90,7 @@ def _image(layers: tuple[Descriptor, ...]) -> Image:
         "os": "",
         "rootfs": {"diff_ids": [each.digest for each in layers], "type": "layers"},
     }
-    return image("", _CONFIG, to_json(config), layers, {})
+    return image("", _CONFIG, to_bytes(config), layers, {})
 
 
 def check_cosign(store: Store, release: str, key: PublicKey, *, now: datetime, where: str) -> datetime | None:

@@ -10,7 +10,6 @@ Nothing here depends on the time, the machine, or the evidence, so two pushes of
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from pocketrec.package.bundle import RECIPE, Bundle, table_of
 from pocketrec.package.manifest import EVIDENCE_MANIFEST, MANIFEST, SUMS, file_sha256
 from pocketrec.package.registry import modelpack as words
+from pocketrec.package.sign.envelope import to_bytes
 from pocketrec.package.sign.files import SIGNATURE_FILES
 
 _NOTHING = b"{}"  # the config of what has none
@@ -111,7 +111,7 @@ def release_image(bundle: Bundle, created: str) -> Image:
         words.NAME: manifest.name,
         words.TREE: manifest.tree_sha256,
     }
-    return image(words.ARTIFACT, words.CONFIG, to_json(config), layers, annotations)
+    return image(words.ARTIFACT, words.CONFIG, to_bytes(config), layers, annotations)
 
 
 def evidence_image(bundle: Bundle, release: Image, created: str) -> Image:
@@ -152,7 +152,7 @@ def image(
         said = subject.descriptor().to_table()
         table["subject"] = {key: said[key] for key in ("mediaType", "digest", "size")}
     return Image(
-        data=to_json(table),
+        data=to_bytes(table),
         layers=tuple(layers),
         config=config,
         artifact_type=artifact_type,
@@ -163,17 +163,12 @@ def image(
 def image_index(manifests: Iterable[Descriptor]) -> bytes:
     """An index of manifests."""
     listed = [each.to_table() for each in manifests]
-    return to_json({"schemaVersion": 2, "mediaType": words.INDEX, "manifests": listed})
+    return to_bytes({"schemaVersion": 2, "mediaType": words.INDEX, "manifests": listed})
 
 
 def digest_of(data: bytes) -> str:
     """`sha256:…` of some bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def to_json(value: object) -> bytes:
-    """A JSON text that is the same for the same value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _beside(
