@@ -20,6 +20,7 @@ from pocketrec.package.manifest import EVIDENCE_MANIFEST, MANIFEST, SUMS, file_s
 from pocketrec.package.registry import modelpack as words
 from pocketrec.package.sign.envelope import to_bytes
 from pocketrec.package.sign.files import SIGNATURE_FILES
+from pocketrec.package.sign.release import text
 
 _NOTHING = b"{}"  # the config of what has none
 
@@ -195,15 +196,14 @@ def _layer(folder: Path, path: str, digest: str) -> Descriptor:
 def _descriptor(bundle: Bundle, created: str) -> dict[str, Any]:
     """What ModelPack's config says of a model; of the recipe what it states."""
     recipe = table_of(bundle, RECIPE) if RECIPE in bundle.manifest.files else {}
-    said = {key: recipe.get(key) for key in ("author", "license", "description")}
     found: dict[str, Any] = {
         "createdAt": created,
         "name": bundle.manifest.name,
         "version": bundle.manifest.version,
     }
     for key, name in (("author", "authors"), ("license", "licenses")):
-        if isinstance(said[key], str) and said[key]:
-            found[name] = [said[key]]
-    if isinstance(said["description"], str) and said["description"]:
-        found["description"] = said["description"]
+        if said := text(recipe, key):
+            found[name] = [said]
+    if description := text(recipe, "description"):
+        found["description"] = description
     return found
