@@ -38,7 +38,7 @@ def write_tree(
         names: parts of paths, without their suffixes, to what they become, such as the name of a module.
         built: names of folders and files that are left out, as tools make them.
     """
-    templates = environment(filters)
+    templates = _environment(filters)
     root = resources.files(package) / "templates" / "package"
     with resources.as_file(root) as tree:
         for path in sorted(tree.rglob("*")):
@@ -59,7 +59,15 @@ def _named(part: str, names: Mapping[str, str]) -> str:
     return f"{names.get(stem, stem)}{dot}{suffixes}"
 
 
-def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
+def render_template(
+    package: str, name: str, context: Mapping[str, Any], *, filters: Mapping[str, Callable[..., str]]
+) -> str:
+    """The file of that name, without its suffix, of a package's `templates`, filled; see `write_tree`."""
+    path = resources.files(package) / "templates" / f"{name}{_TEMPLATE}"
+    return _environment(filters).from_string(path.read_text(encoding="utf-8")).render(context)
+
+
+def _environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
     """Templates in which a name that is not there is an error, and what a bundle says is quoted."""
     from jinja2 import Environment, StrictUndefined
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from importlib import resources
 from typing import Any
 
-from pocketrec.package.apps.tree import environment
+from pocketrec.package.apps.tree import render_template
 
 Escape = Callable[[str], str]
 _FORBIDDEN = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.1, 5.1
@@ -36,9 +35,7 @@ def render(template: str, context: Mapping[str, Any], escape: Escape) -> str:
         return f"|{'---|' * len(list(cells))}"
 
     filters = {"text": escape, "row": row, "rule": rule, "paragraph": paragraph, "yaml": as_yaml}
-    templates = environment(filters)
-    path = resources.files(__package__ or "") / "templates" / f"{template}.j2"
-    return templates.from_string(path.read_text(encoding="utf-8")).render(context)
+    return render_template(__package__ or "", template, context, filters=filters)
 
 
 def as_yaml(text: str) -> str:

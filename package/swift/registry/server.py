@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from pocketrec.errors import UsageError
 from pocketrec.files import whole_or_nothing
 from pocketrec.outside import read_file
+from pocketrec.package.apps.tree import render_template
 from pocketrec.package.swift.registry.tree import versions_in
 
 CONFIGURATION = "nginx.conf"
@@ -47,11 +47,8 @@ def check_tree(tree: Path) -> None:
 
 def write_configuration(tree: Path) -> Path:
     """The configuration for all releases of the tree, written where it differs; its path."""
-    from pocketrec.package.apps.tree import environment
-
-    template = resources.files(__package__ or "") / "templates" / f"{CONFIGURATION}.j2"
-    text = environment({}).from_string(template.read_text(encoding="utf-8"))
-    rendered = text.render(mark=_MARK, manifests=_manifests(tree)).encode()
+    context = {"mark": _MARK, "manifests": _manifests(tree)}
+    rendered = render_template(__package__ or "", CONFIGURATION, context, filters={}).encode()
     path = tree / CONFIGURATION
     if not path.exists() or read_file(path) != rendered:
         with whole_or_nothing(path) as partial:
