@@ -142,8 +142,4 @@ def _stated(payload: bytes, release: str, where: str) -> datetime | None:
     if digest != release or not isinstance(critical, Mapping) or critical.get("type") != _KIND:
         raise Tampered(f"{where}: is the signature of another release ({str(digest)[:19]}…); {AGAIN}")
     optional = table.get("optional")
-    return (
-        expiry({_EXPIRES: optional[_EXPIRES]})
-        if isinstance(optional, Mapping) and _EXPIRES in optional
-        else None
-    )
+    return expiry(optional if isinstance(optional, Mapping) else None, where)

@@ -93,15 +93,19 @@ def stated(predicate: Json) -> Json | None:
     return entry(predicate, _OURS, kind=dict, where=MODEL) if _OURS in predicate else None
 
 
-def expiry(said: Json | None) -> datetime | None:
-    """When a signature ends; None for never. Tampered where it is no time."""
+def expiry(said: Json | None, where: str = MODEL) -> datetime | None:
+    """When a signature ends, by what was signed of it in the file `where`; None for never.
+
+    Raises:
+        Tampered: it says what is no time.
+    """
     if said is None or said.get("expires") is None:
         return None
-    text = entry(said, "expires", kind=str, where=MODEL)
+    text = entry(said, "expires", kind=str, where=where)
     try:
         return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
-        raise Tampered(f"{MODEL}: expires at {text[:40]!r}, which is no time; {AGAIN}") from None
+        raise Tampered(f"{where}: expires at {text[:40]!r}, which is no time; {AGAIN}") from None
 
 
 def to_text(time: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.package.registry.toys import CREATED, layout, toy
 from tests.package.sign.signing import NOW, Pair, pair
 
 from pocketrec.errors import Expired, Tampered, Unsigned, WrongKey
+from pocketrec.package.registry import cosign
 from pocketrec.package.registry import modelpack as words
 from pocketrec.package.registry.cosign import check_cosign, tag_of_signature
 from pocketrec.package.registry.layout import Layout
@@ -79,6 +81,16 @@ def test_four_ways_of_not_being_signed(tmp_path: Path, key: Pair) -> None:
     store.put_manifest(signature, tag_of_signature(elsewhere))
     with pytest.raises(Tampered, match="is the signature of another release"):
         check(store, elsewhere, key, NOW.replace(tzinfo=UTC))
+
+
+def test_an_end_that_is_no_time_is_told_of_cosigns_signature(
+    tmp_path: Path, key: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cosign, "to_text", lambda ends: "tomorrow")
+    store, pushed = push(tmp_path, key, NOW)
+    tag = tag_of_signature(pushed.digest)
+    with pytest.raises(Tampered, match=f"^{re.escape(tag)}: expires at 'tomorrow', which is no time"):
+        check(store, pushed.digest, key)
 
 
 @pytest.mark.parametrize("text", ["", "%%%", "MEUCIQ==", "é"])
