@@ -66,6 +66,7 @@ class Layout:
 
     def __init__(self, files: Files) -> None:
         self.files, self.traffic = files, Traffic()
+        self._subjects: dict[str, str] = {}  # digest of a manifest to that of its subject
 
     def begin(self) -> None:
         """See `Store`; UsageError where something else is."""
@@ -156,10 +157,12 @@ class Layout:
     def _subject(self, entry: Descriptor) -> str:
         if _tagged(entry) or entry.media_type != words.IMAGE:
             return ""
-        data = self.files.read(_blob(entry.digest), LARGEST_MANIFEST)
-        if data is None or digest_of(data) != entry.digest:
-            return ""
-        return subject_of(data, entry.digest[:19])
+        if entry.digest not in self._subjects:
+            data = self.files.read(_blob(entry.digest), LARGEST_MANIFEST)
+            if data is None or digest_of(data) != entry.digest:
+                return ""
+            self._subjects[entry.digest] = subject_of(data, entry.digest[:19])
+        return self._subjects[entry.digest]
 
 
 def _blob(digest: str) -> str:

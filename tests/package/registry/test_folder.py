@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.package.registry.toys import CREATED, EVIDENCE, FILES, PACKAGE, layou
 
 from pocketrec.errors import ArtifactError, PocketrecError, TagTaken, UsageError
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
+from pocketrec.package.registry.disk import Disk
 from pocketrec.package.registry.image import digest_of, release_image
 from pocketrec.package.registry.listing import list_releases, tag_release
 from pocketrec.package.registry.pull import Pulled, pull_release
@@ -195,6 +197,23 @@ def test_tags_are_listed_with_what_they_name_and_given_anew(made: Bundle, tmp_pa
     with pytest.raises(TagTaken, match="with --move"):
         tag_release(layout(tmp_path / "place"), reference, "2.0.0", move=False)
     assert tag_release(layout(tmp_path / "place"), reference, "2.0.0", move=True) == pushed.digest
+
+
+def test_a_list_opens_no_manifest_twice(
+    made: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(made, tmp_path / "place")
+    for version in ("2.0.0", "3.0.0"):
+        push(toy(tmp_path / version, version=version), tmp_path / "place", version)
+    store, read, opened = layout(tmp_path / "place"), Disk.read, Counter[str]()
+
+    def counted(disk: Disk, name: str, largest: int) -> bytes | None:
+        opened.update([name] if name.startswith("blobs/") else [])
+        return read(disk, name, largest)
+
+    monkeypatch.setattr(Disk, "read", counted)
+    assert len(list(list_releases(store))) == 3
+    assert sorted(opened.values()) == [1] * 6  # each release, and its evidence
 
 
 def test_a_folder_with_something_else_is_not_written_to(made: Bundle, tmp_path: Path) -> None:
