@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketrec.cli.console import examples, print_json
+from pocketrec.cli.console import count_text, examples, print_json
 from pocketrec.cli.paths import PATH
 
 if TYPE_CHECKING:
@@ -104,4 +104,4 @@ def _print(found: Mapping[str, tuple[Finding, ...]], counts: Counter[str]) -> No
             click.echo(f"           {each.message}")
             click.echo(f"           so: {each.consequence}")
             click.echo(f"           do: {each.remedy}")
-    click.echo(", ".join(f"{counts[each]} {each}{'' if counts[each] == 1 else 's'}" for each in _SEVERITIES))
+    click.echo(", ".join(count_text(counts[each], each) for each in _SEVERITIES))

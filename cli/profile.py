@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -13,6 +13,7 @@ from pocketrec.cli.console import examples, print_json, print_table, progress_on
 from pocketrec.cli.numbers import FiniteRange
 from pocketrec.cli.paths import PATH
 from pocketrec.files import check_place
+from pocketrec.recipe.target import ComputeUnits
 
 if TYPE_CHECKING:
     from pocketrec.pipeline.profile.profile import Profile, Side
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pocketrec.validate.profile.placed import OnUnits
     from pocketrec.validate.profile.statistics import Distribution, Percentile, Ratio
 
-_UNITS = ("all", "cpu_only", "cpu_and_gpu", "cpu_and_neural_engine")
 _SHOWN = 12  # ops and lines; JSON and HTML have them all
 
 
@@ -55,7 +55,7 @@ _SHOWN = 12  # ops and lines; JSON and HTML have them all
 @click.option(
     "--compute-units",
     "units",
-    type=click.Choice(_UNITS),
+    type=click.Choice(get_args(ComputeUnits)),
     default=None,
     help="Of Core ML's framework, on a Mac; by default every setting.",
 )
@@ -103,9 +103,8 @@ def profile(
         compute_units=units,
         timeout=timeout,
     )
-    if html is not None:
-        read = (artifact, against, source, inputs)
-        check_place(html, "--html", [each for each in read if each is not None])
+    read = (artifact, against, source, inputs)
+    check_place(html, "--html", [each for each in read if each is not None])
     with progress_on_stderr() as progress:
         found = run(artifact, options, against=against, progress=progress)
     if html is not None:
