@@ -9,8 +9,7 @@ from typing import Any
 from pocketrec.contract import Contract
 from pocketrec.package.bundle import RECIPE, Bundle, read_contract, table_of
 from pocketrec.package.manifest import EVIDENCE_MANIFEST, MANIFEST, Manifest, file_sha256
-
-EVIDENCE = "evidence/evidence.json"
+from pocketrec.package.parts import EVIDENCE
 
 Table = Mapping[str, Any]
 
