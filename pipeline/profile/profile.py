@@ -7,7 +7,7 @@ artifact or bundle ─▶ graph ─▶ inputs ─▶ counted from the graph: ope
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -221,14 +221,18 @@ def _found(given: Path, options: Options) -> tuple[Bundle | None, str, Path, str
         raise no_artifact(given, formats())
     if options.target is not None:
         raise UsageError(f"{given}: --target names one of a bundle; this is an artifact, so leave it out")
-    for folder in given.resolve().parents[:_ABOVE]:
-        if is_bundle(folder):
-            bundle = read_bundle(folder)
-            for target, functions in bundle.manifest.artifacts.items():
-                for function, name in functions.items():
-                    if folder / name == given.resolve() and options.function in (None, function):
-                        return bundle, target, given, function
+    for folder in filter(is_bundle, given.resolve().parents[:_ABOVE]):
+        bundle = read_bundle(folder)
+        for target, function in _served_by(bundle, given.resolve()):
+            if options.function in (None, function):
+                return bundle, target, given, function
     return None, "", given, options.function
+
+
+def _served_by(bundle: Bundle, artifact: Path) -> Iterator[tuple[str, str]]:
+    """Every target and function that an artifact of a bundle is of; none of another file."""
+    for target, functions in bundle.manifest.artifacts.items():
+        yield from ((target, name) for name, path in functions.items() if bundle.path / path == artifact)
 
 
 def _only(names: Mapping[str, object], where: Path, what: str) -> str:
