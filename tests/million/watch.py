@@ -43,14 +43,13 @@ def watch(
     env: Mapping[str, str],
     stdout: Path,
     stderr: Path,
-    until: Callable[[], bool] = lambda: False,
-    nice: int = 5,
+    until: Callable[[], bool],
 ) -> Watched:
     """Runs a command to its end, or kills it and all that it started (SIGKILL) as soon as `until` is true."""
     start, most, used = perf_counter(), [0, 0, 0, 0], dict[str, float]()
     with stdout.open("wb") as out, stderr.open("wb") as err:
         process = subprocess.Popen(
-            ["nice", "-n", str(nice), *command],
+            ["nice", "-n", "5", *command],
             stdout=out,
             stderr=err,
             env={**os.environ, **env},
