@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.validate.report.toys import EMPTY
 
 from pocketrec.report import (
     ArtifactSize,
@@ -12,7 +13,6 @@ from pocketrec.report import (
     GateResult,
     Interval,
     LatencyResult,
-    Machine,
     MetricChange,
     RankingParity,
     RuntimeResult,
@@ -48,18 +48,13 @@ def gate(name: str, status: str) -> GateResult:
 
 
 def evidence(*results: RuntimeResult, gates: tuple[GateResult, ...] = ()) -> Evidence:
-    return Evidence(
-        recipe="toy",
-        recipe_sha256="",
-        contract_sha256="",
-        machine=Machine(system="Linux", processor="x", cores=1, memory_gb=1.0, python="3"),
-        versions={},
+    return replace(
+        EMPTY,
         results=results,
         sizes=tuple(
             ArtifactSize(target=name, function="main", path="", size_bytes=size, tensors=())
             for name, size in (("onnx", 1500), ("coreml", 1000), ("coreml", 900))
         ),
-        rewrites=(),
         gates=gates,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from tests.validate.report.toys import EMPTY
 
-from pocketrec.report import Evidence, GateResult, Machine, RuntimeResult
+from pocketrec.report import Evidence, GateResult, RuntimeResult
 from pocketrec.validate.report.junit import to_junit
 
 
@@ -15,17 +17,7 @@ def gate(name: str, status: str, message: str = "m", runtime: str = "onnxruntime
 
 
 def evidence(*gates: GateResult, results: tuple[RuntimeResult, ...] = ()) -> Evidence:
-    return Evidence(
-        recipe="toy",
-        recipe_sha256="",
-        contract_sha256="",
-        machine=Machine(system="Linux", processor="x", cores=1, memory_gb=1.0, python="3"),
-        versions={},
-        results=results,
-        sizes=(),
-        rewrites=(),
-        gates=gates,
-    )
+    return replace(EMPTY, results=results, gates=gates)
 
 
 def read(found: Evidence) -> ElementTree.Element:

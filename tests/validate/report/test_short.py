@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.validate.report.toys import EMPTY
 
-from pocketrec.report import Evidence, GateResult, Machine, RuntimeResult
+from pocketrec.report import Evidence, GateResult, RuntimeResult
 from pocketrec.validate.report.short import to_markdown
 
 NASTY = "a | b\n# <img src=x> @someone [x](y) `q` _e_ **s** max_ndcg_drop"
@@ -14,15 +15,9 @@ NASTY = "a | b\n# <img src=x> @someone [x](y) `q` _e_ **s** max_ndcg_drop"
 
 @pytest.fixture
 def evidence() -> Evidence:
-    return Evidence(
-        recipe="toy",
-        recipe_sha256="",
-        contract_sha256="",
-        machine=Machine(system="Linux", processor="x", cores=1, memory_gb=1.0, python="3"),
-        versions={},
+    return replace(
+        EMPTY,
         results=(RuntimeResult(target="coreml", runtime="framework", status="not_run", reason=NASTY),),
-        sizes=(),
-        rewrites=(),
         gates=(GateResult(gate="far", target="onnx", runtime="", status="failed", message=NASTY),),
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from tests.validate.report.toys import EMPTY
 
-from pocketrec.report import Evidence, Machine, RuntimeResult, StressCase
+from pocketrec.report import Evidence, RuntimeResult, StressCase
 from pocketrec.validate.report.html import to_html
 from pocketrec.validate.report.page.shell import page
 from pocketrec.validate.report.stress import stress_tables
@@ -19,18 +19,7 @@ REFUSED = replace(SAME, kind="batches", name="8", outcome="refused", excess=0.0,
 
 
 def evidence(*results: RuntimeResult) -> Evidence:
-    nothing: Any = ()
-    return Evidence(
-        recipe="toy",
-        recipe_sha256="",
-        contract_sha256="",
-        machine=Machine(system="Linux", processor="x", cores=1, memory_gb=1.0, python="3"),
-        versions={},
-        results=results,
-        sizes=nothing,
-        rewrites=nothing,
-        gates=nothing,
-    )
+    return replace(EMPTY, results=results)
 
 
 @pytest.fixture
