@@ -14,7 +14,7 @@ from pathlib import Path
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
 from pocketrec.evaluation import EvaluationData, Probe
-from pocketrec.kept import arrays_sha256, key_of, path_sha256
+from pocketrec.kept import arrays_sha256, key_of, path_sha256, with_data
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Evaluate, Gates, Stress
 from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, StressCase, TensorParity
@@ -255,7 +255,7 @@ def _identity(opened: Runtimes, paths: Mapping[str, Path]) -> str:
     """The digest of what decides an artifact's numbers: its bytes and the engine."""
     said = {name: each.describe() for name, each in opened.items()}
     return key_of(
-        artifacts={name: path_sha256(path) for name, path in paths.items()},
+        artifacts={name: [path_sha256(each) for each in with_data(path)] for name, path in paths.items()},
         engines={name: [each.runtime, each.version, each.compute_units] for name, each in said.items()},
     )
 

@@ -177,6 +177,12 @@ def path_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def with_data(path: Path) -> tuple[Path, ...]:
+    """An artifact, and the file beside it that holds its large tensors, where there is one."""
+    data = path.with_name(f"{path.name}.data")
+    return (path, data) if exists(data) else (path,)
+
+
 def arrays_sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     """The digest of arrays by name: their types, sizes and numbers."""
     digest = hashlib.sha256()

@@ -12,12 +12,15 @@ import pytest
 from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, ExecutionError, RecipeError, UnsupportedOp
 from pocketrec.evaluation import RankingData
+from pocketrec.kept import Parts
 from pocketrec.recipe import Evaluate, Gates, Latency, Stress
 from pocketrec.report import RuntimeResult
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
 from pocketrec.validate.gates import check_gates
+from pocketrec.validate.measure import quality
 from pocketrec.validate.runtimes.runtime import RuntimeUnavailable
 from pocketrec.validate.timing import with_latency
+from pocketrec.workers import Workers
 
 PATHS = {"main": Path("main.onnx")}
 
@@ -99,6 +102,33 @@ def test_an_engine_that_is_not_there_did_not_run(reference: Reference) -> None:
     )
     assert result.status == "not_run"
     assert result.reason == "no such engine here"
+
+
+def test_kept_parts_are_of_every_file_of_an_artifact(
+    fake: Any, reference: Reference, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(quality, "_MOST_ROWS", 8)
+    path = tmp_path / "main.onnx"
+
+    def computed(name: str, data: bytes) -> int:
+        (tmp_path / name).write_bytes(data)
+        parts = Parts(tmp_path / "parts")
+        examine_target(
+            "onnx",
+            "onnxruntime",
+            {"main": path},
+            reference=reference,
+            gates=Gates(),
+            open_with=lambda *_, **__: fake(),
+            workers=Workers(parts=parts),
+        )
+        return parts.computed
+
+    assert computed("main.onnx", b"graph") == 3
+    assert computed("main.onnx", b"graph") == 0
+    assert computed("main.onnx.data", b"weights") == 3
+    assert computed("main.onnx.data", b"others") == 3
+    assert computed("main.onnx.data", b"weights") == 0
 
 
 def _absent(path: Path, name: str, **_: Any) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pocketrec.contract import Contract
 from pocketrec.evaluation import Probe
+from pocketrec.kept import with_data
 from pocketrec.outside import open_file
 from pocketrec.recipe import Gates
 from pocketrec.report import Control, RuntimeResult, TensorParity
@@ -44,7 +45,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
         yield from sorted(each for each in path.rglob("*") if each.is_file())
         return
-    yield from (each for each in (path, path.with_name(f"{path.name}.data")) if each.is_file())
+    yield from with_data(path)
 
 
 def fresh_probes(contract: Contract, function: str, seed: int) -> tuple[Probe, ...]:
