@@ -14,7 +14,7 @@ import numpy as np
 
 from pocketrec.contract import Output, Signature
 from pocketrec.recipe import Gates
-from pocketrec.report import GateResult, RuntimeResult
+from pocketrec.report import GateResult, RuntimeResult, TensorParity
 from pocketrec.validate.evidence import Reference
 from pocketrec.validate.gates import REFERENCE, check_parity_gates
 from pocketrec.validate.measure.parity import check_parity
@@ -44,6 +44,19 @@ class Trial:
     passes: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decoy:
+    """One output of an artifact that computes nothing, against the reference's; no target changes it.
+
+    Attributes:
+        about: `function.output`.
+        compared: for each number that may stand for all.
+    """
+
+    about: str
+    compared: tuple[tuple[TensorParity, ...], ...]
+
+
 def check_decoys(
     gates: Gates, reference: Reference, results: Sequence[RuntimeResult]
 ) -> tuple[GateResult, ...]:
@@ -53,11 +66,11 @@ def check_decoys(
     evaluate, quality = reference.evaluation.evaluate, reference.evaluation.quality
     evaluated = f"{evaluate.function}.{evaluate.output}"
     constant = _is_constant([each[evaluate.output] for each in reference.outputs[evaluate.function]])
-    known = tuple(quality_trials(gates, quality))
+    known, decoys = tuple(quality_trials(gates, quality)), tuple(_number_decoys(reference))
     found = []
     for result in results:
         if result.status == "ran" and result.target != REFERENCE:
-            trials = (*known, *number_trials(gates, result, reference))
+            trials = (*known, *(_number_trial(gates, result, each) for each in decoys))
             said = _CONSTANT.format(evaluated) if constant else _lenient(gates, trials, evaluated)
             message = said or "artifacts with one number everywhere, or one list for everybody, would fail"
             found.append(
@@ -93,34 +106,35 @@ def _is_widened(gates: Gates, gate: str) -> bool:
     return hasattr(gates, gate) and getattr(gates, gate) != getattr(Gates(), gate)
 
 
-def number_trials(gates: Gates, result: RuntimeResult, reference: Reference) -> Iterator[Trial]:
-    """Gates on numbers and ids, output by output, on one number or one list everywhere."""
+def _number_decoys(reference: Reference) -> Iterator[_Decoy]:
+    """One number everywhere, and one list where ids are, output by output."""
     for function, given in reference.outputs.items():
         signature = reference.contract.functions[function]
         for out in signature.outputs:
             if out.meaning != "state":
-                yield _number_trial(gates, result, function, signature, out, given)
+                yield _number_decoy(function, signature, out, given)
 
 
-def _number_trial(
-    gates: Gates,
-    result: RuntimeResult,
-    function: str,
-    signature: Signature,
-    out: Output,
-    given: Sequence[Mapping[str, Array]],
-) -> Trial:
-    about = f"{function}.{out.name}"
+def _number_decoy(
+    function: str, signature: Signature, out: Output, given: Sequence[Mapping[str, Array]]
+) -> _Decoy:
+    names = [str(number) for number in range(len(given))]
+    compared = []
     for value in _constants([each[out.name] for each in given]):
         decoys = [{**each, out.name: _filled(each[out.name], value)} for each in given]
-        names = [str(number) for number in range(len(given))]
         found = check_parity(given, decoys, names, signature, function=function, tie_tolerance=0.0)
-        parity = tuple(each for each in found if each.output == out.name)
+        compared.append(tuple(each for each in found if each.output == out.name))
+    return _Decoy(about=f"{function}.{out.name}", compared=tuple(compared))
+
+
+def _number_trial(gates: Gates, result: RuntimeResult, decoy: _Decoy) -> Trial:
+    """Gates on numbers and ids, as they are where the result ran."""
+    for parity in decoy.compared:
         alone = replace(result, parity=parity, rows=(), controls=(), stress=())
         verdicts = check_parity_gates(gates, [alone])
         if all(each.status == "passed" for each in verdicts):
-            return Trial(gate=verdicts[-1].gate, about=about, passes=_ONE_NUMBER)
-    return Trial(gate="numbers", about=about)
+            return Trial(gate=verdicts[-1].gate, about=decoy.about, passes=_ONE_NUMBER)
+    return Trial(gate="numbers", about=decoy.about)
 
 
 def _constants(values: Sequence[Array]) -> list[float]:
