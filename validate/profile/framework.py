@@ -96,6 +96,7 @@ def _plan(model: Any, unit: Any, graph: Graph, units: str) -> Iterator[OpPlace]:
     assert program is not None  # as `graph` has been read from one
     functions = program.functions
     function = functions.get(graph.functions[0]) or next(iter(functions.values()))
+    rules = rules_met(graph)
     for operation in _operations(function.block):
         kind = str(operation.operator_name).rpartition(".")[2]  # such as `ios17.gather`
         if kind == "const":
@@ -113,7 +114,7 @@ def _plan(model: Any, unit: Any, graph: Graph, units: str) -> Iterator[OpPlace]:
             device=device,
             supported=supported,
             weight=None if cost is None else float(cost.weight),
-            why_not=_why_not(device, supported, units, rules_met(graph, name)),
+            why_not=_why_not(device, supported, units, rules.get(name, ())),
         )
 
 

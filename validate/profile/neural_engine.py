@@ -72,9 +72,13 @@ def reasons(graph: Graph) -> tuple[Reason, ...]:
     )
 
 
-def rules_met(graph: Graph, name: str) -> tuple[str, ...]:
-    """The names of the rules that the op of that name meets."""
-    return tuple(rule.name for rule in RULES if any(name == each for each, _ in rule.found(graph)))
+def rules_met(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """The names of the rules that each op or input meets, by its name; only of those that meet some."""
+    met: dict[str, dict[str, None]] = {}
+    for rule in RULES:
+        for name, _ in rule.found(graph):
+            met.setdefault(name, {})[rule.name] = None
+    return {name: tuple(rules) for name, rules in met.items()}
 
 
 def _float32(graph: Graph) -> Iterator[tuple[str, str]]:
