@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
-from pocketrec.errors import InputError
+from pocketrec.errors import InputError, in_one_line
 from pocketrec.outside import open_file
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def read_arrays(
                 _check_size(headers, path)
                 return {name: _array(archive, entry) for name, entry in entries.items()}
         except (*_DAMAGES, SyntaxError, TokenError, TypeError, OverflowError, MemoryError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = in_one_line(error)
             raise InputError(f"{path}: not an .npz of plain arrays ({reason}); use numpy.savez") from error
 
 

@@ -236,3 +236,8 @@ class Expired(Untrusted):
     """A bundle is what was signed, and its signature's time is over."""
 
     exit_code = 13
+
+
+def in_one_line(error: object, longest: int = 200) -> str:
+    """What an error from elsewhere says, in one line of so many letters; its type where it says nothing."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__

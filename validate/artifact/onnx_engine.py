@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketrec.errors import ExecutionError
+from pocketrec.errors import ExecutionError, in_one_line
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.artifact.onnx_tensors import data_type, read_by, with_bytes
 from pocketrec.validate.runtimes.runtime import Array
@@ -91,7 +91,7 @@ class OnnxEngine:
             )
             return list(session.run(list(wanted), dict(feeds)))
         except Exception as error:
-            line = " ".join(str(error).split())[:200] or type(error).__name__
+            line = in_one_line(error)
             raise ExecutionError(
                 f"{self._path.name}: ONNX Runtime failed on the way to {wanted[0]!r}: {line}"
             ) from error

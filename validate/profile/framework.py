@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pocketrec.errors import in_one_line
 from pocketrec.validate.artifact.coreml import read_core_ml
 from pocketrec.validate.artifact.graph import Graph
 from pocketrec.validate.profile.neural_engine import rules_met
@@ -63,8 +64,7 @@ def _on(
             taken = as_taken(graph.inputs, inputs)
             load, predict, ops = asyncio.run(_timed(MLModelBenchmarker(model), taken, runs))
         except Exception as error:
-            line = " ".join(str(error).split())[:200] or type(error).__name__
-            return OnUnits(compute_units=units, reason=f"coremltools failed: {line}")
+            return OnUnits(compute_units=units, reason=f"coremltools failed: {in_one_line(error)}")
     return OnUnits(compute_units=units, plan=plan, load=load, predict=predict, ops=ops)
 
 

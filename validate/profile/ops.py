@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import Any
 
-from pocketrec.errors import ExecutionError
+from pocketrec.errors import ExecutionError, in_one_line
 from pocketrec.outside import parse_json, read_file
 from pocketrec.validate.profile.measure import Engine
 from pocketrec.validate.runtimes.runtime import Array
@@ -132,8 +132,9 @@ def _trace(
             session.run(None, dict(inputs))
         trace = session.end_profiling()
     except Exception as error:
-        line = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ExecutionError(f"{Path(engine.path).name}: ONNX Runtime failed: {line}") from error
+        raise ExecutionError(
+            f"{Path(engine.path).name}: ONNX Runtime failed: {in_one_line(error)}"
+        ) from error
     events = parse_json(read_file(Path(trace)), name="ONNX Runtime's trace")
     graph = onnx.load_model_from_string(read_file(folder / "optimized.onnx")).graph
     return events, dict(_outputs(graph.node, events))

@@ -16,7 +16,7 @@ import re
 import signal
 from typing import Literal
 
-from pocketrec.errors import ExecutionError, NotAnswered
+from pocketrec.errors import ExecutionError, NotAnswered, in_one_line
 from pocketrec.validate.runtimes.runtime import RuntimeUnavailable
 
 Fault = Literal["hung", "crashed", "refused", "failed", "e5rt_timeout", "garbled"]
@@ -60,7 +60,7 @@ def fault_of(message: str, otherwise: Fault) -> Fault:
 
 def one_line(error: object) -> str:
     """What an error of the framework says, in one line that is not too long."""
-    return " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+    return in_one_line(error, _LONGEST)
 
 
 def ended(code: int) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pocketrec.errors import ArtifactError, ExecutionError, MissingExtra, UnsupportedOp, UsageError
+from pocketrec.errors import (
+    ArtifactError,
+    ExecutionError,
+    MissingExtra,
+    UnsupportedOp,
+    UsageError,
+    in_one_line,
+)
 from pocketrec.validate.artifact.onnx_file import load_onnx
 from pocketrec.validate.runtimes.runtime import Array, Description, TensorSpec, check_inputs, float_precision
 
@@ -42,8 +49,9 @@ class OnnxRuntime:
                 str(self._path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
+            said = in_one_line(error)
             raise ArtifactError(
-                f"{self._path.name}: ONNX Runtime cannot load it ({_line(error)}); build or pull it again"
+                f"{self._path.name}: ONNX Runtime cannot load it ({said}); build or pull it again"
             ) from error
         self._version = str(onnxruntime.__version__)
         self._description = self._describe()
@@ -76,7 +84,7 @@ class OnnxRuntime:
         try:
             values = self._session.run(names, dict(inputs))
         except Exception as error:
-            raise ExecutionError(f"{self._path.name}: ONNX Runtime failed: {_line(error)}") from error
+            raise ExecutionError(f"{self._path.name}: ONNX Runtime failed: {in_one_line(error)}") from error
         return dict(zip(names, values, strict=True))
 
     def close(self) -> None:
@@ -88,10 +96,6 @@ class OnnxRuntime:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _spec(value: Any, where: str) -> TensorSpec:
