@@ -14,7 +14,6 @@ from pocketrec.cli.paths import PATH
 
 if TYPE_CHECKING:
     from pocketrec.pipeline.build import BuildResult
-    from pocketrec.report import GateResult
     from pocketrec.validate.report.summary import SummaryRow
 
 
@@ -94,14 +93,9 @@ def build(
         _print(result)
     for gate in result.evidence.gates:
         if gate.status == "failed":
-            click.echo(f"failed: {_place(gate)}{gate.gate}: {gate.message}", err=True)
+            place = f"{gate.where}: " if gate.where else ""
+            click.echo(f"failed: {place}{gate.gate}: {gate.message}", err=True)
     ctx.exit(0 if result.passed else 1)
-
-
-def _place(gate: GateResult) -> str:
-    """Target and runtime, as far as the gate is about one."""
-    where = f"{gate.target} on {gate.runtime}" if gate.runtime else gate.target
-    return f"{where}: " if where else ""
 
 
 def _print(result: BuildResult) -> None:

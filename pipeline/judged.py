@@ -38,8 +38,7 @@ def contradictions(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> It
     built = tuple(each for each in results if each.target in targets)
     for each in judged(gates, built, stressed=_stressed(recipe)):
         if each.status == "failed" and (each.gate, each.target, each.runtime) not in failed:
-            where = f"{each.target} on {each.runtime}" if each.runtime else each.target
-            yield f"{EVIDENCE}: its own numbers fail gate {each.gate} of {where}: {each.message}"
+            yield f"{EVIDENCE}: its own numbers fail gate {each.gate} of {each.where}: {each.message}"
     yield from _unseen(listed, results)
 
 

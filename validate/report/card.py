@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 
-from pocketrec.report import COMPRESSED, Evidence
+from pocketrec.report import COMPRESSED, Evidence, GateResult
 from pocketrec.validate.report.headline import counted, failed_gates, not_run, place
 from pocketrec.validate.report.quality import metrics, slices
 from pocketrec.validate.report.summary import SummaryRow, notes, summary_rows
@@ -55,9 +55,7 @@ def card_evidence(evidence: Evidence) -> CardEvidence:
     head = [each.name for each in fields(SummaryRow)]
     return CardEvidence(
         verdict=counted(evidence),
-        failed=tuple(
-            _gate(each.gate, each.target, each.runtime, each.message) for each in failed_gates(evidence)
-        ),
+        failed=tuple(_gate(each) for each in failed_gates(evidence)),
         metrics=_plain(metrics(evidence)),
         slices=_plain(slices(evidence)),
         latency=_latency(evidence),
@@ -87,9 +85,8 @@ def _plain(table: ReportTable) -> CardTable:
     return CardTable(head=table.head, rows=[[str(cell) for cell in row] for row in table.rows])
 
 
-def _gate(gate: str, target: str, runtime: str, message: str) -> str:
-    where = f"{target} on {runtime}" if runtime else target
-    return f"{gate}, {where}: {message}" if where else f"{gate}: {message}"
+def _gate(gate: GateResult) -> str:
+    return f"{', '.join(filter(None, (gate.gate, gate.where)))}: {gate.message}"
 
 
 def _latency(evidence: Evidence) -> CardTable:
@@ -118,4 +115,4 @@ def _limits(evidence: Evidence) -> Iterator[str]:
     yield from (each for each in notes(evidence) if not each.startswith("Not run"))
     for each in evidence.gates:
         if each.status == "skipped":
-            yield f"Gate skipped: {_gate(each.gate, each.target, each.runtime, each.message)}"
+            yield f"Gate skipped: {_gate(each)}"

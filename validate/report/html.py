@@ -16,7 +16,7 @@ from pocketrec.validate.report.figures import (
     size_figures,
     slice_figures,
 )
-from pocketrec.validate.report.headline import counted, failed_gates, headlines, not_run, verdict
+from pocketrec.validate.report.headline import counted, failed_gates, headlines, not_run, place, verdict
 from pocketrec.validate.report.page.parts import (
     badge,
     bullets,
@@ -84,7 +84,6 @@ _RANKING = (
 def _first(evidence: Evidence) -> list[Section]:
     failed, missing = failed_gates(evidence), not_run(evidence)
     said = [each for each in notes(evidence) if not each.startswith("Not run")]
-    where = [f"{each.target} on {each.runtime}" if each.runtime else each.target for each in failed]
     return [
         Section(
             title="What failed",
@@ -93,10 +92,10 @@ def _first(evidence: Evidence) -> list[Section]:
                 card(
                     each.gate,
                     paragraph(each.message),
-                    Markup('<p class="note">{}</p>').format(place),
+                    Markup('<p class="note">{}</p>').format(each.where),
                     tone="bad",
                 )
-                for each, place in zip(failed, where, strict=True)
+                for each in failed
             ),
         ),
         Section(
@@ -104,8 +103,7 @@ def _first(evidence: Evidence) -> list[Section]:
             short="Not run",
             lead="None of these was compared, measured or proved by this build.",
             parts=_grid(
-                card(f"{each.target} on {each.runtime}", paragraph(each.reason), state=badge("not run"))
-                for each in missing
+                card(place(each), paragraph(each.reason), state=badge("not run")) for each in missing
             ),
         ),
         Section(title="Targets", parts=_grid(target_cards(evidence))),

@@ -29,8 +29,7 @@ def to_junit(evidence: Evidence) -> str:
 def _suites(evidence: Evidence) -> Mapping[str, list[GateResult]]:
     found: dict[str, list[GateResult]] = {}
     for each in (*evidence.gates, *_silent(evidence)):
-        where = f"{each.target} on {each.runtime}" if each.runtime else each.target or "build"
-        found.setdefault(_text(where), []).append(each)
+        found.setdefault(_text(each.where or "build"), []).append(each)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, fields
 
 from pocketrec.report import Evidence
-from pocketrec.validate.report.headline import counted, failed_gates, headlines, not_run, verdict
+from pocketrec.validate.report.headline import counted, failed_gates, headlines, not_run, place, verdict
 from pocketrec.validate.report.markdown import md_row, md_text
 from pocketrec.validate.report.releases.parts import verdict as releases_verdict
 from pocketrec.validate.report.summary import SummaryRow, notes, summary_rows
@@ -33,16 +33,15 @@ def _lines(evidence: Evidence) -> Iterator[str]:
     if failed:
         yield from ("", "### Failed", "")
         for each in failed:
-            where = f"{each.target} on {each.runtime}" if each.runtime else each.target
-            place = f" {md_text(where)}" if where else ""
-            yield f"- **{md_text(each.gate)}**{place}: {md_text(each.message)}"
+            where = f" {md_text(each.where)}" if each.where else ""
+            yield f"- **{md_text(each.gate)}**{where}: {md_text(each.message)}"
     if evidence.versus is not None:
         yield from ("", "### Since the last release", "", md_text(releases_verdict(evidence.versus)))
     missing = not_run(evidence)
     if missing:
         yield from ("", "### Not run", "")
         for result in missing:
-            yield f"- {md_text(f'{result.target} on {result.runtime}: {result.reason}')}"
+            yield f"- {md_text(f'{place(result)}: {result.reason}')}"
     yield from ("", "<details><summary>Targets and notes</summary>", "")
     names = [each.name for each in fields(SummaryRow)]
     yield from _table(names, [[md_text(cell) for cell in astuple(row)] for row in summary_rows(evidence)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pocketrec.report import Evidence, Outcome, RuntimeResult, StressCase
+from pocketrec.validate.report.headline import place
 from pocketrec.validate.report.table import ReportTable
 
 WORDS: Mapping[Outcome, str] = {
@@ -32,7 +33,7 @@ def stress_tables(evidence: Evidence) -> tuple[ReportTable, ReportTable]:
         if case.outcome in _SHOWN
     ]
     return (
-        ReportTable(title="Stress", head=("function", "kind", *map(label, results)), rows=counts),
+        ReportTable(title="Stress", head=("function", "kind", *map(place, results)), rows=counts),
         ReportTable(
             title="Stress cases that differ or were not asked",
             head=("target", "runtime", "case", "outcome", "reason"),
@@ -44,11 +45,6 @@ def stress_tables(evidence: Evidence) -> tuple[ReportTable, ReportTable]:
 def stressed(evidence: Evidence) -> list[RuntimeResult]:
     """The results that were asked cases."""
     return [each for each in evidence.results if each.stress]
-
-
-def label(result: RuntimeResult) -> str:
-    """A result by its target, and its runtime."""
-    return f"{result.target} on {result.runtime}"
 
 
 def counted(cases: Sequence[StressCase]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from pocketrec.report import Evidence, Outcome, StressCase
+from pocketrec.validate.report.headline import place
 from pocketrec.validate.report.page.parts import Tone, badge, folded, paragraph, table
 from pocketrec.validate.report.page.shell import Section
-from pocketrec.validate.report.stress import WORDS, label, stress_tables, stressed
+from pocketrec.validate.report.stress import WORDS, stress_tables, stressed
 
 _TONES: dict[Outcome, Tone] = {
     "same": "good",
@@ -48,8 +49,8 @@ def _every(evidence: Evidence) -> Markup:
     cases: dict[tuple[str, str, str], dict[str, StressCase]] = {}
     for result in results:
         for each in result.stress:
-            cases.setdefault((each.function, each.kind, each.name), {})[label(result)] = each
-    names = [label(each) for each in results]
+            cases.setdefault((each.function, each.kind, each.name), {})[place(result)] = each
+    names = [place(each) for each in results]
     rows = [(*key, *(_cell(found.get(name)) for name in names)) for key, found in cases.items()]
     return table(("function", "kind", "case", *names), rows, label="Every case")
 

@@ -24,6 +24,11 @@ class GateResult:
     status: Literal["passed", "failed", "skipped"]
     message: str
 
+    @property
+    def where(self) -> str:
+        """Target and runtime, as far as it is about one; empty where it is about the whole build."""
+        return f"{self.target} on {self.runtime}" if self.runtime else self.target
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
