@@ -99,6 +99,7 @@ def build(
 
 
 def _print(result: BuildResult) -> None:
+    from pocketrec.validate.report.headline import not_run, place
     from pocketrec.validate.report.summary import SummaryRow, notes, summary_rows
 
     rows = [tuple(asdict(_narrow(row)).values()) for row in summary_rows(result.evidence)]
@@ -106,6 +107,8 @@ def _print(result: BuildResult) -> None:
     print_table(result.evidence.recipe, header, rows)
     for note in notes(result.evidence):
         click.echo(note)
+    for each in not_run(result.evidence):
+        click.echo(f"Not run: {place(each)}: {each.reason}")
     click.echo()
     click.echo(f"bundle  {result.path}")
     click.echo(f"report  {result.report}")

@@ -112,7 +112,7 @@ def _pretended(evidence: Evidence) -> Iterator[str]:
 
 
 def _limits(evidence: Evidence) -> Iterator[str]:
-    yield from (each for each in notes(evidence) if not each.startswith("Not run"))
+    yield from notes(evidence)
     for each in evidence.gates:
         if each.status == "skipped":
             yield f"Gate skipped: {_gate(each)}"

@@ -83,7 +83,7 @@ _RANKING = (
 
 def _first(evidence: Evidence) -> list[Section]:
     failed, missing = failed_gates(evidence), not_run(evidence)
-    said = [each for each in notes(evidence) if not each.startswith("Not run")]
+    said = notes(evidence)
     return [
         Section(
             title="What failed",

@@ -46,7 +46,7 @@ def _lines(evidence: Evidence) -> Iterator[str]:
     names = [each.name for each in fields(SummaryRow)]
     yield from _table(names, [[md_text(cell) for cell in astuple(row)] for row in summary_rows(evidence)])
     yield ""
-    yield from (f"- {md_text(each)}" for each in notes(evidence) if not each.startswith("Not run"))
+    yield from (f"- {md_text(each)}" for each in notes(evidence))
     yield from ("", "</details>")
 
 

@@ -153,7 +153,7 @@ def size_text(size_bytes: int) -> str:
 
 
 def notes(evidence: Evidence) -> tuple[str, ...]:
-    """What a reader must know to read the figures rightly, one sentence each."""
+    """What a reader must know to read the figures rightly, one sentence each; not what did not run."""
     found = [each for each in evidence.results if each.status == "ran"]
     system = evidence.machine.system
     said = list(evidence.notes)
@@ -170,9 +170,6 @@ def notes(evidence: Evidence) -> tuple[str, ...]:
         said.append("WebGPU ran in software, on the CPU: parity counts, times say nothing of a device.")
     said += [_accumulation_note(each) for each in evidence.results if each.accumulation]
     said += [note for each in found for note in quality_notes(each)]
-    for each in evidence.results:
-        if each.status == "not_run":
-            said.append(f"Not run: {each.target} on {each.runtime}: {each.reason}")
     return tuple(said)
 
 
