@@ -93,7 +93,7 @@ def _whole(gate: str, limit: float, name: str, ranking: RankingParity, within: W
     none = MetricChange(metric=name, before=before, after=after)
     found = next((each for each in ranking.changes if each.metric == name), none)
     change = replace(found, before=before, after=after)
-    interval = change.intervals[0] if change.intervals else None
+    interval = change.interval()
     passed = interval is not None and change.examples >= FEWEST and within(change, interval, limit)
     told = _told(change, interval, limit, f"over {ranking.examined} examples", within)
     return gate, "passed" if passed else "failed", told

@@ -90,16 +90,15 @@ def _change_axis(changes: Iterable[MetricChange], *, last: bool = False) -> Axis
     far = 0.0
     for each in changes:
         ends = [each.change]
-        if each.intervals:
-            interval = each.intervals[-1 if last else 0]
-            ends += [interval.low, interval.high]
+        interval = each.interval(together=last)
+        ends += [] if interval is None else [interval.low, interval.high]
         far = max([far, *(abs(end) for end in ends if abs(end) < _FAR)])
     far = far or 1e-4
     return Axis(label="change; the line is the 95 % interval", low=-1.05 * far, high=1.05 * far)
 
 
 def _dot(name: str, change: MetricChange, *, color: int, last: bool = False, hollow: bool = False) -> Dot:
-    interval = change.intervals[-1 if last else 0] if change.intervals else None
+    interval = change.interval(together=last)
     return Dot(
         name=name,
         value=change.change if np.isfinite(change.change) else None,

@@ -104,9 +104,9 @@ def signed(value: float, digits: int = 2) -> str:
 
 def change_text(change: MetricChange, *, last: bool = False) -> str:
     """Returns a change with its interval, the one of it alone or the widest one."""
-    if not change.intervals:
+    interval = change.interval(together=last)
+    if interval is None:
         return signed(change.change)
-    interval = change.intervals[-1 if last else 0]
     if interval.low == interval.high == change.change == 0:
         return "0, nobody differs"
     return f"{signed(change.change)} [{signed(interval.low)}, {signed(interval.high)}]"

@@ -76,7 +76,7 @@ _HEAD = ("metric", "reference", "artifact", "change", "95 % interval", "method",
 
 def _cells(change: MetricChange, *, last: bool = False) -> tuple[str, ...]:
     """A change's figures in the order of `_HEAD`, with the interval of it alone or the widest one."""
-    interval = change.intervals[-1 if last else 0] if change.intervals else None
+    interval = change.interval(together=last)
     method = f"{change.method}, by {change.resampled}" if change.intervals else _DASH
     fell = f"{change.fell / change.examples:.2%}" if change.examples else _DASH
     figures = (f"{change.before:.5f}", f"{change.after:.5f}", f"{change.change:+.2g}")

@@ -53,6 +53,10 @@ class MetricChange:
         """The artifact's value less the reference's."""
         return self.after - self.before
 
+    def interval(self, *, together: bool = False) -> Interval | None:
+        """Of the change looked at alone, or the widest one, `together` with others; None without any."""
+        return self.intervals[-1 if together else 0] if self.intervals else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceChange:

@@ -97,7 +97,7 @@ def _ranking_number(moved: Moved) -> Markup:
         (each for each in moved.quality.changes if each.metric.startswith(("ndcg", "auc"))),
         moved.quality.changes[0],
     )
-    interval = interval_text(change.intervals[0] if change.intervals else None)
+    interval = interval_text(change.interval())
     return figure_card(change.metric, f"{change.change:+.4f}", f"{interval} at 95%, now {change.after:.4f}")
 
 
@@ -141,7 +141,7 @@ def _with_figures(
 def _change_cell(each: MetricChange, axis: tuple[float, float]) -> Cell | str:
     if each.change != each.change:
         return "—"
-    one = each.intervals[0] if each.intervals else None
+    one = each.interval()
     says = f"{each.metric} changed by {each.change:+.5f} {interval_text(one)}"
     ends = (None, None) if one is None else (one.low, one.high)
     return Cell(text=interval_figure(each.change, *ends, axis=axis, middle=0.0, says=says), order=each.change)

@@ -186,6 +186,6 @@ def protocol_part(found: ReleaseDiff) -> Part:
 
 
 def _metric(each: MetricChange) -> Row:
-    interval = interval_text(each.intervals[0] if each.intervals else None)
+    interval = interval_text(each.interval())
     worse = f"{each.fell:,} of {each.examples:,} {each.resampled}" if each.examples else _NOTHING
     return (each.metric, f"{each.before:.5f}", f"{each.after:.5f}", f"{each.change:+.5f}", interval, worse)
