@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from pocketrec.validate.report.page.chart import Axis
+
 _WIDTH, _HEIGHT, _EDGE = 180, 22, 6  # pixels
+_INNER = _WIDTH - 2 * _EDGE
 
 
-def span_of(values: list[float], middle: float) -> tuple[float, float]:
-    """The ends of an axis with the values and the middle on it; never of no width."""
+def axis_with(values: list[float], middle: float) -> Axis:
+    """An axis with the values and the middle on it; never of no width."""
     low, high = min([middle, *values]), max([middle, *values])
-    return (low, high) if low < high else (low - 1, high + 1)
+    return Axis(label="", low=low, high=high) if low < high else Axis(label="", low=low - 1, high=high + 1)
 
 
 def interval_figure(
@@ -18,7 +21,7 @@ def interval_figure(
     low: float | None,
     high: float | None,
     *,
-    axis: tuple[float, float],
+    axis: Axis,
     middle: float,
     says: str,
 ) -> Markup:
@@ -47,13 +50,12 @@ def interval_figure(
 
 def bar_figure(share: float, says: str) -> Markup:
     """Returns a bar as long as the share of the cell's width."""
-    width = f"{max(0.0, min(1.0, share)) * (_WIDTH - 2 * _EDGE):.1f}"
+    width = f"{max(0.0, min(1.0, share)) * _INNER:.1f}"
     return _svg(says, Markup('<rect class="f2" x="{}" y="5" width="{}" height="12"/>').format(_EDGE, width))
 
 
-def _place(value: float, axis: tuple[float, float]) -> str:
-    share = (value - axis[0]) / (axis[1] - axis[0])
-    return f"{_EDGE + max(0.0, min(1.0, share)) * (_WIDTH - 2 * _EDGE):.1f}"
+def _place(value: float, axis: Axis) -> str:
+    return f"{_EDGE + axis.share(value) * _INNER:.1f}"
 
 
 def _svg(says: str, *marks: Markup) -> Markup:

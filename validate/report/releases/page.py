@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from pocketrec.report import LatencyChange, MetricChange, Moved, MovedList, ReleaseDiff
+from pocketrec.validate.report.page.chart import Axis
 from pocketrec.validate.report.page.parts import (
     Cell,
     Tone,
@@ -23,7 +24,7 @@ from pocketrec.validate.report.page.parts import (
 )
 from pocketrec.validate.report.page.shell import Section, page
 from pocketrec.validate.report.quality import interval_text
-from pocketrec.validate.report.releases.figures import bar_figure, interval_figure, span_of
+from pocketrec.validate.report.releases.figures import axis_with, bar_figure, interval_figure
 from pocketrec.validate.report.releases.parts import (
     Part,
     contract_part,
@@ -125,20 +126,18 @@ def _ranking(moved: Moved) -> Iterator[Section]:
         yield Section(title="Churn", lead=_LEADS["churn"], parts=tables)
 
 
-def _axis(changes: Sequence[MetricChange]) -> tuple[float, float]:
+def _axis(changes: Sequence[MetricChange]) -> Axis:
     values = [each.change for each in changes]
     values += [end for each in changes for one in each.intervals[:1] for end in (one.low, one.high)]
-    return span_of([each for each in values if each == each], 0.0)
+    return axis_with([each for each in values if each == each], 0.0)
 
 
-def _with_figures(
-    part: Part, changes: Sequence[MetricChange], axis: tuple[float, float], label: str
-) -> Markup:
+def _with_figures(part: Part, changes: Sequence[MetricChange], axis: Axis, label: str) -> Markup:
     rows = [(*row, _change_cell(each, axis)) for row, each in zip(part.rows, changes, strict=True)]
     return table((*part.head, "around no change"), rows, label=label, caption=True)
 
 
-def _change_cell(each: MetricChange, axis: tuple[float, float]) -> Cell | str:
+def _change_cell(each: MetricChange, axis: Axis) -> Cell | str:
     if each.change != each.change:
         return "—"
     one = each.interval()
@@ -196,7 +195,7 @@ def _latency(latency: Sequence[LatencyChange]) -> Iterator[Section]:
         return
     part = latency_part(latency)
     ends = [end for each in latency for end in (each.low, each.ratio, each.high) if end is not None]
-    axis = span_of(ends, 1.0)
+    axis = axis_with(ends, 1.0)
     rows = [(*row, _ratio_cell(each, axis)) for row, each in zip(part.rows, latency, strict=True)]
     lead = f"{_LEADS['latency']} {part.said[:1].upper()}{part.said[1:]}".strip()
     yield Section(
@@ -204,7 +203,7 @@ def _latency(latency: Sequence[LatencyChange]) -> Iterator[Section]:
     )
 
 
-def _ratio_cell(each: LatencyChange, axis: tuple[float, float]) -> Cell | str:
+def _ratio_cell(each: LatencyChange, axis: Axis) -> Cell | str:
     if each.ratio is None:
         return "—"
     says = f"{each.ratio:.3f} times as long {ratio_interval(each)}"
