@@ -83,14 +83,8 @@ def check_parity_gates(gates: Gates, results: Sequence[RuntimeResult]) -> tuple[
     """One target's gates on its numbers alone: whether they are the reference's on every runtime."""
     found: list[GateResult] = []
     for result in results:
-        if result.status == "not_run":
-            found.extend(_check_result(gates, result))
-            continue
-        for gate, passed, message in (*_parity(gates, result), *_controls(result)):
-            found.append(
-                _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
-            )
-        if result.stress:
+        found.extend(_check_numbers(gates, result))
+        if result.status == "ran" and result.stress:
             found.append(_stress(result))
     return tuple(found)
 
@@ -104,7 +98,8 @@ def _stress(result: RuntimeResult) -> GateResult:
     return _gate("stress", result.target, result.runtime, status, message)
 
 
-def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
+def _check_numbers(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
+    """Whether it ran, and its numbers are the reference's."""
     if result.status == "not_run":
         skipped = result.runtime in gates.may_skip
         note = (
@@ -115,6 +110,12 @@ def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
         return
     for gate, passed, message in (*_parity(gates, result), *_controls(result)):
         yield _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
+
+
+def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
+    yield from _check_numbers(gates, result)
+    if result.status == "not_run":
+        return
     for gate, verdict, message in quality_verdicts(gates, result.ranking):
         yield _gate(gate, result.target, result.runtime, verdict, message)
 
