@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pocketrec.report import COMPRESSED, Evidence, GateResult, LatencyResult, MetricChange, RuntimeResult
 from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.ranking import lower_is_better
-from pocketrec.validate.report.summary import ratio_text, share_text, size_text
+from pocketrec.validate.report.summary import ratio_text, share_text, size_text, weight_bytes
 
 _PREFERRED = ("ndcg@10", "ndcg", "gauc", "auc")
 _SMALL = 5  # places from which powers of ten read better
@@ -174,8 +174,7 @@ def _size(evidence: Evidence) -> Headline:
     others = [f"{name} {size_text(size)}" for name, size in totals.items() if name != largest]
     note = largest + (f"; {', '.join(others)}" if others else "")
     if evidence.compression:
-        before = sum(each.bytes_before for each in evidence.compression)
-        after = sum(each.bytes_after for each in evidence.compression)
+        before, after = weight_bytes(evidence)
         note += f"; weights are {share_text(after, before)} of float32"
     label = "Size of the largest target" if others else "Size"
     return Headline(label=label, value=size_text(totals[largest]), note=note, failed=failed)

@@ -142,6 +142,14 @@ def share_text(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "—"
 
 
+def weight_bytes(evidence: Evidence) -> tuple[int, int]:
+    """Returns the bytes of all weights, before compression and after."""
+    return (
+        sum(each.bytes_before for each in evidence.compression),
+        sum(each.bytes_after for each in evidence.compression),
+    )
+
+
 def size_text(size_bytes: int) -> str:
     """Bytes in the largest decimal unit that leaves one digit before the point."""
     size = float(size_bytes)

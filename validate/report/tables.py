@@ -16,6 +16,7 @@ from pocketrec.validate.report.summary import (
     ratio_text,
     share_text,
     size_text,
+    weight_bytes,
 )
 from pocketrec.validate.report.table import ReportTable
 
@@ -156,8 +157,7 @@ def compression(evidence: Evidence) -> ReportTable:
         figures = (*sizes, f"{each.sqnr_db:.1f}", f"{each.share:.1%}")
         rows.append((each.name, shape, each.asked or "—", each.done, *figures, ", ".join(each.functions)))
     if rows:
-        before = sum(each.bytes_before for each in evidence.compression)
-        after = sum(each.bytes_after for each in evidence.compression)
+        before, after = weight_bytes(evidence)
         sizes = (_bytes(before), _bytes(after), f"{32 * after / before:.2f}" if before else "—")
         rows.insert(
             0, ("(all tensors)", "", "", "", *sizes, "", f"{share_text(after, before)} of float32", "")

@@ -10,7 +10,7 @@ from pocketrec.report import COMPRESSED, Evidence, RuntimeResult
 from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.report.headline import change_text, changes_of, main_metric
 from pocketrec.validate.report.page.parts import badge, card, facts
-from pocketrec.validate.report.summary import SummaryRow, share_text, size_text, summary_rows
+from pocketrec.validate.report.summary import SummaryRow, share_text, size_text, summary_rows, weight_bytes
 
 _WORST = ("failed", "skipped", "not gated", "passed")
 
@@ -41,8 +41,7 @@ def _card(name: str, evidence: Evidence, rows: dict[tuple[str, str], SummaryRow]
 def _whole(name: str, evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What is so whatever the target runs on."""
     if name == COMPRESSED and evidence.compression:
-        before = sum(each.bytes_before for each in evidence.compression)
-        after = sum(each.bytes_after for each in evidence.compression)
+        before, after = weight_bytes(evidence)
         yield "weights", f"{size_text(after)}, {share_text(after, before)} of {size_text(before)}"
     sizes = [each for each in evidence.sizes if each.target == name]
     if sizes:
