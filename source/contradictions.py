@@ -18,9 +18,9 @@ from pocketrec.contract import Contract, Feature
 from pocketrec.errors import DataError
 from pocketrec.evaluation import Arrays, ClassificationData, EvaluationData, RankingData
 from pocketrec.recipe import Evaluate
+from pocketrec.recipe.measures import FEWEST
 from pocketrec.source.padding import PaddingSeen
 from pocketrec.source.ranked import Ranked
-from pocketrec.stated import FEWEST
 
 Ids = npt.NDArray[Any]
 

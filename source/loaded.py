@@ -12,12 +12,12 @@ from pocketrec.contract import Contract, Dim, VocabularyFiles
 from pocketrec.errors import DataError, RecipeError, UsageError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
 from pocketrec.recipe import Evaluate, ModelSource, Recipe, check_evaluate
+from pocketrec.recipe.contract import ContractSource, resolve_contract
 from pocketrec.source.contradictions import check_data, conformed
 from pocketrec.source.data import open_tables
 from pocketrec.source.factory import call_factory, load_vocabulary
 from pocketrec.source.model import Model, Trial, Trials, model_of, never_run, table_spans
 from pocketrec.source.vocabularies import check_beside, check_tokens, check_widths
-from pocketrec.stated import ContractSource, resolve_contract
 
 if TYPE_CHECKING:
     from torch import nn

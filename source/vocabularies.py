@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pocketrec.contract import SCORES, Contract, Output, Tokens, VocabularyFiles
 from pocketrec.errors import ContractError
-from pocketrec.stated import VocabularySource
+from pocketrec.recipe.contract import VocabularySource
 
 _LONGEST_ID = 11  # digits that an id of 32 bits cannot have
 

@@ -11,8 +11,8 @@ import pytest
 from pocketrec.errors import RecipeError
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.recipe import Gates, Recipe
+from pocketrec.recipe.contract import ContractSource
 from pocketrec.schema import from_table
-from pocketrec.stated import ContractSource
 
 GOOD = """
 schema = 1

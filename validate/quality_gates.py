@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Literal
 
 from pocketrec.recipe import Gates
+from pocketrec.recipe.measures import FEWEST, ChangeLimits
 from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
-from pocketrec.stated import FEWEST, ChangeLimits
 from pocketrec.validate.measure.bootstrap import examples_needed
 from pocketrec.validate.measure.holm import holm
 from pocketrec.validate.measure.ranking import lower_is_better

@@ -16,7 +16,7 @@ from pocketrec.model_zoo import registry
 from pocketrec.model_zoo.registry import FAMILIES, Family
 from pocketrec.model_zoo.training import Schedule, fit
 from pocketrec.pipeline.recipes import load_recipe
-from pocketrec.stated import resolve_contract
+from pocketrec.recipe.contract import resolve_contract
 
 Told = Callable[[int, int, float], None]
 

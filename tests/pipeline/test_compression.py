@@ -22,12 +22,12 @@ from pocketrec.pipeline.compression import check_cost, check_gathered_names, che
 from pocketrec.quantize import Plan, plan_from_table
 from pocketrec.quantize.schemes import SCHEMES
 from pocketrec.recipe import Compress, Gates, Target
+from pocketrec.recipe.measures import ChangeLimits
 from pocketrec.report import Interval, MetricChange, RankingParity
 from pocketrec.schema import from_table
 from pocketrec.source.compressed import Compression, compress_trials
 from pocketrec.source.model import Trials
 from pocketrec.source.streamed import Stubbed
-from pocketrec.stated import ChangeLimits
 
 IDS = Feature(name="ids", kind="id_sequence", shape=(2, 3), vocabulary="item")
 SCORES = Output(name="scores", meaning="score", shape=(2, 40), vocabulary="item")

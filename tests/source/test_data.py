@@ -17,9 +17,9 @@ from pocketrec.contract import Contract, Dim, Feature, Output, Signature, Vocabu
 from pocketrec.errors import DataError, MissingExtra, RecipeError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.recipe import Evaluate
+from pocketrec.recipe.measures import Slice
 from pocketrec.source.columns import paths_of, read_rows
 from pocketrec.source.data import TableData, open_tables
-from pocketrec.stated import Slice
 
 USERS = 11
 EVALUATE = Evaluate(data="users-*.parquet", kind="ranking", output="scores")

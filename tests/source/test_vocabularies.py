@@ -15,8 +15,8 @@ from pocketrec.contract import (
     VocabularySpec,
 )
 from pocketrec.errors import ContractError
+from pocketrec.recipe.contract import VocabularySource
 from pocketrec.source.vocabularies import check_beside, check_tokens, check_widths
-from pocketrec.stated import VocabularySource
 
 PADDED = VocabularySource(tokens="items.txt", padding_id=0)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pocketrec.recipe import Gates
+from pocketrec.recipe.measures import ChangeLimits
 from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
-from pocketrec.stated import ChangeLimits
 from pocketrec.validate.measure.bootstrap import CONFIDENCE, bootstrap
 from pocketrec.validate.measure.holm import confidences
 from pocketrec.validate.quality_gates import compression_verdicts, likely, quality_verdicts

@@ -10,6 +10,7 @@ import pytest
 from tests.validate.test_quality_gates import changed, noise, ranking, sliced
 
 from pocketrec.recipe import Versus
+from pocketrec.recipe.measures import ChangeLimits
 from pocketrec.report import (
     Bump,
     Change,
@@ -21,7 +22,6 @@ from pocketrec.report import (
     ReleaseDiff,
     SizeChange,
 )
-from pocketrec.stated import ChangeLimits
 from pocketrec.validate.versus_gates import check_versus
 
 OLD = Release(path="old", name="a", version="1.0.0", tree_sha256="0" * 64)

@@ -19,7 +19,7 @@ from pocketrec.contract import Contract, Feature
 from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData, column_of
 from pocketrec.recipe import Evaluate
-from pocketrec.stated import PLACED, Slice
+from pocketrec.recipe.measures import PLACED, Slice
 
 Values = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]

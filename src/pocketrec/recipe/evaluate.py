@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pocketrec.contract import Signature
 from pocketrec.errors import RecipeError
-from pocketrec.stated import METRICS, PLACED, Metric, Slice, check_measures
+from pocketrec.recipe.measures import METRICS, PLACED, Metric, Slice, check_measures
 
 _MOST_K = 10_000
 

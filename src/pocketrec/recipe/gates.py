@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pocketrec.recipe.measures import ChangeLimits
 from pocketrec.recipe.versus import Versus
 from pocketrec.schema import Range, check_ranges
-from pocketrec.stated import ChangeLimits
 
 Limit = float | Mapping[str, float]  # one for all targets, or a target's by its name
 # What a gate can be set to. Beyond it, an artifact that gives zeros would pass.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pocketrec.errors import RecipeError
+from pocketrec.recipe.measures import ChangeLimits
 from pocketrec.schema import Range, check_ranges
-from pocketrec.stated import ChangeLimits
 
 VERSUS_RANGES: Mapping[str, Range] = {
     "max_ndcg_drop": Range(0, 0.1),

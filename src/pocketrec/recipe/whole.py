@@ -15,15 +15,16 @@ from pocketrec.about import About
 from pocketrec.errors import RecipeError, UsageError
 from pocketrec.outside import read_toml
 from pocketrec.recipe.compress import Compress
+from pocketrec.recipe.contract import ContractSource
 from pocketrec.recipe.evaluate import Evaluate, check_evaluate
 from pocketrec.recipe.gates import Gates
 from pocketrec.recipe.latency import Latency
+from pocketrec.recipe.measures import check_limits, check_slices
 from pocketrec.recipe.source import ModelSource
 from pocketrec.recipe.stress import Stress
 from pocketrec.recipe.target import Target
 from pocketrec.recipe.versus import LISTED, Versus
 from pocketrec.schema import from_table
-from pocketrec.stated import ContractSource, check_limits, check_slices
 
 _FLOAT_KINDS = ("dense", "state")
 _LONGEST_TYPE = 80  # letters; a package's folders are named after it twice

@@ -16,7 +16,7 @@ from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.kept import Parts
 from pocketrec.recipe import Evaluate
-from pocketrec.stated import Slice
+from pocketrec.recipe.measures import Slice
 from pocketrec.validate.measure import quality
 from pocketrec.validate.measure.compare import compare_quality
 from pocketrec.validate.measure.quality import Evaluation, _whole, from_lists, quality_of

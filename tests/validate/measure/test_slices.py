@@ -12,7 +12,7 @@ from pocketrec.contract import Contract
 from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.recipe import Evaluate
-from pocketrec.stated import Slice
+from pocketrec.recipe.measures import Slice
 from pocketrec.validate.measure import slices
 from pocketrec.validate.measure.slices import divide, facts_of
 

@@ -1,17 +1,13 @@
-"""Parts of a recipe: the contract as it is stated, and what is to be measured on which examples.
-
-Sizes and digests of a contract are found by reading the vocabularies' files.
-"""
+"""What `evaluate` and `gates` share: metrics, slices of the examples, and limits on what they change by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from pocketrec.contract import Contract, Dim, Signature, Tokenizer, VocabularyFiles, VocabularySpec
-from pocketrec.errors import ContractError, RecipeError
+from pocketrec.errors import RecipeError
 from pocketrec.schema import Range, check_ranges
 
 Metric = Literal["hr", "ndcg", "mrr", "recall", "map", "auc", "log_loss", "gauc", "ece", "adaptive_ece"]
@@ -27,89 +23,7 @@ PLACED: Mapping[str, tuple[tuple[float, ...], tuple[str, ...]]] = {
 }
 FEWEST = 10  # examples that an interval is computed from; fewer have hardly another draw than themselves
 _MOST_EXAMPLES = 10**9
-_MOST_TOKENS = 2**31 - 1
 _CHANGE_RANGES = {key: Range(0, 0.1) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VocabularySource:
-    """Where a vocabulary comes from: factories, or text files with one line a token.
-
-    Attributes:
-        tokens: the stable keys of its ids.
-        padding_id: the id that fills sequences, or None.
-        unknown_id: the id that stands for everything not in the vocabulary, or None.
-        titles: what people read in place of a token; a title may be empty, and several items may share one.
-        spelled_in: the vocabulary whose ids spell this one's items (semantic ids).
-        spellings: those ids, in decimals with a space between; blank for what is set aside.
-        tokenizer: cuts text into tokens.
-    """
-
-    tokens: str
-    padding_id: int | None = None
-    unknown_id: int | None = None
-    titles: str | None = None
-    spelled_in: str = ""
-    spellings: str | None = None
-    tokenizer: Tokenizer | None = None
-
-    def __post_init__(self) -> None:
-        if bool(self.spelled_in) != (self.spellings is not None):
-            raise RecipeError("spelled_in and spellings go together; give both or neither")
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Where each of its files comes from, by key: the tokens, and what stands beside them."""
-        stated = {"tokens": self.tokens, "titles": self.titles, "spellings": self.spellings}
-        return {key: each for key, each in stated.items() if each is not None}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContractSource:
-    """The contract as written: vocabularies name their tokens, sizes are found by reading them."""
-
-    functions: Mapping[str, Signature]
-    dims: Mapping[str, Dim] = field(default_factory=dict)
-    vocabularies: Mapping[str, VocabularySource] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _contract(self, dict.fromkeys(self.vocabularies, _Found(size=_MOST_TOKENS)))  # what needs no files
-
-
-def resolve_contract(source: ContractSource, vocabularies: Mapping[str, VocabularyFiles]) -> Contract:
-    """The contract with sizes and digests filled in from the vocabularies' files."""
-    return _contract(source, {name: _found(vocabularies[name]) for name in source.vocabularies})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What the contract says of a vocabulary's files."""
-
-    size: int
-    digests: Mapping[str, str] = field(default_factory=dict)
-
-
-def _found(files: VocabularyFiles) -> _Found:
-    digests = {"sha256" if key == "tokens" else f"{key}_sha256": each.sha256() for key, each in files.items()}
-    return _Found(size=files["tokens"].size, digests=digests)
-
-
-def _contract(source: ContractSource, found: Mapping[str, _Found]) -> Contract:
-    """The contract, given how many tokens each vocabulary has, and its files' digests."""
-    specs = {}
-    for name, each in source.vocabularies.items():
-        try:
-            specs[name] = VocabularySpec(
-                size=found[name].size,
-                padding_id=each.padding_id,
-                unknown_id=each.unknown_id,
-                spelled_in=each.spelled_in,
-                tokenizer=each.tokenizer,
-                **found[name].digests,
-            )
-        except ContractError as error:
-            raise RecipeError(f"contract.vocabularies.{name}: {error}") from error
-    return Contract(functions=source.functions, dims=source.dims, vocabularies=specs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
