@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import cycle
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -21,6 +20,7 @@ from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.inputs import Maker
 from pocketrec.validate.measure.latency import measure_latency
 from pocketrec.validate.open import open_artifact
+from pocketrec.validate.profile.calls import in_turn, times_itself
 from pocketrec.validate.runtimes.fit import fit_inputs
 from pocketrec.validate.runtimes.runtime import REHEARSED, Browsed, Clocked, Runtime
 
@@ -91,11 +91,11 @@ def _measure(
             calls[str(index)], batch[str(index)] = _call(
                 runtime, reference, function, latency.warmup + latency.runs
             )
-            if isinstance(runtime, Browsed):
+            if times_itself(runtime):
                 inside.add(str(index))
+            if isinstance(runtime, Browsed):
                 load_ms[str(index)] = result.web[function].creation_ms
             elif isinstance(runtime, Clocked):
-                inside.add(str(index))
                 load_ms[str(index)] = runtime.load_ms
         return measure_latency(
             calls,
@@ -124,21 +124,11 @@ def _call(
     is sent them once.
     """
     signature = reference.contract.functions[function]
-    probes = reference.probes[function]
-    if isinstance(runtime, Browsed):
-        known = next((each for each in probes if each.name == _LONGEST), probes[0])
-        inputs, rows = fit_inputs(runtime, reference.contract, signature, known.inputs)[0]
-        return runtime.timer(inputs), max(rows, 1)
     fitted = [
         fit_inputs(runtime, reference.contract, signature, each.inputs)[0]
-        for each in _inputs(reference, function, calls)
+        for each in _inputs(reference, function, 1 if isinstance(runtime, Browsed) else calls)
     ]
-    turns = cycle([inputs for inputs, _ in fitted])
-    rows = max(fitted[0][1], 1)
-    if isinstance(runtime, Clocked):
-        clocked = runtime.clocked
-        return lambda: clocked(next(turns)), rows
-    return lambda: runtime.run(next(turns)), rows
+    return in_turn(runtime, [inputs for inputs, _ in fitted]), max(fitted[0][1], 1)
 
 
 def _inputs(reference: Reference, function: str, calls: int) -> list[Probe]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
-from pocketrec.validate.runtimes.runtime import Array, Browsed, Runtime
+from pocketrec.validate.runtimes.runtime import Array, Browsed, Clocked, Runtime
 
 
 def times_itself(runtime: Runtime) -> bool:
     """Whether its calls return their own milliseconds, measured where they run."""
-    return isinstance(runtime, Browsed)
+    return isinstance(runtime, Browsed | Clocked)
 
 
 def in_turn(runtime: Runtime, calls: Sequence[Mapping[str, Array]]) -> Callable[[], object]:
@@ -19,4 +19,7 @@ def in_turn(runtime: Runtime, calls: Sequence[Mapping[str, Array]]) -> Callable[
         timers = cycle([runtime.timer(each) for each in calls])
         return lambda: next(timers)()
     following = cycle(calls)
-    return lambda: runtime.run(next(following))
+    call: Callable[[Mapping[str, Array]], object] = (
+        runtime.clocked if isinstance(runtime, Clocked) else runtime.run
+    )
+    return lambda: call(next(following))
