@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas million saboteurs ship clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas references million saboteurs ship clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -59,6 +59,10 @@ cluster: $(STAMP)
 # The published JSON Schema of the evidence, from its dataclasses.
 schemas: $(STAMP)
 	$(BIN)/python -m pocketrec.report.json_schema docs/schemas
+
+# The pages of docs/ that are made from the code: recipe.md.
+references: $(STAMP)
+	$(BIN)/python -m tests.docs.write
 
 # Everybody who would have a bad artifact pass, each caught by the gate that is there for it, beside an honest twin.
 # NAMES="constant zeros" takes some only, JSON=1 prints JSON.

@@ -32,7 +32,7 @@ class ScaledPalette:
 
     Attributes:
         bits: of a code.
-        block_size: columns that share a scale; the whole row where it is None.
+        block_size: columns that share a scale; the whole row where it is left out.
         rounding: to the `nearest` entry, or with error `feedback` for the least change of the outputs.
     """
 

@@ -63,7 +63,12 @@ def _check_word(what: str, name: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dim:
-    """A symbolic dimension's bounds, both included, in elements."""
+    """A symbolic dimension's bounds, both included, in elements.
+
+    Attributes:
+        min: the smallest size.
+        max: the largest size.
+    """
 
     min: int = 1
     max: int
@@ -80,7 +85,7 @@ class Tokenizer:
     Attributes:
         kind: the algorithm.
         lowercase: whether letters become small first.
-        strip_accents: whether accents are taken off; None does as `lowercase`.
+        strip_accents: whether accents are taken off; by default as `lowercase` says.
         tokenize_chinese_chars: whether Chinese characters are words of their own.
         unknown: the token of a word that cannot be spelled.
         start: the token before the text.
@@ -157,7 +162,8 @@ class Feature:
         name: the input's name in every artifact.
         kind: `id`, `id_sequence` (ordered), `id_bag` (unordered), `dense`, `mask`, `length`, or
             `state`: what one call hands to the next, zeros at first; an output `updates` it.
-        dtype: what the caller passes; `int64` is for raw ids, times and hashes, which Core ML has not.
+        dtype: what the caller passes; where a recipe leaves it out, `float32` for `dense` and `state`.
+            `int64` is for raw ids, times and hashes, which Core ML has not.
         shape: sizes, or names of the contract's dims.
         vocabulary: the id space, for the three id kinds.
         padding_side: where shorter sequences and bags are filled with the padding id.

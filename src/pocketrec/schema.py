@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -90,6 +92,14 @@ def fields_of(cls: Any) -> dict[str, tuple[Any, bool]]:
         for each in dataclasses.fields(cls)
         if each.init
     }
+
+
+def described(cls: Any) -> tuple[str, dict[str, str]]:
+    """What a dataclass's docstring says of it, and of each of its attributes."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    said, _, rest = text.partition("\n\nAttributes:\n")
+    lines = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", rest, re.MULTILINE)
+    return " ".join(said.split()), {name: " ".join(about.split()) for name, about in lines}
 
 
 def _convert(hint: Any, value: object, source: str, key: str) -> Any:

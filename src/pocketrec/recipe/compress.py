@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pocketrec.errors import RecipeError
 from pocketrec.schema import Range, check_ranges
 
-_COMPRESS_RANGES: Mapping[str, Range] = {
+COMPRESS_RANGES: Mapping[str, Range] = {
     "max_size_mb": Range(0, 1e6, above=True),
     "max_ratio": Range(0, 1, above=True),
     "max_ndcg_drop": Range(0, 1),
@@ -38,7 +38,7 @@ class Compress:
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
         time_limit_s: search: after so many seconds the best plan so far is taken.
         data: search and activations: data of the same kind as `evaluate.data` to choose on, best a validation
-            split; where it is None, what is chosen is chosen on the data that it is then judged on.
+            split; where it is left out, what is chosen is chosen on the data that it is then judged on.
         arguments: keyword arguments of `data`.
         activations: whether the inputs of dense layers are rounded to 8 bits: `static`, to ranges seen on
             `data` or else the evaluation data, or `dynamic`, to those of each call, which Core ML cannot.
@@ -91,7 +91,7 @@ class Compress:
             )
         if self.scales_from is None and self.out_of_range != "widen":
             raise RecipeError("compress.out_of_range goes with scales_from; give both or neither")
-        check_ranges("compress", self, _COMPRESS_RANGES)
+        check_ranges("compress", self, COMPRESS_RANGES)
 
     @property
     def active(self) -> bool:

@@ -17,10 +17,10 @@ class VocabularySource:
 
     Attributes:
         tokens: the stable keys of its ids.
-        padding_id: the id that fills sequences, or None.
-        unknown_id: the id that stands for everything not in the vocabulary, or None.
+        padding_id: the id that fills sequences, where there is one.
+        unknown_id: the id that stands for everything not in the vocabulary, where there is one.
         titles: what people read in place of a token; a title may be empty, and several items may share one.
-        spelled_in: the vocabulary whose ids spell this one's items (semantic ids).
+        spelled_in: the vocabulary whose ids spell this one's items (semantic ids); empty for most.
         spellings: those ids, in decimals with a space between; blank for what is set aside.
         tokenizer: cuts text into tokens.
     """
@@ -46,7 +46,13 @@ class VocabularySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractSource:
-    """The contract as written: vocabularies name their tokens, sizes are found by reading them."""
+    """The contract as written: vocabularies name their tokens, sizes are found by reading them.
+
+    Attributes:
+        functions: what an app can call, by name; most models have one, `main`.
+        dims: sizes that may differ from call to call, by name; shapes say the names.
+        vocabularies: the id spaces, by name.
+    """
 
     functions: Mapping[str, Signature]
     dims: Mapping[str, Dim] = field(default_factory=dict)

@@ -29,7 +29,7 @@ GATE_RANGES: Mapping[str, Range] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """What a build must hold; None switches a gate off. `GATE_RANGES` says what each can be set to.
+    """What a build must hold; a limit without a default gates nothing until it is stated.
 
     A limit on size or time is one number, or a table of targets to numbers.
 
@@ -40,8 +40,8 @@ class Gates:
         max_ndcg_drop: largest absolute change of NDCG@k, in either direction: of the change itself, and of
             what its interval of 95 % does not exclude.
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
-        max_auc_drop: the same of AUC.
-        max_log_loss_rise: the same of the log loss.
+        max_auc_drop: largest absolute change of AUC, held in the same way.
+        max_log_loss_rise: largest absolute change of the log loss, held in the same way.
         slices: limits on slices, by the name of a division (`users`) or of one slice (`users: cold`), for
             artifacts and for the compressed model, of which only a loss counts.
         compression: limits on what compression costs, held by the interval as those above; budgets in

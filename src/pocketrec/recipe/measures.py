@@ -23,7 +23,7 @@ PLACED: Mapping[str, tuple[tuple[float, ...], tuple[str, ...]]] = {
 }
 FEWEST = 10  # examples that an interval is computed from; fewer have hardly another draw than themselves
 _MOST_EXAMPLES = 10**9
-_CHANGE_RANGES = {key: Range(0, 0.1) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
+CHANGE_RANGES = {key: Range(0, 0.1) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +82,22 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeLimits:
-    """What changes of some examples, or of some step, must hold, as of `Gates`; None gates nothing."""
+    """What changes of some examples, or of some step, must hold, as of `gates`; at least one limit is given.
+
+    Attributes:
+        max_ndcg_drop: largest change of NDCG@k.
+        max_auc_drop: largest change of AUC.
+        max_log_loss_rise: largest change of the log loss.
+    """
 
     max_ndcg_drop: float | None = None
     max_auc_drop: float | None = None
     max_log_loss_rise: float | None = None
 
     def __post_init__(self) -> None:
-        if all(getattr(self, key) is None for key in _CHANGE_RANGES):
-            raise RecipeError(f"no limit is given; give one of {', '.join(_CHANGE_RANGES)}")
-        check_ranges("gates", self, _CHANGE_RANGES)
+        if all(getattr(self, key) is None for key in CHANGE_RANGES):
+            raise RecipeError(f"no limit is given; give one of {', '.join(CHANGE_RANGES)}")
+        check_ranges("gates", self, CHANGE_RANGES)
 
 
 def check_measures(

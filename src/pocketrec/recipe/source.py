@@ -19,8 +19,8 @@ class ModelSource:
     Attributes:
         factory: `package.module:function` or `path/to/file.py:function`, which returns an nn.Module; or a
             TorchScript or .pt2 file.
-        weights: a .safetensors file, the .index.json of several, a folder of <tensor>.npy, or a
-            state dict that loads with weights_only=True; None where the factory brings the trained
+        weights: a .safetensors file, the .index.json of several, a folder of `<tensor>.npy`, or a
+            state dict that loads with weights_only=True; left out where the factory brings the trained
             weights itself.
         arguments: keyword arguments for the factory.
         example: an .npz file of what the module takes: arrays by the names of forward's arguments, or in

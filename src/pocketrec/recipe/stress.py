@@ -14,7 +14,7 @@ class Stress:
     """Cases from the contract on every runtime, which must give the reference's answer or its refusal.
 
     Attributes:
-        rows: of each stream of ids; 0 asks for no case at all.
+        rows: of each stream of ids, at most 10,000; 0 asks for no case at all.
         leave_out: cases that are not asked, as the report names them (`histories: empty`) or by a pattern
             with `*`; each must fit one.
     """

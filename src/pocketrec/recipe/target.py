@@ -18,8 +18,9 @@ class Target:
 
     Attributes:
         format: `onnx`, `web` or `coreml`; where it is left out, the target's name must be one of these.
-        precision: of weights and activations; scores and top-k stay float32.
-        opset_version: ONNX and the web only.
+        precision: of weights and activations, by default float16 on Core ML from iOS16 on and float32
+            elsewhere; scores and top-k stay float32.
+        opset_version: ONNX and the web only; 20 to 23.
         minimum_deployment_target: Core ML only; by default `iOS17`, or what the preset needs.
         compute_units: Core ML only; what the application should ask for.
         contrib_ops: ONNX and the web only; whether compressed tensors may be read by ops of ONNX

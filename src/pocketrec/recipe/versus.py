@@ -25,19 +25,19 @@ _LOSSES = ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versus:
-    """What a build must hold against its baseline; None switches a gate off, `VERSUS_RANGES` bounds each.
+    """What a build must hold against its baseline; a limit that is left out gates nothing.
 
     Limits on quality are on losses alone, as a release may well be better than the last one, and are held by
-    the interval as those of `Gates`.
+    the interval as those of `gates`.
 
     Attributes:
         due_version: whether the version must be one that says what changed of the contract.
         append_only: whether vocabularies may do nothing but grow at the end, so that each id of the baseline
             means what it meant; deltas of tables are small only then.
         max_ndcg_drop: largest loss of NDCG@k.
-        max_auc_drop: the same of AUC.
+        max_auc_drop: largest loss of AUC.
         max_log_loss_rise: largest rise of the log loss.
-        slices: the same limits on slices, as in `Gates`.
+        slices: limits on losses of slices, named as in `gates`.
         min_top_k_overlap: lowest mean share of the baseline's k best that lists still hold.
         max_churn: largest mean share of a list that is new.
         max_size_growth: largest growth of a target's files, as a share of the baseline's, such as 0.05.

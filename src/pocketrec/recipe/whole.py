@@ -34,10 +34,25 @@ _LONGEST_NAME = 200  # bytes; systems allow 255, of which endings take some
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole recipe; without a contract, one is drafted from `model.example`.
+    """A whole recipe.
 
-    What people read of the model in its artifacts is `description`, `author` and `license`. The class of
-    generated packages is called `type_name`, or after the name where that is empty.
+    Attributes:
+        schema: the version of this format.
+        name: of the model; folders and generated packages are named after it.
+        version: of the release.
+        model: where the module comes from.
+        contract: what its inputs and outputs mean; where it is left out, it is drafted from `model.example`.
+        evaluate: on what the ranking is compared.
+        targets: the artifacts to build, by name.
+        compress: how tensors are compressed; where it is left out, nothing is.
+        gates: what a build must hold.
+        latency: how latency is measured.
+        stress: what is asked at the ends of the contract.
+        seed: of what is drawn, probes and cases of `stress`; 0 to 2^63 - 1.
+        description: what people read of the model in its artifacts.
+        author: of the model, as artifacts say it.
+        license: of the model, as artifacts say it.
+        type_name: the class of generated packages; empty: it is called after `name`.
     """
 
     schema: Literal[1]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
-import re
 import sys
 import types
 import typing
@@ -14,7 +12,7 @@ from typing import Any, Literal, Union
 
 from pocketrec.report.evidence import Evidence
 from pocketrec.report.reading import FORMAT, SPECIAL
-from pocketrec.schema import fields_of
+from pocketrec.schema import described, fields_of
 
 NAME = f"evidence-{FORMAT}.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -53,7 +51,7 @@ def _define(cls: Any, found: dict[str, Any], closed: bool) -> None:
     if cls.__name__ in found:
         return
     found[cls.__name__] = {}
-    said, about = _docs(cls)
+    said, about = described(cls)
     fields = fields_of(cls)
     properties = {
         name: {**_schema(hint, found, closed), **({"description": about[name]} if name in about else {})}
@@ -90,14 +88,6 @@ def _schema(hint: Any, found: dict[str, Any], closed: bool) -> dict[str, Any]:
         _define(hint, found, closed)
         return {"$ref": f"#/$defs/{getattr(hint, '__name__', '')}"}
     return {"type": "object", "additionalProperties": _schema(arguments[1], found, closed)}
-
-
-def _docs(cls: Any) -> tuple[str, dict[str, str]]:
-    """What a docstring says of the class, and of each of its attributes."""
-    text = inspect.cleandoc(cls.__doc__ or "")
-    said, _, rest = text.partition("\n\nAttributes:\n")
-    lines = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", rest, re.MULTILINE)
-    return " ".join(said.split()), {name: " ".join(about.split()) for name, about in lines}
 
 
 if __name__ == "__main__":
