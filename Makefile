@@ -60,7 +60,7 @@ cluster: $(STAMP)
 schemas: $(STAMP)
 	$(BIN)/python -m pocketrec.report.json_schema docs/schemas
 
-# The pages of docs/ that are made from the code: recipe.md.
+# The pages of docs/ that are made from the code: recipe.md, commands.md.
 references: $(STAMP)
 	$(BIN)/python -m tests.docs.write
 

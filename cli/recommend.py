@@ -25,7 +25,7 @@ _ROLES = ("recommend", "search", "generate")
     epilog=examples(
         'pocketrec recommend build/sasrec --history "Toy Story (1995)" --history "Heat (1995)"',
         "pocketrec recommend build/sasrec --history 1 --excluding 1 --k 3 --json",
-        "pocketrec recommend build/two-tower --history 1 --set age=25-34 --set gender=F ...",
+        "pocketrec recommend build/two-tower --set age=25-34 --set gender=F --set occupation=artist",
     )
 )
 @click.argument("bundle", type=PATH)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.docs.commands_page import commands_page
 from tests.docs.recipe_page import recipe_page
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES: Mapping[str, Callable[[], str]] = {"recipe.md": recipe_page}
+PAGES: Mapping[str, Callable[[], str]] = {"recipe.md": recipe_page, "commands.md": commands_page}
 
 
 def write_pages(folder: Path = DOCS) -> None:
