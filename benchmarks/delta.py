@@ -32,7 +32,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import pocketrec
-from pocketrec.model_zoo import movielens, sasrec
+from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.families import sasrec
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.package.bundle import Bundle, is_bundle, read_bundle
 from pocketrec.package.delta.make import Made

@@ -21,9 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import numpy as np
 import torch
 
-from pocketrec.model_zoo import movielens, sasrec
+from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.families import sasrec
 from pocketrec.model_zoo.registry import FAMILIES
-from pocketrec.model_zoo.training import hit_rate_and_ndcg, score_all, shuffled
+from pocketrec.model_zoo.training.loop import hit_rate_and_ndcg, score_all, shuffled
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.quantize import Plan, compress, finish, prepare_training
 from pocketrec.quantize.schemes.linear import Linear

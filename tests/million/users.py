@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pocketrec.files import whole_or_nothing
-from pocketrec.model_zoo import movielens
+from pocketrec.model_zoo.data import movielens
 
 _AT_ONCE = 16_384  # rows of a group
 Ints = npt.NDArray[np.int32]

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketrec.model_zoo import movielens, sasrec, two_tower
-from pocketrec.model_zoo.training import to_tensors
+from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.families import sasrec, two_tower
+from pocketrec.model_zoo.training.loop import to_tensors
 
 Trained = Callable[[str], nn.Module]
 LENGTHS = [1, 2, 7, 49, 50]

@@ -18,7 +18,7 @@ from pocketrec.convert.capture.capture import capture
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import InputError, RecipeError, UsageError
-from pocketrec.model_zoo import sasrec
+from pocketrec.model_zoo.families import sasrec
 from pocketrec.package.bundle import publish, seal, staging
 from pocketrec.package.golden import Vector, write_golden
 from pocketrec.pipeline.diverge import Examined, diverge_artifacts, diverge_bundle
@@ -28,7 +28,7 @@ from pocketrec.validate.artifact.divergence import Divergence
 
 MODEL = """
 import torch
-from pocketrec.model_zoo import sasrec
+from pocketrec.model_zoo.families import sasrec
 
 
 def make(seed=0):

@@ -22,11 +22,11 @@ import numpy.typing as npt
 from pocketrec.contract import Vocabulary
 from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
-from pocketrec.model_zoo import movielens_files
+from pocketrec.model_zoo.data import folders
+from pocketrec.model_zoo.data.sequences import Ints, leave_one_out_of
 from pocketrec.outside import read_text
 
 Split = Literal["train", "valid", "test"]
-Ints = npt.NDArray[np.int32]
 
 HISTORY_LENGTH = 50
 POSITIVE_RATING = 4.0
@@ -152,38 +152,20 @@ def sequences() -> list[Ints]:
 
 def leave_one_out(*, split: Literal["valid", "test"] = "test") -> RankingData:
     """Ranking data for a sequence model: `history`, int32 `[943, 50]`, left-padded with 0."""
-    return _leave_one_out(split, {}, {})
+    return leave_one_out_of(sequences(), split=split, length=HISTORY_LENGTH)
 
 
 def leave_one_out_with_features(*, split: Literal["valid", "test"] = "test") -> RankingData:
     """As `leave_one_out`, with the user's `age`, `gender`, `occupation` and a catalogue of
     `item`, `genres`, `year`, whose row i is item id i.
     """
-    return _leave_one_out(split, {name: each[1:] for name, each in user_features().items()}, item_features())
-
-
-def _leave_one_out(
-    split: Literal["valid", "test"], users: dict[str, Ints], catalogue: dict[str, Ints]
-) -> RankingData:
-    place = {"valid": -2, "test": -1}[split]
-    everything = sequences()
-    seen = [each[:place] for each in everything]
-    return RankingData(
-        inputs={"history": left_pad(seen), **users},
-        positives=np.array([each[place] for each in everything], dtype=np.int64),
-        seen_ids=np.concatenate(seen).astype(np.int64),
-        seen_offsets=np.cumsum([0, *map(len, seen)], dtype=np.int64),
-        catalogue=catalogue,
+    return leave_one_out_of(
+        sequences(),
+        split=split,
+        length=HISTORY_LENGTH,
+        users={name: each[1:] for name, each in user_features().items()},
+        catalogue=item_features(),
     )
-
-
-def left_pad(rows: Sequence[Ints], length: int = HISTORY_LENGTH) -> Ints:
-    """The last `length` ids of each row, filled with 0 on the left, int32 `[rows, length]`."""
-    padded = np.zeros((len(rows), length), dtype=np.int32)
-    for target, row in zip(padded, rows, strict=True):
-        recent = row[-length:]
-        target[length - len(recent) :] = recent
-    return padded
 
 
 def rated_high(*, split: Split = "test") -> ClassificationData:
@@ -208,7 +190,7 @@ def rated_high(*, split: Split = "test") -> ClassificationData:
 
 
 def _column(suffix: str, name: str) -> tuple[str, ...]:
-    return _table(movielens_files.folder(), suffix)[name]
+    return _table(folders.folder(), suffix)[name]
 
 
 @cache

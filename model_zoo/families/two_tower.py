@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketrec.evaluation import Arrays
-from pocketrec.model_zoo import movielens
-from pocketrec.model_zoo.training import (
+from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.data.sequences import Ints, left_pad
+from pocketrec.model_zoo.training.loop import (
     Floats,
-    Progress,
     Schedule,
     fit,
     hit_rate_and_ndcg,
@@ -26,6 +26,7 @@ from pocketrec.model_zoo.training import (
     shuffled,
     to_tensors,
 )
+from pocketrec.model_zoo.training.run import Run
 
 MASKED = -1e4  # finite in float16, and exp() of it is 0 in every precision
 SCHEDULE = Schedule(epochs=16, patience=5, every=1, learning_rate=2e-3, weight_decay=0.01)
@@ -148,7 +149,7 @@ def model(
     return TwoTower(sizes=sizes, max_length=max_length, dim=dim, top_k=top_k, dropout=dropout).eval()
 
 
-def fit_movielens(rng: np.random.Generator, progress: Progress) -> TwoTower:
+def train(run: Run) -> TwoTower:
     """A TwoTower trained on MovieLens-100K, catalogue frozen, in eval mode; the best epoch by
     NDCG@10 on validation.
     """
@@ -161,13 +162,13 @@ def fit_movielens(rng: np.random.Generator, progress: Progress) -> TwoTower:
     log_share = _log_share(examples["positive"].numpy(), len(valid.catalogue["item"]))
 
     def losses() -> Iterator[Tensor]:
-        for rows in shuffled(len(examples["positive"]), BATCH_SIZE, rng):
+        for rows in shuffled(len(examples["positive"]), BATCH_SIZE, run.rng):
             yield _loss(net, {name: each[rows] for name, each in examples.items()}, catalogue, log_share)
 
     def measure() -> float:
         return hit_rate_and_ndcg(scores(net, valid.inputs, valid.catalogue), valid)[1]
 
-    fit(net, losses=losses, measure=measure, schedule=SCHEDULE, progress=progress)
+    fit(net, losses=losses, measure=measure, schedule=SCHEDULE, run=run)
     net.freeze_catalogue(**catalogue)
     return net
 
@@ -186,14 +187,16 @@ def _examples() -> dict[str, Tensor]:
     lengths = np.array([len(each) - 1 for each in train])
     users = np.repeat(np.arange(1, len(train) + 1), lengths)
     arrays = {
-        "history": movielens.left_pad([each[:end] for each in train for end in range(1, len(each))]),
+        "history": left_pad(
+            [each[:end] for each in train for end in range(1, len(each))], movielens.HISTORY_LENGTH
+        ),
         "positive": np.concatenate([each[1:] for each in train]),
         **{name: column[users] for name, column in movielens.user_features().items()},
     }
     return to_tensors(arrays)
 
 
-def _log_share(positives: movielens.Ints, size: int) -> Tensor:
+def _log_share(positives: Ints, size: int) -> Tensor:
     """The logarithm of each item's share of the training positives, float32 `[size]`."""
     counts = np.bincount(positives, minlength=size).clip(min=1)
     return torch.from_numpy(np.log(counts / len(positives)).astype(np.float32))

@@ -6,22 +6,13 @@ show that this, not the architecture, is what separates it from BERT4Rec).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketrec.model_zoo import movielens
-from pocketrec.model_zoo.training import (
-    Progress,
-    Schedule,
-    fit,
-    hit_rate_and_ndcg,
-    score_all,
-    shuffled,
-)
+from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.training.loop import Schedule
+from pocketrec.model_zoo.training.next_item import fit_next_item
+from pocketrec.model_zoo.training.run import Run
 
 MASKED = -1e4  # finite in float16, and exp() of it is 0 in every precision
 SCHEDULE = Schedule(epochs=36, patience=12, every=2, learning_rate=3e-3, weight_decay=0.01)
@@ -130,43 +121,9 @@ def model(
     return net.eval()
 
 
-def fit_movielens(rng: np.random.Generator, progress: Progress, schedule: Schedule = SCHEDULE) -> SASRec:
+def train(run: Run, schedule: Schedule = SCHEDULE) -> SASRec:
     """A SASRec trained on MovieLens-100K, in eval mode; the best epoch by NDCG@10 on validation."""
     net = model(num_items=len(movielens.item_vocabulary().tokens) - 1, dropout=DROPOUT)
-    valid = movielens.leave_one_out(split="valid")
-    train = [each[:-2] for each in movielens.sequences()]
-
-    def losses() -> Iterator[Tensor]:
-        windows = training_windows(train, net.max_length + 1, rng)
-        for rows in shuffled(len(windows), BATCH_SIZE, rng):
-            yield next_item_loss(net, torch.from_numpy(windows[rows]))
-
-    def measure() -> float:
-        scores = score_all(lambda batch: net(batch["history"]), valid.inputs)
-        return hit_rate_and_ndcg(scores, valid)[1]
-
-    fit(net, losses=losses, measure=measure, schedule=schedule, progress=progress)
+    data = movielens.sequences(), movielens.leave_one_out(split="valid")
+    fit_next_item(net, *data, schedule=schedule, batch_size=BATCH_SIZE, run=run)
     return net
-
-
-def next_item_loss(net: SASRec, windows: Tensor) -> Tensor:
-    """The mean cross entropy of every item of `windows` `[B, T + 1]` after what came before it."""
-    history, following = windows[:, :-1], windows[:, 1:].long()
-    real = (history != 0) & (following != 0)
-    return F.cross_entropy(net.score(net.encode(history)[real]), following[real])
-
-
-def training_windows(
-    sequences: list[movielens.Ints], length: int, rng: np.random.Generator
-) -> movielens.Ints:
-    """Every sequence cut into left-padded windows that overlap by one id, the cuts at random places."""
-    pieces = []
-    for each in sequences:
-        end = len(each)
-        if end > length:
-            pieces.append(each[-length:])
-            end -= int(rng.integers(1, length))
-        while end > 1:
-            pieces.append(each[max(0, end - length) : end])
-            end -= length - 1
-    return movielens.left_pad(pieces, length)

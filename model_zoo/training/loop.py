@@ -1,10 +1,11 @@
-"""What the three families train with: one loop with early stopping, and the metric that stops it."""
+"""What the families train with: one loop that stops early and can be gone on with, and the metric for it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.evaluation import Arrays, RankingData, batches
+from pocketrec.model_zoo.training.run import Run
 
 Scorer = Callable[[dict[str, Tensor]], Tensor]
-Progress = Callable[[int, int, float], None]
 Floats = npt.NDArray[np.float32]
 
 
@@ -37,22 +38,35 @@ class Schedule:
     weight_decay: float = 0.0
 
 
+@dataclass(slots=True, kw_only=True)
+class _Best:
+    """The best epoch so far, and its weights."""
+
+    metric: float
+    epoch: int
+    weights: dict[str, Tensor]
+
+
 def fit(
     module: nn.Module,
     *,
     losses: Callable[[], Iterable[Tensor]],
     measure: Callable[[], float],
     schedule: Schedule,
-    progress: Progress,
+    run: Run,
+    stage: str = "fit",
 ) -> float:
     """The best validation metric; `module` is left in eval mode with the weights that reached it.
+
+    Goes on after the last whole epoch that `run` has kept of the stage, to the same bits as without a stop.
 
     Args:
         module: trained in place.
         losses: one epoch's losses, one a step; each is taken before the next is asked for.
         measure: the validation metric, larger is better; runs in eval mode without gradients.
         schedule: when to stop.
-        progress: told the epoch, the number of epochs and the best metric so far.
+        run: random numbers, progress, and where an unfinished training is kept.
+        stage: the name of this loop where a family trains in several.
     """
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -60,20 +74,36 @@ def fit(
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, schedule.epochs, eta_min=schedule.learning_rate / 10
     )
-    best, best_epoch, best_state = -np.inf, 0, copy.deepcopy(module.state_dict())
-    for epoch in range(1, schedule.epochs + 1):
+    parts: dict[str, Any] = {"module": module, "optimizer": optimizer, "decay": decay}
+    best = _Best(metric=-np.inf, epoch=0, weights=copy.deepcopy(module.state_dict()))
+    done = _resume(run, stage, parts, best)
+    for epoch in range(done + 1, schedule.epochs + 1):
+        if done - best.epoch >= schedule.patience:
+            break
         _train_epoch(module, optimizer, losses)
         decay.step()
         if epoch % schedule.every == 0:
             metric = _measured(module, measure)
-            if metric > best:
-                best, best_epoch, best_state = metric, epoch, copy.deepcopy(module.state_dict())
-        progress(epoch, schedule.epochs, best)
-        if epoch - best_epoch >= schedule.patience:
-            break
-    module.load_state_dict(best_state)
+            if metric > best.metric:
+                best = _Best(metric=metric, epoch=epoch, weights=copy.deepcopy(module.state_dict()))
+        run.progress(epoch, schedule.epochs, best.metric)
+        done = epoch
+        states = {name: each.state_dict() for name, each in parts.items()}
+        run.keep(stage, {**states, "best": asdict(best), "epoch": epoch})
+    module.load_state_dict(best.weights)
     module.eval()
-    return float(best)
+    return float(best.metric)
+
+
+def _resume(run: Run, stage: str, parts: Mapping[str, Any], best: _Best) -> int:
+    """The last epoch that was kept, its state put back into the parts; 0 where none was."""
+    kept = run.load(stage)
+    if kept is None:
+        return 0
+    for name, part in parts.items():
+        part.load_state_dict(kept[name])
+    best.metric, best.epoch, best.weights = (kept["best"][name] for name in ("metric", "epoch", "weights"))
+    return int(kept["epoch"])
 
 
 def _train_epoch(

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from pocketrec.evaluation import Arrays
-from pocketrec.model_zoo import movielens
-from pocketrec.model_zoo.training import Floats, Progress, Schedule, fit, score_all, shuffled, to_tensors
+from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.training.loop import Floats, Schedule, fit, score_all, shuffled, to_tensors
+from pocketrec.model_zoo.training.run import Run
 
 SCHEDULE = Schedule(epochs=30, patience=4, learning_rate=2e-3, weight_decay=0.0)
 BATCH_SIZE = 1024
@@ -118,7 +118,7 @@ def model(
     return DLRM(sizes=sizes, dim=dim, hidden=hidden, dropout=dropout).eval()
 
 
-def fit_movielens(rng: np.random.Generator, progress: Progress) -> DLRM:
+def train(run: Run) -> DLRM:
     """A DLRM trained on MovieLens-100K, in eval mode; the best epoch by AUC on validation."""
     names = (*COLUMNS, "genre")
     net = model(
@@ -128,13 +128,13 @@ def fit_movielens(rng: np.random.Generator, progress: Progress) -> DLRM:
     inputs, labels = to_tensors(train.inputs), torch.from_numpy(train.labels)
 
     def losses() -> Iterator[Tensor]:
-        for rows in shuffled(len(train), BATCH_SIZE, rng):
+        for rows in shuffled(len(train), BATCH_SIZE, run.rng):
             yield _loss(net, {name: each[rows] for name, each in inputs.items()}, labels[rows])
 
     def measure() -> float:
         return float(roc_auc_score(valid.labels, probabilities(net, valid.inputs)))
 
-    fit(net, losses=losses, measure=measure, schedule=SCHEDULE, progress=progress)
+    fit(net, losses=losses, measure=measure, schedule=SCHEDULE, run=run)
     return net
 
 

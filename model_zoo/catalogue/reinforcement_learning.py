@@ -1,0 +1,7 @@
+"""Reinforcement learning: what an action is worth."""
+
+from __future__ import annotations
+
+from pocketrec.model_zoo.family import Family
+
+FAMILIES: tuple[Family, ...] = ()

@@ -1,0 +1,7 @@
+"""Search: items for words."""
+
+from __future__ import annotations
+
+from pocketrec.model_zoo.family import Family
+
+FAMILIES: tuple[Family, ...] = ()
