@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from pocketrec.errors import PocketrecError, RecipeError
-from pocketrec.outside import open_file, require_file
+from pocketrec.outside import exists, open_file, require_file
 from pocketrec.quantize.copies import copied
 from pocketrec.recipe import ModelSource
 from pocketrec.source.checkpoint import check_stored, open_checkpoint, unread
@@ -84,6 +84,10 @@ def _module(source: ModelSource, base: Path) -> tuple[nn.Module, tuple[str, ...]
     module = _made(source, base)
     if source.weights is None:
         return module, ()
+    if source.trained_by and not exists(base / source.weights):
+        raise RecipeError(
+            f"model.weights: {base / source.weights} is not there; make it: {source.trained_by}"
+        )
     state, note = _read(base / source.weights)
     said = _load(module, state, source.weights)
     return module, tuple(each for each in (note, said) if each)

@@ -270,3 +270,11 @@ def test_a_lazy_layer_is_named_before_anything_is_loaded() -> None:
         RecipeError, match=r"weight has no shape yet, as a lazy layer's; call the module once"
     ):
         load_trained(ModelSource(factory="torch.nn:LazyLinear", arguments={"out_features": 2}), base=Path())
+
+
+def test_weights_that_are_not_made_yet_name_the_command_that_makes_them(folder: Path) -> None:
+    named = ModelSource(factory="convert.py:make", weights="w.safetensors", trained_by="python train.py")
+    with pytest.raises(RecipeError, match=r"w\.safetensors is not there; make it: python train\.py"):
+        load_module(named, base=folder)
+    with pytest.raises(RecipeError, match=r"w\.safetensors is no file; correct the path"):
+        load_module(source("w.safetensors"), base=folder)

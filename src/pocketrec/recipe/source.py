@@ -22,6 +22,7 @@ class ModelSource:
         weights: a .safetensors file, the .index.json of several, a folder of `<tensor>.npy`, or a
             state dict that loads with weights_only=True; left out where the factory brings the trained
             weights itself.
+        trained_by: the command that makes the weights, for people who do not have them yet.
         arguments: keyword arguments for the factory.
         example: an .npz file of what the module takes: arrays by the names of forward's arguments, or in
             their order. The contract is drafted from it where none is stated; else it gives probes.
@@ -31,6 +32,7 @@ class ModelSource:
 
     factory: str
     weights: str | None = None
+    trained_by: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     example: str | None = None
     stream_mb: float = STREAM_MB
