@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from tests.docs import page
 
 from pocketrec.cli.main import main
 from pocketrec.recipe import Recipe
@@ -24,7 +25,7 @@ MADE = ("make demo", "make test")
 
 
 def blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [each.text for each in page.blocks(text) if each.language == language]
 
 
 def shown() -> list[str]:
