@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "pocketrec push build/sasrec example.com/models/sasrec:1.4.0",
         "pocketrec push build/sasrec example.com/models/sasrec --sign release.pem --expires 365d",
+        "pocketrec push build/sasrec example.com/models/sasrec --delta 1.3.0-1.4.0.delta",
         "pocketrec push build/sasrec ./releases",
         "pocketrec push build/sasrec s3://bucket/releases",
     )
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
     "--sign", "key", type=PATH, default=None, metavar="KEY", help="A private EC key in PEM: sign BUNDLE, too."
 )
 @click.option("--expires", metavar="WHEN", callback=expiry, help="With --sign: 2027-06-30 or 90d.")
+@click.option(
+    "--delta",
+    "deltas",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="What `pocketrec delta OLD BUNDLE` wrote: who has OLD pulls this in place of files; repeatable.",
+)
 @click.option("--move", is_flag=True, help="Let the tag leave another release; apps may have pinned it.")
 @PLAIN_HTTP
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -41,6 +50,7 @@ def push(
     reference: Reference,
     key: Path | None,
     expires: datetime | None,
+    deltas: tuple[Path, ...],
     move: bool,
     plain_http: bool,
     as_json: bool,
@@ -49,7 +59,8 @@ def push(
 
     Without a tag, the bundle's version is the tag. What is there already is not sent again, so a push that
     broke off goes on. A tag that is another release's is not moved. The digest is that of the release:
-    evidence and signatures refer to it. Credentials are those of `docker login`. See docs/registry.md.
+    evidence, signatures and deltas refer to it. Credentials are those of `docker login`.
+    See docs/registry.md.
     """
     from pocketrec.package.created import SOURCE_DATE_EPOCH, created
     from pocketrec.pipeline.registry import push as run
@@ -62,6 +73,7 @@ def push(
             bundle,
             reference,
             created=time,
+            deltas=deltas,
             move=move,
             key=key,
             passphrase=passphrase_of,
@@ -76,4 +88,6 @@ def push(
     click.echo(f"pushed  {named}")
     click.echo(f"digest  {done.digest}")
     click.echo(f"sent    {done.blobs_sent} of {done.blobs} blobs, {show_bytes(done.bytes_sent)}")
+    if done.deltas:
+        click.echo(f"deltas  {done.deltas}, from older releases")
     click.echo(f"signed  {'yes' if done.signed else 'no: nobody has signed this release'}")

@@ -29,6 +29,7 @@ def push(
     reference: Reference,
     *,
     created: str,
+    deltas: Sequence[Path] = (),
     move: bool = False,
     key: Path | None = None,
     passphrase: Ask = lambda: None,
@@ -42,6 +43,7 @@ def push(
         path: the bundle; each file of it is compared with its digest first.
         reference: where it goes; without a tag, its version is the tag.
         created: the time that it states, see `package.created`.
+        deltas: files that lead to it from older releases, which are served beside it.
         move: whether the tag may leave another release.
         key: a PEM file whose owner signs it, in the bundle and for cosign; None for as it is.
         passphrase: gives it where the key is encrypted.
@@ -50,8 +52,10 @@ def push(
         progress: told how far it is.
 
     Raises:
-        UsageError: the reference cannot be pushed to, or the tag is another release's.
-        ArtifactError: the bundle is damaged, a part of one, or a gate of it failed and it is to be signed.
+        UsageError: the reference cannot be pushed to, the tag is another release's, or a delta leads
+            elsewhere.
+        ArtifactError: the bundle is damaged, a part of one, or a gate of it failed and it is to be signed; or
+            a delta is damaged.
         RegistryError: the place broke off.
     """
     if reference.digest:
@@ -70,6 +74,7 @@ def push(
         tag,
         name=reference.name,
         created=created,
+        deltas=deltas,
         move=move,
         key=signer,
         expires=expires,
@@ -93,6 +98,7 @@ def pull(
     *,
     out: Path | None = None,
     only: Sequence[str] = (),
+    base: Path | None = None,
     key: Path | None = None,
     plain_http: bool = False,
     progress: Progress = silent,
@@ -103,6 +109,7 @@ def pull(
         reference: which one.
         out: where it goes; by default a folder here that is called as the bundle is.
         only: targets that are taken; empty for all.
+        base: an older release, from which a delta may lead; by default the one at `out`.
         key: a PEM file with the public key of who must have signed it; None asks nobody.
         plain_http: whether a registry is asked without TLS.
         progress: told how far it is.
@@ -113,7 +120,7 @@ def pull(
     store = _opened(reference, plain_http)
     public = None if key is None else read_public_key(key)
     return pull_release(
-        store, reference, out=out, only=only, key=public, now=datetime.now(UTC), progress=progress
+        store, reference, out=out, only=only, base=base, key=public, now=datetime.now(UTC), progress=progress
     )
 
 

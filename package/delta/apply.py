@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
@@ -23,7 +23,7 @@ from pocketrec.package.bundle import (
     verify_names,
 )
 from pocketrec.package.delta.decode import rebuild
-from pocketrec.package.delta.format import AGAIN, Entry, Header, Side, read_delta
+from pocketrec.package.delta.format import AGAIN, Entry, Header, read_delta
 from pocketrec.package.delta.make import mapped, side_of
 from pocketrec.package.manifest import MANIFESTS, file_sha256
 from pocketrec.package.parts import write_part
@@ -31,7 +31,13 @@ from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.progress import Progress
 
 
-def apply_delta(old: Bundle, delta: Path, out: Path, report: Progress) -> Bundle:
+def apply_delta(
+    old: Bundle,
+    delta: Path,
+    out: Path,
+    report: Progress,
+    check: Callable[[Header], None] = lambda header: None,
+) -> Bundle:
     """The newer release at `out`, bit for bit; an older one there is replaced at the very end.
 
     A part of the older one, which `pull --only` makes, becomes that part of the newer.
@@ -41,6 +47,7 @@ def apply_delta(old: Bundle, delta: Path, out: Path, report: Progress) -> Bundle
         delta: the file.
         out: where the newer release goes; it may be where the older one is.
         report: told what is being done.
+        check: raises where what the delta says that it gives is not what is wanted, before any of it is made.
 
     Raises:
         UsageError: the delta leads from another release, or something else is at `out`.
@@ -51,6 +58,7 @@ def apply_delta(old: Bundle, delta: Path, out: Path, report: Progress) -> Bundle
         size = os.fstat(file.fileno()).st_size
         header = read_delta(file, size, str(delta), lambda done, total: report("check", done, total))
         _check_base(old, header)
+        check(header)
         with staging(out) as folder, _room(out, header):
             _write_files(old, header, file, folder, report)
             made = _checked(folder, header)
@@ -64,16 +72,12 @@ def _check_base(old: Bundle, header: Header) -> None:
     here, needed = side_of(old), header.base
     if here != needed:
         raise UsageError(
-            f"{old.path}: is {_said(here)}; the delta leads from {_said(needed)} to {_said(header.target)}; "
+            f"{old.path}: is {here}; the delta leads from {needed} to {header.target}; "
             "pass that release, or pull the whole of the newer one"
         )
     problems = verify_names(old)
     if problems:
         raise ArtifactError(f"{old.path}: {problems[0]}; pull the bundle again")
-
-
-def _said(side: Side) -> str:
-    return f"{side.name} {side.version} (tree {side.tree_sha256[:12]}, evidence {side.evidence_sha256[:12]})"
 
 
 @contextmanager
@@ -115,7 +119,7 @@ def _begun(old: Bundle, folder: Path) -> Bundle:
 def _check_listed(new: Bundle, entry: Entry, header: Header) -> None:
     listed = new.listed.get(entry.path)
     if listed != entry.sha256 and (listed is not None or entry.path not in SIGNATURE_FILES):
-        raise ArtifactError(f"{entry.path}: no file of {_said(header.target)}; {AGAIN}")
+        raise ArtifactError(f"{entry.path}: no file of {header.target}; {AGAIN}")
 
 
 def _copy_kept(old: Bundle, new: Bundle, folder: Path, report: Progress) -> None:
@@ -176,5 +180,5 @@ def _checked(folder: Path, header: Header) -> Bundle:
     if problems:
         raise ArtifactError(f"{problems[0]}; {AGAIN}")
     if side_of(made) != header.target:
-        raise ArtifactError(f"it gives {_said(side_of(made))}, and says {_said(header.target)}; {AGAIN}")
+        raise ArtifactError(f"it gives {side_of(made)}, and says {header.target}; {AGAIN}")
     return made

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from io import BufferedIOBase
+from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from pocketrec.errors import ArtifactError, PocketrecError
-from pocketrec.outside import parse_json
+from pocketrec.outside import open_file, parse_json
 from pocketrec.package.delta.varints import Bytes
 from pocketrec.package.manifest import check_path
 from pocketrec.schema import from_table
@@ -54,6 +56,11 @@ class Side:
     tree_sha256: str
     manifest_sha256: str
     evidence_sha256: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} {self.version} (tree {self.tree_sha256[:12]}, evidence {self.evidence_sha256[:12]})"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +183,12 @@ def read_delta(file: BufferedIOBase, size: int, name: str, report: Callable[[int
     if FIXED.size + packed + sum(each.stored_bytes for each in header.files) + DIGEST != size:
         raise ArtifactError(f"{name}: its records are not as long as its header says; {AGAIN}")
     return header
+
+
+def header_of(path: Path) -> Header:
+    """The header of the delta at `path`, all of which was compared with its own digest."""
+    with open_file(path) as file:
+        return read_delta(file, os.fstat(file.fileno()).st_size, str(path), lambda *_: None)
 
 
 def _check_digest(file: BufferedIOBase, size: int, name: str, report: Callable[[int, int], None]) -> None:

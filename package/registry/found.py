@@ -34,6 +34,24 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a pull puts at its place.
+
+    Attributes:
+        whole: files of the release and of what goes with it, by their paths.
+        left_out: those that a part of it does not hold, see `package.parts`.
+    """
+
+    whole: Titles
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def files(self) -> Titles:
+        """Those that are to be there."""
+        return {name: blob for name, blob in self.whole.items() if name not in self.left_out}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A release that was looked up.
 
@@ -44,6 +62,7 @@ class Found:
         manifest_data: its bytes.
         files: the bundle's files and manifest.json, by their paths.
         beside: what may go with it, the likeliest first.
+        deltas: images of deltas that say that they lead to it, the latest at the end.
     """
 
     where: str
@@ -52,6 +71,7 @@ class Found:
     manifest_data: bytes
     files: Titles
     beside: tuple[Beside, ...]
+    deltas: tuple[Descriptor, ...]
 
 
 def find_release(store: Store, reference: Reference) -> Found:
@@ -80,13 +100,15 @@ def find_release(store: Store, reference: Reference) -> Found:
     files = {name: each for name, each in layers.items() if name not in own}
     _check_files(files, manifest.files, where)
     digest = digest_of(data)
+    referrers = store.referrers(digest)
     return Found(
         where=where,
         digest=digest,
         manifest=manifest,
         manifest_data=manifest_data,
         files=files,
-        beside=tuple(_pairs(own, *_referring(store, digest, where))),
+        beside=tuple(_pairs(own, *_referring(store, digest, referrers, where))),
+        deltas=tuple(each for each in referrers if each.artifact_type == words.DELTA_ARTIFACT),
     )
 
 
@@ -116,27 +138,34 @@ def _check_files(files: Titles, listed: Mapping[str, str], where: str) -> None:
             raise ArtifactError(f"{where}: {ascii(name)[:120]}: manifest.json has another sha256; refuse it")
 
 
-def _referring(store: Store, release: str, where: str) -> tuple[list[Titles], list[tuple[Image, Titles]]]:
+def _referring(
+    store: Store, release: str, referrers: Iterable[Descriptor], where: str
+) -> tuple[list[Titles], list[tuple[Image, Titles]]]:
     """Evidence, and signatures with their images, that refer to a release; the latest at the end."""
     evidence: list[Titles] = []
     signatures: list[tuple[Image, Titles]] = []
     ours = (words.EVIDENCE_ARTIFACT, words.SIGNATURE_ARTIFACT)
-    listed = [each for each in store.referrers(release) if each.artifact_type in ours]
+    listed = [each for each in referrers if each.artifact_type in ours]
     for each in listed[-_MOST_REFERRERS:]:
-        data = read_manifest(store, each.digest, where)
-        if data is None:
-            raise ArtifactError(
-                f"{where}: {each.digest[:19]}… refers to it and is missing; push the bundle again"
-            )
-        if subject_of(data, where) != release:
-            raise ArtifactError(f"{where}: {each.digest[:19]}… is of another release; refuse it")
-        image = read_image(data, where)
+        image = read_referrer(store, each, release, where)
         titles = titled(image.layers, where)
         if each.artifact_type == words.EVIDENCE_ARTIFACT:
             evidence.append(_only(titles, where, signatures=False))
         else:
             signatures.append((image, _only(titles, where, signatures=True)))
     return evidence, signatures
+
+
+def read_referrer(store: Store, listed: Descriptor, release: str, where: str) -> Image:
+    """The image that a place lists as one whose subject is a release; ArtifactError where it is not."""
+    data = read_manifest(store, listed.digest, where)
+    if data is None:
+        raise ArtifactError(
+            f"{where}: {listed.digest[:19]}… refers to it and is missing; push the bundle again"
+        )
+    if subject_of(data, where) != release:
+        raise ArtifactError(f"{where}: {listed.digest[:19]}… is of another release; refuse it")
+    return read_image(data, where)
 
 
 def _only(titles: Titles, where: str, *, signatures: bool) -> Titles:

@@ -22,7 +22,7 @@ from pocketrec.package.sign.envelope import to_bytes
 from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.package.sign.release import text
 
-_NOTHING = b"{}"  # the config of what has none
+NOTHING = b"{}"  # the config of what has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def _beside(
 ) -> Image:
     digests = {name: file_sha256(bundle.path / name) for name in names}
     layers = _layers(bundle, digests)
-    return image(kind, words.EMPTY, _NOTHING, layers, annotations, release)
+    return image(kind, words.EMPTY, NOTHING, layers, annotations, release)
 
 
 def _layers(bundle: Bundle, digests: Mapping[str, str]) -> tuple[Descriptor, ...]:

@@ -16,6 +16,7 @@ ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 EVIDENCE_ARTIFACT = "application/vnd.pocketrec.evidence.v1"
 SIGNATURE_ARTIFACT = "application/vnd.pocketrec.signatures.v1"
+DELTA_ARTIFACT = DELTA = "application/vnd.pocketrec.delta.v1"  # docs/delta.md has the table of bytes
 COSIGN_PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 COSIGN_SIGNATURE = "dev.cosignproject.cosign/signature"
 
@@ -27,6 +28,9 @@ REF_NAME = "org.opencontainers.image.ref.name"
 NAME = "pocketrec.name"
 TREE = "pocketrec.tree_sha256"
 OF_EVIDENCE = "pocketrec.evidence_sha256"  # of signatures: which evidence's manifest they are of; a hint
+FROM_VERSION = "pocketrec.from.version"  # of deltas: the release that they lead from
+FROM_MANIFEST = "pocketrec.from.manifest_sha256"
+FROM_EVIDENCE = "pocketrec.from.evidence_sha256"
 
 _WEIGHT = "application/vnd.cncf.model.weight.v1.raw"
 _SETTINGS = "application/vnd.cncf.model.weight.config.v1.raw"

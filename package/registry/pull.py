@@ -5,26 +5,26 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pocketrec.errors import ArtifactError, StorageError, Unsigned, Untrusted, UsageError, WrongKey
-from pocketrec.package.bundle import is_bundle, read_bundle, verify_names
+from pocketrec.package.bundle import read_bundle, verify_names
 from pocketrec.package.manifest import (
     EVIDENCE_MANIFEST,
     MANIFEST,
     SUMS,
     EvidenceManifest,
     parse_evidence_manifest,
-    read_manifest,
 )
 from pocketrec.package.parts import left_out, write_part
 from pocketrec.package.publish import publish, workspace
 from pocketrec.package.registry.cosign import check_cosign
+from pocketrec.package.registry.deltas import ByDelta, files_by_delta, read_older
 from pocketrec.package.registry.fetching import Fetched, fetch, fetching_folder, path_of
-from pocketrec.package.registry.found import Beside, Found, Titles, find_release
+from pocketrec.package.registry.found import Beside, Found, Titles, Wanted, find_release
 from pocketrec.package.registry.references import Reference
 from pocketrec.package.registry.store import Store, read_small
 from pocketrec.package.sign.check import check_signature
@@ -66,8 +66,9 @@ class Pulled:
         left_out: files of the whole that are not.
         fetched: blobs that came.
         kept: blobs that an earlier pull to the same place had fetched.
-        copied: blobs that the release before at the same place had.
+        copied: blobs that an older release here had, or a delta gave.
         bytes_received: of blobs and manifests.
+        by_delta: what a delta spared.
         vouched: who vouches for it.
     """
 
@@ -82,6 +83,7 @@ class Pulled:
     kept: int
     copied: int
     bytes_received: int
+    by_delta: ByDelta
     vouched: Vouched
 
 
@@ -91,6 +93,7 @@ def pull_release(
     *,
     out: Path | None,
     only: Sequence[str] = (),
+    base: Path | None = None,
     key: PublicKey | None = None,
     now: datetime,
     progress: Progress = silent,
@@ -102,12 +105,13 @@ def pull_release(
         reference: which one.
         out: where it goes; by default a folder of its name here. An older bundle there is replaced.
         only: targets; an app of these finds there what it needs. Empty for all.
+        base: an older release, from which a delta may lead here; by default the one at the same place.
         key: whose owner must vouch for it, before a file of it is fetched.
         now: the time that an expiry is compared with.
         progress: told how many bytes came.
 
     Raises:
-        UsageError: there is no such release or target, or something else is at `out`.
+        UsageError: there is no such release or target, `base` is no bundle, or something else is at `out`.
         ArtifactError: what came is not what was pushed.
         Untrusted: nobody vouches for it as asked.
         RegistryError: the place broke off; what came is kept for the next pull to `out`.
@@ -116,16 +120,20 @@ def pull_release(
     found = find_release(store, reference)
     beside, vouched = _vouched(store, found, key, now)
     evidence = _evidence(store, found, beside)
-    without = left_out(found.manifest, evidence, only) if only else frozenset[str]()
-    wanted = {**found.files, **beside.evidence, **beside.signatures}
-    wanted = {name: blob for name, blob in wanted.items() if name not in without}
+    wanted = Wanted(
+        whole={**found.files, **beside.evidence, **beside.signatures},
+        left_out=left_out(found.manifest, evidence, only) if only else frozenset[str](),
+    )
     place = out if out is not None else Path(_folder_name(found))
+    older = read_older(base, place)
     with workspace(place, checked=(place,)) as staging, fetching_folder(place) as folder:
-        got = fetch(store, wanted.values(), folder, _older(place), progress, found.where)
-        _assemble(wanted, folder, staging, only)
+        given, by_delta = files_by_delta(store, found, wanted, older, folder, progress)
+        here = {**older.files, **given}
+        got = fetch(store, wanted.files.values(), folder, here, progress, found.where)
+        _assemble(wanted.files, folder, staging, only)
         _check_whole(staging, found)
         publish(staging, place)
-    return _pulled(place, found, vouched, got, wanted, without, store.traffic.received)
+    return _pulled(place, found, vouched, got, wanted, by_delta, store.traffic.received)
 
 
 def _pulled(
@@ -133,8 +141,8 @@ def _pulled(
     found: Found,
     vouched: Vouched,
     got: Fetched,
-    wanted: Titles,
-    without: frozenset[str],
+    wanted: Wanted,
+    by_delta: ByDelta,
     received: int,
 ) -> Pulled:
     manifest = found.manifest
@@ -144,12 +152,13 @@ def _pulled(
         version=manifest.version,
         tree_sha256=manifest.tree_sha256,
         digest=found.digest,
-        files=len(wanted),
-        left_out=tuple(sorted(without)),
+        files=len(wanted.files),
+        left_out=tuple(sorted(wanted.left_out)),
         fetched=got.fetched,
         kept=got.kept,
         copied=got.copied,
         bytes_received=received,
+        by_delta=by_delta,
         vouched=vouched,
     )
 
@@ -228,17 +237,6 @@ def _evidence(store: Store, found: Found, beside: Beside) -> EvidenceManifest:
                 f"{found.where}: {ascii(name)[:120]}: not what {EVIDENCE_MANIFEST} lists; refuse it"
             )
     return evidence
-
-
-def _older(place: Path) -> Mapping[str, Path]:
-    """Files of an older release at the place, by the digest that they ought to have."""
-    if not is_bundle(place):
-        return {}
-    try:
-        files = read_manifest(place).files
-    except ArtifactError:
-        return {}
-    return {f"sha256:{digest}": place / name for name, digest in files.items()}
 
 
 def _assemble(wanted: Titles, folder: Path, staging: Path, only: Sequence[str]) -> None:

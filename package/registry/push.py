@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from pocketrec.outside import open_file
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.registry import modelpack as words
 from pocketrec.package.registry.cosign import CosignSignature, beside_others, sign_digest, tag_of_signature
+from pocketrec.package.registry.deltas import delta_image
 from pocketrec.package.registry.image import (
     Descriptor,
     Image,
@@ -42,6 +43,7 @@ class Pushed:
         size_bytes: of all blobs.
         bytes_sent: of blobs and manifests.
         signed: whether signatures are among them.
+        deltas: how many lead to it now from older releases, of those that were handed over.
     """
 
     digest: str
@@ -51,6 +53,7 @@ class Pushed:
     size_bytes: int
     bytes_sent: int
     signed: bool
+    deltas: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ def push_release(
     *,
     name: str,
     created: str,
+    deltas: Sequence[Path] = (),
     move: bool = False,
     key: PrivateKey | None = None,
     expires: datetime | None = None,
@@ -83,6 +87,7 @@ def push_release(
         tag: that names it from then on.
         name: of the place, for messages and for cosign.
         created: the time that it states, see `package.created`.
+        deltas: files that lead to it from older releases.
         move: whether the tag may leave another release.
         key: that writes cosign's signature; None for none.
         expires: when that one ends; None for never.
@@ -90,9 +95,11 @@ def push_release(
 
     Raises:
         TagTaken: the tag is another release's; nothing was sent.
+        UsageError: a delta leads elsewhere; nothing was sent.
+        ArtifactError: a file is no delta, or a damaged one; nothing was sent.
         RegistryError: the place broke off; what was sent is kept.
     """
-    load = _load(bundle, name, created, key, expires)
+    load = _with_deltas(_load(bundle, name, created, key, expires), bundle, deltas, created)
     _check_free(store, tag, load.release.digest, name, move)
     before = store.traffic.sent
     store.begin()
@@ -111,6 +118,7 @@ def push_release(
         size_bytes=sum(each.size for each, _ in load.blobs.values()),
         bytes_sent=store.traffic.sent - before,
         signed=any(each.artifact_type == words.SIGNATURE_ARTIFACT for each in load.beside),
+        deltas=len(deltas),
     )
 
 
@@ -131,6 +139,17 @@ def _load(bundle: Bundle, name: str, created: str, key: PrivateKey | None, expir
     if cosign is not None:
         blobs[digest_of(cosign.payload)] = _of_bytes(cosign.payload)
     return _Load(release=release, beside=beside, cosign=cosign, blobs=blobs)
+
+
+def _with_deltas(load: _Load, bundle: Bundle, deltas: Sequence[Path], created: str) -> _Load:
+    blobs, images = dict(load.blobs), []
+    for path in deltas:
+        image = delta_image(path, bundle, load.release, created)
+        (layer,) = image.layers
+        blobs[digest_of(image.config)] = _of_bytes(image.config)
+        blobs[layer.digest] = (layer, partial(_file, path))
+        images.append(image)
+    return replace(load, beside=(*load.beside, *images), blobs=blobs)
 
 
 def _of_bytes(data: bytes) -> tuple[Descriptor, Chunks]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,6 +142,25 @@ def test_a_bucket_is_a_place_as_a_folder_is(bundle: Path) -> None:
     run("pull", "memory://releases:1", "--out", "out")
     assert tree(Path("out")) == tree(bundle)
     assert [each["tag"] for each in said("list", "memory://releases")["releases"]] == ["1"]
+
+
+def test_a_delta_beside_a_release_comes_in_place_of_files_and_both_are_said(bundle: Path) -> None:
+    data = bytes(range(256)) * 8
+    old, new = (
+        toy(Path(each), version=each, files={"artifacts/onnx/main.onnx.data": bytes([start]) + data}).path
+        for each, start in (("1.0.0", 1), ("1.1.0", 2))
+    )
+    run("delta", str(old), str(new), "--out", "d.delta")
+    assert said("push", str(new), "./place", "--delta", "d.delta")["deltas"] == 1
+    assert "deltas  1, from older releases" in run("push", str(new), "./place", "--delta", "d.delta").stdout
+    line = run("pull", "place:1.1.0", "--from", "1.0.0", "--out", "out").stdout.splitlines()[-2]
+    size = Path("d.delta").stat().st_size
+    assert re.fullmatch(rf"delta     from toy 1\.0\.0, {size} B in place of \d\.\d kB", line)
+    assert tree(Path("out")) == tree(new)
+    done = run("pull", "place:1.1.0", "--from", "b", "--out", "out")
+    assert "delta     none, so whole files came: of 1 deltas none leads from double 1 (" in done.stdout
+    assert "is no bundle; pass the folder" in run("pull", "place:1.1.0", "--from", "place", code=2).stderr
+    assert "leads to toy 1.1.0" in run("push", str(old), "./place", "--delta", "d.delta", code=2).stderr
 
 
 def test_a_signed_release_is_pulled_by_its_key_and_by_no_other(

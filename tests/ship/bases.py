@@ -37,9 +37,9 @@ def make(folder: Path) -> None:
     _build(folder, NEXT, later, ("SEED = 41, 6, 64, 0", "SEED = 41, 6, 64, 1"))
     for name in (DOUBLE, SMALL, NEXT):
         sign(folder / name, key)
-    for name in (SMALL, NEXT):
-        told("push", folder / name, folder / LAYOUT, "--sign", key.private)
     told("delta", folder / SMALL, folder / NEXT, "--out", folder / DELTA)
+    for name, more in ((SMALL, ()), (NEXT, ("--delta", folder / DELTA))):
+        told("push", folder / name, folder / LAYOUT, "--sign", key.private, *more)
 
 
 def told(*words: object) -> str:

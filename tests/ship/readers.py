@@ -130,7 +130,8 @@ def _digest(place: Place) -> str:
 def _pull(name: str, wanted: Callable[[Place], str], *more: str, keyed: bool = False) -> Reader:
     def words(place: Place) -> list[object]:
         key = ["--key", place.key] if "--key" in more else []
-        return ["pull", f"{place.given}{wanted(place)}", "--out", place.out, "--json", *key]
+        base = ["--from", place.honest / bases.SMALL] if "--from" in more else []
+        return ["pull", f"{place.given}{wanted(place)}", "--out", place.out, "--json", *key, *base]
 
     return Reader(
         name=name,
@@ -228,6 +229,7 @@ READERS: tuple[Reader, ...] = (
     _pull("pull", lambda place: ":1.0.0"),
     _pull("pull @digest", lambda place: f"@{_digest(place)}", keyed=True),
     _pull("pull --key", lambda place: ":1.0.0", "--key", keyed=True),
+    _pull("pull --from", lambda place: ":1.1.0", "--from"),
     Reader(
         name="list",
         opens=(bases.LAYOUT,),
