@@ -14,4 +14,14 @@ FAMILIES = (
         train=trained_by("two_tower"),
         floors=(("ndcg@10", 0.055),),
     ),
+    Family(
+        name="markov",
+        area="retrieval",
+        roles=("recommend",),
+        summary="what was chosen right after the last items, counted",
+        paper="Markov, 1906, chains of first order; the counts that a model of the next item should beat",
+        train=trained_by("markov"),
+        floors=(("hr@10", 0.17), ("ndcg@10", 0.094)),
+        committed=False,
+    ),
 )

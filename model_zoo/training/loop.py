@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -147,7 +147,21 @@ def hit_rate_and_ndcg(scores: Floats, data: RankingData, k: int = 10) -> tuple[f
     One positive a user, so NDCG@k is the mean of 1 / log2(rank + 1) over the hits (Järvelin and
     Kekäläinen, 2002). An item with the same score as the positive counts as ranked above it.
     """
-    rank = np.array([_rank(row, user, data) for user, row in enumerate(scores)])
+    return _hit_rate_and_ndcg([_rank(row, user, data) for user, row in enumerate(scores)], k)
+
+
+def measured(scorer: Scorer, data: RankingData, k: int = 10, size: int = 256) -> tuple[float, float]:
+    """HR@k and NDCG@k of what the scorer gives for the data, of `size` users at a time, never for all at once."""
+    ranks: list[int] = []
+    with torch.no_grad():
+        for batch in batches(data.inputs, size):
+            rows = scorer(to_tensors(batch)).float().numpy()
+            ranks += [_rank(row, user, data) for user, row in enumerate(rows, start=len(ranks))]
+    return _hit_rate_and_ndcg(ranks, k)
+
+
+def _hit_rate_and_ndcg(ranks: Sequence[int], k: int) -> tuple[float, float]:
+    rank = np.array(ranks)
     hit = rank <= k
     return float(hit.mean()), float((hit / np.log2(rank + 1)).mean())
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pocketrec.evaluation import RankingData
 from pocketrec.model_zoo.data.sequences import Ints, left_pad, training_parts
-from pocketrec.model_zoo.training.loop import Schedule, fit, hit_rate_and_ndcg, score_all, shuffled
+from pocketrec.model_zoo.training.loop import Schedule, fit, measured, shuffled
 from pocketrec.model_zoo.training.run import Run
 
 
@@ -60,8 +60,7 @@ def fit_next_item(
             yield (loss or next_item_loss)(module, torch.from_numpy(windows[rows]))
 
     def measure() -> float:
-        scores = score_all(lambda batch: net(batch["history"]), valid.inputs)
-        return hit_rate_and_ndcg(scores, valid)[1]
+        return measured(lambda batch: net(batch["history"]), valid)[1]
 
     return fit(net, losses=losses, measure=measure, schedule=schedule, run=run)
 
