@@ -3,8 +3,8 @@
     score(j | h_1 … h_T) = Σ_t decay^(T - t) · n(h_t → j)  +  share(j)
 
 n(i → j) is how often j came right after i, share(j) how often j comes at all, so small that it orders only
-what no count does: an empty history gets what everybody chooses. Rows are compressed: of every item the most
-frequent followers and their counts, two tables of `width` columns in place of one of as many as there are items.
+what no count does: an empty history gets what everybody chooses. Rows are compressed: of every item the
+most frequent followers and their counts, two tables of `width` columns in place of one of all items.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Markov(nn.Module):
 
     @torch.no_grad()
     def count(self, sequences: Sequence[Ints]) -> None:
-        """Counts every step of the sequences; of more followers than `width` the first by count, then by id."""
+        """Counts the steps of the sequences; of more followers than `width` the first by count, then id."""
         items, width = self.counts.weight.shape
         steps = np.concatenate([each[:-1].astype(np.int64) * items + each[1:] for each in sequences])
         pairs, counts = np.unique(steps, return_counts=True)

@@ -1,4 +1,4 @@
-"""What needs no training: popularity and transition counts, which a model should beat by the same protocol."""
+"""What needs no training: popularity and transition counts, by the protocol of the models beside them."""
 
 from __future__ import annotations
 

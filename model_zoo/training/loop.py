@@ -151,7 +151,7 @@ def hit_rate_and_ndcg(scores: Floats, data: RankingData, k: int = 10) -> tuple[f
 
 
 def measured(scorer: Scorer, data: RankingData, k: int = 10, size: int = 256) -> tuple[float, float]:
-    """HR@k and NDCG@k of what the scorer gives for the data, of `size` users at a time, never for all at once."""
+    """HR@k and NDCG@k of the scorer on the data, `size` users at a time and never all at once."""
     ranks: list[int] = []
     with torch.no_grad():
         for batch in batches(data.inputs, size):

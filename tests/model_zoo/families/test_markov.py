@@ -1,6 +1,7 @@
 """Transition counts: counted right, kept in compressed rows, and as good as their floors say."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def test_scores_are_decayed_counts_and_the_share_of_each_item() -> None:
     net.count(SEQUENCES)
     counts = np.zeros((6, 6))
     for each in SEQUENCES:
-        for before, after in zip(each[:-1], each[1:], strict=True):
+        for before, after in pairwise(each):
             counts[before, after] += 1
     often = np.bincount(np.concatenate(SEQUENCES), minlength=6)
     expected = 0.5**2 * counts[2] + 0.5 * counts[4] + counts[1] + markov.SHARE * often / often.max()

@@ -11,7 +11,7 @@ SEQUENCES = [np.array([*each], dtype=np.int32) for each in ([1, 2, 3, 4], [1, 2,
 
 
 def test_popularity_ranks_by_training_parts_alone_and_leaves_out_what_was_had() -> None:
-    """The parts are 1 2, 1 2 and 2 1; nobody's test item is among them, so each ties with all that is left."""
+    """The parts are 1 2, 1 2 and 2 1, so every test item ties with all that is left to rank."""
     test = leave_one_out_of(SEQUENCES, split="test", length=3)
     hit_rate, ndcg = popularity(SEQUENCES, test)
     assert hit_rate == 1
