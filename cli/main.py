@@ -29,6 +29,7 @@ from pocketrec.cli.diverge import diverge
 from pocketrec.cli.doctor import doctor
 from pocketrec.cli.experiment import experiment
 from pocketrec.cli.imports import import_less
+from pocketrec.cli.init import init
 from pocketrec.cli.inspect import inspect
 from pocketrec.cli.lint import lint
 from pocketrec.cli.list import list_command
@@ -130,6 +131,7 @@ for _command in (
     pull,
     list_command,
     tag,
+    init,
     inspect,
     report,
     card,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,17 +29,13 @@ _ZOO = Path(__file__).parents[1]
 
 
 def train(name: str, *, seed: int = 0, out: str | Path | None = None, progress: bool = True) -> Path:
-    """The safetensors file with newly trained weights of the family `name`, in float16.
-
-    What is done is kept beside the file until it is written, so a training that was killed goes on after its
-    last whole epoch, to the same bytes as without a stop.
+    """The safetensors file with newly trained weights of the family `name`; see `train_module`.
 
     Args:
         name: a family of the zoo.
-        seed: of initialisation, order and dropout; the same seed on the same machine and number
-            of threads gives the same weights.
-        out: the file to write, replaced whole or not at all; `<name>.safetensors` here if None, and where the
-            family's recipe looks for it if its weights do not come with the project.
+        seed: as there.
+        out: the file to write; `<name>.safetensors` here if None, and where the family's recipe looks for it
+            if its weights do not come with the project.
         progress: whether to draw a progress bar on stderr.
 
     Raises:
@@ -49,7 +46,55 @@ def train(name: str, *, seed: int = 0, out: str | Path | None = None, progress: 
     found = family(name)
     path = Path(out) if out is not None else _default(found)
     _check_writable(path)
-    _write(_fit(found, seed, path, progress), path)
+    return train_module(_function(found), path, name=name, seed=seed, progress=progress)
+
+
+def train_module(
+    fit: Callable[[Run], nn.Module], path: Path, *, name: str, seed: int = 0, progress: bool = True
+) -> Path:
+    """The safetensors file `path` with the weights of the module that `fit` returns, in float16.
+
+    What is done is kept beside the file until it is written, so a training that was killed goes on after its
+    last whole epoch, to the same bytes as without a stop. The file is replaced whole or not at all.
+
+    Args:
+        fit: called with a Run, which its loops are handed.
+        path: of the file.
+        name: of the model, for the progress bar.
+        seed: of initialisation, order and dropout; the same seed on the same machine and number of threads
+            gives the same weights.
+        progress: whether to draw a progress bar on stderr.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    import torch
+
+    from pocketrec.model_zoo.training.run import Run
+
+    _check_writable(path)
+    torch.manual_seed(seed)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[best]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+        task = bar.add_task(f"train {name}", total=None, best="")
+
+        def advance(epoch: int, epochs: int, best: float) -> None:
+            bar.update(task, completed=epoch, total=epochs, best=f"epoch {epoch}, best {best:.4f}")
+
+        run = Run(
+            rng=np.random.default_rng(seed),
+            progress=advance,
+            kept=path.parent / f".{path.name}.training",
+            key=_key(fit.__module__, seed),
+        )
+        module = fit(run)
+    _write(module, path)
+    run.forget()
     return path
 
 
@@ -62,43 +107,16 @@ def _check_writable(path: Path) -> None:
         raise DataError(f"{path}: its folder is missing or not writable; create it or choose another path")
 
 
-def _fit(found: Family, seed: int, path: Path, progress: bool) -> nn.Module:
+def _function(found: Family) -> Callable[[Run], nn.Module]:
+    """The family's training, whose module needs PyTorch."""
     try:
-        import torch
-
-        from pocketrec.model_zoo.training.run import Run
-
-        module_name, function = found.train.split(":")
-        fit = getattr(importlib.import_module(module_name), function)
+        module, function = found.train.split(":")
+        fit: Callable[[Run], nn.Module] = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
         if error.name in _FROM_EXTRAS:
             raise MissingExtra(error.name, "build") from None
         raise
-    torch.manual_seed(seed)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[best]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task(f"train {found.name}", total=None, best="")
-
-        def advance(epoch: int, epochs: int, best: float) -> None:
-            bar.update(task, completed=epoch, total=epochs, best=f"epoch {epoch}, best {best:.4f}")
-
-        run = Run(
-            rng=np.random.default_rng(seed),
-            progress=advance,
-            kept=path.parent / f".{path.name}.training",
-            key=_key(module_name, seed),
-        )
-        return _finished(run, fit(run))
-
-
-def _finished(run: Run, module: nn.Module) -> nn.Module:
-    run.forget()
-    return module
+    return fit
 
 
 def _key(module_name: str, seed: int) -> str:

@@ -42,6 +42,7 @@ COMMANDS = (
     "pull",
     "list",
     "tag",
+    "init",
     "inspect",
     "report",
     "card",

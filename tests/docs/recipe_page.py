@@ -12,6 +12,7 @@ from typing import Any, Literal, Union
 from tests.docs.tables import NAME, Key, examples, nested, places, recipes
 from tests.docs.words import WORDS, Words
 
+from pocketrec.pipeline.start.explained import as_toml, quoted
 from pocketrec.quantize.schemes import SCHEMES
 from pocketrec.recipe import GATE_RANGES, VERSUS_RANGES, Compress, Gates, Versus
 from pocketrec.recipe.compress import COMPRESS_RANGES
@@ -161,25 +162,8 @@ def _example(key: Key, found: Mapping[Key, Any], headers: Mapping[Any, list[str]
         return f"`{key.name} = {as_toml(value)}`"
     inside = headers.get(key.table, [""])[0].strip("[]")
     form = "[[{}]]" if isinstance(value, list) else "[{}]"
-    name = f".{_quoted(next(iter(value)))}" if any(NAME in each for each in forms) else ""
+    name = f".{quoted(next(iter(value)))}" if any(NAME in each for each in forms) else ""
     return "`" + form.format(f"{inside}.{key.name}{name}".removeprefix(".")) + "`"
-
-
-def as_toml(value: Any) -> str:
-    """The value as TOML writes it, on one line."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(as_toml(each) for each in value) + "]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_quoted(name)} = {as_toml(each)}" for name, each in value.items()) + " }"
-    return repr(value)
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[\w-]+", name) else as_toml(name)
 
 
 def _words(words: Words) -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.docs.recipe_page import as_toml, recipe_page, type_of
+from tests.docs.recipe_page import recipe_page, type_of
 from tests.docs.tables import ORDER, RECIPES, Key, examples, keys, places, recipes
 from tests.docs.words import WORDS
 
 from pocketrec.contract import Signature
 from pocketrec.errors import RecipeError
 from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.pipeline.start.explained import as_toml
 from pocketrec.quantize.schemes import scheme_from_table
 from pocketrec.recipe import Compress, Gates, Latency, Recipe, Target
 from pocketrec.schema import described

@@ -1,0 +1,107 @@
+"""docs/zoo.md: the families by area with what `make zoo` showed of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.zoo.rows import Built, Row
+
+from pocketrec.model_zoo.family import Family
+from pocketrec.model_zoo.registry import FAMILIES
+
+Baselines = Mapping[str, Mapping[str, Mapping[str, float]]]
+MARKS = ("<!-- zoo -->\n", "<!-- /zoo -->\n")
+
+
+def lines_of(rows: Sequence[Row], baselines: Baselines) -> list[str]:
+    """The page's tables.
+
+    Args:
+        rows: a line a family.
+        baselines: of each data set, the metrics of each baseline.
+    """
+    known = {each.family: each for each in rows}
+    lines = ["## Quality", "", *_quality(known, baselines), "", "## Sizes, parity and latency", ""]
+    return [*lines, *_artifacts(known), "", *_count(rows), ""]
+
+
+def write(path: Path, lines: Sequence[str]) -> None:
+    """Puts the tables between the marks of the page."""
+    start, end = MARKS
+    before, _, rest = path.read_text(encoding="utf-8").partition(start)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{start}" + "\n".join(lines) + f"{end}{after}", encoding="utf-8")
+
+
+def _quality(
+    known: Mapping[str, Row], baselines: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> list[str]:
+    lines = [
+        "| area | family | paper | role | data | parameters | test split | published | baselines | state |",
+        "|---|---|---|---|---|--:|---|---|---|---|",
+    ]
+    for name, family in FAMILIES.items():
+        row = known.get(name, Row(family=name, status="not run", why="was not asked for"))
+        cells = [
+            family.area,
+            name,
+            family.paper,
+            ", ".join(family.roles),
+            family.data,
+            f"{row.parameters:,}" if row.parameters else "",
+            _shown(row.metrics, [metric for metric, _ in family.floors]),
+            "; ".join(f"{each.metric} {each.value:.4g} ({each.source})" for each in family.references),
+            _beside(family, baselines.get(family.data, {})),
+            row.status if row.status != "not run" else f"not run: {row.why.split(';')[0]}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _shown(metrics: Mapping[str, float], first: Sequence[str]) -> str:
+    names = [*first, *(name for name in metrics if name not in first)]
+    return "; ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
+
+
+def _beside(family: Family, baselines: Mapping[str, Mapping[str, float]]) -> str:
+    """The baselines of the same data and protocol, of the metrics that the family's floors are on."""
+    wanted = {metric for metric, _ in family.floors}
+    return "; ".join(
+        f"{name} {_shown({metric: value for metric, value in each.items() if metric in wanted}, [])}"
+        for name, each in baselines.items()
+        if wanted & set(each)
+    )
+
+
+def _artifacts(known: Mapping[str, Row]) -> list[str]:
+    lines = ["| family | bundle | target | kB | parity | p50 ms |", "|---|---|---|--:|---|---|"]
+    for name in FAMILIES:
+        for built in known[name].built if name in known else ():
+            lines += [_artifact(name, built, target, size) for target, size in sorted(built.sizes.items())]
+    return lines
+
+
+def _artifact(name: str, built: Built, target: str, size: int) -> str:
+    parity = _by_runtime(built.parity, target, "{:.2g}")
+    absent = [key.partition(" ")[2] for key in built.not_run if key.partition(" ")[0] == target]
+    parity += "".join(f", {each} not run" for each in absent)
+    return (
+        f"| {name} | {built.preset} | {target} | {size / 1000:,.0f} | {parity} | "
+        f"{_by_runtime(built.p50_ms, target, '{:.3g}')} |"
+    )
+
+
+def _by_runtime(found: Mapping[str, float], target: str, form: str) -> str:
+    pairs = [(key.partition(" "), value) for key, value in found.items()]
+    return ", ".join(f"{name[2]} {form.format(value)}" for name, value in pairs if name[0] == target)
+
+
+def _count(rows: Sequence[Row]) -> list[str]:
+    return [total(rows)]
+
+
+def total(rows: Sequence[Row]) -> str:
+    """The last line."""
+    counts = {state: sum(each.status == state for each in rows) for state in ("green", "red", "not run")}
+    return f"{len(rows)} families: " + ", ".join(f"{number} {state}" for state, number in counts.items())

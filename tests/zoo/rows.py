@@ -1,0 +1,131 @@
+"""A family's line in the table of the zoo, from the evidence of its bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors import safe_open
+from tests.zoo.bundles import PRESETS, absent, bundle_of, evidence_in, ran, trained
+
+from pocketrec.errors import PocketrecError
+from pocketrec.model_zoo.family import Family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What one bundle of a family shows.
+
+    Attributes:
+        preset: `float` or `int8`.
+        sizes: bytes of each target's artifacts.
+        parity: the largest difference of each target on each runtime, as a multiple of what counts as the
+            same numbers; above 1 they are others.
+        p50_ms: of the slowest function, by target and runtime; those of the interpreter are no device's.
+        not_run: targets on runtimes, and why.
+        metrics: of the artifact that is furthest from the reference, by metric.
+    """
+
+    preset: str
+    sizes: dict[str, int]
+    parity: dict[str, float]
+    p50_ms: dict[str, float]
+    not_run: dict[str, str]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A family, and whether it came through.
+
+    Attributes:
+        status: `green`, `red`, or `not run` where its data are not here.
+        why: what failed or what is missing; empty where it is green.
+        metrics: of the trained model itself on the test split.
+    """
+
+    family: str
+    status: Literal["green", "red", "not run"]
+    why: str = ""
+    parameters: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    built: tuple[Built, ...] = ()
+
+
+def row_of(family: Family, place: Path) -> Row:
+    """The family's line: trained where it has to be, built with every target, and judged by its gates."""
+    missing = absent(family)
+    if missing:
+        return Row(family=family.name, status="not run", why=missing)
+    try:
+        trained(family)
+        bundles = {preset: bundle_of(family, preset, place) for preset in PRESETS}
+    except PocketrecError as error:
+        return Row(family=family.name, status="red", why=str(error))
+    evidence = {preset: evidence_in(each) for preset, each in bundles.items()}
+    metrics = _reference(evidence["float"])
+    failures = [said for preset, each in evidence.items() for said in _failures(preset, each)]
+    failures += _below(family, metrics)
+    return Row(
+        family=family.name,
+        status="red" if failures else "green",
+        why="; ".join(failures[:3]),
+        parameters=_parameters(family),
+        metrics=metrics,
+        built=tuple(_built(preset, each) for preset, each in evidence.items()),
+    )
+
+
+def _failures(preset: str, evidence: dict[str, Any]) -> list[str]:
+    failed = [each for each in evidence["gates"] if each["status"] == "failed"]
+    if not failed and not any(each["status"] == "passed" for each in evidence["gates"]):
+        return [f"{preset}: no gate passed"]
+    return [f"{preset}: {each['gate']} {each['target']}: {each['message']}" for each in failed]
+
+
+def _below(family: Family, metrics: dict[str, float]) -> list[str]:
+    """What the trained model itself does not hold."""
+    return [
+        f"{metric} is {metrics.get(metric)}, and its floor is {floor}"
+        for metric, floor in family.floors
+        if not metrics.get(metric, float("-inf")) >= floor
+    ]
+
+
+def _reference(evidence: dict[str, Any]) -> dict[str, float]:
+    """The trained model's own metrics, of all that is evaluated."""
+    found: dict[str, float] = {}
+    for each in ran(evidence):
+        for name, value in (each["ranking"] or {}).get("reference", {}).items():
+            found.setdefault(name, float(value))
+    return found
+
+
+def _built(preset: str, evidence: dict[str, Any]) -> Built:
+    sizes: dict[str, int] = {}
+    for each in evidence["sizes"]:
+        sizes[each["target"]] = sizes.get(each["target"], 0) + each["size_bytes"]
+    parity, p50_ms, metrics = {}, {}, dict[str, float]()
+    for each in ran(evidence):
+        name = f"{each['target']} {each['runtime']}"
+        parity[name] = max((float(one["excess"]) for one in (*each["parity"], *each["rows"])), default=0.0)
+        if each["latency"]:
+            p50_ms[name] = max(one["p50_ms"] for one in each["latency"].values())
+        for metric, value in (each["ranking"] or {}).get("artifact", {}).items():
+            metrics[metric] = min(metrics.get(metric, float(value)), float(value))
+    not_run = {
+        f"{each['target']} {each['runtime']}": each["reason"]
+        for each in evidence["results"]
+        if each["status"] == "not_run"
+    }
+    return Built(preset=preset, sizes=sizes, parity=parity, p50_ms=p50_ms, not_run=not_run, metrics=metrics)
+
+
+def _parameters(family: Family) -> int:
+    """Numbers in the weights; 0 where there is no file of them."""
+    if not family.weights.is_file():
+        return 0
+    with safe_open(family.weights, "np") as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
