@@ -23,6 +23,8 @@ Area = Literal[
 ]
 Role = Literal["recommend", "rank", "search", "embed", "arrange", "decide", "predict", "generate"]
 
+RECBOLE = "RecBole 1.2.1 on MovieLens-100K, leave one out, all items"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketrec.model_zoo.family import Family, trained_by
+from pocketrec.model_zoo.family import RECBOLE, Family, Reference, trained_by
 
 FAMILIES = (
     Family(
@@ -22,6 +22,20 @@ FAMILIES = (
         paper="Markov, 1906, chains of first order; the counts that a model of the next item should beat",
         train=trained_by("markov"),
         floors=(("hr@10", 0.17), ("ndcg@10", 0.094)),
+        committed=False,
+    ),
+    Family(
+        name="ease",
+        area="retrieval",
+        roles=("recommend",),
+        summary="an item-item matrix in closed form; does not beat transition counts on the next film",
+        paper="Steck, 2019, Embarrassingly Shallow Autoencoders for Sparse Data",
+        train=trained_by("ease"),
+        floors=(("hr@10", 0.135), ("ndcg@10", 0.071)),
+        references=(
+            Reference(metric="hr@10", value=0.135, source=RECBOLE),
+            Reference(metric="ndcg@10", value=0.071, source=RECBOLE),
+        ),
         committed=False,
     ),
 )

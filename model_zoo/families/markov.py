@@ -20,9 +20,9 @@ from pocketrec.model_zoo.data.sequences import Ints, training_parts
 from pocketrec.model_zoo.training.loop import measured
 from pocketrec.model_zoo.training.run import Run
 
-DECAY = 0.5
+DECAY = 0.6
 WIDTH = 64
-SHARE = 2**-6  # of the most frequent item: less than what is left of one transition six items ago
+SHARE = 2**-6  # of the most frequent item: less than what is left of one transition eight items ago
 
 
 class Markov(nn.Module):

@@ -30,7 +30,7 @@ def test_scores_are_decayed_counts_and_the_share_of_each_item() -> None:
         for before, after in pairwise(each):
             counts[before, after] += 1
     often = np.bincount(np.concatenate(SEQUENCES), minlength=6)
-    expected = 0.5**2 * counts[2] + 0.5 * counts[4] + counts[1] + markov.SHARE * often / often.max()
+    expected = 0.6**2 * counts[2] + 0.6 * counts[4] + counts[1] + markov.SHARE * often / often.max()
     scores = net(torch.tensor([[0, 2, 4, 1]], dtype=torch.int32))[0].detach().numpy()
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
