@@ -26,7 +26,6 @@ PRESETS: dict[str, tuple[Compress, dict[str, Target]]] = {
         Compress(),
         {
             "onnx": Target(format="onnx"),
-            "onnx_fp16": Target(format="onnx", precision="float16"),
             "coreml": Target(format="coreml", precision="float32"),
             "coreml_fp16": Target(format="coreml", precision="float16"),
             "web": Target(format="web"),

@@ -53,10 +53,22 @@ def _quality(
             _shown(row.metrics, [metric for metric, _ in family.floors]),
             "; ".join(f"{each.metric} {each.value:.4g} ({each.source})" for each in family.references),
             _beside(family, baselines.get(family.data, {})),
-            row.status if row.status != "not run" else f"not run: {row.why.split(';')[0]}",
+            _state(family, row, baselines.get(family.data, {})),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _state(family: Family, row: Row, baselines: Mapping[str, Mapping[str, float]]) -> str:
+    if row.status == "not run":
+        return f"not run: {row.why.split(';')[0]}"
+    beaten_by = [
+        name
+        for name, figures in baselines.items()
+        for metric, _ in family.floors
+        if row.metrics.get(metric, float("inf")) <= figures.get(metric, float("-inf"))
+    ]
+    return row.status + (f"; does not beat {', '.join(dict.fromkeys(beaten_by))}" if beaten_by else "")
 
 
 def _shown(metrics: Mapping[str, float], first: Sequence[str]) -> str:
@@ -75,7 +87,7 @@ def _beside(family: Family, baselines: Mapping[str, Mapping[str, float]]) -> str
 
 
 def _artifacts(known: Mapping[str, Row]) -> list[str]:
-    lines = ["| family | bundle | target | kB | parity | p50 ms |", "|---|---|---|--:|---|---|"]
+    lines = ["| family | bundle | target | kB | parity, dB | p50 ms |", "|---|---|---|--:|---|---|"]
     for name in FAMILIES:
         for built in known[name].built if name in known else ():
             lines += [_artifact(name, built, target, size) for target, size in sorted(built.sizes.items())]
@@ -83,7 +95,7 @@ def _artifacts(known: Mapping[str, Row]) -> list[str]:
 
 
 def _artifact(name: str, built: Built, target: str, size: int) -> str:
-    parity = _by_runtime(built.parity, target, "{:.2g}")
+    parity = _by_runtime(built.parity, target, "{:.0f}")
     absent = [key.partition(" ")[2] for key in built.not_run if key.partition(" ")[0] == target]
     parity += "".join(f", {each} not run" for each in absent)
     return (

@@ -21,8 +21,8 @@ class Built:
     Attributes:
         preset: `float` or `int8`.
         sizes: bytes of each target's artifacts.
-        parity: the largest difference of each target on each runtime, as a multiple of what counts as the
-            same numbers; above 1 they are others.
+        parity: the lowest signal-to-noise ratio of any output of each target on each runtime, in dB,
+            beside PyTorch with the same codes; infinite where all numbers are equal.
         p50_ms: of the slowest function, by target and runtime; those of the interpreter are no device's.
         not_run: targets on runtimes, and why.
         metrics: of the artifact that is furthest from the reference, by metric.
@@ -110,7 +110,8 @@ def _built(preset: str, evidence: dict[str, Any]) -> Built:
     parity, p50_ms, metrics = {}, {}, dict[str, float]()
     for each in ran(evidence):
         name = f"{each['target']} {each['runtime']}"
-        parity[name] = max((float(one["excess"]) for one in (*each["parity"], *each["rows"])), default=0.0)
+        compared = [float(one["sqnr_db"]) for one in (*each["parity"], *each["rows"])]
+        parity[name] = min(compared, default=float("nan"))
         if each["latency"]:
             p50_ms[name] = max(one["p50_ms"] for one in each["latency"].values())
         for metric, value in (each["ranking"] or {}).get("artifact", {}).items():

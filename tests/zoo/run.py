@@ -20,7 +20,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.zoo.bundles import ROOT
-from tests.zoo.page import lines_of, total, write
+from tests.zoo.page import Baselines, lines_of, total, write
 from tests.zoo.rows import Row, row_of
 
 from pocketrec.model_zoo.registry import FAMILIES
@@ -30,6 +30,18 @@ def one(name: str, place: Path) -> Row:
     """The family's line, computed in a process of its own."""
     logging.getLogger("coremltools").setLevel(logging.CRITICAL)  # it tells of the framework that is not there
     return row_of(FAMILIES[name], place)
+
+
+def beside(data: set[str]) -> Baselines:
+    """Popularity and transition counts on each of the data sets that has sequences."""
+    from pocketrec.model_zoo.training.baselines import SEQUENCES, baselines
+
+    found = {}
+    for name in sorted(data & set(SEQUENCES)):
+        both = baselines(name)
+        named = {"Pop": both.pop, "Markov": both.markov}
+        found[name] = {each: {"hr@10": hr, "ndcg@10": ndcg} for each, (hr, ndcg) in named.items()}
+    return found
 
 
 def main() -> int:
@@ -53,7 +65,7 @@ def main() -> int:
             progress.advance(task)
     found = [rows[name] for name in asked.families]
     (asked.folder / "rows.json").write_text(json.dumps([asdict(each) for each in found], indent=1))
-    lines = lines_of(found, {})
+    lines = lines_of(found, beside({FAMILIES[each.family].data for each in found if each.built}))
     print("\n".join(lines[:-2]))
     if set(asked.families) == set(FAMILIES):
         write(asked.docs, lines)

@@ -36,8 +36,8 @@ def evidence(ndcg: float = 0.11, status: str = "passed") -> dict[str, Any]:
                 "target": "onnx",
                 "runtime": "onnxruntime",
                 "status": "ran",
-                "parity": [{"excess": 0.25}],
-                "rows": [{"excess": 0.5}],
+                "parity": [{"sqnr_db": "inf"}],
+                "rows": [{"sqnr_db": 61.5}],
                 "latency": {"main": {"p50_ms": 0.3}},
                 "ranking": {"reference": {"ndcg@10": ndcg}, "artifact": {"ndcg@10": ndcg - 0.01}},
             },
@@ -59,12 +59,19 @@ def test_a_family_whose_gates_passed_is_green_with_its_figures(monkeypatch: pyte
     assert (row.status, row.why, row.metrics) == ("green", "", {"ndcg@10": 0.11})
     built = row.built[0]
     assert built.sizes == {"onnx": 1500}
-    assert built.parity == {"onnx onnxruntime": 0.5}
+    assert built.parity == {"onnx onnxruntime": 61.5}
     assert built.not_run == {"web web-wasm": "no browser"}
     page = "\n".join(lines_of([row], {"ml-100k": {"Pop": {"ndcg@10": 0.05, "auc": 0.5}}}))
     assert "| ndcg@10 0.1100 |" in page
-    assert "| sasrec | float | onnx | 2 | onnxruntime 0.5 | onnxruntime 0.3 |" in page
+    assert "| sasrec | float | onnx | 2 | onnxruntime 62 | onnxruntime 0.3 |" in page
     assert "Pop ndcg@10 0.0500" in page
+    assert "does not beat" not in page
+
+
+def test_a_model_that_does_not_beat_a_baseline_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = seen(evidence(ndcg=0.11), monkeypatch)
+    page = "\n".join(lines_of([row], {"ml-100k": {"Markov": {"ndcg@10": 0.12}}}))
+    assert "green; does not beat Markov" in page
 
 
 @pytest.mark.parametrize(
