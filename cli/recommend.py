@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,17 @@ from pocketrec.outside import parse_json
 if TYPE_CHECKING:
     from pocketrec.package.host.answers import Recommendations
     from pocketrec.pipeline.app import Recommender
+    from pocketrec.pipeline.explain import Explained, Moved
 
 _ROLES = ("recommend", "search", "generate")
+_SHOWN = 3  # items of the history beside a listed one
 
 
 @click.command(
     epilog=examples(
         'pocketrec recommend build/sasrec --history "Toy Story (1995)" --history "Heat (1995)"',
         "pocketrec recommend build/sasrec --history 1 --excluding 1 --k 3 --json",
+        'pocketrec recommend build/sasrec --history "Heat (1995)" --history "Fargo (1996)" --explain',
         "pocketrec recommend build/two-tower --set age=25-34 --set gender=F --set occupation=artist",
     )
 )
@@ -39,6 +43,9 @@ _ROLES = ("recommend", "search", "generate")
 @click.option("--method", default=None, help="Which, where the bundle recommends in several ways.")
 @click.option("--target", default=None, help="Whose artifacts run; by default the first ONNX target.")
 @click.option("--runtime", default=None, help="The engine; by default the first that is there.")
+@click.option(
+    "--explain", is_flag=True, help="Show what each item of the history did: the list without it, in turn."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recommend(
     bundle: Path,
@@ -50,6 +57,7 @@ def recommend(
     method: str | None,
     target: str | None,
     runtime: str | None,
+    explain: bool,
     as_json: bool,
 ) -> None:
     """List what BUNDLE recommends after a history of items, given by token or title.
@@ -58,6 +66,7 @@ def recommend(
     named on stderr with what they may have been meant for.
     """
     from pocketrec import load
+    from pocketrec.pipeline.explain import explain as explained
 
     with load(bundle, target=target, runtime=runtime) as model:
         name = _method(model, method)
@@ -67,8 +76,9 @@ def recommend(
             given["text"] = text
         if history or "history" in model.methods[name]:
             given.setdefault("history", list(history))
-        found = model.call(name, given)
-    _print(found, as_json)  # type: ignore[arg-type]  # the role lists items
+        found: Any = model.call(name, given)  # the role lists items
+        reasons = explained(model, name, given, found) if explain else ()
+    _print(found, as_json, reasons)
 
 
 def _method(model: Recommender, stated: str | None) -> str:
@@ -99,20 +109,37 @@ def _feature(model: Recommender, method: str, stated: str) -> tuple[str, Any]:
         return name, value  # the call says what was expected
 
 
-def _print(found: Recommendations, as_json: bool) -> None:
+def _print(found: Recommendations, as_json: bool, reasons: Sequence[Explained] = ()) -> None:
     from pocketrec.package.host.answers import plain
 
     for each in found.unknown:
         near = f"; did you mean {' or '.join(map(repr, each.near))}?" if each.near else ""
         click.echo(f"unknown: {each.given!r}{near}", err=True)
     if as_json:
-        print_json({"schema": 1, **_written(plain(found))})
+        why = {"explained": [asdict(each)["moved"] for each in reasons]} if reasons else {}
+        print_json({"schema": 1, **_written(plain(found)), **_written(why)})
         return
     rows = [
         (str(place), each.token, each.title, "-" if each.score is None else f"{each.score:.4f}")
         for place, each in enumerate(found, 1)
     ]
-    print_table("", ("", "token", "title", "score"), rows)
+    columns = ("", "token", "title", "score")
+    if reasons:
+        because = [(*row, _because(each)) for row, each in zip(rows, reasons, strict=True)]
+        print_table("", (*columns, "because of"), because)
+    else:
+        print_table("", columns, rows)
+
+
+def _because(one: Explained) -> str:
+    """The items of the history that moved a listed item most, with what they did to its score."""
+    return ", ".join(f"{each.given} {_effect(each)}" for each in one.moved[:_SHOWN])
+
+
+def _effect(moved: Moved) -> str:
+    if moved.places is None:
+        return "(not listed without it)"
+    return f"{moved.places:+d} places" if moved.change is None else f"{moved.change:+.3f}"
 
 
 def _written(value: Any) -> Any:

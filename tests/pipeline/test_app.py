@@ -50,6 +50,24 @@ def test_items_are_recommended_by_token_or_title(bundle: Path, target: str | Non
             model.recommend(history=["Film 7"])
 
 
+def test_a_list_is_explained_alike_on_every_runtime(bundle: Path) -> None:
+    shown = []
+    for target in ("onnx", "coreml"):
+        asked = ["--history", "item 3", "--history", "item 12", "--k", "2", "--explain", "--target", target]
+        done = CliRunner().invoke(main, ["recommend", str(bundle), *asked, "--json"])
+        assert done.exit_code == 0, done.stderr
+        shown.append(json.loads(done.stdout))
+    (one, other) = shown
+    assert [each["id"] for each in one["items"]] == [each["id"] for each in other["items"]]
+    for mine, theirs in zip(one["explained"], other["explained"], strict=True):
+        assert [each["given"] for each in mine] == [each["given"] for each in theirs]
+        assert [each["change"] for each in mine] == pytest.approx(
+            [each["change"] for each in theirs], abs=2e-2
+        )
+    table = CliRunner().invoke(main, ["recommend", str(bundle), *asked]).stdout
+    assert "because of" in table
+
+
 def test_what_a_bundle_does_not_have_is_named(bundle: Path) -> None:
     with pocketrec.load(bundle) as model:
         with pytest.raises(AttributeError, match="'rank' is no method of the bundle; it has recommend"):
