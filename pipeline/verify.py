@@ -19,7 +19,7 @@ from pocketrec.pipeline.agreement import contract_sha256, disagreements
 from pocketrec.pipeline.judged import gates_of
 from pocketrec.pipeline.shapes import surplus_shapes
 from pocketrec.pipeline.trust import Trust, examine_trust
-from pocketrec.pipeline.verify_outcomes import Asked, Replayed
+from pocketrec.pipeline.verify_outcomes import Asked, Replayed, too_old
 from pocketrec.pipeline.verify_replay import Held, replay_artifact, spoken_of
 from pocketrec.progress import Progress, silent
 from pocketrec.validate.runtimes.faults import UNANSWERED
@@ -35,7 +35,7 @@ class VerifyResult:
         version: the recipe's version.
         tree_sha256: the manifest's tree digest.
         problems: one sentence for each damaged file, and for each artifact that nothing compared.
-        unmet: one for each artifact that a required engine did not run.
+        unmet: one for each artifact that a required engine did not run, or that needs a later macOS.
         replays: one entry per artifact and runtime; empty where a file is damaged, or nobody may be trusted.
         signature: whether somebody vouches for the bundle.
         left_out: files of the whole that a part of a bundle does not hold; nothing is said of them.
@@ -118,7 +118,8 @@ def verify(
         version=manifest.version,
         tree_sha256=manifest.tree_sha256,
         problems=problems,
-        unmet=tuple(asked.lacking(replays)) if replays else (),  # else a problem says why there are none
+        # Where there are no replays, a problem says why.
+        unmet=(*asked.lacking(replays), *too_old(replays)) if replays else (),
         replays=replays,
         signature=trust,
         left_out=tuple(sorted(bundle.left_out)),
@@ -159,7 +160,8 @@ def _replay_bundle(
         progress(f"replay {target}/{function}", count, len(artifacts))
         ran = replay_artifact(held, asked, (target, function))
         replays += ran
-        if any(each.outcome != "not_asked" for each in ran) and all(each.status == "not_run" for each in ran):
+        outcomes = {each.outcome for each in ran}
+        if outcomes <= {"not_there", "not_asked"} and "not_there" in outcomes:
             problems.append(f"{target}/{function}: no runtime for it on this machine, nothing was compared")
     if artifacts and all(each.outcome == "not_asked" for each in replays):
         problems.append("no artifact is for the runtimes that were asked for, nothing was compared")

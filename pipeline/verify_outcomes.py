@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,3 +124,11 @@ class Asked:
                     yield f"required {name} did not run {each.target}/{each.function}: {each.message}"
                 elif each.outcome in UNANSWERED:
                     yield f"required {name} did not answer for {each.target}/{each.function}: {each.words}"
+
+
+def too_old(replays: Sequence[Replayed]) -> Iterator[str]:
+    """A sentence for each artifact that nothing compared, as it needs a later macOS than this one."""
+    compared = {(each.target, each.function) for each in replays if each.status != "not_run"}
+    for each in replays:
+        if each.outcome == "macos_too_old" and (each.target, each.function) not in compared:
+            yield f"{each.target}/{each.function}: {each.message}; nothing was compared"

@@ -133,6 +133,11 @@ def test_a_macos_that_is_too_old_is_not_asked(here: Mac) -> None:
     assert "iOS17 needs macOS 14, and this is macOS 13.6" in entry["message"]
     assert "not run: macOS is too old" in told
     assert run()[0] == 0  # as the interpreter ran it, and nobody required more
+    exit_code, found, told = run(*ON_FRAMEWORK)
+    assert (exit_code, told.splitlines()[-1]) == (14, "failed")
+    (problem,) = found["problems"]
+    assert problem.startswith("coreml/main: ")
+    assert problem.endswith("; nothing was compared")
 
 
 def test_zeros_on_one_unit_are_no_zeros_on_another(here: Mac) -> None:
