@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 from tests.swift import toolchain
-from tests.swift.toolchain import NoSwift, bound, entered, mirror, run_swift, set_up, swift_is_there
+from tests.swift.toolchain import (
+    NoSwift,
+    bound,
+    entered,
+    mirror,
+    run_swift,
+    set_up,
+    swift_is_there,
+    unzip_is_there,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +105,7 @@ def unpacking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made = Path(words[-2])
         unpack(made)
         (made / "usr/bin").mkdir()
+        (made / "usr/bin/unzip").touch()
         (made / "usr/share/doc").mkdir(parents=True)
         if failing:
             raise NoSwift(failing[0])
@@ -119,6 +129,19 @@ def test_a_set_up_that_ends_early_leaves_nothing(unpacking: list[str], nothing_f
     assert [each.name for each in nothing_found.parent.iterdir()] == ["root"]
     assert not (nothing_found / "usr/share/doc").exists()
     assert (nothing_found / "usr/bin/swift").is_symlink()
+
+
+def test_a_system_of_before_gets_what_it_lacks_and_nothing_else(
+    unpacking: list[str], nothing_found: Path
+) -> None:
+    set_up()
+    (nothing_found / "usr/bin/unzip").unlink()
+    (nothing_found / "mine").touch()
+    assert not unzip_is_there()
+    assert set_up() == nothing_found
+    assert unzip_is_there()
+    assert (nothing_found / "mine").exists()
+    assert [each.name for each in nothing_found.parent.iterdir()] == ["root"]
 
 
 def test_what_a_command_says_last_is_why_it_failed() -> None:

@@ -206,9 +206,9 @@ def mirror(lines: str) -> str:
 
 
 def set_up() -> Path:
-    """Where Swift is, unpacked if it was not yet; NoSwift says why it cannot be."""
+    """Where Swift is, unpacked if it was not yet, or not whole; NoSwift says why it cannot be."""
     own = own_swift()
-    if own is not None or swift_is_there():
+    if own is not None or (swift_is_there() and unzip_is_there()):
         return Path(own) if own else place()
     if sys.platform != "linux" or shutil.which("apt-get") is None:
         raise NoSwift("there is neither swift nor apt here; install Swift 6, and have it in the PATH")
@@ -219,11 +219,20 @@ def set_up() -> Path:
     goal.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="swift-", dir=goal.parent) as scratch:
         made = Path(scratch) / "root"
-        packages = f"--include={','.join(_PACKAGES)}"
-        _output(["mmdebstrap", "--quiet", "--variant=extract", packages, _SUITE, str(made), address])
-        _prepare(made)
-        made.rename(goal)  # so that half of one is never found
+        whole = not swift_is_there()
+        _unpack(_PACKAGES if whole else ("unzip",), made, address)
+        if whole:
+            _prepare(made)
+            made.rename(goal)  # so that half of one is never found
+        else:
+            (made / "usr/bin/unzip").rename(goal / "usr/bin/unzip")
     return goal
+
+
+def _unpack(packages: Iterable[str], root: Path, address: str) -> None:
+    """Unpacks Debian's packages, with what they depend on, into a folder that is not there yet."""
+    named = f"--include={','.join(packages)}"
+    _output(["mmdebstrap", "--quiet", "--variant=extract", named, _SUITE, str(root), address])
 
 
 def _prepare(root: Path) -> None:
