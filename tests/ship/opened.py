@@ -52,6 +52,8 @@ def honest_answers(place: Path) -> Honest:
             answers[f"{reader.name} {thing}"] = [line["answer"]]
         elif thing == reader.opens[-1]:
             raise AssertionError(f"{reader.name}: does not open {thing} as it was made: {line}")
+    for reader, thing in pairs:
+        answers[f"{reader.name} {thing}"] += answers.get(f"{reader.likewise} {thing}", [])
     return answers
 
 

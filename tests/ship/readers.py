@@ -53,6 +53,7 @@ class Reader:
         always: whether every case is opened by it, and not in turns with others.
         costly: whether it writes a package, and so opens fewer.
         leaves: files that it may leave though it refused.
+        likewise: another reader, whose honest answers are honest ones of this, too.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Reader:
     always: bool = False
     costly: bool = False
     leaves: tuple[str, ...] = ()
+    likewise: str = ""
 
 
 def printed(place: Place, text: str) -> object:
@@ -127,7 +129,9 @@ def _digest(place: Place) -> str:
     )
 
 
-def _pull(name: str, wanted: Callable[[Place], str], *more: str, keyed: bool = False) -> Reader:
+def _pull(
+    name: str, wanted: Callable[[Place], str], *more: str, keyed: bool = False, likewise: str = ""
+) -> Reader:
     def words(place: Place) -> list[object]:
         key = ["--key", place.key] if "--key" in more else []
         base = ["--from", place.honest / bases.SMALL] if "--from" in more else []
@@ -142,6 +146,7 @@ def _pull(name: str, wanted: Callable[[Place], str], *more: str, keyed: bool = F
         keyed=keyed,
         trust=_by_pull,
         always=True,
+        likewise=likewise,
     )
 
 
@@ -228,7 +233,8 @@ READERS: tuple[Reader, ...] = (
     ),
     _pull("pull", lambda place: ":1.0.0"),
     _pull("pull @digest", lambda place: f"@{_digest(place)}", keyed=True),
-    _pull("pull --key", lambda place: ":1.0.0", "--key", keyed=True),
+    # A tag may be moved, and a key asks who made what it names: the next release is its maker's, too.
+    _pull("pull --key", lambda place: ":1.0.0", "--key", keyed=True, likewise="pull --from"),
     _pull("pull --from", lambda place: ":1.1.0", "--from"),
     Reader(
         name="list",

@@ -22,8 +22,9 @@ from tests.ship.watching import content
 pytestmark = pytest.mark.ship
 
 COMPRESSED = """
-[compress]
-preset = "int8"
+[compress.tensors]
+"item.weight" = {scheme = "float16"}
+"watch.weight" = {scheme = "linear"}
 """
 RELEASES = {"1.0.0": 0, "1.1.0": 1}  # and the seed of each one's weights
 
@@ -107,7 +108,8 @@ def test_two_builds_have_one_tree_and_the_same_bytes_and_modes(both: tuple[Made,
     timed = [each for each in differences(both[0].bundle, both[1].bundle) if not each.startswith("evidence/")]
     assert timed == ["manifest.sha256", "signatures/test-result.intoto.jsonl"]
     stored = json.loads((both[0].bundle / "recipe.json").read_bytes())
-    assert {each["weight_bits"] for each in stored["compress"]["tensors"].values()} == {8}
+    schemes = {name: each["scheme"] for name, each in stored["compress"]["tensors"].items()}
+    assert schemes == {"item.weight": "float16", "watch.weight": "linear"}
 
 
 def test_the_bill_of_materials_and_what_signatures_say_are_the_same(both: tuple[Made, Made]) -> None:
