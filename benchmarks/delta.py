@@ -7,6 +7,9 @@ windows that hold them, all else frozen; and `drift`, an epoch of everything on 
 is built in float32, int8 and int4, for ONNX and Core ML, and once more with the scales of the last release
 (`compress.scales_from`). What was trained and built in FOLDER is not made again.
 
+The last column is of whole bundles, in kilobytes that `pocketrec pull` received from a layout: all of it,
+what the last release's files leave, and what its delta does.
+
 A row is a target's artifact: the whole of it, whole by zstd -19, then what each tool needs to make it from
 the last release's, and the seconds to make it. bsdiff (Debian's) and zstd get the same files, one by one.
 """
@@ -36,8 +39,11 @@ from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families import sasrec
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.package.bundle import Bundle, is_bundle, read_bundle
+from pocketrec.package.created import created
 from pocketrec.package.delta.make import Made
+from pocketrec.package.registry.references import parse_reference
 from pocketrec.pipeline.deltas import apply, delta
+from pocketrec.pipeline.registry import pull, push
 
 TABLE = "item_embedding.weight"
 SHARE_OF_ITEMS, SHARE_OF_USERS = 0.02, 0.2
@@ -161,6 +167,19 @@ def _size(out: Path, *command: str | Path) -> int:
     return out.stat().st_size
 
 
+def pulled(old: Bundle, new: Bundle, file: Path, scratch: Path) -> Iterator[int]:
+    """Bytes that pulling the new release took: whole, then with the old one's files, then with its delta."""
+    place = parse_reference(f"{scratch / 'place'}:new")
+    push(new.path, place, created=created(None))
+    yield pull(place, out=scratch / "whole").bytes_received
+    yield pull(place, base=old.path, out=scratch / "copied").bytes_received
+    push(new.path, place, created=created(None), deltas=[file])
+    done = pull(place, base=old.path, out=scratch / "by-delta")
+    if not done.by_delta.base:
+        raise SystemExit(f"{new.path}: its delta was not used: {done.by_delta.why}")
+    yield done.bytes_received
+
+
 def ours(old: Bundle, new: Bundle, scratch: Path) -> tuple[Made, float, float]:
     """The delta of the whole bundle, and the seconds to make and to apply it; what it gives is compared."""
     start = time.perf_counter()
@@ -183,6 +202,7 @@ def rows(folder: Path, storages: Sequence[str], bsdiff: str) -> Iterator[list[st
                 new = built(folder, storage, night, frozen=frozen)
                 with tempfile.TemporaryDirectory() as scratch:
                     made, making, applying = ours(old, new, Path(scratch))
+                    received = list(pulled(old, new, Path(scratch) / "d.delta", Path(scratch)))
                 stored = {each.path: each.stored_bytes for each in made.files}
                 for target in new.manifest.artifacts:
                     found = dict(peers(old, new, target, bsdiff))
@@ -198,6 +218,7 @@ def rows(folder: Path, storages: Sequence[str], bsdiff: str) -> Iterator[list[st
                         *(f"{found[each].size_bytes / 1e3:.1f}" for each in list(found)[1:]),
                         f"{making:.2f} / {applying:.2f}",
                         " / ".join(f"{found[each].seconds:.2f}" for each in list(found)[2:]),
+                        " / ".join(f"{each / 1e3:.0f}" for each in received),
                     ]
 
 
@@ -225,7 +246,12 @@ def main() -> None:
         "zstd -19",
         "zstd --patch-from",
     ]
-    head += ["bsdiff", "bundle: make / apply, s", "zstd / bsdiff, s"]
+    head += [
+        "bsdiff",
+        "bundle: make / apply, s",
+        "zstd / bsdiff, s",
+        "pulled: whole / with files / by delta, kB",
+    ]
     print(" | ".join(["", *head, ""]).strip())
     print("|" + "---|" * len(head))
     for row in rows(given.folder, given.storage or list(STORAGES), given.bsdiff):
