@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from tests.swift.toolchain import NoSwift, set_up
 from tests.swift.workshop import PRESETS, Row, bundle_of, packaged, pytests, stand_in
+from tests.zoo.bundles import here
 
 from pocketrec.model_zoo.registry import FAMILIES
 
@@ -59,7 +60,7 @@ def main() -> int:
         print(f"not run: {error}")
         return 1
     asked.folder.mkdir(parents=True, exist_ok=True)
-    jobs = work(asked.families, asked.presets, asked.folder)
+    jobs = work(here(asked.families), asked.presets, asked.folder)
     rows: list[Row] = []
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("packages", total=len(jobs))

@@ -15,6 +15,7 @@ from typing import Any
 from tests.swift.packages import write_fixtures
 from tests.swift.toolchain import ROOT, STAND_IN, run_swift
 from tests.swift.totals import Outcome, first_line, pytest_total, swift_total
+from tests.zoo.bundles import trained
 
 from pocketrec.contract import Contract
 from pocketrec.model_zoo.registry import FAMILIES
@@ -70,6 +71,7 @@ def bundle_of(family: str, preset: str, folder: Path) -> Path:
     out = folder / f"{family}-{preset}"
     if is_bundle(out):
         return out
+    trained(FAMILIES[family])
     recipe = load_recipe(FAMILIES[family].recipe)
     precision, compress = PRESETS[preset]
     made = replace(

@@ -29,6 +29,7 @@ from tests.web.workshop import (
     install_tools,
     served,
 )
+from tests.zoo.bundles import here, trained
 
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.package import bundle as bundles
@@ -85,6 +86,7 @@ def bundle_of(family: str, preset: str, folder: Path) -> Path:
     out = folder / f"{family}-{preset}"
     if is_bundle(out):
         return out
+    trained(FAMILIES[family])
     recipe = load_recipe(FAMILIES[family].recipe)
     weights = FAMILIES[family].weights
     made = replace(
@@ -281,7 +283,8 @@ def main() -> int:
     tools = install_tools(asked.folder)
     os.environ.setdefault(ONNXRUNTIME_WEB, str((tools / "onnxruntime-web").resolve()))
     rows: list[Row] = []
-    work = [(family, preset) for preset in asked.presets for family in asked.families]
+    families = here(asked.families)
+    work = [(family, preset) for preset in asked.presets for family in families]
     with Progress(console=console) as progress, chromium() as browser:
         task = progress.add_task("bundles", total=len(work))
         for family, preset in work:

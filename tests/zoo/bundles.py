@@ -15,6 +15,7 @@ from tests.ship.kept import source_sha256
 from pocketrec.errors import DataError
 from pocketrec.model_zoo.data.folders import folder as data_folder
 from pocketrec.model_zoo.family import Family
+from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.model_zoo.training.train import train
 from pocketrec.pipeline.build import build
 from pocketrec.pipeline.recipes import load_recipe
@@ -49,6 +50,18 @@ def absent(family: Family) -> str:
     except DataError as error:
         return str(error)
     return ""
+
+
+def here(names: list[str]) -> list[str]:
+    """Those of the families whose data are here; the others are said to be not run."""
+    found = []
+    for name in names:
+        missing = absent(FAMILIES[name])
+        if missing:
+            print(f"not run: {name}: {missing}", flush=True)
+        else:
+            found.append(name)
+    return found
 
 
 def bundle_of(family: Family, preset: str, place: Path) -> Path:
