@@ -66,7 +66,7 @@ def _shrunk(usual: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replaced(usual: Mapping[str, Any], small: Mapping[str, Any]) -> dict[int, int]:
-    """What sizes in shapes become: what is counted, the same with one more for an id of its own, and widths."""
+    """What sizes in shapes become: what is counted, the same with one more for an own id, and widths."""
     sizes: dict[int, int] = {}
     for name, value in small.items():
         if isinstance(value, int) and not isinstance(value, bool) and value != usual[name]:
