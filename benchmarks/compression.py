@@ -152,13 +152,13 @@ def model_of(name: str, asked: Any) -> tuple[Model, Any]:
     """The model, and captures of it as it is."""
     path = FAMILIES[name].recipe
     recipe = load_recipe(path)
-    search = Compress(data=recipe.evaluate.data, arguments={"split": "valid"})
+    search = Compress(data=recipe.evaluate[0].data, arguments={"split": "valid"})
     loaded = prepare(replace(recipe, compress=search), path.parent)
     first, known = Tried(loaded.trials).first, loaded.model
     captures = first.capture()
     read = {each: by for each, by in tensors_read(known.module, captures).items() if by}
-    usage = calibrate(known.module, known.contract, loaded.data).usage
-    evaluator = make_evaluator(known.module, known.contract, recipe.evaluate, search_data(loaded), usage)
+    usage = calibrate(known.module, known.contract, [each.data for each in loaded.asked]).usage
+    evaluator = make_evaluator(known.module, known.contract, search_data(loaded), usage)
     targets = {key: replace(each, minimum_deployment_target=TARGET) for key, each in recipe.targets.items()}
     model = Model(
         name=name,
@@ -256,7 +256,7 @@ def ct_save(compress: Any, config: Any, source: Path, goal: Path) -> None:
 
 def quality(loaded: Loaded, runtimes: Mapping[str, Any]) -> Quality:
     """The recipe's metric with its interval."""
-    evaluate, data = loaded.recipe.evaluate, loaded.data
+    evaluate, data = loaded.asked[0].evaluate, loaded.asked[0].data
     run = quality_of(evaluate, loaded.model.contract, runtimes, data)
     if isinstance(data, ClassificationData):
         rows = np.stack([run.scores, data.labels], axis=1)
@@ -360,7 +360,7 @@ def engine(target: str) -> str:
 
 def latencies(loaded: Loaded, reference: Any, opened: list[dict[str, Any]]) -> list[float]:
     """p50 of the evaluated function on its widest probe, all ways in turns."""
-    function = loaded.recipe.evaluate.function
+    function = loaded.recipe.evaluate[0].function
     signature = loaded.model.contract.functions[function]
     probe = reference.probes[function][0].inputs
     calls = {}

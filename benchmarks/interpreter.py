@@ -124,7 +124,7 @@ def zoo_rows(folder: Path, runs: int) -> list[Row]:
         loaded = prepare(recipe, Path(family.recipe).parent)
         model = loaded.model
         for function in model.contract.functions:
-            probes = make_probes(model.contract, function, loaded.data)
+            probes = make_probes(model.contract, function, loaded.asked[0].data)
             tensors = [
                 {key: torch.from_numpy(array) for key, array in each.inputs.items()} for each in probes
             ]

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 )
 @click.option("--other", type=float, default=0.05, show_default=True, help="Chance to click on another.")
 @click.option("--target", default=None, help="Whose artifacts run; by default the first ONNX target.")
+@click.option(
+    "--evaluate",
+    metavar="NAME",
+    default=None,
+    help="Which of the recipe's evaluations; by default the first that ranks.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def interleave(
     first: Path,
@@ -49,6 +55,7 @@ def interleave(
     relevant: float,
     other: float,
     target: str | None,
+    evaluate: str | None,
     as_json: bool,
 ) -> None:
     """Let the lists of the bundles FIRST and SECOND meet over evaluation users, by interleaving.
@@ -69,6 +76,7 @@ def interleave(
         users=users,
         seed=seed,
         target=target,
+        evaluate=evaluate,
     )
     with progress_on_stderr() as progress:
         found = duel_bundles(first, second, recipe or find_recipe(first), terms, progress=progress)

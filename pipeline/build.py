@@ -150,7 +150,7 @@ def build(
         }
         manifest = seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
         if before is not None or chosen.gates.versus is not None:
-            judge = _judge(chosen, loaded, evidence, workers)
+            judge = _judge(loaded, evidence, workers)
             evidence = with_versus(evidence, chosen, before, folder, judge, report)
             write_evidence(folder, evidence, version=chosen.version)
             seal(folder, name=chosen.name, version=chosen.version, artifacts=paths)
@@ -172,12 +172,11 @@ def _damaged(kept: Parts) -> tuple[str, ...]:
     return tuple(f"A finished part was damaged, and was computed anew: {each.name}" for each in kept.damaged)
 
 
-def _judge(recipe: Recipe, loaded: Loaded, evidence: Evidence, workers: Workers | None) -> Judge:
+def _judge(loaded: Loaded, evidence: Evidence, workers: Workers | None) -> Judge:
     """What the build and its baseline are ranked on: what the build was examined on."""
     return Judge(
-        evaluate=recipe.evaluate,
-        data=loaded.data,
-        data_sha256=evidence.data_sha256,
+        asked=loaded.asked,
+        data_sha256={loaded.asked[0].name: evidence.data_sha256, **evidence.further_data},
         workers=workers,
     )
 

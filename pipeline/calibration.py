@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Contract, Signature
-from pocketrec.evaluation import EvaluationData, RankingData
+from pocketrec.evaluation import EvaluationData, RankingData, sample_for
 from pocketrec.foreign import torch_threads
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ class Calibration:
 
 
 def calibrate(
-    module: nn.Module, contract: Contract, data: EvaluationData, *, gradients: bool = True
+    module: nn.Module, contract: Contract, data: Sequence[EvaluationData], *, gradients: bool = True
 ) -> Calibration:
     """The usage of the module's tensors on the evaluation data's inputs; labels are not looked at.
 
     Args:
         module: in eval mode; it is not changed.
         contract: of the module.
-        data: of which some inputs of every function that it has inputs for are taken.
+        data: of which some inputs of every function that they have inputs for are taken.
         gradients: whether moments are wanted, which cost a few dozen backward passes.
     """
     from pocketrec.quantize.usage import Usage
@@ -74,7 +74,9 @@ def calibrate(
     return Calibration(usage=usage, notes=notes)
 
 
-def row_popularity(module: nn.Module, contract: Contract, data: EvaluationData) -> dict[str, Counts]:
+def row_popularity(
+    module: nn.Module, contract: Contract, data: Sequence[EvaluationData]
+) -> dict[str, Counts]:
     """How often each row of a table is read, by tensor name, float `[rows]`, one added to each.
 
     Counted over the evaluation data's inputs and the ids that users have had. A table belongs to
@@ -98,8 +100,10 @@ def row_popularity(module: nn.Module, contract: Contract, data: EvaluationData) 
     }
 
 
-def _ids_of(vocabulary: str, contract: Contract, data: EvaluationData) -> Iterator[npt.NDArray[np.int64]]:
-    for part in data.parts(_PART_ROWS):
+def _ids_of(
+    vocabulary: str, contract: Contract, data: Sequence[EvaluationData]
+) -> Iterator[npt.NDArray[np.int64]]:
+    for part in (part for each in data for part in each.parts(_PART_ROWS)):
         for signature in contract.functions.values():
             for each in signature.inputs:
                 if each.vocabulary == vocabulary and each.name in part.inputs:
@@ -181,9 +185,11 @@ def _batch_size(contract: Contract, signature: Signature) -> int:
     return max(low, min(_BATCH, high))
 
 
-def _examples(signature: Signature, data: EvaluationData, size: int) -> Iterator[list[npt.NDArray[Any]]]:
+def _examples(
+    signature: Signature, data: Sequence[EvaluationData], size: int
+) -> Iterator[list[npt.NDArray[Any]]]:
     """Batches of inputs in the signature's order, spread evenly over the data; none where it has none."""
-    sample = data.sample()
+    sample = sample_for(signature, data)
     sources = [sample.inputs, *([sample.catalogue] if isinstance(sample, RankingData) else [])]
     for source in sources:
         if all(each.name in source for each in signature.inputs):

@@ -156,12 +156,23 @@ def _calls(contract: Contract) -> Iterator[dict[str, Any]]:
 
 def _data(recipe: Mapping[str, Any], evidence: Evidence) -> dict[str, str]:
     """What the model was evaluated on."""
-    stated = _table(recipe, "evaluate")
-    source, kind = _text(stated, "data") or "unknown", _text(stated, "kind") or "unknown"
+    listed = recipe.get("evaluate")
+    several = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    tables = several or [_table(recipe, "evaluate")]
+    source, kind = (_text(tables[0], key) or "unknown" for key in ("data", "kind"))
     count = examined(evidence)
-    said = f"{source}, as a {kind}; {f'{count} examples' if count else 'nothing was evaluated'}"
-    said += f"; sha256 of its content {evidence.data_sha256}" if evidence.data_sha256 else ""
+    said = ", and ".join(_evaluated(each, named=bool(several)) for each in tables)
+    said += f"; {f'{count} examples' if count else 'nothing was evaluated'}"
+    digests = dict.fromkeys(each for each in (evidence.data_sha256, *evidence.further_data.values()) if each)
+    said += f"; sha256 of its content {', '.join(digests)}" if digests else ""
     return {"source": source, "kind": kind, "said": f"{said}."}
+
+
+def _evaluated(stated: Mapping[str, Any], *, named: bool) -> str:
+    """One evaluation: its data, as what, and of which of several it is."""
+    source, kind = (_text(stated, key) or "unknown" for key in ("data", "kind"))
+    called = _text(stated, "name") or _text(stated, "output")
+    return f"{source}, as a {kind}" + (f" of {called}" if named else "")
 
 
 def _unknown(context: Mapping[str, Any]) -> Iterator[str]:

@@ -100,13 +100,13 @@ def check_loss(compress: Compress, ranking: RankingParity) -> tuple[GateResult, 
         passed = before - after <= limit
         if before > 0 and limit >= before - _FLOORS.get(name, 0.0):
             passed, message = False, f"{message}; it cannot fail: a model that recommends nothing would pass"
-        found.append((f"compression loss: {name}", _status(passed), message))
+        found.append((f"compression loss: {name}{ranking.of}", _status(passed), message))
     found += _unlimited(compress, ranking)
     if compress.min_top_k_overlap is not None:
         overlap = float("nan") if ranking.top_k_overlap is None else ranking.top_k_overlap
         message = f"top-k overlap {overlap:.4f}, limit at least {compress.min_top_k_overlap:g}"
         passed = overlap >= compress.min_top_k_overlap
-        found.append(("compression loss: top-k overlap", _status(passed), message))
+        found.append((f"compression loss: top-k overlap{ranking.of}", _status(passed), message))
     return _results(found)
 
 
@@ -116,7 +116,7 @@ def _unlimited(compress: Compress, ranking: RankingParity) -> list[tuple[str, St
         return []
     return [
         (
-            f"compression loss: {name}",
+            f"compression loss: {name}{ranking.of}",
             "skipped",
             f"{ranking.artifact.get(name, math.nan):.5f} compressed, {before:.5f} before; no limit is stated",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pocketrec.contract import Contract
 from pocketrec.errors import UsageError
-from pocketrec.evaluation import RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.package.bundle import Bundle, read_bundle, read_contract
 from pocketrec.pipeline.app import target_of
 from pocketrec.pipeline.reached import reached_by
@@ -39,6 +39,7 @@ class Terms:
         users: how many, from the first on.
         seed: of coins and clicks.
         target: of either bundle; None: the first that runs everywhere.
+        evaluate: which of the recipe's evaluations; None: the first that ranks.
         confidence: of the interval.
     """
 
@@ -49,6 +50,7 @@ class Terms:
     users: int = 10_000
     seed: int = 0
     target: str | None = None
+    evaluate: str | None = None
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
@@ -86,8 +88,9 @@ def duel_bundles(
     contracts = read_contract(bundles[0]), read_contract(bundles[1])
     step("evaluation data", 0, 1)
     read = load_recipe(recipe)
-    stated, data = load_evaluation(read, recipe.parent)
-    evaluate = replace(read.evaluate, k=terms.k)
+    stated, asked = load_evaluation(read, recipe.parent)
+    chosen = _chosen(asked, terms.evaluate, recipe)
+    evaluate, data = replace(chosen.evaluate, k=terms.k), chosen.data
     named = {"the recipe": stated, str(first): contracts[0], str(second): contracts[1]}
     check_comparable(named, evaluate)
     part = next(iter(data.parts(min(terms.users, len(data)))))
@@ -108,6 +111,17 @@ def duel_bundles(
         taste=terms.taste,
         confidence=terms.confidence,
     )
+
+
+def _chosen(asked: Sequence[Asked], name: str | None, recipe: Path) -> Asked:
+    """The evaluation of that name, or the first that ranks; a UsageError says which there are."""
+    if name is None:
+        return next((each for each in asked if each.evaluate.kind == "ranking"), asked[0])
+    found = next((each for each in asked if each.evaluate.called == name), None)
+    if found is None:
+        known = ", ".join(each.evaluate.called for each in asked)
+        raise UsageError(f"{recipe}: {name!r} is none of its evaluations; expected one of {known}")
+    return found
 
 
 def check_comparable(given: Mapping[str, Contract], evaluate: Evaluate) -> None:

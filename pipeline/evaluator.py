@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Contract
-from pocketrec.evaluation import EvaluationData, RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.pipeline.references import torch_runtimes
-from pocketrec.recipe import Evaluate
 from pocketrec.source.model import as_it_is
 
 if TYPE_CHECKING:
@@ -31,10 +31,21 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one evaluation gave; `ranks` are those of every row's score, for labels only."""
+    """What one evaluation gave.
+
+    Attributes:
+        quality: what was reached.
+        ranks: of every row's score, for labels only.
+        name: of the evaluation; empty where the recipe has but one.
+    """
 
     quality: QualityRun
     ranks: npt.NDArray[np.float32] | None
+    name: str = ""
+
+    def key(self, metric: str) -> str:
+        """What a loss of the metric is called: of several evaluations, none stands for another."""
+        return f"{metric} of {self.name}" if self.name else metric
 
 
 @dataclass(kw_only=True)
@@ -44,8 +55,7 @@ class Evaluator:
     Attributes:
         module: the original, with stubs where tables are streamed.
         contract: of the module.
-        evaluations: what is measured, the recipe's own first.
-        data: of all of them.
+        evaluations: what is measured, on which data, the recipe's own first.
         usage: what is known of the tensors.
         trials: of a module with streamed tables; None where all are held.
         behind: makes of the module one that the contract can be put around.
@@ -53,8 +63,7 @@ class Evaluator:
 
     module: nn.Module
     contract: Contract
-    evaluations: tuple[Evaluate, ...]
-    data: EvaluationData
+    evaluations: tuple[Asked, ...]
     usage: Usages
     trials: StreamedTrials | None = None
     behind: Callable[[nn.Module], nn.Module] = as_it_is
@@ -68,16 +77,17 @@ class Evaluator:
         before = self.before()
         with self._compressed(schemes) as module:
             pairs = list(zip(before, self._run(module), strict=True))
-        losses = {
-            name: max(_loss(name, before, after) for before, after in pairs)
-            for name in pairs[0][0].quality.metrics
-        }
-        return Measured(losses=losses, distortion=max(_distortion(*pair) for pair in pairs))
+        losses: dict[str, float] = {}
+        for before_one, after in pairs:
+            for metric in before_one.quality.metrics:
+                key, loss = before_one.key(metric), _loss(metric, before_one, after)
+                losses[key] = _worse(losses.get(key, loss), loss)
+        return Measured(losses=losses, distortion=reduce(_worse, (_distortion(*pair) for pair in pairs)))
 
     @property
     def functions(self) -> set[str]:
         """The functions whose tensors are measured."""
-        named = {(each.function, each.catalogue_function) for each in self.evaluations}
+        named = {(each.evaluate.function, each.evaluate.catalogue_function) for each in self.evaluations}
         return {name for pair in named for name in pair if name is not None}
 
     def before(self) -> list[Run]:
@@ -111,9 +121,9 @@ class Evaluator:
         runtimes = torch_runtimes(self.behind(module), self.contract)
         found = []
         for each in self.evaluations:
-            quality = quality_of(each, self.contract, runtimes, self.data)
+            quality = quality_of(each.evaluate, self.contract, runtimes, each.data)
             ranks = None if quality.scores is None else _ranks(quality.scores)
-            found.append(Run(quality=quality, ranks=ranks))
+            found.append(Run(quality=quality, ranks=ranks, name=each.name))
         return found
 
 
@@ -122,6 +132,11 @@ def _loss(metric: str, before: Run, after: Run) -> float:
 
     fall = before.quality.metrics[metric] - after.quality.metrics[metric]
     return -fall if lower_is_better(metric) else fall
+
+
+def _worse(one: float, other: float) -> float:
+    """The larger, and NaN where either is."""
+    return float(np.maximum(one, other))
 
 
 def _ranks(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -150,8 +165,7 @@ def _distortion(before: Run, after: Run) -> float:
 def make_evaluator(
     module: nn.Module,
     contract: Contract,
-    evaluate: Evaluate,
-    data: EvaluationData,
+    asked: Sequence[Asked],
     usage: Usages,
     trials: StreamedTrials | None = None,
     *,
@@ -162,23 +176,32 @@ def make_evaluator(
     A tensor that only a function beside the recipe's own reads, such as a frozen catalogue, would
     else look free to ruin.
     """
-    evaluations = [evaluate]
-    sample = data.sample()
-    if isinstance(sample, RankingData):
-        for name, signature in contract.functions.items():
-            ranked = [each.name for each in signature.outputs if each.meaning in ("top_k_ids", "score")]
-            known = all(each.name in sample.inputs for each in signature.inputs)
-            if ranked and known and name not in (evaluate.function, evaluate.catalogue_function):
-                own = replace(
-                    evaluate, function=name, output=ranked[0], catalogue_function=None, catalogue_output=None
-                )
-                evaluations.append(own)
     return Evaluator(
         module=module,
         contract=contract,
-        evaluations=tuple(evaluations),
-        data=data,
+        evaluations=(*asked, *_besides(contract, asked)),
         usage=usage,
         trials=trials,
         behind=behind,
     )
+
+
+def _besides(contract: Contract, asked: Sequence[Asked]) -> Iterator[Asked]:
+    """Functions that no evaluation is of, as rankings of the first data that they can rank."""
+    known = {name for each in asked for name in (each.evaluate.function, each.evaluate.catalogue_function)}
+    for each in asked:
+        sample = each.data.sample()
+        for name, signature in contract.functions.items():
+            ranked = [one.name for one in signature.outputs if one.meaning in ("top_k_ids", "score")]
+            if not isinstance(sample, RankingData) or name in known or not ranked:
+                continue
+            if all(one.name in sample.inputs for one in signature.inputs):
+                known.add(name)
+                own = replace(
+                    each.evaluate,
+                    function=name,
+                    output=ranked[0],
+                    catalogue_function=None,
+                    catalogue_output=None,
+                )
+                yield replace(each, evaluate=own)

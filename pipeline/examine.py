@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from pocketrec.convert.targets import row_of
@@ -13,7 +14,7 @@ from pocketrec.pipeline.opening import formats, functions_in, opener
 from pocketrec.pipeline.road import Built, Compressed
 from pocketrec.progress import Progress
 from pocketrec.recipe import Recipe
-from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RewriteResult
+from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RankingParity, RewriteResult
 from pocketrec.source.model import Model
 
 
@@ -48,7 +49,7 @@ def evidence_of(
     sizes = _sizes(artifacts, folder)
     budgets = check_budgets(recipe.gates, recipe.compress, sizes, timed, list(expected))
     model = next(iter(built.delivered.values())).attempt.trial.model
-    evaluation = built.reference.evaluation
+    digests = {each.asked.name: data_sha256(each.asked.data) for each in built.reference.evaluations}
     evidence = Evidence(
         recipe=recipe.name,
         recipe_sha256=recipe.sha256(),
@@ -59,13 +60,16 @@ def evidence_of(
         sizes=sizes,
         rewrites=_rewrites(built),
         gates=(
-            *check_gates(recipe.gates, timed, expected=expected, stressed=recipe.stress.rows > 0),
-            *check_decoys(recipe.gates, built.reference, timed),
+            *check_gates(
+                recipe.gates, timed, expected=expected, stressed=recipe.stress.rows > 0, held=recipe.held
+            ),
+            *check_decoys(recipe.held, built.reference, timed),
             *check_assumptions(recipe.gates, built.assumptions),
             *budgets,
         ),
         notes=(*_notes(model), *said, *built.remarks),
-        data_sha256="" if evaluation is None else data_sha256(evaluation.data),
+        data_sha256=next(iter(digests.values()), ""),
+        further_data=dict(islice(digests.items(), 1, None)),
     )
     if built.compressed is None:
         return evidence
@@ -83,28 +87,34 @@ def _notes(model: Model) -> tuple[str, ...]:
 
 def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, recipe: Recipe) -> Evidence:
     """The evidence with what compression did and cost; artifacts were compared with what it made."""
-    from pocketrec.validate.measure.compare import compare_quality
-    from pocketrec.validate.measure.user_lists import user_lists
-
-    before, after = built.original.quality, built.reference.quality
-    assert before is not None
-    assert after is not None
+    costs = _costs(built)
     line = built.original.result()
-    evaluation = built.original.evaluation
-    cost = compare_quality(before, after, None if evaluation is None else evaluation.facts)
-    if evaluation is not None:
-        users = user_lists(before, after, evaluation.evaluate, built.reference.contract, evaluation.data)
-        cost = replace(cost, users=users)
     captures = next(iter(built.delivered.values())).attempt.captures
     first, *rest = evidence.results
+    cost = replace(line, target=COMPRESSED, ranking=costs[0], further=costs[1:])
+    gates = [
+        gate
+        for each in costs
+        for gate in (*check_loss(recipe.compress, each), *check_cost(recipe.held[each.name], each))
+    ]
     return replace(
         evidence,
-        results=(replace(line, latency=first.latency), replace(line, target=COMPRESSED, ranking=cost), *rest),
-        gates=(*check_loss(recipe.compress, cost), *check_cost(recipe.gates, cost), *evidence.gates),
+        results=(replace(line, latency=first.latency), cost, *rest),
+        gates=(*gates, *evidence.gates),
         compression=audit(compressed.compression, captures),
         front=compressed.planned.front,
         activations=compressed.rounded,
         notes=(*evidence.notes, *built.notes),
+    )
+
+
+def _costs(built: Built) -> tuple[RankingParity, ...]:
+    """What compression cost in each evaluation: what artifacts were compared with, beside the original."""
+    from pocketrec.validate.evaluated import compared
+
+    pairs = zip(built.original.evaluations, built.reference.evaluations, strict=True)
+    return tuple(
+        compared(before.quality, after.quality, before, built.reference.contract) for before, after in pairs
     )
 
 

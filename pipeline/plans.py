@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pocketrec.errors import UsageError
-from pocketrec.evaluation import EvaluationData
+from pocketrec.evaluation import Asked
 from pocketrec.pipeline.attempts import Attempt, Tried
 from pocketrec.pipeline.audit import tensors_read
 from pocketrec.pipeline.calibration import calibrate, output_moments
@@ -46,7 +46,7 @@ class Planned:
         usage: what is known of the tensors.
         notes: what must be said of that.
         front: of a search.
-        data: what inputs of dense layers are calibrated on; None for the probes.
+        asked: what inputs of dense layers are calibrated on; nothing for the probes.
     """
 
     plan: Plan
@@ -54,7 +54,7 @@ class Planned:
     usage: Usages
     notes: tuple[str, ...] = ()
     front: tuple[PlanPoint, ...] = ()
-    data: EvaluationData | None = None
+    asked: tuple[Asked, ...] = ()
 
     def without(self, names: list[str]) -> Planned:
         """The same without these tensors."""
@@ -77,20 +77,19 @@ def recipe_planner(
 
     def plan(tried: Tried) -> Planned:
         compress, module = loaded.recipe.compress, loaded.trials.core.lowered
-        data = search_data(loaded) if compress.activations or compress.searches else None
+        asked = search_data(loaded) if compress.activations or compress.searches else ()
         if compress.tensors:
             stated = explicit_plan(compress, module, ())
             usage, notes = _calibrated(loaded, before, gradients=stated.needs_gradients)
-            return Planned(plan=stated, stated=True, usage=usage, notes=notes, data=data)
+            return Planned(plan=stated, stated=True, usage=usage, notes=notes, asked=asked)
         captures = tried.first.capture(report)
         read = {name: by for name, by in tensors_read(module, captures).items() if by}
         report("calibrate", 0, 1)
         usage, notes = _calibrated(loaded, before)
-        found = Planned(plan=Plan(), stated=False, usage=usage, notes=notes, data=data)
+        found = Planned(plan=Plan(), stated=False, usage=usage, notes=notes, asked=asked)
         if not compress.searches:
             return replace(found, plan=explicit_plan(compress, module, read, usage))
-        assert data is not None
-        return _searched(loaded, tried.first, found, data, read, targets, out, workers, report)
+        return _searched(loaded, tried.first, found, read, targets, out, workers, report)
 
     return plan
 
@@ -100,7 +99,8 @@ def _calibrated(
 ) -> tuple[dict[str, Usage], tuple[str, ...]]:
     """What the evaluation data say of the module's tensors, by their names in the user's module."""
     model = loaded.model
-    known = calibrate(model.module, model.contract, loaded.data, gradients=gradients)
+    data = [each.data for each in loaded.asked]
+    known = calibrate(model.module, model.contract, data, gradients=gradients)
     names = _own_names(model.module)
     usage = {names.get(name, name): each for name, each in known.usage.items()}
     return taken.known(usage, tensor_shapes(loaded.trials.core.lowered)), known.notes
@@ -110,7 +110,6 @@ def _searched(
     loaded: Loaded,
     attempt: Attempt,
     planned: Planned,
-    data: EvaluationData,
     read: Mapping[str, tuple[str, ...]],
     targets: Mapping[str, Target],
     out: Path,
@@ -131,8 +130,7 @@ def _searched(
         evaluator = make_evaluator(
             core.lowered,
             model.contract,
-            recipe.evaluate,
-            data,
+            planned.asked,
             planned.usage,
             trials,
             behind=model.behind,

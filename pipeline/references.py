@@ -62,7 +62,7 @@ def reference_of(
 
     model = trial.model
     runtimes = torch_runtimes(model.module, model.contract)
-    if trials.data is None or trials.evaluate is None:
+    if not trials.asked:
         found = Reference(
             contract=model.contract, runtimes=runtimes, probes=trial.probes, outputs=trial.expected
         )
@@ -70,8 +70,7 @@ def reference_of(
         found = examine_reference(
             runtimes,
             model.contract,
-            trials.evaluate,
-            trials.data,
+            trials.asked,
             probes=trial.probes or None,
             seed=trials.seed,
             progress=report,

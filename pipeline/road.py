@@ -191,7 +191,7 @@ def compressed_trials(trials: Trials, planned: Planned, journey: Journey, *, num
     rounded: tuple[RoundedInput, ...] = ()
     if journey.compress.activations is not None:
         journey.report("calibrate inputs", 0, 1)
-        made, compression, rounded = round_trials(made, compression, journey.compress, planned.data)
+        made, compression, rounded = round_trials(made, compression, journey.compress, planned.asked)
     return Compressed(planned=planned, trials=made, compression=compression, rounded=rounded)
 
 

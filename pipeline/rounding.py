@@ -5,12 +5,12 @@ The rounding is part of the compressed reference, so conversion and compression 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pocketrec.errors import PlanError
-from pocketrec.evaluation import EvaluationData
+from pocketrec.evaluation import Asked
 from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.recipe import Compress
 from pocketrec.report import RoundedInput
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def round_trials(
-    trials: Trials, compression: Compression, compress: Compress, data: EvaluationData | None
+    trials: Trials, compression: Compression, compress: Compress, asked: Sequence[Asked]
 ) -> tuple[Trials, Compression, tuple[RoundedInput, ...]]:
     """The trials with the dense layers' inputs rounded as asked, and what was done.
 
@@ -30,7 +30,7 @@ def round_trials(
         trials: of the compressed module.
         compression: what was done so far.
         compress: which layers, and how.
-        data: what the ranges are taken from; None for the probes.
+        asked: what the ranges are taken from; nothing for the probes.
 
     Raises:
         PlanError: a layer that was asked for cannot be done, or tables are on disk.
@@ -44,7 +44,7 @@ def round_trials(
             "raise model.stream_mb to hold it, or leave activations out"
         )
     layers = dense_layers(core.lowered, compression.codes, compress.float_layers)
-    ranges = _observed(trials, layers, data)
+    ranges = _observed(trials, layers, asked)
     dynamic = compress.activations == "dynamic"
     module = round_inputs(core.lowered, layers, ranges, dynamic=dynamic)
     rows = tuple(
@@ -62,7 +62,7 @@ def round_trials(
     return rounded, replace(compression, module=module), rows
 
 
-def _observed(trials: Trials, layers: list[str], data: EvaluationData | None) -> Mapping[str, InputRange]:
+def _observed(trials: Trials, layers: list[str], asked: Sequence[Asked]) -> Mapping[str, InputRange]:
     """The ranges of the layers' inputs over all data, the catalogue included, or over the probes."""
     from pocketrec.quantize.activations import Observer
     from pocketrec.validate.measure.quality import quality_of
@@ -71,8 +71,8 @@ def _observed(trials: Trials, layers: list[str], data: EvaluationData | None) ->
     try:
         trial = next(iter(trials))
         runtimes = torch_runtimes(trial.model.module, trial.model.contract)
-        if data is not None and trials.evaluate is not None:
-            quality_of(trials.evaluate, trial.model.contract, runtimes, data)
+        for each in asked:
+            quality_of(each.evaluate, trial.model.contract, runtimes, each.data)
         for name, probes in trial.probes.items():
             for probe in probes:
                 runtimes[name].run(probe.inputs)

@@ -25,7 +25,7 @@ from pocketrec.convert.targets import carries
 from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.pipeline.compression import limits
-from pocketrec.pipeline.evaluator import Arrays, Evaluator
+from pocketrec.pipeline.evaluator import Arrays, Evaluator, Run
 from pocketrec.pipeline.measurements import MeasurementFile, search_folder
 from pocketrec.progress import Progress
 from pocketrec.recipe import Compress, Target
@@ -79,7 +79,8 @@ def search_plan(
     started = time.monotonic()
     with search_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    metrics = evaluator.before()[0].quality.metrics
+    originals = evaluator.before()
+    metrics = {each.key(name) for each in originals for name in each.quality.metrics}
     store = MeasurementFile(folder / "measurements.jsonl", metrics)
     values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
     blind = [name for name in values if not evaluator.functions & set(read[name])]
@@ -95,7 +96,7 @@ def search_plan(
         lambda plans: _measure(plans, evaluator, store, fingerprint, workers),
         Budget(
             max_bytes=_max_bytes(compress, total, besides),
-            max_losses=limits(compress, metrics),
+            max_losses=_max_losses(compress, originals),
         ),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
@@ -185,6 +186,15 @@ def offered(front: Sequence[PlanPoint], folder: Path) -> tuple[str, ...]:
     )
 
 
+def _max_losses(compress: Compress, originals: Sequence[Run]) -> dict[str, float]:
+    """The largest loss of every metric of every evaluation, each within its own limit."""
+    found: dict[str, float] = {}
+    for each in originals:
+        for name, limit in limits(compress, each.quality.metrics).items():
+            found.setdefault(each.key(name), limit)  # the recipe's own evaluation stands first
+    return found
+
+
 def _max_bytes(compress: Compress, total: int, besides: int) -> int | None:
     stated = []
     if compress.max_size_mb is not None:
@@ -202,13 +212,17 @@ def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
     for name, table in sorted(tables.items()):
         digest.update(f"{name} {table_digest(table)}".encode())
     held = {name: array for name, array in values.items() if name not in tables}
-    for arrays in (held, *map(_arrays, evaluator.data.parts(_PART_ROWS))):
+    data = {id(each.data): each.data for each in evaluator.evaluations}.values()
+    parts = (part for each in data for part in each.parts(_PART_ROWS))
+    for arrays in (held, *map(_arrays, parts)):
         for name, array in sorted(arrays.items()):
             digest.update(
                 f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()
             )
     digest.update(
-        json.dumps([evaluator.contract.sha256(), [asdict(each) for each in evaluator.evaluations]]).encode()
+        json.dumps(
+            [evaluator.contract.sha256(), [asdict(each.evaluate) for each in evaluator.evaluations]]
+        ).encode()
     )
     return digest.hexdigest()
 

@@ -18,7 +18,7 @@ import numpy as np
 from pocketrec.contract import Contract, Signature
 from pocketrec.convert.targets import check_flexible
 from pocketrec.errors import InputError, RecipeError
-from pocketrec.evaluation import EvaluationData
+from pocketrec.evaluation import Asked, sample_for
 from pocketrec.recipe import Recipe
 from pocketrec.source.arrays import read_arrays
 from pocketrec.source.loaded import (
@@ -72,11 +72,11 @@ def load_source_model(recipe: Recipe, base: Path, values: Path | None = None) ->
     return load_model(recipe, base, values)
 
 
-def load_evaluation(recipe: Recipe, base: Path) -> tuple[Contract, EvaluationData]:
-    """The contract and the data that `load_source` gives; a model is loaded only to draft the contract."""
+def load_evaluation(recipe: Recipe, base: Path) -> tuple[Contract, tuple[Asked, ...]]:
+    """The contract and evaluations that `load_source` gives; a model is loaded only to draft the contract."""
     if recipe.contract is None:
         loaded = load_source(recipe, base)
-        return loaded.model.contract, loaded.data
+        return loaded.model.contract, loaded.asked
     contract, _ = load_contract(recipe, base)
     return contract, load_data(recipe, base, contract)[0]
 
@@ -214,8 +214,7 @@ def _with_examples(
     from pocketrec.convert.example.stated import with_examples
     from pocketrec.validate.measure.probes import make_probes
 
-    assert trials.data is not None
-    sample, first = trials.data.sample(), None
+    first, data = None, [each.data for each in trials.asked]
     for trial in trials.make(core, spans):
         if first is None:
             try:
@@ -224,8 +223,11 @@ def _with_examples(
                 raise _wrong(recipe, error) from error
             contract = trial.model.contract
             probes = {
-                name: (*first.probes.get(name, ()), *make_probes(contract, name, sample, seed=trials.seed))
-                for name in contract.functions
+                name: (
+                    *first.probes.get(name, ()),
+                    *make_probes(contract, name, sample_for(each, data), seed=trials.seed),
+                )
+                for name, each in contract.functions.items()
             }
             first = replace(first, probes=probes, expected={})
         yield replace(trial, probes=first.probes, far=first.far)

@@ -16,7 +16,7 @@ def titles_of(
     """Returns vocabulary to id to title, or to token where there is no title; each file is read once."""
     wanted: defaultdict[str, set[int]] = defaultdict(set)
     for result in results:
-        for each in result.ranking.users if result.ranking is not None else ():
+        for each in (user for ranking in result.rankings for user in ranking.users):
             wanted[each.vocabulary].update(each.before, each.after)
             wanted[each.history_vocabulary].update(each.history)
     return {

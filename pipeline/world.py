@@ -53,9 +53,10 @@ def _listed(reference: Reference, function: str, output: str) -> Iterator[tuple[
     """What an output lists on every probe, and on all rows of the evaluation data that were kept."""
     for probe, given in zip(reference.probes[function], reference.outputs[function], strict=True):
         yield f"probe {probe.name!r}", given[output].astype(np.int64)
-    kept = {} if reference.quality is None else reference.quality.kept
-    if function in kept and output in kept[function].values:
-        yield "the evaluation data", kept[function].values[output].astype(np.int64)
+    for each in reference.evaluations:
+        kept = each.quality.kept
+        if function in kept and output in kept[function].values:
+            yield "the evaluation data", kept[function].values[output].astype(np.int64)
 
 
 def _table_notes(module: nn.Module, reference: Reference, function: str) -> Iterator[str]:

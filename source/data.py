@@ -2,7 +2,8 @@
 
 A column per input, named as in the contract; lists for sequences and bags, which are filled up with
 the contract's padding. Beside them for ranking `positive`, the held-out id, and if there is one
-`seen`, the list of ids to leave out; for classification `label`, 0 or 1. Slices are cut by any other column.
+`seen`, the list of ids to leave out; for classification `label`, or the column that the recipe names, 0 or 1.
+Slices are cut by any other column.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class TableData:
         catalogue: as in RankingData.
         ignored_ids: as in RankingData.
         beside: columns that are no inputs, by which slices are cut.
+        label: the column of labels.
     """
 
     paths: tuple[Path, ...]
@@ -64,6 +66,7 @@ class TableData:
     catalogue: Arrays
     ignored_ids: tuple[int, ...]
     beside: tuple[str, ...] = ()
+    label: str = LABEL
 
     def __len__(self) -> int:
         return sum(self.rows)
@@ -73,7 +76,7 @@ class TableData:
         columns = [(each.name, each.dtype, each.shape, each.fill, each.left) for each in self.columns]
         return key_of(
             files=[path_sha256(each) for each in self.paths],
-            read=[self.kind, columns, self.has_seen, self.ignored_ids, self.beside],
+            read=[self.kind, columns, self.has_seen, self.ignored_ids, self.beside, self.label],
             catalogue=arrays_sha256(self.catalogue),
         )
 
@@ -102,7 +105,9 @@ class TableData:
         """Batches of rows from row `start` to the end."""
         names = [each.name for each in self.columns]
         names += self.beside
-        names += [LABEL] if self.kind == "classification" else [POSITIVE, *([SEEN] if self.has_seen else [])]
+        names += (
+            [self.label] if self.kind == "classification" else [POSITIVE, *([SEEN] if self.has_seen else [])]
+        )
         for path, rows in zip(self.paths, self.rows, strict=True):
             if start < rows:
                 yield from read_rows(path, names, start)
@@ -124,10 +129,10 @@ class TableData:
         inputs = {each.name: input_of(table[each.name], each, where) for each in self.columns}
         beside = {name: values_of(table[name], name) for name in self.beside}
         if self.kind == "classification":
-            labels = numbers_of(table[LABEL], LABEL, "float32", where)
+            labels = numbers_of(table[self.label], self.label, "float32", where)
             wrong = np.flatnonzero((labels != 0) & (labels != 1))
             if len(wrong):
-                raise bad_value(LABEL, where(int(wrong[0])), f"is {labels[wrong[0]]:g}", "0 or 1")
+                raise bad_value(self.label, where(int(wrong[0])), f"is {labels[wrong[0]]:g}", "0 or 1")
             return ClassificationData(inputs=inputs, labels=labels, columns=beside)
         positives = numbers_of(table[POSITIVE], POSITIVE, "int64", where)
         if (positives < 0).any():
@@ -170,7 +175,8 @@ def open_tables(evaluate: Evaluate, contract: Contract, base: Path) -> TableData
         raise DataError(f"{paths[0]}: has two columns {twice[0]!r}; rename one")
     names, features = set(schemas[0][0].names), _features(evaluate, contract)
     required = [each.name for each in contract.functions[evaluate.function].inputs]
-    required += [POSITIVE if evaluate.kind == "ranking" else LABEL, *evaluate.columns]
+    label = evaluate.label or LABEL
+    required += [POSITIVE if evaluate.kind == "ranking" else label, *evaluate.columns]
     lacking = [each for each in required if each not in names]
     if lacking:
         raise DataError(f"{paths[0]}: lacks the column {lacking[0]!r}; it has {', '.join(sorted(names))}")
@@ -183,6 +189,7 @@ def open_tables(evaluate: Evaluate, contract: Contract, base: Path) -> TableData
         catalogue=_catalogue(evaluate, contract, base),
         ignored_ids=_ignored(evaluate, contract),
         beside=tuple(name for name in evaluate.columns if name not in features),
+        label=label,
     )
 
 

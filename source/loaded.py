@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pocketrec.contract import Contract, Dim, VocabularyFiles
 from pocketrec.errors import DataError, RecipeError, UsageError
-from pocketrec.evaluation import ClassificationData, EvaluationData, RankingData
+from pocketrec.evaluation import Asked, ClassificationData, EvaluationData, RankingData
 from pocketrec.recipe import Evaluate, ModelSource, Recipe, check_evaluate
 from pocketrec.recipe.contract import ContractSource, resolve_contract
 from pocketrec.source.contradictions import check_data, conformed
@@ -34,14 +34,14 @@ class Loaded:
         recipe: as it was read.
         base: the folder that its relative paths start from.
         model: as it is tried first.
-        data: its evaluation data.
+        asked: its evaluations with their data.
         trials: the ways to try the model.
     """
 
     recipe: Recipe
     base: Path
     model: Model
-    data: EvaluationData
+    asked: tuple[Asked, ...]
     trials: Trials
 
 
@@ -64,23 +64,27 @@ def prepare(recipe: Recipe, base: Path, values: Path | None = None) -> Loaded:
 
 def with_data(recipe: Recipe, base: Path, model: Model, trials: Trials) -> Loaded:
     """A model and its trials with the evaluation data that the recipe names; raises as `prepare` does."""
-    data, said = load_data(recipe, base, model.contract)
+    asked, said = load_data(recipe, base, model.contract)
     trials = replace(
         trials.noting(said),
-        data=data,
-        evaluate=recipe.evaluate,
+        asked=asked,
         seed=recipe.seed,
         about=recipe.about,
         stress=recipe.stress,
     )
-    return Loaded(recipe=recipe, base=base, model=model, data=data, trials=trials)
+    return Loaded(recipe=recipe, base=base, model=model, asked=asked, trials=trials)
 
 
-def load_data(recipe: Recipe, base: Path, contract: Contract) -> tuple[EvaluationData, tuple[str, ...]]:
-    """The evaluation data that the recipe names, and what was not checked of them; raises as `prepare`."""
-    check_evaluate(recipe.evaluate, contract.functions)
-    data = _load_data(recipe, recipe.evaluate, contract, base, "evaluate.data")
-    return data, check_data(data, contract, recipe.evaluate)
+def load_data(recipe: Recipe, base: Path, contract: Contract) -> tuple[tuple[Asked, ...], tuple[str, ...]]:
+    """The recipe's evaluations with their data, and what was not checked of them; raises as `prepare`."""
+    found: list[Asked] = []
+    said: list[str] = []
+    for each in recipe.evaluate:
+        check_evaluate(each, contract.functions)
+        data = _load_data(each, contract, base, "evaluate.data")
+        said += check_data(data, contract, each)
+        found.append(Asked(evaluate=each, data=data, name=recipe.name_of(each)))
+    return tuple(found), tuple(dict.fromkeys(said))
 
 
 def _trials(
@@ -107,14 +111,22 @@ def with_fixed_batch(contract: Contract) -> Contract:
     return replace(contract, dims=dims)
 
 
-def search_data(loaded: Loaded) -> EvaluationData:
-    """What a search for a plan measures on: the recipe's `compress.data`, else its evaluation data."""
+def search_data(loaded: Loaded) -> tuple[Asked, ...]:
+    """What a search for a plan measures on: the recipe's `compress.data`, else its evaluation data.
+
+    Each of several evaluations gives its arguments, too; those of `compress` take the place of such.
+    """
     named = loaded.recipe.compress.data
     if named is None:
-        return loaded.data
-    arguments = loaded.recipe.compress.arguments
-    evaluate = replace(loaded.recipe.evaluate, data=named, arguments=arguments, slices={})
-    return _load_data(loaded.recipe, evaluate, loaded.model.contract, loaded.base, "compress.data")
+        return loaded.asked
+    stated, found = loaded.recipe.compress.arguments, []
+    for each in loaded.asked:
+        evaluate = replace(each.evaluate, data=named, arguments=stated, slices={})
+        if each.name and not evaluate.in_files:
+            evaluate = replace(evaluate, arguments={**each.evaluate.arguments, **stated})
+        data = _load_data(evaluate, loaded.model.contract, loaded.base, "compress.data")
+        found.append(replace(each, evaluate=evaluate, data=data))
+    return tuple(found)
 
 
 def load_model(recipe: Recipe, base: Path, values: Path | None = None) -> Model:
@@ -203,9 +215,7 @@ def _saved(source: ModelSource, base: Path) -> nn.Module:
         raise RecipeError(f"model.factory: {error}") from error
 
 
-def _load_data(
-    recipe: Recipe, evaluate: Evaluate, contract: Contract, base: Path, key: str
-) -> EvaluationData:
+def _load_data(evaluate: Evaluate, contract: Contract, base: Path, key: str) -> EvaluationData:
     if evaluate.in_files:
         return open_tables(evaluate, contract, base)
     data = call_factory(evaluate.data, base=base, key=key, arguments=evaluate.arguments)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from pocketrec.about import About
 from pocketrec.contract import Contract, VocabularyFiles
-from pocketrec.evaluation import Arrays, EvaluationData, FarProbes, Probe
-from pocketrec.recipe import Evaluate, Stress
+from pocketrec.evaluation import Arrays, Asked, FarProbes, Probe
+from pocketrec.recipe import Stress
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,8 +124,7 @@ class Trials:
         core: the module under the user's names, which is what is compressed.
         spans: where the values of its tables lie.
         make: the trials of a core and its spans.
-        data: the evaluation data; None where there is only an example.
-        evaluate: what is measured on them.
+        asked: what is measured, on which evaluation data; nothing where there is only an example.
         seed: of the probes that are made.
         about: what artifacts say of the model to people.
         stress: what artifacts are asked beside probes and evaluation data; None asks nothing.
@@ -134,8 +133,7 @@ class Trials:
     core: Stubbed
     spans: Mapping[str, Span]
     make: Callable[[Stubbed, Mapping[str, Span]], Iterator[Trial]]
-    data: EvaluationData | None = None
-    evaluate: Evaluate | None = None
+    asked: tuple[Asked, ...] = ()
     seed: int = 0
     about: About = field(default_factory=About)
     stress: Stress | None = None

@@ -428,23 +428,110 @@ max_ndcg_drop = 0.01
         path.read_text().replace('kind = "ranking"', 'kind = "ranking"\nk = [5, 20]\nmetrics = ["mrr"]')
     )
     recipe = load_recipe(path)
-    evaluate = recipe.evaluate
+    (evaluate,) = recipe.evaluate
     assert (evaluate.ks, evaluate.longest, evaluate.names) == ((5, 20), 20, ("hr", "ndcg", "mrr"))
     assert evaluate.columns == ("age",)
     assert evaluate.slices["users"].labels == ("cold", "warm")
     assert evaluate.slices["age"].labels == ("under 18", "18 to 65", "from 65")
     assert recipe.gates.slices["users: cold"].max_ndcg_drop == 0.01
-    plain = load_recipe(write(tmp_path)).evaluate
+    (plain,) = load_recipe(write(tmp_path)).evaluate
     assert (plain.ks, plain.names, plain.columns) == ((10,), ("hr", "ndcg"), ())
 
 
 def test_the_recipe_of_the_page_on_evidence_is_read(tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
-    shown = "\n".join(re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    blocks = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    shown = "\n".join(each for each in blocks if "[[evaluate]]" not in each)
     head, _, _ = GOOD.partition("[evaluate]")
     path = tmp_path / "recipe.toml"
     path.write_text(f"{head}{shown}\n[compress]\npreset = 'int8'\n[targets.onnx]\n")
     recipe = load_recipe(path)
-    assert list(recipe.evaluate.slices) == ["users", "items", "age"]
+    assert list(recipe.evaluate[0].slices) == ["users", "items", "age"]
     assert recipe.gates.compression is not None
     assert recipe.gates.slices["users"].max_ndcg_drop == 0.01
+
+
+def heads(folder: Path, *tables: str, more: str = "") -> Recipe:
+    """A recipe of two heads whose evaluations are these tables."""
+    head, _, tail = GOOD.partition("[evaluate]")
+    outputs = '[{name = "click", meaning = "probability", shape = ["batch"]}, '
+    outputs += '{name = "purchase", meaning = "probability", shape = ["batch"]}]'
+    scores = '[{name = "scores", meaning = "score", shape = ["batch", 9], vocabulary = "item"}]'
+    assert scores in head
+    path = folder / "recipe.toml"
+    targets = tail[tail.index("[targets.onnx]") :]
+    path.write_text("\n".join([head.replace(scores, outputs), *tables, targets, more]))
+    return load_recipe(path)
+
+
+CLICK = '[[evaluate]]\ndata = "d.py:data"\nkind = "classification"\noutput = "click"'
+BUY = '[[evaluate]]\nname = "buy"\ndata = "d.py:data"\nkind = "classification"\noutput = "purchase"'
+
+
+def test_the_heads_of_the_page_on_evidence_are_read_and_held_to_their_own_limits(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (shown,) = [each for each in blocks if "[[evaluate]]" in each]
+    recipe = heads(tmp_path, shown, more="[compress]\npreset = 'int8'\n")
+    assert [recipe.name_of(each) for each in recipe.evaluate] == ["click", "buy"]
+    click, buy = recipe.held.values()
+    assert (click.max_auc_drop, buy.max_auc_drop) == (0.0005, 0.002)
+    assert click.max_log_loss_rise == buy.max_log_loss_rise == 0.001
+    assert click.compression is not None
+    assert buy.compression is not None
+    assert (click.compression.max_auc_drop, buy.compression.max_auc_drop) == (0.002, 0.01)
+
+
+def test_one_table_is_the_list_of_one(tmp_path: Path) -> None:
+    plain = load_recipe(write(tmp_path))
+    listed = load_recipe(write(tmp_path, "[evaluate]", "[[evaluate]]"))
+    assert plain == listed
+    assert plain.to_dict()["evaluate"]["output"] == "scores", "as bundles of one evaluation have it"
+    assert list(plain.held) == [""]
+    assert from_table(Recipe, plain.to_dict(), source="recipe.json") == plain
+    with pytest.raises(RecipeError, match=r"evaluate is empty; add \[evaluate\]"):
+        from_table(Recipe, {**plain.to_dict(), "evaluate": []}, source="recipe.json")
+
+
+def test_several_evaluations_are_a_list_in_the_resolved_recipe(tmp_path: Path) -> None:
+    recipe = heads(tmp_path, CLICK, BUY)
+    assert [each["output"] for each in recipe.to_dict()["evaluate"]] == ["click", "purchase"]
+    assert from_table(Recipe, recipe.to_dict(), source="recipe.json") == recipe
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ((CLICK, CLICK), "evaluate: two are called 'click'; give each a name of its own"),
+        ((CLICK, BUY.replace('"buy"', '"click"')), "two are called 'click'"),
+        ((CLICK, BUY.replace('"buy"', '"a: b"')), "evaluate.name is 'a: b'"),
+        ((CLICK, BUY.replace("purchase", "scores")), "output 'scores' of function 'main'; expected one of"),
+        (
+            (CLICK, BUY + '\nlabel = "bought"'),
+            "evaluate.label is 'bought'; it names a column",
+        ),
+        ((CLICK, BUY + "\nmetric = 1"), "evaluate\\[1\\].metric is not a known key; did you mean 'metrics'"),
+    ],
+)
+def test_evaluations_that_cannot_be_told_apart_or_measured_are_refused(
+    tables: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=told):
+        heads(tmp_path, *tables)
+
+
+def test_limits_by_name_need_several_evaluations(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"gates\.evaluate\.scores: there is one evaluation"):
+        load_recipe(write(tmp_path, "", "[gates.evaluate.scores]\nmax_ndcg_drop = 0.01\n"))
+
+
+def test_slices_and_lists_hold_the_heads_that_have_them(tmp_path: Path) -> None:
+    ranked = '[[evaluate]]\ndata = "d.py:data"\nkind = "ranking"\noutput = "click"'
+    sliced = '[evaluate.slices.age]\nby = "age"\nedges = [30]'
+    limits = "[gates.slices.age]\nmax_auc_drop = 0.01\n[gates.versus]\nmax_churn = 0.4\ndue_version = false\n"
+    recipe = heads(tmp_path, ranked, BUY, sliced, more=limits)
+    lists, buy = recipe.held.values()
+    assert (list(lists.slices), list(buy.slices)) == ([], ["age"])
+    assert lists.versus is not None
+    assert lists.versus.max_churn == 0.4
+    assert buy.versus is None, "labels have no lists, and nothing else is asked"

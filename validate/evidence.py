@@ -13,41 +13,27 @@ from pathlib import Path
 
 from pocketrec.contract import Contract
 from pocketrec.errors import CheckFailed, ExecutionError, InputError, MissingExtra, UnsupportedOp
-from pocketrec.evaluation import EvaluationData, Probe
+from pocketrec.evaluation import Asked, Probe, sample_for
 from pocketrec.kept import arrays_sha256, key_of, path_sha256, with_data
 from pocketrec.progress import Progress, silent
-from pocketrec.recipe import Evaluate, Gates, Stress
-from pocketrec.report import AccumulationSensitivity, RankingParity, RuntimeResult, StressCase, TensorParity
+from pocketrec.recipe import Gates, Stress
+from pocketrec.report import AccumulationSensitivity, RuntimeResult, StressCase, TensorParity
+from pocketrec.validate.evaluated import Evaluation, Examination, reference_evaluations
 from pocketrec.validate.gates import REFERENCE
-from pocketrec.validate.measure.compare import beside, compare_quality
+from pocketrec.validate.measure.compare import beside
 from pocketrec.validate.measure.parity import check_parity, failed_parity
 from pocketrec.validate.measure.probes import make_probes
-from pocketrec.validate.measure.quality import Runtimes, quality_of
-from pocketrec.validate.measure.ranking import QualityRun
-from pocketrec.validate.measure.rows import check_rows
-from pocketrec.validate.measure.sample import quality_within
+from pocketrec.validate.measure.quality import Runtimes
 from pocketrec.validate.measure.sensitivity import accumulation_sensitivity
-from pocketrec.validate.measure.slices import Facts, facts_of
 from pocketrec.validate.measure.stress import check_stress, not_run
 from pocketrec.validate.measure.stress_cases import check_left_out
 from pocketrec.validate.measure.tolerances import FLOAT16_TIE, tie_tolerance
-from pocketrec.validate.measure.user_lists import user_lists
 from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import run_fitted
 from pocketrec.validate.runtimes.runtime import Array, Browsed, Runtime, RuntimeUnavailable
 from pocketrec.workers import Workers
 
 Open = Callable[..., Runtime]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Evaluation data, on what quality is compared, what the reference reached, and facts of the rows."""
-
-    evaluate: Evaluate
-    data: EvaluationData
-    quality: QualityRun
-    facts: Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +45,7 @@ class Reference:
         runtimes: the reference's runtime per function; they stay open.
         probes: per function.
         outputs: the reference's outputs per function, in the probes' order.
-        evaluation: the evaluation data and what the reference reached on them; None without data.
+        evaluations: what is measured, and what the reference reached; nothing without data.
         stress: what is asked of artifacts beside probes and data; None asks nothing.
         seed: of what is random in that.
     """
@@ -68,17 +54,15 @@ class Reference:
     runtimes: Mapping[str, Runtime]
     probes: Mapping[str, tuple[Probe, ...]]
     outputs: Mapping[str, tuple[Mapping[str, Array], ...]]
-    evaluation: Evaluation | None = None
+    evaluations: tuple[Evaluation, ...] = ()
     stress: Stress | None = None
     seed: int = 0
 
-    @property
-    def quality(self) -> QualityRun | None:
-        """What the reference reached on the evaluation data; None where there are none."""
-        return None if self.evaluation is None else self.evaluation.quality
-
     def result(self) -> RuntimeResult:
         """The reference's own line in the evidence; its latency comes from `timing.with_latency`."""
+        found = [
+            replace(beside(each.quality, each.quality), name=each.asked.name) for each in self.evaluations
+        ]
         description = next(iter(self.runtimes.values())).describe()
         return RuntimeResult(
             target=REFERENCE,
@@ -87,15 +71,15 @@ class Reference:
             runtime_version=description.version,
             precision=description.precision,
             compute_units=description.compute_units,
-            ranking=None if self.quality is None else beside(self.quality, self.quality),
+            ranking=found[0] if found else None,
+            further=tuple(found[1:]),
         )
 
 
 def examine_reference(
     runtimes: Mapping[str, Runtime],
     contract: Contract,
-    evaluate: Evaluate,
-    data: EvaluationData,
+    asked: Sequence[Asked],
     *,
     probes: Mapping[str, tuple[Probe, ...]] | None = None,
     seed: int = 0,
@@ -110,8 +94,7 @@ def examine_reference(
     Args:
         runtimes: the reference's runtime per function.
         contract: the model's contract.
-        evaluate: on what quality is compared.
-        data: the evaluation data.
+        asked: on what quality is compared.
         probes: by function; made from contract and data by default.
         seed: of probes that are made.
         progress: told what is being done, how far, and how far there is.
@@ -129,8 +112,11 @@ def examine_reference(
     if stress is not None:
         check_left_out(contract, stress)
     if probes is None:
-        sample = data.sample()
-        probes = {name: make_probes(contract, name, sample, seed=seed) for name in contract.functions}
+        data = [each.data for each in asked]
+        probes = {
+            name: make_probes(contract, name, sample_for(each, data), seed=seed)
+            for name, each in contract.functions.items()
+        }
     outputs = {}
     for index, (name, each) in enumerate(probes.items()):
         tell(f"reference: {name}", index, len(probes) + 1)
@@ -142,16 +128,14 @@ def examine_reference(
         given = {name: [arrays_sha256(each) for each in every] for name, every in outputs.items()}
         return None if known is None else key_of(reference=known, outputs=given)
 
-    quality = quality_of(
-        evaluate,
+    found = reference_evaluations(
+        asked,
         contract,
         runtimes,
-        data,
         workers=workers,
         reopen=reopen,
-        keep=True,
         identity=shown,
-        tell=partial(tell, "reference: quality"),
+        tell=lambda what, done, total: tell(f"reference: {what}", done, total),
     )
     tell("reference", len(probes) + 1, len(probes) + 1)
     return Reference(
@@ -159,9 +143,7 @@ def examine_reference(
         runtimes=runtimes,
         probes=probes,
         outputs=outputs,
-        evaluation=Evaluation(
-            evaluate=evaluate, data=data, quality=quality, facts=facts_of(evaluate, contract, data)
-        ),
+        evaluations=found,
         stress=stress,
         seed=seed,
     )
@@ -230,20 +212,33 @@ def examine_target(
                 tell(f"{target} on {runtime}: {function}", index, total)
                 parity.extend(_parity(opened.get(function), function, reference, gates))
             places = {name: path.resolve() for name, path in paths.items()}
-            reopen = partial(_open_all, places, runtime, open_with)
-            stage = partial(tell, f"{target} on {runtime}: quality")
-            quality = _quality(opened, reference, workers, reopen, partial(_identity, opened, places), stage)
-            ranking = None if quality is None else _ranking(*quality, reference)
-            rows = () if quality is None else _rows(*quality, opened, reference, gates)
-            accumulation = _accumulation(opened, parity, reference) if reference.evaluation else ()
+            run = Examination(
+                contract=reference.contract,
+                opened=opened,
+                reference=reference.runtimes,
+                workers=workers,
+                reopen=partial(_open_all, places, runtime, open_with),
+                identity=partial(_identity, opened, places),
+                tell=lambda what, done, of: tell(f"{target} on {runtime}: {what}", done, of),
+            )
+            compared = tuple(run.compare(each, gates) for each in reference.evaluations)
+            accumulation = _accumulation(opened, parity, reference) if reference.evaluations else ()
             tell(f"{target} on {runtime}: stress", total - 1, total)
             stressed = _stress(opened, parity, reference, gates)
         except UnsupportedOp as error:
             return _not_run(target, runtime, str(error))
         tell(f"{target} on {runtime}", total, total)
-        ran = _ran(target, opened, tuple(parity), ranking)
+        ran = _ran(target, opened, tuple(parity))
         web = {name: each.facts() for name, each in opened.items() if isinstance(each, Browsed)}
-        return replace(ran, rows=rows, accumulation=accumulation, web=web, stress=stressed)
+        return replace(
+            ran,
+            rows=tuple(row for each in compared for row in each.rows),
+            ranking=compared[0].ranking if compared else None,
+            further=tuple(each.ranking for each in compared[1:] if each.ranking is not None),
+            accumulation=accumulation,
+            web=web,
+            stress=stressed,
+        )
 
 
 def _open_all(paths: Mapping[str, Path], runtime: str, open_with: Open) -> Runtimes:
@@ -260,12 +255,7 @@ def _identity(opened: Runtimes, paths: Mapping[str, Path]) -> str:
     )
 
 
-def _ran(
-    target: str,
-    opened: Mapping[str, Runtime],
-    parity: tuple[TensorParity, ...],
-    ranking: RankingParity | None,
-) -> RuntimeResult:
+def _ran(target: str, opened: Mapping[str, Runtime], parity: tuple[TensorParity, ...]) -> RuntimeResult:
     descriptions = [each.describe() for each in opened.values()]
     precisions = sorted({each.precision for each in descriptions})
     return RuntimeResult(
@@ -276,7 +266,6 @@ def _ran(
         precision=", ".join(precisions),
         compute_units=descriptions[0].compute_units,
         parity=parity,
-        ranking=ranking,
     )
 
 
@@ -353,65 +342,4 @@ def _stress(
             continue
         one, two = opened[name], reference.runtimes[name]
         found += check_stress(one, two, contract, name, gates=gates, stress=stress, seed=seed)
-    return tuple(found)
-
-
-def _quality(
-    opened: Runtimes,
-    reference: Reference,
-    workers: Workers | None,
-    reopen: Callable[[], Runtimes],
-    identity: Callable[[], str],
-    tell: Callable[[int, int], None],
-) -> tuple[QualityRun, QualityRun] | None:
-    """The reference's and the artifact's, of the same rows.
-
-    None where the artifact failed on the way, which no quality gate passes, or without data. A browser, which
-    is many processes already, is asked by this one alone, on a sample where it is slow.
-    """
-    known = reference.evaluation
-    if known is None:
-        return None
-    run = partial(quality_of, known.evaluate, reference.contract, keep=True, tell=tell)
-    try:
-        if any(isinstance(each, Browsed) for each in opened.values()):
-            return quality_within(
-                lambda data: run(opened, data),
-                lambda data: run(reference.runtimes, data),
-                known.quality,
-                known.data,
-            )
-        return known.quality, run(opened, known.data, workers=workers, reopen=reopen, identity=identity)
-    except UnsupportedOp:
-        raise
-    except (CheckFailed, InputError):
-        return None
-
-
-def _ranking(before: QualityRun, artifact: QualityRun, reference: Reference) -> RankingParity:
-    """Both side by side; how many rows there are, where not all were examined."""
-    known = reference.evaluation
-    assert known is not None
-    facts = known.facts if before.rows is None else known.facts.take(before.rows)
-    found, total = compare_quality(before, artifact, facts), known.quality.examples
-    users = user_lists(before, artifact, known.evaluate, reference.contract, known.data)
-    found = replace(found, users=users)
-    return found if before.examples == total else replace(found, available=total)
-
-
-def _rows(
-    before: QualityRun, artifact: QualityRun, opened: Runtimes, reference: Reference, gates: Gates
-) -> tuple[TensorParity, ...]:
-    """Parity on every row of the evaluation data that it ran, of the functions that it ran."""
-    found: list[TensorParity] = []
-    for function, expected in before.kept.items():
-        if function not in artifact.kept:
-            continue  # its quality failed, which a gate says
-        found += check_rows(
-            expected,
-            artifact.kept[function],
-            reference.contract.functions[function],
-            function=function,
-            tie_tolerance=tie_tolerance(gates, opened[function].describe().precision),
-        )
     return tuple(found)

@@ -22,6 +22,7 @@ def check_gates(
     *,
     expected: Mapping[str, Sequence[str]] | None = None,
     stressed: bool = False,
+    held: Mapping[str, Gates] | None = None,
 ) -> tuple[GateResult, ...]:
     """One result per gate, target and runtime; the reference's own result is not gated.
 
@@ -31,6 +32,8 @@ def check_gates(
         results: what was examined.
         expected: target to the runtimes it must have a result for; a lack is a failed gate.
         stressed: whether stress was asked for, so that a result without it fails.
+        held: what each evaluation must hold, by its name, so that a result without one of them fails; by
+            default there is one, and it has none.
     """
     examined = [each for each in results if each.target != REFERENCE]
     found: list[GateResult] = []
@@ -39,7 +42,7 @@ def check_gates(
             if not any(each.target == target and each.runtime == runtime for each in examined):
                 found.append(_gate("ran", target, runtime, "failed", "no result: it was not examined"))
     for result in examined:
-        found.extend(_check_result(gates, result))
+        found.extend(_check_result(gates, result, held or {"": gates}))
         if result.status == "ran" and (stressed or result.stress):
             found.append(_stress(result))
     found.extend(_compared_nowhere(expected or {}, examined))
@@ -112,12 +115,14 @@ def _check_numbers(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
         yield _gate(gate, result.target, result.runtime, "passed" if passed else "failed", message)
 
 
-def _check_result(gates: Gates, result: RuntimeResult) -> Iterator[GateResult]:
+def _check_result(gates: Gates, result: RuntimeResult, held: Mapping[str, Gates]) -> Iterator[GateResult]:
     yield from _check_numbers(gates, result)
     if result.status == "not_run":
         return
-    for gate, verdict, message in quality_verdicts(gates, result.ranking):
-        yield _gate(gate, result.target, result.runtime, verdict, message)
+    found = {each.name: each for each in result.rankings}
+    for name, limits in held.items():
+        for gate, verdict, message in quality_verdicts(limits, found.get(name), name):
+            yield _gate(gate, result.target, result.runtime, verdict, message)
 
 
 Verdict = tuple[str, bool, str]

@@ -26,12 +26,18 @@ Within = Callable[[MetricChange, Interval, float], bool]
 _OF_METRIC = {"max_ndcg_drop": "ndcg", "max_auc_drop": "auc", "max_log_loss_rise": "log_loss"}
 
 
-def quality_verdicts(gates: Gates, ranking: RankingParity | None) -> Iterator[Verdict]:
-    """Gate, status and message of every limit on an artifact's quality that applies."""
+def quality_verdicts(gates: Gates, ranking: RankingParity | None, name: str = "") -> Iterator[Verdict]:
+    """Gate, status and message of every limit on an artifact's quality that applies.
+
+    Args:
+        gates: the limits.
+        ranking: what was found; None where the artifact failed on the way.
+        name: of the evaluation, where there are several.
+    """
     limits = _limits(gates)
     if ranking is None or not ranking.examples or not ranking.reference:
         if limits or gates.min_top_k_overlap is not None or gates.slices:
-            yield "quality", "failed", "quality was not compared"
+            yield f"quality of {name}" if name else "quality", "failed", "quality was not compared"
         return
     yield from _wholes(limits, ranking, _within)
     yield from _slices(gates.slices, ranking, _within)
@@ -94,6 +100,7 @@ def _whole(gate: str, limit: float, name: str, ranking: RankingParity, within: W
     found = next((each for each in ranking.changes if each.metric == name), none)
     change = replace(found, before=before, after=after)
     interval = change.interval()
+    gate += ranking.of
     passed = interval is not None and change.examples >= FEWEST and within(change, interval, limit)
     told = _told(change, interval, limit, f"over {ranking.examined} examples", within)
     return gate, "passed" if passed else "failed", told
@@ -142,12 +149,18 @@ def _slices(
             if limit is None:
                 continue
             if not any(each.large for each in chosen):
-                yield _lacking(gate, key, chosen, ranking)
+                yield _lacking(gate, _part(ranking, key), chosen, ranking)
             # A slice that is named itself is held to the stricter of its own limit and its division's.
             limits.update({each.name: min(limit, limits.get(each.name, limit)) for each in chosen})
         mine = [each for each in ranking.slices if each.name in limits]
         for name in _named(ranking.reference, gate):
-            yield from _together(gate, name, mine, limits, within)
+            for part, verdict, said in _together(name, mine, limits, within):
+                yield f"{gate} of {_part(ranking, part)}", verdict, said
+
+
+def _part(ranking: RankingParity, slices: str) -> str:
+    """Slices as gates name them: of which evaluation, where there are several."""
+    return f"{ranking.name}, {slices}" if ranking.name else slices
 
 
 def _lacking(gate: str, key: str, chosen: Sequence[SliceChange], ranking: RankingParity) -> Verdict:
@@ -161,12 +174,13 @@ def _lacking(gate: str, key: str, chosen: Sequence[SliceChange], ranking: Rankin
 
 
 def _together(
-    gate: str, name: str, slices: Sequence[SliceChange], limits: Mapping[str, float], within: Within
+    name: str, slices: Sequence[SliceChange], limits: Mapping[str, float], within: Within
 ) -> Iterator[Verdict]:
+    """Slice, status and message of each slice, those that are large enough held together."""
     for each in slices:
         if not each.large:
             said = f"{name}: {each.examples} examples are too few to be gated, shown only"
-            yield f"{gate} of {each.name}", "skipped", said
+            yield each.name, "skipped", said
     large = [each for each in slices if each.large]
     changes = [_change(each, name) for each in large]
     decided: dict[int, Interval] = {}  # by which interval each was
@@ -179,7 +193,7 @@ def _together(
     for number, (each, passed) in enumerate(zip(large, made, strict=True)):
         over = f"over {each.examples} examples, of {len(large)} slices together"
         told = _told(changes[number], decided.get(number), limits[each.name], over, within)
-        yield f"{gate} of {each.name}", "passed" if passed else "failed", told
+        yield each.name, "passed" if passed else "failed", told
 
 
 def _change(each: SliceChange, name: str) -> MetricChange:
@@ -188,11 +202,11 @@ def _change(each: SliceChange, name: str) -> MetricChange:
 
 
 def _overlap(limit: float, ranking: RankingParity) -> Verdict:
-    value = ranking.top_k_overlap
+    value, gate = ranking.top_k_overlap, f"min_top_k_overlap{ranking.of}"
     if value is None:
-        return "min_top_k_overlap", "failed", "the lists were not compared"
+        return gate, "failed", "the lists were not compared"
     message = f"top-k overlap {value:.4f}, limit at least {limit:g}, over {ranking.examined} examples"
     if ranking.worst_overlap is not None and ranking.worst_overlap < 1:
         of = "" if ranking.available is None else " of the sample"
         message += f"; the worst is row {ranking.worst_row}{of} with {ranking.worst_overlap:.4f}"
-    return "min_top_k_overlap", "passed" if value >= limit else "failed", message
+    return gate, "passed" if value >= limit else "failed", message

@@ -7,29 +7,32 @@ baseline and got none, where the recipe does not say that it may be skipped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from pocketrec.recipe import Versus
+from pocketrec.recipe import Gates, Versus
 from pocketrec.report import GateResult, LatencyChange, Moved, RankingParity, ReleaseDiff
 from pocketrec.validate.quality_gates import Status, loss_verdicts
 
 _TABLE = "versus"
 
 
-def check_versus(versus: Versus, found: ReleaseDiff | None) -> tuple[GateResult, ...]:
+def check_versus(
+    versus: Versus, found: ReleaseDiff | None, held: Mapping[str, Gates] | None = None
+) -> tuple[GateResult, ...]:
     """One result per limit, and per target, function or slice that it is on; each named `versus.<limit>`.
 
     Args:
         versus: the limits.
         found: what changed since the baseline; None where there was none.
+        held: what each evaluation must hold, by its name; by default there is one, and it has none.
     """
     if found is None:
         return (_no_baseline(versus),)
     return (
         *_version(versus, found),
         *_append_only(versus, found),
-        *_ranking(versus, found.ranking),
+        *_rankings({"": Gates(versus=versus)} if held is None else held, found),
         *_sizes(versus, found),
         *_latencies(versus, found),
     )
@@ -64,16 +67,27 @@ def _append_only(versus: Versus, found: ReleaseDiff) -> Iterator[GateResult]:
     yield _gate("append_only", "failed" if broken else "passed", told)
 
 
+def _rankings(held: Mapping[str, Gates], found: ReleaseDiff) -> Iterator[GateResult]:
+    """The gates of every evaluation that is held to limits; one that was not compared fails."""
+    known = {each.name: each for each in found.rankings}
+    for name, gates in held.items():
+        if gates.versus is not None:
+            moved = known.get(name, Moved(reason=found.ranking.reason))
+            yield from _ranking(gates.versus, replace(moved, name=name))
+
+
 def _ranking(versus: Versus, moved: Moved) -> Iterator[GateResult]:
+    of = f" of {moved.name}" if moved.name else ""
     if moved.quality is None:
         for key in versus.of_rankings:
-            yield _gate(key, "failed", moved.reason or "not comparable: rankings were not compared")
+            said = moved.reason or "not comparable: rankings were not compared"
+            yield _gate(f"{key}{of}", "failed", said)
         return
     ran = (moved.target, moved.runtime.partition(" ")[0])
     for gate, status, message in loss_verdicts(versus.losses, versus.slices, moved.quality):
         yield _gate(gate, status, message, *ran)
     yield from (
-        _gate(each.gate, *each.decided(limit, moved.quality), *ran)
+        _gate(f"{each.gate}{of}", *each.decided(limit, moved.quality), *ran)
         for each in _LISTS
         if (limit := getattr(versus, each.gate)) is not None
     )

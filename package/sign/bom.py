@@ -67,11 +67,12 @@ def _model(release: Release) -> Json:
 def _card(release: Release) -> Json:
     functions = release.contract.functions.values()
     roles = sorted({each.role for each in calls_of(release.contract).values()})
-    data = text(table(release.recipe, "evaluate"), "data")
+    stated = (table(release.recipe, "evaluate"), *tables(release.recipe, "evaluate"))
+    data = dict.fromkeys(name for each in stated if (name := text(each, "data")))
     card: dict[str, object] = {
         "modelParameters": {
             "task": ", ".join(roles),
-            "datasets": [{"type": "dataset", "name": data}] if data else [],
+            "datasets": [{"type": "dataset", "name": name} for name in data],
             "modelArchitecture": text(table(release.recipe, "model"), "factory"),
             "inputs": [{"format": _input(each)} for signature in functions for each in signature.inputs],
             "outputs": [{"format": _output(each)} for signature in functions for each in signature.outputs],
@@ -99,8 +100,10 @@ def _metrics(release: Release) -> Iterator[Json]:
     """Quality on the evaluation data, which does not hang on the machine; times are left to the evidence."""
     for result in tables(release.evidence, "results"):
         place = f"{text(result, 'target')} on {text(result, 'runtime')}"
-        for metric, value in sorted(table(table(result, "ranking"), "artifact").items()):
-            yield {"type": metric, "value": str(value), "slice": place}
+        for ranking in (table(result, "ranking"), *tables(result, "further")):
+            of = f" of {name}" if (name := text(ranking, "name")) else ""
+            for metric, value in sorted(table(ranking, "artifact").items()):
+                yield {"type": f"{metric}{of}", "value": str(value), "slice": place}
 
 
 def _limits(release: Release) -> Iterator[str]:

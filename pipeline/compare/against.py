@@ -53,7 +53,7 @@ def with_versus(
 
     versus = recipe.gates.versus or Versus()
     found = None if baseline is None else _compared(baseline, read_bundle(folder), recipe, judge, report)
-    return replace(evidence, versus=found, gates=(*evidence.gates, *check_versus(versus, found)))
+    return replace(evidence, versus=found, gates=(*evidence.gates, *check_versus(versus, found, recipe.held)))
 
 
 def _compared(baseline: Bundle, built: Bundle, recipe: Recipe, judge: Judge, report: Progress) -> ReleaseDiff:

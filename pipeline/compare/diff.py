@@ -20,7 +20,7 @@ from pocketrec.package.host.items import Items
 from pocketrec.package.parts import EVIDENCE
 from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.compare.moved import Judge, judge_of, moved
-from pocketrec.pipeline.compare.protocol import changes_of_protocol, protocol_of
+from pocketrec.pipeline.compare.protocol import changes_of_protocols, data_of, protocols_of
 from pocketrec.pipeline.compare.timed import timed
 from pocketrec.pipeline.opening import formats, functions_in
 from pocketrec.pipeline.releases import named, release_at
@@ -84,10 +84,12 @@ def compared(
     changes = ordered([*contract_changes(before, after), *vocabulary_changes(before, after, *items)])
     level = heaviest(changes)
     told = table_of(old, EVIDENCE), table_of(new, EVIDENCE)
-    ranking = Moved(reason="not compared: pass --recipe, whose evaluation data both are judged by")
+    rankings: tuple[Moved, ...] = (
+        Moved(reason="not compared: pass --recipe, whose evaluation data both are judged by"),
+    )
     if judge is not None:
         pair = (old, new), (before, after)
-        ranking = moved(*pair, items, changes, judge, target=target, progress=progress)
+        rankings = moved(*pair, items, changes, judge, target=target, progress=progress)
     identical = old.manifest.tree_sha256 == new.manifest.tree_sha256
     return ReleaseDiff(
         old=named(old),
@@ -100,7 +102,8 @@ def compared(
         tools=_tools(*told),
         rewrites=_rewrites(*told),
         protocol=tuple(_protocol(old, new, told)),
-        ranking=ranking,
+        ranking=rankings[0],
+        further=rankings[1:],
     )
 
 
@@ -112,10 +115,14 @@ def items_of(bundle: Bundle, contract: Contract) -> dict[str, Items]:
 
 def _protocol(old: Bundle, new: Bundle, told: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Iterator[str]:
     """What the two say that they were evaluated by, where they differ."""
-    yield from changes_of_protocol(*(protocol_of(table_of(each, RECIPE)) for each in (old, new)))
-    was, now = (each.get("data_sha256") for each in told)
-    if was and now and was != now:
-        yield "the content of the evaluation data"
+    recipes = [table_of(each, RECIPE) for each in (old, new)]
+    yield from changes_of_protocols(*map(protocols_of, recipes))
+    was, now = (data_of(*pair) for pair in zip(recipes, told, strict=True))
+    alone = len(was) == len(now) == 1
+    for name, digest in now.items():
+        other = next(iter(was.values())) if alone else was.get(name)
+        if digest and other and digest != other:
+            yield "the content of the evaluation data" + ("" if alone else f" of {name}")
 
 
 def _tools(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +16,16 @@ from pocketrec.package.bundle import RECIPE, Bundle, table_of
 from pocketrec.package.host.items import Items
 from pocketrec.package.parts import EVIDENCE
 from pocketrec.pipeline.app import first_portable
-from pocketrec.pipeline.compare.protocol import obstacle, protocol_as_read, protocol_of
+from pocketrec.pipeline.compare.protocol import data_of, obstacle, protocol_as_read, protocols_of
 from pocketrec.pipeline.reached import reached_by
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.sources import load_evaluation
 from pocketrec.progress import Progress
-from pocketrec.recipe import Evaluate
 from pocketrec.report import Change, Moved, MovedList, RankingParity
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
-    from pocketrec.evaluation import EvaluationData
+    from pocketrec.evaluation import Asked
     from pocketrec.validate.measure.ranking import QualityRun
 
 Bundles = tuple[Bundle, Bundle]
@@ -39,15 +38,13 @@ class Judge:
     """What both releases are judged by.
 
     Attributes:
-        evaluate: of which output, at which lengths.
-        data: all of it is examined; its ids are those of the later release.
-        data_sha256: of its content.
+        asked: of which outputs, at which lengths, on which data; ids are those of the later release.
+        data_sha256: of the content of each evaluation's data, by its name.
         workers: who examines it; this process alone by default.
     """
 
-    evaluate: Evaluate
-    data: EvaluationData
-    data_sha256: str
+    asked: tuple[Asked, ...]
+    data_sha256: Mapping[str, str]
     workers: Workers | None = None
 
 
@@ -61,11 +58,11 @@ def judge_of(recipe: Path, new: Bundle, contract: Contract) -> Judge:
     from pocketrec.validate.measure.digest import data_sha256
 
     read = load_recipe(recipe)
-    stated, data = load_evaluation(read, recipe.resolve().parent)
+    stated, asked = load_evaluation(read, recipe.resolve().parent)
     if stated.sha256() != contract.sha256():
         said = f"{recipe} has another contract than {new.path}"
         raise NotComparable(f"{said}; pass the recipe that it was built from")
-    return Judge(evaluate=read.evaluate, data=data, data_sha256=data_sha256(data))
+    return Judge(asked=asked, data_sha256={each.name: data_sha256(each.data) for each in asked})
 
 
 class NotComparable(Exception):
@@ -81,15 +78,15 @@ def moved(
     *,
     target: str | None,
     progress: Progress,
-) -> Moved:
-    """Both releases on one evaluation data, or why they are not compared.
+) -> tuple[Moved, ...]:
+    """Both releases on the data of each evaluation, or why they are not compared.
 
     Args:
         bundles: the earlier and the later one.
         contracts: theirs.
         items: theirs.
         changes: of the contracts; where they break, ids mean other items.
-        judged_by: gives the evaluation, once nothing else stands in the way.
+        judged_by: gives the evaluations, once nothing else stands in the way.
         target: whose artifacts run; by default the first of both that runs everywhere.
         progress: told what is being done.
 
@@ -105,38 +102,60 @@ def moved(
         if broken is not None:
             raise NotComparable(broken.message)
         judge = judged_by()
-        _check_protocol(bundles, judge)
-        runs, runtime = _runs(bundles, contracts, judge, chosen, progress)
     except NotComparable as reason:
-        return Moved(reason=f"not comparable: {reason}")
+        return (Moved(reason=f"not comparable: {reason}"),)
+    return tuple(_moved(each, judge, bundles, contracts, items, chosen, progress) for each in judge.asked)
+
+
+def _moved(
+    asked: Asked,
+    judge: Judge,
+    bundles: Bundles,
+    contracts: tuple[Contract, Contract],
+    items: tuple[Mapping[str, Items], Mapping[str, Items]],
+    target: str,
+    progress: Progress,
+) -> Moved:
+    """Both releases in one evaluation, or why they are not compared in it."""
+    try:
+        _check_protocol(bundles, asked, judge)
+        runs, runtime = _runs(bundles, contracts, asked, judge.workers, target, progress)
+    except NotComparable as reason:
+        return Moved(name=asked.name, reason=f"not comparable: {reason}")
     progress("compare lists", 2, 2)
-    evaluate, data = judge.evaluate, judge.data
     return Moved(
-        target=chosen,
+        name=asked.name,
+        target=target,
         runtime=runtime,
-        quality=_quality(*runs, evaluate, contracts[1], data),
+        quality=_quality(*runs, asked, contracts[1]),
         kept=_kept(*runs),
-        worst=tuple(_worst(*runs, evaluate, contracts[1], items, data)),
+        worst=tuple(_worst(*runs, asked, contracts[1], items)),
     )
 
 
-def _check_protocol(bundles: Bundles, judge: Judge) -> None:
+def _check_protocol(bundles: Bundles, asked: Asked, judge: Judge) -> None:
     """Checks that both releases were evaluated as they are judged now, as far as they say."""
-    now = protocol_as_read(judge.evaluate)
+    now = protocol_as_read(asked.evaluate)
     for bundle in bundles:
         name = f"{bundle.manifest.name} {bundle.manifest.version}"
-        other = obstacle(protocol_of(table_of(bundle, RECIPE)), now)
+        recipe = table_of(bundle, RECIPE)
+        known = protocols_of(recipe)
+        called = next(iter(known)) if not asked.name and len(known) == 1 else asked.evaluate.called
+        if called not in known:
+            raise NotComparable(f"{name} has no evaluation {called!r}; it has {', '.join(known)}")
+        other = obstacle(known[called], now)
         if other:
             raise NotComparable(f"{name} was evaluated otherwise, {other}; build it again with these")
-        known = table_of(bundle, EVIDENCE).get("data_sha256")
-        if known and known != judge.data_sha256:
+        digest = data_of(recipe, table_of(bundle, EVIDENCE))[called]
+        if digest and digest != judge.data_sha256[asked.name]:
             raise NotComparable(f"{name} was evaluated on other data; build it again on these")
 
 
 def _runs(
     bundles: Bundles,
     contracts: tuple[Contract, Contract],
-    judge: Judge,
+    asked: Asked,
+    workers: Workers | None,
     target: str,
     progress: Progress,
 ) -> tuple[tuple[QualityRun, QualityRun], str]:
@@ -144,10 +163,10 @@ def _runs(
     found, runtime = [], ""
     for place, (bundle, contract) in enumerate(zip(bundles, contracts, strict=True)):
         progress(f"rank by {bundle.manifest.name} {bundle.manifest.version}", place, 2)
-        engine = _portable(bundle, target, judge.evaluate.function)
-        asked = (bundle, contract, judge.evaluate, judge.data, target, engine, judge.workers)
+        engine = _portable(bundle, target, asked.evaluate.function)
+        given = (bundle, contract, asked.evaluate, asked.data, target, engine, workers)
         try:
-            run, runtime = reached_by(*asked)
+            run, runtime = reached_by(*given)
         except DataError as error:
             raise NotComparable(f"{bundle.path}: {error}") from None
         found.append(run)
@@ -179,13 +198,12 @@ def _portable(bundle: Bundle, target: str, function: str) -> str | None:
     return None if row is None else row.portable
 
 
-def _quality(
-    before: QualityRun, after: QualityRun, evaluate: Evaluate, contract: Contract, data: EvaluationData
-) -> RankingParity:
+def _quality(before: QualityRun, after: QualityRun, asked: Asked, contract: Contract) -> RankingParity:
     from pocketrec.validate.measure.compare import compare_quality
     from pocketrec.validate.measure.slices import facts_of
 
-    return compare_quality(before, after, facts_of(evaluate, contract, data))
+    facts = facts_of(asked.evaluate, contract, asked.data)
+    return replace(compare_quality(before, after, facts), name=asked.name)
 
 
 def _kept(before: QualityRun, after: QualityRun) -> tuple[int, ...]:
@@ -202,16 +220,16 @@ def _kept(before: QualityRun, after: QualityRun) -> tuple[int, ...]:
 def _worst(
     before: QualityRun,
     after: QualityRun,
-    evaluate: Evaluate,
+    asked: Asked,
     contract: Contract,
     items: tuple[Mapping[str, Items], Mapping[str, Items]],
-    data: EvaluationData,
 ) -> Iterator[MovedList]:
     """The users whose lists share least, the earlier row first of equal ones."""
     from pocketrec.validate.measure.user_lists import user_lists
 
     longest = 0 if before.top_k is None else before.top_k.shape[1]
-    for each in user_lists(before, after, evaluate, contract, data, users=_WORST, items=longest):
+    given = (before, after, asked.evaluate, contract, asked.data)
+    for each in user_lists(*given, users=_WORST, items=longest):
         if each.overlap == 1 or any(each.vocabulary not in known for known in items):
             return
         yield MovedList(

@@ -70,17 +70,18 @@ def draw_from_recipe(recipe: Path, function: str, graph: Graph) -> Drawn:
     from pocketrec.pipeline.sources import load_evaluation
 
     read = load_recipe(recipe)
-    contract, data = load_evaluation(read, recipe.resolve().parent)
+    contract, asked = load_evaluation(read, recipe.resolve().parent)
     signature = _signature(contract, function, str(recipe))
-    if read.evaluate.function != function:
-        raise UsageError(
-            f"{recipe}: its data are for function {read.evaluate.function!r}, not {function!r}; pass --inputs"
-        )
-    part = next(iter(data.parts(_SAMPLE)))
+    mine = next((each for each in asked if each.evaluate.function == function), None)
+    if mine is None:
+        known = ", ".join(dict.fromkeys(repr(each.evaluate.function) for each in asked))
+        raise UsageError(f"{recipe}: its data are for function {known}, not {function!r}; pass --inputs")
+    part = next(iter(mine.data.parts(_SAMPLE)))
     given = {each.name: np.asarray(part.inputs[each.name]) for each in signature.inputs}
     rows = list(_rows(given, signature))
     spread = [rows[place] for place in np.linspace(0, len(rows) - 1, _MOST_CALLS).astype(int)]
-    return _drawn(spread, contract, signature, graph, f"the evaluation data of {recipe.name}")
+    of = f", {mine.name}" if mine.name else ""
+    return _drawn(spread, contract, signature, graph, f"the evaluation data of {recipe.name}{of}")
 
 
 def draw_from_file(path: Path, graph: Graph) -> Drawn:

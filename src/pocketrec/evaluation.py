@@ -12,8 +12,10 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec.contract import Signature
 from pocketrec.errors import DataError
 from pocketrec.kept import arrays_sha256, key_of
+from pocketrec.recipe import Evaluate
 
 Array = npt.NDArray[np.generic]
 Arrays = Mapping[str, Array]
@@ -263,6 +265,31 @@ class EvaluationData(Protocol):
     ) -> Iterator[RankingData | ClassificationData]:
         """The rows from `start` to `stop`, at most `size` at a time, in order."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One evaluation of a recipe, with its data.
+
+    Attributes:
+        evaluate: what is measured.
+        data: on which it is.
+        name: by which gates and reports say which of several it is; empty where there is but one.
+    """
+
+    evaluate: Evaluate
+    data: EvaluationData
+    name: str = ""
+
+
+def sample_for(signature: Signature, data: Sequence[EvaluationData]) -> RankingData | ClassificationData:
+    """Some rows of the first data that have all inputs of a function, or of the first where none have."""
+    samples = [each.sample() for each in data]
+    for each in samples:
+        sides = [each.inputs, each.catalogue] if isinstance(each, RankingData) else [each.inputs]
+        if any(all(one.name in side for one in signature.inputs) for side in sides):
+            return each
+    return samples[0]
 
 
 def _numbers(name: str, values: Any) -> npt.NDArray[Any]:

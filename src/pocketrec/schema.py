@@ -14,11 +14,12 @@ import types
 import typing
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, NamedTuple, TypeVar, Union
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union
 
 from pocketrec.errors import PocketrecError, RecipeError
 
 T = TypeVar("T")
+OneOrMore = Annotated[tuple[T, ...], "one table stands for a list of one"]
 _LONGEST = 200  # characters of a value in a message
 
 
@@ -86,7 +87,7 @@ def check_ranges(table: str, given: object, ranges: Mapping[str, Range]) -> None
 @cache
 def fields_of(cls: Any) -> dict[str, tuple[Any, bool]]:
     """A dataclass's fields that can be given: their types, and whether they must be."""
-    hints, missing = typing.get_type_hints(cls), dataclasses.MISSING
+    hints, missing = typing.get_type_hints(cls, include_extras=True), dataclasses.MISSING
     return {
         each.name: (hints[each.name], each.default is missing and each.default_factory is missing)
         for each in dataclasses.fields(cls)
@@ -106,6 +107,11 @@ def _convert(hint: Any, value: object, source: str, key: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
+    if origin is Annotated:
+        several = arguments[0]  # of `OneOrMore`
+        if isinstance(value, list | tuple):
+            return _convert(several, value, source, key)
+        return (_convert(typing.get_args(several)[0], value, source, key),)
     if origin in (Union, types.UnionType):
         return _convert_union(arguments, value, source, key)
     if origin is Literal:

@@ -64,7 +64,7 @@ def test_a_project_from_the_zoo_names_its_own_files(name: str, tmp_path: Path) -
 def test_model_contract_and_data_of_a_new_project_agree(tmp_path: Path) -> None:
     start(tmp_path / "films")
     loaded = load_source(load_recipe(tmp_path / "films" / "recipe.toml"), tmp_path / "films")
-    assert len(loaded.data) == 943
+    assert len(loaded.asked[0].data) == 943
 
 
 @pytest.mark.long
@@ -123,7 +123,7 @@ def test_a_draft_is_not_built_before_held_out_rows_are_there(own: Path) -> None:
     made = [*lines, f"    return RankingData.from_lists(inputs={rows})", ""]
     (own / "mine" / "data.py").write_text("\n".join(made), encoding="utf-8")
     loaded = load_source(load_recipe(own / "mine" / "recipe.toml"), own / "mine")
-    assert len(loaded.data) == 2
+    assert len(loaded.asked[0].data) == 2
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ from pocketrec.pipeline.start.explained import as_toml, quoted
 from pocketrec.quantize.schemes import SCHEMES
 from pocketrec.recipe import GATE_RANGES, VERSUS_RANGES, Compress, Gates, Versus
 from pocketrec.recipe.compress import COMPRESS_RANGES
-from pocketrec.recipe.measures import CHANGE_RANGES, ChangeLimits
+from pocketrec.recipe.measures import CHANGE_RANGES, ChangeLimits, StepLimits
 from pocketrec.schema import Range, described, fields_of
 
 _RANGES: Mapping[Any, Mapping[str, Range]] = {
     Compress: COMPRESS_RANGES,
     Gates: GATE_RANGES,
     ChangeLimits: CHANGE_RANGES,
+    StepLimits: CHANGE_RANGES,
     Versus: VERSUS_RANGES,
 }
 _SCALARS = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Any: "anything"}
@@ -51,7 +52,7 @@ def recipe_page() -> str:
     """The page."""
     found = examples()
     headers: dict[Any, list[str]] = {}
-    for cls, header in places():
+    for cls, header in dict.fromkeys(places()):
         headers.setdefault(cls, []).append(header)
     tables = [_section(cls, each, headers, found) for cls, each in headers.items()]
     schemes = [_scheme(name, cls, headers, found) for name, cls in SCHEMES.items()]
@@ -133,6 +134,9 @@ def type_of(hint: Any, headers: Mapping[Any, list[str]]) -> str:
         return " ".join(f"`{as_toml(each)}`" for each in arguments if each != "")
     if origin in (Union, types.UnionType):
         return ", or ".join(type_of(each, headers) for each in arguments if each is not type(None))
+    if origin is typing.Annotated:  # `OneOrMore`
+        inner = typing.get_args(arguments[0])[0]
+        return f"{type_of(inner, headers)}, or {type_of(arguments[0], headers)}"
     if origin is tuple:
         return f"list of {_several(arguments[0], headers)}"
     if isinstance(origin, type) and issubclass(origin, Mapping):

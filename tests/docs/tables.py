@@ -14,7 +14,7 @@ from pocketrec.recipe import Recipe
 from pocketrec.schema import fields_of
 
 RECIPES = Path(__file__).parents[2] / "docs/examples/recipes"
-ORDER = ("ranking", "labels", "search", "generative")  # the first that states a key is its example
+ORDER = ("ranking", "labels", "heads", "search", "generative")  # the first that states a key is its example
 NAME = "NAME"  # what stands in a path for a name of the reader's own
 
 
@@ -40,6 +40,8 @@ def nested(hint: Any) -> list[tuple[Any, str]]:
         return [(hint, "[{}]")]
     arguments = typing.get_args(hint)
     origin = typing.get_origin(hint)
+    if origin is typing.Annotated:  # `OneOrMore`
+        return [(each, form) for each, listed in nested(arguments[0]) for form in ("[{}]", listed)]
     if origin is tuple:
         return [(each, "[[{}]]") for each in arguments if dataclasses.is_dataclass(each)]
     if isinstance(origin, type) and issubclass(origin, Mapping):

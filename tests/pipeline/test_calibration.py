@@ -66,7 +66,7 @@ def data() -> RankingData:
 
 
 def test_the_moment_predicts_how_far_an_error_moves_the_outputs(net: Net, data: RankingData) -> None:
-    found = calibrate(net, contract(), data)
+    found = calibrate(net, contract(), [data])
     assert found.notes == ()
     assert {name for name, each in found.usage.items() if each.moment is not None} == {
         "item.weight",
@@ -97,7 +97,7 @@ def test_calibration_changes_nothing_and_gives_the_same_on_any_number_of_threads
     found = []
     for count in (1, 2):
         torch.set_num_threads(count)
-        moment = calibrate(net, contract(), data).usage["mix.weight"].moment
+        moment = calibrate(net, contract(), [data]).usage["mix.weight"].moment
         assert moment is not None
         found.append(moment.tobytes())
         assert torch.get_num_threads() == count
@@ -117,7 +117,7 @@ def test_a_fixed_batch_is_kept(batch: int | str, net: Net, data: RankingData, mo
         return scores
 
     monkeypatch.setattr(Net, "forward", forward)
-    assert calibrate(net, contract(batch), data).notes == ()
+    assert calibrate(net, contract(batch), [data]).notes == ()
     assert seen == {16 if batch == "batch" else batch}
 
 
@@ -127,7 +127,7 @@ def test_a_model_without_gradients_is_said_and_still_has_its_popularity(net: Net
             self.item.weight.add_(1)  # PyTorch refuses this of a leaf that needs a gradient
             return super().forward(ids)
 
-    found = calibrate(Broken().eval().requires_grad_(False), contract(), data)
+    found = calibrate(Broken().eval().requires_grad_(False), contract(), [data])
     assert [each.split("(")[0] for each in found.notes] == [
         "Rounded without error feedback: the model has no gradients "
     ]
@@ -140,19 +140,19 @@ def test_outputs_that_do_not_depend_on_a_tensor_smoothly_give_it_no_moment(data:
         def forward(self, ids: Tensor) -> Tensor:
             return super().forward(ids).argsort(dim=1).float()
 
-    found = calibrate(Signs().eval(), contract(), data)
+    found = calibrate(Signs().eval(), contract(), [data])
     assert all(each.moment is None for each in found.usage.values())
 
 
 def test_tensors_beyond_the_limit_are_left_out(net: Net, data: RankingData, monkeypatch: Any) -> None:
     monkeypatch.setattr(calibration, "MAX_NUMBERS", ITEMS * WIDTH - 1)
-    found = calibrate(net, contract(), data).usage
+    found = calibrate(net, contract(), [data]).usage
     assert found["item.weight"].moment is None
     assert found["mix.weight"].moment is not None
 
 
 def test_gradients_are_computed_only_where_they_are_wanted(net: Net, data: RankingData) -> None:
-    found = calibrate(net, contract(), data, gradients=False).usage
+    found = calibrate(net, contract(), [data], gradients=False).usage
     assert set(found) == {"item.weight"}
     assert found["item.weight"].moment is None
 
@@ -167,7 +167,7 @@ def test_data_with_labels_and_infinite_outputs_are_calibrated(net: Net) -> None:
     ids = np.random.default_rng(0).integers(1, 20, (5, 4)).astype(np.int32)
     labels = np.ones(5, np.float32)
     moment = (
-        calibrate(Masked().eval(), contract(), ClassificationData(inputs={"ids": ids}, labels=labels))
+        calibrate(Masked().eval(), contract(), [ClassificationData(inputs={"ids": ids}, labels=labels)])
         .usage["mix.weight"]
         .moment
     )

@@ -22,7 +22,7 @@ from pocketrec.pipeline.compression import check_cost, check_gathered_names, che
 from pocketrec.quantize import Plan, plan_from_table
 from pocketrec.quantize.schemes import SCHEMES
 from pocketrec.recipe import Compress, Gates, Target
-from pocketrec.recipe.measures import ChangeLimits
+from pocketrec.recipe.measures import StepLimits
 from pocketrec.report import Interval, MetricChange, RankingParity
 from pocketrec.schema import from_table
 from pocketrec.source.compressed import Compression, compress_trials
@@ -111,7 +111,7 @@ def test_a_preset_plans_tables_and_matrices_and_leaves_biases(model: nn.Module) 
 
 
 def test_popularity_counts_inputs_and_history_and_leaves_padding_out(model: nn.Module) -> None:
-    counts = row_popularity(model, CONTRACT, DATA)
+    counts = row_popularity(model, CONTRACT, [DATA])
     assert counts.keys() == {"item.weight", "unused.weight"}
     assert counts["item.weight"][[0, 5, 7, 8, 39, 1]].tolist() == [1, 5, 3, 2, 2, 1]
     assert (counts["unused.weight"] == 1).all()
@@ -169,7 +169,7 @@ def test_a_budget_that_holds_says_what_its_interval_leaves_open() -> None:
     assert gate.message.endswith(
         "; by its interval down to -0.004; a larger change is not excluded, about 6147 users would tell"
     )
-    (held,) = check_cost(Gates(compression=ChangeLimits(max_ndcg_drop=0.002)), cost)
+    (held,) = check_cost(Gates(compression=StepLimits(max_ndcg_drop=0.002)), cost)
     assert (held.gate, held.target, held.status) == (
         "compression loss: max_ndcg_drop",
         "compressed",

@@ -66,10 +66,11 @@ def test_the_bundle_that_knows_what_users_want_is_preferred(
 def test_lists_are_those_that_the_bundle_recommends(bundles: tuple[Path, Path, Path]) -> None:
     knowing, _, recipe = bundles
     loaded = load_source(load_recipe(recipe), recipe.parent)
-    data = next(iter(loaded.data.parts(24)))
+    (asked,) = loaded.asked
+    data = next(iter(asked.data.parts(24)))
     assert isinstance(data, RankingData)
     bundle = read_bundle(knowing)
-    lists = lists_of(bundle, read_contract(bundle), replace(loaded.recipe.evaluate, k=3), data, None)
+    lists = lists_of(bundle, read_contract(bundle), replace(asked.evaluate, k=3), data, None)
     with pocketrec.load(knowing) as model:
         for user, history in enumerate(np.asarray(data.inputs["history"])[:4]):
             found = model.recommend(history=[f"item {each}" for each in history], k=3)
@@ -107,7 +108,7 @@ def test_bundles_of_other_items_inputs_or_functions_are_not_comparable(
     bundles: tuple[Path, Path, Path],
 ) -> None:
     contract = read_contract(read_bundle(bundles[0]))
-    evaluate = load_recipe(bundles[2]).evaluate
+    (evaluate,) = load_recipe(bundles[2]).evaluate
 
     def compared(other: Contract) -> None:
         check_comparable({"the recipe": contract, "old": contract, "new": other}, evaluate)

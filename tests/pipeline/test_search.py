@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
 from pocketrec.errors import BudgetMissed, StorageError
-from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.evaluation import Asked, ClassificationData, RankingData
 from pocketrec.pipeline.evaluator import Evaluator, make_evaluator
 from pocketrec.pipeline.measurements import MeasurementFile
 from pocketrec.pipeline.search import offered, search_plan
@@ -84,7 +84,7 @@ def evaluator() -> Evaluator:
         catalogue={},
     )
     evaluate = Evaluate(data="none", kind="ranking", output="scores")
-    return make_evaluator(module, contract(), evaluate, data, {})
+    return make_evaluator(module, contract(), [Asked(evaluate=evaluate, data=data)], {})
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -98,7 +98,7 @@ def run(compress: Compress, evaluator: Evaluator, folder: Path, workers: Workers
 
 
 def test_a_table_that_only_another_function_reads_is_measured_by_that_function(evaluator: Evaluator) -> None:
-    assert [each.function for each in evaluator.evaluations] == ["main", "search"]
+    assert [each.evaluate.function for each in evaluator.evaluations] == ["main", "search"]
     assert evaluator({"catalogue": Palette(bits=1)}).distortion > 0.1
     assert evaluator({"aside.weight": Palette(bits=1)}).distortion == 0
 
@@ -241,7 +241,9 @@ def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
         vocabularies={"item": VocabularySpec(size=40)},
     )
     evaluate = Evaluate(data="none", kind="classification", output="p")
-    measure = make_evaluator(Click().eval().requires_grad_(False), click, evaluate, data, {})
+    measure = make_evaluator(
+        Click().eval().requires_grad_(False), click, [Asked(evaluate=evaluate, data=data)], {}
+    )
     assert measure({}).distortion == pytest.approx(0, abs=1e-3)
     coarse = measure({"weight": Palette(bits=1)})
     assert coarse.distortion > 0.05

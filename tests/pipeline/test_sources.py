@@ -113,16 +113,16 @@ def load(recipe: Path) -> Any:
 @pytest.mark.parametrize("more", ["", CONTRACT], ids=["drafted", "stated"])
 def test_an_evaluation_alone_is_that_of_the_whole_recipe(more: str, tmp_path: Path) -> None:
     recipe = write(tmp_path, more)
-    contract, data = load_evaluation(load_recipe(recipe), tmp_path)
+    contract, (asked,) = load_evaluation(load_recipe(recipe), tmp_path)
     whole = load(recipe)
     assert contract == whole.model.contract
-    assert data_sha256(data) == data_sha256(whole.data)
+    assert data_sha256(asked.data) == data_sha256(whole.asked[0].data)
 
 
 def test_no_model_is_loaded_for_the_evaluation_of_a_recipe_that_states_its_contract(tmp_path: Path) -> None:
     recipe = write(tmp_path, CONTRACT)
     (tmp_path / "model.py").write_text(MODEL.replace("return Scores()", "raise AssertionError"))
-    assert len(load_evaluation(load_recipe(recipe), tmp_path)[1]) == 24
+    assert len(load_evaluation(load_recipe(recipe), tmp_path)[1][0].data) == 24
     with pytest.raises(RecipeError):
         load(recipe)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.errors import ContractError
-from pocketrec.evaluation import RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.pipeline.world import check_model
 from pocketrec.recipe import Evaluate
@@ -53,8 +53,12 @@ def reference(module: nn.Module, rows: int, tokens: int) -> Reference:
     return examine_reference(
         torch_runtimes(module.eval(), contract),
         contract,
-        Evaluate(data="x:y", kind="ranking", output="scores"),
-        RankingData(inputs=inputs, positives=np.arange(1, 7)),
+        [
+            Asked(
+                evaluate=Evaluate(data="x:y", kind="ranking", output="scores"),
+                data=RankingData(inputs=inputs, positives=np.arange(1, 7)),
+            )
+        ],
     )
 
 
@@ -72,14 +76,12 @@ def test_an_id_that_no_token_stands_for_is_named() -> None:
 def test_an_id_without_a_token_on_the_evaluation_data_alone_is_named() -> None:
     module = Best(12)
     known = reference(module, 12, 12)
-    assert known.evaluation is not None
-    kept = known.evaluation.quality.kept["main"]
+    (evaluation,) = known.evaluations
+    kept = evaluation.quality.kept["main"]
     lists = kept.values["ids"].copy()
     lists[4, 1] = 12
-    quality = replace(
-        known.evaluation.quality, kept={"main": replace(kept, values={**kept.values, "ids": lists})}
-    )
-    listed = replace(known, evaluation=replace(known.evaluation, quality=quality))
+    quality = replace(evaluation.quality, kept={"main": replace(kept, values={**kept.values, "ids": lists})})
+    listed = replace(known, evaluations=(replace(evaluation, quality=quality),))
     with pytest.raises(ContractError, match="lists id 12 on the evaluation data; vocabulary 'item' has 12"):
         check_model(module, listed)
 

@@ -11,7 +11,7 @@ import pytest
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ArtifactError, ExecutionError, RecipeError, UnsupportedOp
-from pocketrec.evaluation import RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.kept import Parts
 from pocketrec.recipe import Evaluate, Gates, Latency, Stress
 from pocketrec.report import RuntimeResult
@@ -27,7 +27,7 @@ PATHS = {"main": Path("main.onnx")}
 
 @pytest.fixture
 def reference(fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate) -> Reference:
-    return examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data)
+    return examine_reference({"main": fake(name="pytorch")}, contract, [Asked(evaluate=evaluate, data=data)])
 
 
 def examine(reference: Reference, runtime: Any) -> RuntimeResult:
@@ -151,7 +151,7 @@ def test_a_reference_that_draws_random_numbers_is_refused(
         return outputs | {"scores": outputs["scores"] + rng.normal(size=(1, 1)).astype(np.float32)}
 
     with pytest.raises(ExecutionError, match="'scores': the reference gives other numbers"):
-        examine_reference({"main": fake(spoil=spoil)}, contract, evaluate, data)
+        examine_reference({"main": fake(spoil=spoil)}, contract, [Asked(evaluate=evaluate, data=data)])
 
 
 def test_latency_is_measured_for_what_ran_and_for_nothing_else(fake: Any, reference: Reference) -> None:
@@ -172,7 +172,9 @@ def test_stress_is_asked_of_what_ran_and_named_where_nothing_could_be(
     fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate
 ) -> None:
     asked = Stress(rows=4)
-    reference = examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data, stress=asked)
+    reference = examine_reference(
+        {"main": fake(name="pytorch")}, contract, [Asked(evaluate=evaluate, data=data)], stress=asked
+    )
     found = examine(reference, fake())
     assert {each.outcome for each in found.stress} == {"same"}
 
@@ -182,7 +184,9 @@ def test_stress_is_asked_of_what_ran_and_named_where_nothing_could_be(
     broken = examine(reference, fake(spoil=spoil))
     assert len(broken.stress) == len(found.stress)
     assert {each.outcome for each in broken.stress} == {"not_run"}
-    unasked = examine_reference({"main": fake()}, contract, evaluate, data, stress=Stress(rows=0))
+    unasked = examine_reference(
+        {"main": fake()}, contract, [Asked(evaluate=evaluate, data=data)], stress=Stress(rows=0)
+    )
     assert examine(unasked, fake()).stress == ()
 
 
@@ -190,4 +194,9 @@ def test_stress_that_is_to_leave_out_what_is_no_case_is_refused(
     fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate
 ) -> None:
     with pytest.raises(RecipeError, match="'nothing' is no case"):
-        examine_reference({"main": fake()}, contract, evaluate, data, stress=Stress(leave_out=("nothing",)))
+        examine_reference(
+            {"main": fake()},
+            contract,
+            [Asked(evaluate=evaluate, data=data)],
+            stress=Stress(leave_out=("nothing",)),
+        )

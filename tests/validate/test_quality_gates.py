@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pocketrec.recipe import Gates
-from pocketrec.recipe.measures import ChangeLimits
+from pocketrec.recipe.measures import ChangeLimits, StepLimits
 from pocketrec.report import Interval, MetricChange, RankingParity, SliceChange
 from pocketrec.validate.measure.bootstrap import CONFIDENCE, bootstrap
 from pocketrec.validate.measure.holm import confidences
@@ -179,7 +179,7 @@ def cost(change: MetricChange, gates: Gates, *slices: SliceChange) -> list[tuple
 
 
 def test_what_compression_cost_is_held_by_its_interval_where_a_gain_is_none() -> None:
-    gates = replace(GATES, compression=ChangeLimits(max_ndcg_drop=0.01))
+    gates = replace(GATES, compression=StepLimits(max_ndcg_drop=0.01))
     assert cost(changed(noise(400, 0.02) + 0.05), gates) == [("max_ndcg_drop", "passed")]
     assert cost(changed(noise(400, 0.02) - 0.05), gates) == [("max_ndcg_drop", "failed")]
     ((_, status, told),) = compression_verdicts(gates, ranking(changed(noise(400, 0.5))))
@@ -190,7 +190,7 @@ def test_what_compression_cost_is_held_by_its_interval_where_a_gain_is_none() ->
 
 def test_a_gain_that_may_be_a_loss_says_how_many_users_would_tell() -> None:
     """A gain leaves more room, so that fewer users do."""
-    gates = replace(GATES, compression=ChangeLimits(max_ndcg_drop=0.01))
+    gates = replace(GATES, compression=StepLimits(max_ndcg_drop=0.01))
     said = []
     for gain in (0.0, 0.02):
         ((_, status, told),) = compression_verdicts(gates, ranking(changed(noise(400, 0.5) + gain)))
@@ -211,7 +211,7 @@ def test_a_slow_runtimes_sample_is_too_small_for_slices_and_says_so() -> None:
 
 
 def test_a_loss_that_rises_is_worse_and_one_that_falls_is_not() -> None:
-    gates = replace(GATES, compression=ChangeLimits(max_log_loss_rise=0.01))
+    gates = replace(GATES, compression=StepLimits(max_log_loss_rise=0.01))
     rise, fall = (changed(noise(400, 0.02) + by, metric="log_loss") for by in (0.05, -0.05))
     assert cost(rise, gates) == [("max_log_loss_rise", "failed")]
     assert cost(fall, gates) == [("max_log_loss_rise", "passed")]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketrec.contract import Contract
-from pocketrec.evaluation import RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.recipe import Evaluate, Gates, Latency
 from pocketrec.report import RuntimeResult, WebFacts, WireSize
 from pocketrec.validate.evidence import Reference, examine_reference, examine_target
@@ -22,7 +22,7 @@ LATENCY = Latency(warmup=1, runs=10, threads=1)
 
 @pytest.fixture
 def reference(fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate) -> Reference:
-    return examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data)
+    return examine_reference({"main": fake(name="pytorch")}, contract, [Asked(evaluate=evaluate, data=data)])
 
 
 @pytest.fixture

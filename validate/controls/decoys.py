@@ -15,6 +15,7 @@ import numpy as np
 from pocketrec.contract import Output, Signature
 from pocketrec.recipe import Gates
 from pocketrec.report import GateResult, RuntimeResult, TensorParity
+from pocketrec.validate.evaluated import Evaluation
 from pocketrec.validate.evidence import Reference
 from pocketrec.validate.gates import REFERENCE, check_parity_gates
 from pocketrec.validate.measure.parity import check_parity
@@ -58,31 +59,46 @@ class _Decoy:
 
 
 def check_decoys(
-    gates: Gates, reference: Reference, results: Sequence[RuntimeResult]
+    held: Mapping[str, Gates], reference: Reference, results: Sequence[RuntimeResult]
 ) -> tuple[GateResult, ...]:
-    """Returns one result per target and runtime that ran: whether gates on it could fail."""
-    if reference.evaluation is None:
-        return ()
-    evaluate, quality = reference.evaluation.evaluate, reference.evaluation.quality
+    """Returns one result per evaluation, target and runtime that ran: whether gates on it could fail.
+
+    Args:
+        held: what each evaluation must hold, by its name.
+        reference: what artifacts were compared with.
+        results: of the artifacts.
+    """
+    decoys = tuple(_number_decoys(reference)) if reference.evaluations else ()
+    return tuple(
+        found
+        for each in reference.evaluations
+        for found in _can_fail(held[each.asked.name], each, reference, decoys, results)
+    )
+
+
+def _can_fail(
+    gates: Gates,
+    known: Evaluation,
+    reference: Reference,
+    decoys: Sequence[_Decoy],
+    results: Sequence[RuntimeResult],
+) -> Iterator[GateResult]:
+    evaluate, name = known.asked.evaluate, known.asked.name
     evaluated = f"{evaluate.function}.{evaluate.output}"
     constant = _is_constant([each[evaluate.output] for each in reference.outputs[evaluate.function]])
-    known, decoys = tuple(quality_trials(gates, quality)), tuple(_number_decoys(reference))
-    found = []
+    of_quality = tuple(quality_trials(gates, known.quality))
     for result in results:
         if result.status == "ran" and result.target != REFERENCE:
-            trials = (*known, *(_number_trial(gates, result, each) for each in decoys))
+            trials = (*of_quality, *(_number_trial(gates, result, each) for each in decoys))
             said = _CONSTANT.format(evaluated) if constant else _lenient(gates, trials, evaluated)
             message = said or "artifacts with one number everywhere, or one list for everybody, would fail"
-            found.append(
-                GateResult(
-                    gate=GATE,
-                    target=result.target,
-                    runtime=result.runtime,
-                    status="failed" if said else "passed",
-                    message=message,
-                )
+            yield GateResult(
+                gate=f"{GATE} of {name}" if name else GATE,
+                target=result.target,
+                runtime=result.runtime,
+                status="failed" if said else "passed",
+                message=message,
             )
-    return tuple(found)
 
 
 def _lenient(gates: Gates, trials: Sequence[Trial], evaluated: str) -> str:

@@ -31,7 +31,7 @@ def with_controls(
         gates: as it was compared by.
         open_with: loads an artifact.
     """
-    if result.status != "ran" or reference.evaluation is None:
+    if result.status != "ran" or not reference.evaluations:
         return result
     if any(each.status != "passed" for each in check_parity_gates(gates, [replace(result, stress=())])):
         return result  # there is nothing to control in what failed

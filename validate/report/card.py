@@ -70,14 +70,14 @@ def card_evidence(evidence: Evidence) -> CardEvidence:
 def measured(evidence: Evidence) -> Iterator[tuple[str, str, float]]:
     """Yields metric, place and value of every artifact that was evaluated."""
     for result in evidence.results:
-        if result.ranking is not None and result.target != COMPRESSED:
-            for name, value in result.ranking.artifact.items():
-                yield name, place(result), value
+        for ranking in result.rankings if result.target != COMPRESSED else ():
+            for name, value in ranking.artifact.items():
+                yield f"{name}{ranking.of}", place(result), value
 
 
 def examined(evidence: Evidence) -> str:
     """Returns how many examples were evaluated at most; empty where none were."""
-    found = [each.ranking for each in evidence.results if each.ranking is not None]
+    found = [ranking for each in evidence.results for ranking in each.rankings]
     return max(found, key=lambda each: each.examples).examined if found else ""
 
 

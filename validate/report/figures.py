@@ -13,6 +13,7 @@ from pocketrec.report import (
     ArtifactSize,
     Evidence,
     MetricChange,
+    RankingParity,
     RuntimeResult,
     TensorParity,
 )
@@ -33,30 +34,30 @@ _BEST_DB = 160.0  # of the axis; what is equal stands there
 def metric_figures(evidence: Evidence) -> list[Markup]:
     """Returns how every metric moved, a figure per target and runtime, all on one axis."""
     ranked = list(_ranked(evidence))
-    axis = _change_axis(change for each in ranked for change in changes_of(each))
+    axis = _change_axis(change for _, ranking in ranked for change in changes_of(ranking))
     found = []
-    for number, each in enumerate(ranked):
-        dots = [_dot(change.metric, change, color=number) for change in changes_of(each)]
+    for number, (each, ranking) in enumerate(ranked):
+        dots = [_dot(change.metric, change, color=number) for change in changes_of(ranking)]
         if dots:
-            label = f"Change of metrics: {place(each)}"
-            rows = _rows(dots, axis, label)
-            found.append(figure(rows, title=place(each), says=_against(each)))
+            where = place(each, ranking)
+            rows = _rows(dots, axis, f"Change of metrics: {where}")
+            found.append(figure(rows, title=where, says=_against(each)))
     return found
 
 
 def slice_figures(evidence: Evidence) -> list[Markup]:
     """Returns how the main metric moved in each slice, a dot plot per target and runtime, all on one axis."""
     metric, ranked = main_metric(evidence), list(_ranked(evidence))
-    slices = [(each, list(_slices(each, metric))) for each in ranked]
-    axis = _change_axis((change for _, found in slices for _, change, _ in found), last=True)
+    slices = [(each, place(each, ranking), list(_slices(ranking, metric))) for each, ranking in ranked]
+    axis = _change_axis((change for _, _, found in slices for _, change, _ in found), last=True)
     found = []
-    for number, (each, parts) in enumerate(slices):
+    for number, (each, where, parts) in enumerate(slices):
         dots = [
             _dot(name, change, color=number, last=True, hollow=not large) for name, change, large in parts
         ]
         if dots:
-            rows = _rows(dots, axis, f"Slices: {place(each)}")
-            found.append(figure(rows, title=place(each), says=f"{metric}, {_against(each)}"))
+            rows = _rows(dots, axis, f"Slices: {where}")
+            found.append(figure(rows, title=where, says=f"{metric}, {_against(each)}"))
     return found
 
 
@@ -68,14 +69,14 @@ def _rows(dots: Sequence[Dot], axis: Axis, label: str) -> Markup:
     return dot_rows(dots, axis, label=label, zero=0.0)
 
 
-def _ranked(evidence: Evidence) -> Iterator[RuntimeResult]:
+def _ranked(evidence: Evidence) -> Iterator[tuple[RuntimeResult, RankingParity]]:
     for each in evidence.results:
-        if each.target != REFERENCE and each.ranking is not None:
-            yield each
+        if each.target != REFERENCE:
+            yield from ((each, ranking) for ranking in each.rankings)
 
 
-def _slices(result: RuntimeResult, metric: str) -> Iterator[tuple[str, MetricChange, bool]]:
-    for each in result.ranking.slices if result.ranking is not None else ():
+def _slices(ranking: RankingParity, metric: str) -> Iterator[tuple[str, MetricChange, bool]]:
+    for each in ranking.slices:
         for change in each.changes:
             if change.metric == metric:
                 yield f"{each.name} ({each.examples})", change, each.large

@@ -6,7 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pocketrec.report import COMPRESSED, Evidence, GateResult, LatencyResult, MetricChange, RuntimeResult
+from pocketrec.report import (
+    COMPRESSED,
+    Evidence,
+    GateResult,
+    LatencyResult,
+    MetricChange,
+    RankingParity,
+    RuntimeResult,
+)
 from pocketrec.validate.gates import REFERENCE
 from pocketrec.validate.measure.ranking import lower_is_better
 from pocketrec.validate.report.summary import ratio_text, share_text, size_text, weight_bytes
@@ -73,7 +81,7 @@ def headlines(evidence: Evidence) -> tuple[Headline, Headline, Headline]:
 
 def main_metric(evidence: Evidence) -> str:
     """Returns the metric that stands for the ranking; empty where nothing was evaluated."""
-    names = [name for each in evidence.results if each.ranking is not None for name in each.ranking.artifact]
+    names = [name for each in evidence.results for ranking in each.rankings for name in ranking.artifact]
     for preferred in _PREFERRED:
         found = [name for name in names if name.startswith(preferred)]
         if found:
@@ -81,11 +89,10 @@ def main_metric(evidence: Evidence) -> str:
     return names[0] if names else ""
 
 
-def changes_of(result: RuntimeResult) -> Sequence[MetricChange]:
+def changes_of(ranking: RankingParity) -> Sequence[MetricChange]:
     """Returns how every metric moved; without intervals where the evidence is of a release that had none."""
-    ranking = result.ranking
-    if ranking is None or ranking.changes:
-        return () if ranking is None else ranking.changes
+    if ranking.changes:
+        return ranking.changes
     return [
         MetricChange(metric=name, before=ranking.reference[name], after=after)
         for name, after in ranking.artifact.items()
@@ -119,10 +126,11 @@ def _failed(evidence: Evidence, kind: str) -> bool:
 def _ranking(evidence: Evidence) -> Headline:
     metric = main_metric(evidence)
     found = [
-        (change, each)
+        (change, ranking, each)
         for each in evidence.results
-        if each.target != REFERENCE and each.ranking is not None
-        for change in changes_of(each)
+        if each.target != REFERENCE
+        for ranking in each.rankings
+        for change in changes_of(ranking)
         if change.metric == metric
     ]
     failed = _failed(evidence, "ranking")
@@ -130,11 +138,11 @@ def _ranking(evidence: Evidence) -> Headline:
         note = "No evaluation data was compared." if not metric else f"{metric} was not compared."
         return Headline(label="Ranking", value="not measured", note=note, failed=failed)
     sign = -1 if lower_is_better(metric) else 1
-    change, result = min(found, key=lambda pair: _worst_end(pair[0], sign))
+    change, ranking, result = min(found, key=lambda each: _worst_end(each[0], sign))
     return Headline(
-        label=f"Change of {metric}, at worst",
+        label=f"Change of {metric}{ranking.of}, at worst",
         value=signed(change.change),
-        note=_ranking_note(change, result),
+        note=_ranking_note(change, ranking, result),
         failed=failed,
     )
 
@@ -148,19 +156,19 @@ def _worst_end(change: MetricChange, sign: int) -> float:
     return min(sign * change.intervals[0].low, sign * change.intervals[0].high)
 
 
-def _ranking_note(change: MetricChange, result: RuntimeResult) -> str:
+def _ranking_note(change: MetricChange, ranking: RankingParity, result: RuntimeResult) -> str:
     against = "the original" if result.target == COMPRESSED else "its model"
     said = f"{change.after:.4f} against {change.before:.4f} of {against}, {place(result)}"
     if change.intervals:
         low, high = change.intervals[0].low, change.intervals[0].high
         said += f"; {100 * change.intervals[0].confidence:.0f} % interval {signed(low)} to {signed(high)}"
-    examples = "" if result.ranking is None else f", {result.ranking.examined}"
-    return f"{said}{examples} {change.resampled or 'examples'}"
+    return f"{said}, {ranking.examined} {change.resampled or 'examples'}"
 
 
-def place(result: RuntimeResult) -> str:
-    """Returns a target on a runtime."""
-    return result.target if result.target == COMPRESSED else f"{result.target} on {result.runtime}"
+def place(result: RuntimeResult, ranking: RankingParity | None = None) -> str:
+    """Returns a target on a runtime, and the evaluation that is meant where there are several."""
+    where = result.target if result.target == COMPRESSED else f"{result.target} on {result.runtime}"
+    return f"{where}, {ranking.name}" if ranking is not None and ranking.name else where
 
 
 def _size(evidence: Evidence) -> Headline:

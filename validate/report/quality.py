@@ -13,9 +13,12 @@ _DASH = "—"
 
 def quality_notes(result: RuntimeResult) -> Iterator[str]:
     """What must be said of a result's quality, one sentence each."""
-    ranking, where = result.ranking, f"{result.target} on {result.runtime}"
-    if ranking is None:
-        return
+    for ranking in result.rankings:
+        where = f"{result.target} on {result.runtime}{f', {ranking.name}' if ranking.name else ''}"
+        yield from _notes(ranking, where)
+
+
+def _notes(ranking: RankingParity, where: str) -> Iterator[str]:
     if ranking.calibration is not None and ranking.calibration.warning:
         yield f"{where}: {ranking.calibration.warning}."
     moved = [each for each in _moved(ranking) if each]
@@ -47,28 +50,42 @@ def _moved(ranking: RankingParity) -> Iterator[str]:
 def metrics(evidence: Evidence) -> ReportTable:
     """Returns every metric before and after, with its interval."""
     rows = []
-    for result in evidence.results:
-        if result.ranking is None:
-            continue
-        known = {each.metric: each for each in result.ranking.changes}
-        for name, value in result.ranking.artifact.items():
-            before = result.ranking.reference.get(name, float("nan"))
+    for where, ranking in _ranked(evidence):
+        known = {each.metric: each for each in ranking.changes}
+        for name, value in ranking.artifact.items():
+            before = ranking.reference.get(name, float("nan"))
             change = known.get(name, MetricChange(metric=name, before=before, after=value))
-            rows.append((result.target, result.runtime, *_cells(change), result.ranking.examined))
-    head = ("target", "runtime", *_HEAD, "examples")
+            rows.append((*where, *_cells(change), ranking.examined))
+    head = (*_where(evidence), *_HEAD, "examples")
     return ReportTable(title="Quality on the evaluation data", head=head, rows=rows)
 
 
 def slices(evidence: Evidence) -> ReportTable:
     """Returns every metric of every slice, with intervals as wide as holding all slices together asks for."""
     rows = []
-    for result in evidence.results:
-        for each in result.ranking.slices if result.ranking is not None else ():
+    for where, ranking in _ranked(evidence):
+        for each in ranking.slices:
             size = str(each.examples) if each.large else f"{each.examples} (too few to gate)"
             for change in each.changes:
-                rows.append((result.target, result.runtime, each.name, *_cells(change, last=True), size))
-    head = ("target", "runtime", "slice", *_HEAD, "examples")
+                rows.append((*where, each.name, *_cells(change, last=True), size))
+    head = (*_where(evidence), "slice", *_HEAD, "examples")
     return ReportTable(title="Slices; intervals hold together (Holm)", head=head, rows=rows)
+
+
+def _where(evidence: Evidence) -> tuple[str, ...]:
+    """The first columns: whose figures they are, and of which evaluation where there are several."""
+    return ("target", "runtime", *(["evaluation"] if _several(evidence) else []))
+
+
+def _several(evidence: Evidence) -> bool:
+    return any(each.name for result in evidence.results for each in result.rankings)
+
+
+def _ranked(evidence: Evidence) -> Iterator[tuple[tuple[str, ...], RankingParity]]:
+    """Every evaluation of every result, with its cells of the first columns."""
+    for result in evidence.results:
+        for each in result.rankings:
+            yield (result.target, result.runtime, *([each.name] if _several(evidence) else [])), each
 
 
 _HEAD = ("metric", "reference", "artifact", "change", "95 % interval", "method", "fell")
@@ -87,16 +104,15 @@ def lists(evidence: Evidence) -> ReportTable:
     """Returns what became of users' lists, at each length."""
     rows = [
         (
-            *(result.target, result.runtime, str(each.k)),
+            *(*where, str(each.k)),
             *(f"{share:.4f}" for share in (each.overlap, each.rank_biased_overlap, each.churn)),
             _DASH if each.kendall_tau is None else f"{each.kendall_tau:.4f}",
             *(f"{share:.2%}" for share in (each.changed, each.first_changed)),
             *(_pair(pair) for pair in (each.coverage, each.novelty, each.diversity)),
             _DASH if each.popularity_shift is None else f"{each.popularity_shift:+.2%}",
         )
-        for result in evidence.results
-        if result.ranking is not None
-        for each in result.ranking.lists
+        for where, ranking in _ranked(evidence)
+        for each in ranking.lists
     ]
     changed = (
         "k",
@@ -109,27 +125,19 @@ def lists(evidence: Evidence) -> ReportTable:
     )
     catalogue = ("coverage", "novelty, bits", "diversity", "popularity shift")
     return ReportTable(
-        title="Lists, before and after", head=("target", "runtime", *changed, *catalogue), rows=rows
+        title="Lists, before and after", head=(*_where(evidence), *changed, *catalogue), rows=rows
     )
 
 
 def calibration(evidence: Evidence) -> ReportTable:
     """Returns what became of probabilities as such."""
     rows = []
-    for result in evidence.results:
-        found = result.ranking.calibration if result.ranking is not None else None
+    for where, ranking in _ranked(evidence):
+        found = ranking.calibration
         if found is not None:
             figures = (_pair(found.ece), _pair(found.adaptive_ece), f"{found.shift:+.2g}")
-            rows.append(
-                (
-                    result.target,
-                    result.runtime,
-                    *figures,
-                    interval_text(found.interval),
-                    found.warning or _DASH,
-                )
-            )
-    head = ("target", "runtime", "ECE", "adaptive ECE", "mean shift", "95 % interval", "warning")
+            rows.append((*where, *figures, interval_text(found.interval), found.warning or _DASH))
+    head = (*_where(evidence), "ECE", "adaptive ECE", "mean shift", "95 % interval", "warning")
     return ReportTable(title="Calibration of probabilities", head=head, rows=rows)
 
 

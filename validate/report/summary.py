@@ -12,6 +12,7 @@ from pocketrec.report import (
     AccumulationSensitivity,
     Evidence,
     LatencyResult,
+    RankingParity,
     RuntimeResult,
     TensorParity,
 )
@@ -102,19 +103,20 @@ def _parity_text(result: RuntimeResult) -> str:
 
 
 def _ranking_text(result: RuntimeResult) -> str:
-    ranking = result.ranking
-    if ranking is None:
-        return "—"
+    return " ".join(_evaluation_text(each, result) for each in result.rankings) or "—"
+
+
+def _evaluation_text(ranking: RankingParity, result: RuntimeResult) -> str:
     moved = {each.metric: each.intervals[0] for each in ranking.changes if each.differing and each.intervals}
     text = " ".join(
-        f"{name} {value:.4f}" + (f" {interval_text(moved[name])}" if name in moved else "")
+        f"{name}{ranking.of} {value:.4f}" + (f" {interval_text(moved[name])}" if name in moved else "")
         for name, value in ranking.artifact.items()
     )
     if ranking.available is not None:  # figures of a sample are not those of the reference's row
         text += f" on {ranking.examined}"
     if ranking.top_k_overlap is None or result.target == REFERENCE:
         return text
-    return f"{text} overlap {ranking.top_k_overlap:.3f}"
+    return f"{text} overlap{ranking.of} {ranking.top_k_overlap:.3f}"
 
 
 def _latency_text(result: RuntimeResult, reference: RuntimeResult | None) -> str:

@@ -66,15 +66,15 @@ def _engine(result: RuntimeResult, evidence: Evidence, row: SummaryRow) -> Marku
 def _figures(result: RuntimeResult, evidence: Evidence, row: SummaryRow) -> Iterator[tuple[str, str]]:
     if result.target != COMPRESSED:
         yield "same numbers", row.parity
-    metric, ranking = main_metric(evidence), result.ranking
-    if ranking is not None:
-        change = next((each for each in changes_of(result) if each.metric == metric), None)
+    metric = main_metric(evidence)
+    for ranking in result.rankings:
+        change = next((each for each in changes_of(ranking) if each.metric == metric), None)
         if metric in ranking.artifact:
             moved = f", {change_text(change)}" if change is not None else ""
-            yield metric, f"{ranking.artifact[metric]:.4f}{moved}"
+            yield f"{metric}{ranking.of}", f"{ranking.artifact[metric]:.4f}{moved}"
         if ranking.top_k_overlap is not None:
             kept = "all" if ranking.top_k_overlap == 1 else f"{ranking.top_k_overlap:.2%}"
-            yield "lists kept", f"{kept} of their items, {ranking.examined} users"
+            yield f"lists kept{ranking.of}", f"{kept} of their items, {ranking.examined} users"
     if result.latency:
         yield "median call", row.p50
     loads = [each.load_ms for each in result.latency.values() if each.load_ms]

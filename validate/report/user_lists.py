@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from markupsafe import Markup
 
-from pocketrec.report import COMPRESSED, Evidence, RuntimeResult, UserLists
+from pocketrec.report import COMPRESSED, Evidence, RankingParity, RuntimeResult, UserLists
 from pocketrec.validate.report.headline import place
 from pocketrec.validate.report.page.parts import card, folded, grid
 
@@ -16,32 +16,28 @@ Titles = Mapping[str, Mapping[str, str]]
 
 def list_cards(evidence: Evidence) -> list[Markup]:
     """Returns the users' lists, a foldable part per target and runtime; that which kept least is open."""
-    found = [each for each in evidence.results if each.ranking is not None and each.ranking.users]
+    found = [(each, ranking) for each in evidence.results for ranking in each.rankings if ranking.users]
     if not found:
         return []
-    worst = min(found, key=lambda each: _kept(each))
+    worst = min((ranking for _, ranking in found), key=_kept)
     return [
         folded(
-            f"{place(each)}: {_summary(each)}",
-            grid([_card(user, evidence.titles, each) for user in _users(each)], 320),
-            opened=each is worst,
+            f"{place(each, ranking)}: {_summary(ranking)}",
+            grid([_card(user, evidence.titles, each) for user in ranking.users], 320),
+            opened=ranking is worst,
         )
-        for each in found
+        for each, ranking in found
     ]
 
 
-def _users(result: RuntimeResult) -> Sequence[UserLists]:
-    return result.ranking.users if result.ranking is not None else ()
-
-
-def _kept(result: RuntimeResult) -> tuple[float, bool]:
+def _kept(ranking: RankingParity) -> tuple[float, bool]:
     """How much the first user kept, and whether in the same order."""
-    first = _users(result)[0]
+    first = ranking.users[0]
     return first.overlap, first.before == first.after
 
 
-def _summary(result: RuntimeResult) -> str:
-    overlap, same = _kept(result)
+def _summary(ranking: RankingParity) -> str:
+    overlap, same = _kept(ranking)
     if overlap < 1:
         return f"the worst list kept {overlap:.0%}"
     return "no list changed" if same else "lists kept every item, some in another order"

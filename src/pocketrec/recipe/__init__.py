@@ -8,6 +8,7 @@ Each module is one table of it. Files that a recipe names are relative to the re
 from pocketrec.recipe.compress import Compress
 from pocketrec.recipe.evaluate import Evaluate, check_evaluate
 from pocketrec.recipe.gates import GATE_RANGES, Gates, Limit
+from pocketrec.recipe.held import gates_by_name
 from pocketrec.recipe.latency import Latency
 from pocketrec.recipe.source import STREAM_MB, ModelSource
 from pocketrec.recipe.stress import Stress
@@ -34,5 +35,6 @@ __all__ = [
     "Versus",
     "check_evaluate",
     "check_type",
+    "gates_by_name",
     "parse_recipe",
 ]

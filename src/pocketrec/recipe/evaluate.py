@@ -1,8 +1,8 @@
-"""The table `evaluate`: on what the ranking is compared."""
+"""The table `evaluate`, or the list of such tables: on what the ranking is compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,9 +15,10 @@ _MOST_K = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluate:
-    """On what the ranking is compared.
+    """On what the ranking is compared; a model of several heads has one for each.
 
     Attributes:
+        name: by which gates and reports say which of several it is; the output's where it is empty.
         data: a factory that returns evaluation data of the kind, or Parquet or Arrow files by a
             path that may have `*` in it.
         kind: `ranking` or `classification`.
@@ -27,6 +28,7 @@ class Evaluate:
         catalogue_output: its output.
         catalogue: a file of the item-side function's inputs, one row per id, where `data` are files.
         k: length of the compared lists, or several.
+        label: of labels in files: the column that holds them, by default `label`.
         metrics: beside `hr` and `ndcg`, of `mrr`, `recall` and `map`; of labels, beside `auc` and `log_loss`,
             of `gauc`, `ece` and `adaptive_ece`.
         user: labels only: the column or input that says whose row it is; `gauc` needs it.
@@ -34,6 +36,7 @@ class Evaluate:
         arguments: keyword arguments for the data factory.
     """
 
+    name: str = ""
     data: str
     kind: Literal["ranking", "classification"]
     function: str = "main"
@@ -42,6 +45,7 @@ class Evaluate:
     catalogue_output: str | None = None
     catalogue: str | None = None
     k: int | tuple[int, ...] = 10
+    label: str | None = None
     metrics: tuple[Metric, ...] = ()
     user: str | None = None
     slices: Mapping[str, Slice] = field(default_factory=dict)
@@ -57,6 +61,13 @@ class Evaluate:
                 f"evaluate.catalogue is {self.catalogue!r}; it goes with catalogue_function and with data "
                 "in files; a factory brings its own"
             )
+        if self.label is not None and (self.kind != "classification" or not self.in_files):
+            raise RecipeError(
+                f"evaluate.label is {self.label!r}; it names a column of labels in files, and goes with kind "
+                "'classification'; a factory takes arguments"
+            )
+        if self.name and (":" in self.name or not self.name.strip() or not self.name.isprintable()):
+            raise RecipeError(f"evaluate.name is {self.name!r}; expected letters without ':'")
 
     def _check_lengths(self) -> None:
         wrong = [each for each in self.ks if not 1 <= each <= _MOST_K]
@@ -64,6 +75,11 @@ class Evaluate:
             raise RecipeError(f"evaluate.k is {wrong[0]}; expected 1 to {_MOST_K}")
         if not self.ks or len(set(self.ks)) != len(self.ks):
             raise RecipeError(f"evaluate.k is {list(self.ks)}; expected one length or several that differ")
+
+    @property
+    def called(self) -> str:
+        """Its name, or its output's."""
+        return self.name or self.output
 
     @property
     def ks(self) -> tuple[int, ...]:
@@ -90,6 +106,16 @@ class Evaluate:
     def in_files(self) -> bool:
         """Whether the data are files, not a factory."""
         return self.data.endswith((".parquet", ".arrow", ".feather"))
+
+
+def check_names(evaluations: Sequence[Evaluate]) -> None:
+    """Checks that there is an evaluation, and that each of several has a name of its own."""
+    if not evaluations:
+        raise RecipeError("evaluate is empty; add [evaluate]")
+    names = [each.called for each in evaluations]
+    twice = [each for each in names if names.count(each) > 1]
+    if twice:
+        raise RecipeError(f"evaluate: two are called {twice[0]!r}; give each a name of its own")
 
 
 def check_evaluate(evaluate: Evaluate, functions: Mapping[str, Signature]) -> None:

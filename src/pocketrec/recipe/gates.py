@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pocketrec.recipe.measures import ChangeLimits
+from pocketrec.recipe.measures import ChangeLimits, StepLimits
 from pocketrec.recipe.versus import Versus
 from pocketrec.schema import Range, check_ranges
 
@@ -42,6 +42,7 @@ class Gates:
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
         max_auc_drop: largest absolute change of AUC, held in the same way.
         max_log_loss_rise: largest absolute change of the log loss, held in the same way.
+        evaluate: limits on one of several evaluations, by its name, in place of those above.
         slices: limits on slices, by the name of a division (`users`) or of one slice (`users: cold`), for
             artifacts and for the compressed model, of which only a loss counts.
         compression: limits on what compression costs, held by the interval as those above; budgets in
@@ -72,8 +73,9 @@ class Gates:
     may_skip: tuple[
         Literal["onnxruntime", "coreml-interpreter", "coreml-framework", "web-wasm", "web-webgpu"], ...
     ] = ("coreml-framework", "web-wasm", "web-webgpu")
+    evaluate: Mapping[str, ChangeLimits] = field(default_factory=dict)
     slices: Mapping[str, ChangeLimits] = field(default_factory=dict)
-    compression: ChangeLimits | None = None
+    compression: StepLimits | None = None
     versus: Versus | None = None
 
     def __post_init__(self) -> None:

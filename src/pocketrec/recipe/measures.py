@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -100,6 +100,36 @@ class ChangeLimits:
         check_ranges("gates", self, CHANGE_RANGES)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLimits(ChangeLimits):
+    """What a step may cost in every evaluation; at least one limit is given.
+
+    Attributes:
+        max_ndcg_drop: largest loss of NDCG@k.
+        max_auc_drop: largest loss of AUC.
+        max_log_loss_rise: largest rise of the log loss.
+        evaluate: limits on one of several evaluations, by its name, in place of those above.
+    """
+
+    evaluate: Mapping[str, ChangeLimits] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.evaluate:
+            ChangeLimits.__post_init__(self)
+        check_ranges("gates", self, CHANGE_RANGES)
+
+    def of(self, name: str) -> StepLimits | None:
+        """Those that hold the evaluation of that name; None where none does."""
+        own = self.evaluate.get(name)
+        stated = {key: _first(getattr(own, key, None), getattr(self, key)) for key in CHANGE_RANGES}
+        found = {key: each for key, each in stated.items() if each is not None}
+        return replace(self, **found, evaluate={}) if found else None
+
+
+def _first(own: float | None, others: float | None) -> float | None:
+    return others if own is None else own
+
+
 def check_measures(
     kind: Literal["ranking", "classification"],
     metrics: Sequence[Metric],
@@ -120,25 +150,3 @@ def check_measures(
             raise RecipeError(f"evaluate.slices: {name!r} is no name of slices; expected letters without ':'")
         if each.by in PLACED and kind != "ranking":
             raise RecipeError(f"evaluate.slices.{name}: by {each.by!r} is of rankings; name a column")
-
-
-def check_limits(kind: Literal["ranking", "classification"], where: str, limits: ChangeLimits | None) -> None:
-    """Checks that every limit is on a metric that such data has; RecipeError naming one that is not."""
-    foreign = ("max_auc_drop", "max_log_loss_rise") if kind == "ranking" else ("max_ndcg_drop",)
-    stated = [key for key in foreign if limits is not None and getattr(limits, key) is not None]
-    if stated:
-        raise RecipeError(f"{where}.{stated[0]}: the evaluation is a {kind}, which has no such metric")
-
-
-def check_slices(
-    kind: Literal["ranking", "classification"],
-    divisions: Mapping[str, Slice],
-    limits: Mapping[str, ChangeLimits],
-    where: str = "gates.slices",
-) -> None:
-    """Checks that limits on slices are on divisions that there are, and on metrics that they have."""
-    for name, each in limits.items():
-        if name.partition(": ")[0] not in divisions:
-            known = ", ".join(divisions) or "none; add evaluate.slices"
-            raise RecipeError(f"{where}.{name}: no such slices; known: {known}")
-        check_limits(kind, f"{where}.{name}", each)

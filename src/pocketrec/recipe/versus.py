@@ -37,6 +37,7 @@ class Versus:
         max_ndcg_drop: largest loss of NDCG@k.
         max_auc_drop: largest loss of AUC.
         max_log_loss_rise: largest rise of the log loss.
+        evaluate: limits on losses of one of several evaluations, by its name, in place of those above.
         slices: limits on losses of slices, named as in `gates`.
         min_top_k_overlap: lowest mean share of the baseline's k best that lists still hold.
         max_churn: largest mean share of a list that is new.
@@ -50,6 +51,7 @@ class Versus:
     max_ndcg_drop: float | None = None
     max_auc_drop: float | None = None
     max_log_loss_rise: float | None = None
+    evaluate: Mapping[str, ChangeLimits] = field(default_factory=dict)
     slices: Mapping[str, ChangeLimits] = field(default_factory=dict)
     min_top_k_overlap: float | None = None
     max_churn: float | None = None
@@ -59,7 +61,8 @@ class Versus:
 
     def __post_init__(self) -> None:
         check_ranges("gates.versus", self, VERSUS_RANGES)
-        if not (self.due_version or self.append_only or self.slices or self._stated(VERSUS_RANGES)):
+        tables = self.evaluate or self.slices
+        if not (self.due_version or self.append_only or tables or self._stated(VERSUS_RANGES)):
             raise RecipeError("gates.versus: no limit is given; give one, or leave the table out")
 
     @property

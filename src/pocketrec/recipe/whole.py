@@ -16,15 +16,14 @@ from pocketrec.errors import RecipeError, UsageError
 from pocketrec.outside import read_toml
 from pocketrec.recipe.compress import Compress
 from pocketrec.recipe.contract import ContractSource
-from pocketrec.recipe.evaluate import Evaluate, check_evaluate
+from pocketrec.recipe.evaluate import Evaluate, check_evaluate, check_names
 from pocketrec.recipe.gates import Gates
+from pocketrec.recipe.held import check_held, gates_by_name
 from pocketrec.recipe.latency import Latency
-from pocketrec.recipe.measures import check_limits, check_slices
 from pocketrec.recipe.source import ModelSource
 from pocketrec.recipe.stress import Stress
 from pocketrec.recipe.target import Target
-from pocketrec.recipe.versus import LISTED, Versus
-from pocketrec.schema import from_table
+from pocketrec.schema import OneOrMore, from_table
 
 _FLOAT_KINDS = ("dense", "state")
 _LONGEST_TYPE = 80  # letters; a package's folders are named after it twice
@@ -42,7 +41,7 @@ class Recipe:
         version: of the release.
         model: where the module comes from.
         contract: what its inputs and outputs mean; where it is left out, it is drafted from `model.example`.
-        evaluate: on what the ranking is compared.
+        evaluate: on what the ranking is compared; a list of such tables where a model has several heads.
         targets: the artifacts to build, by name.
         compress: how tensors are compressed; where it is left out, nothing is.
         gates: what a build must hold.
@@ -60,7 +59,7 @@ class Recipe:
     version: str
     model: ModelSource
     contract: ContractSource | None = None
-    evaluate: Evaluate
+    evaluate: OneOrMore[Evaluate]
     targets: Mapping[str, Target]
     compress: Compress = field(default_factory=Compress)
     gates: Gates = field(default_factory=Gates)
@@ -81,15 +80,15 @@ class Recipe:
         check_type(self.type_name)
         if self.gates.compression is not None and not self.compress.active:
             raise RecipeError("gates.compression: nothing is compressed; add compress, or leave it out")
-        check_limits(self.evaluate.kind, "gates.compression", self.gates.compression)
-        check_slices(self.evaluate.kind, self.evaluate.slices, self.gates.slices)
-        _check_versus(self.evaluate, self.gates.versus)
+        check_names(self.evaluate)
+        check_held(self.gates, self.evaluate)
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:
             _check_folder("targets: a target's name", name)
         if self.contract is not None:
-            check_evaluate(self.evaluate, self.contract.functions)
+            for each in self.evaluate:
+                check_evaluate(each, self.contract.functions)
         elif self.model.example is None:
             raise RecipeError(
                 "contract is missing; add it, or model.example, an .npz file from which it is drafted"
@@ -105,28 +104,26 @@ class Recipe:
             license=self.license,
         )
 
+    @property
+    def held(self) -> Mapping[str, Gates]:
+        """What each evaluation must hold, by the name that evidence has for it."""
+        return gates_by_name(self.gates, self.evaluate)
+
+    def name_of(self, evaluate: Evaluate) -> str:
+        """The name that evidence has for an evaluation: empty where there is but one."""
+        return evaluate.called if len(self.evaluate) > 1 else ""
+
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe, every default spelled out, as plain JSON values."""
         table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if len(self.evaluate) == 1:
+            (table["evaluate"],) = table["evaluate"]
         return table
 
     def sha256(self) -> str:
         """Hex digest of the resolved recipe's canonical JSON."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check_versus(evaluate: Evaluate, versus: Versus | None) -> None:
-    """Checks that limits against a baseline are on metrics and slices that there are."""
-    if versus is None:
-        return
-    check_limits(evaluate.kind, "gates.versus", versus.losses)
-    check_slices(evaluate.kind, evaluate.slices, versus.slices, "gates.versus.slices")
-    listed = [key for key in LISTED if getattr(versus, key) is not None]
-    if listed and evaluate.kind != "ranking":
-        raise RecipeError(
-            f"gates.versus.{listed[0]}: the evaluation is a {evaluate.kind}, which has no lists"
-        )
 
 
 def _check_about(recipe: Recipe) -> None:

@@ -49,6 +49,7 @@ class Evidence:
         notes: what a reader must know of how the model was loaded, one sentence each.
         titles: vocabulary to id to what people read, of the items that the evidence names.
         data_sha256: of the evaluation data's content, of which releases are only compared on the same.
+        further_data: the same of further evaluations, by their names.
         versus: what changed since the release before; None where there was none to compare with.
         tree_sha256: of the bundle's other files, as in its manifest: what this is the evidence of.
     """
@@ -68,6 +69,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     data_sha256: str = ""
+    further_data: Mapping[str, str] = field(default_factory=dict)
     versus: ReleaseDiff | None = None
     tree_sha256: str = ""
     schema: int = 1

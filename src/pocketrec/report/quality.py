@@ -153,6 +153,7 @@ class RankingParity:
     """The recommender's quality, reference against artifact, over all evaluation examples.
 
     Attributes:
+        name: of the evaluation; empty where the recipe has but one.
         examples: users (ranking) or rows (classification).
         reference: metric name to value, such as `ndcg@10`, for the reference.
         artifact: the same for the artifact.
@@ -167,6 +168,7 @@ class RankingParity:
         users: the lists of a few, those that kept least.
     """
 
+    name: str = ""
     examples: int
     reference: Mapping[str, float]
     artifact: Mapping[str, float]
@@ -179,6 +181,11 @@ class RankingParity:
     lists: tuple[ListChange, ...] = ()
     calibration: Calibration | None = None
     users: tuple[UserLists, ...] = ()
+
+    @property
+    def of(self) -> str:
+        """` of NAME`, which follows a metric or a gate; empty where there is but one evaluation."""
+        return f" of {self.name}" if self.name else ""
 
     @property
     def examined(self) -> str:

@@ -133,6 +133,7 @@ class Moved:
     """How far rankings moved, or why they were not compared.
 
     Attributes:
+        name: of the evaluation; empty where the recipe has but one.
         reason: why not; empty where they were.
         target: whose artifacts ran.
         runtime: on what.
@@ -142,6 +143,7 @@ class Moved:
         worst: the lists that kept least, the worst first; none for labels, and none that kept everything.
     """
 
+    name: str = ""
     reason: str = ""
     target: str = ""
     runtime: str = ""
@@ -165,7 +167,8 @@ class ReleaseDiff:
         tools: tool to the versions that made the two; only those that differ.
         rewrites: rewrites that only one of the two needed, by name: `old` or `new`.
         protocol: what the two were evaluated by, where it differs; figures of their evidence do not compare.
-        ranking: both on one evaluation data, or why not.
+        ranking: both on the data of the first evaluation, or why not.
+        further: the same of the others, where the recipe has several.
     """
 
     old: Release
@@ -179,6 +182,12 @@ class ReleaseDiff:
     rewrites: Mapping[str, str] = field(default_factory=dict)
     protocol: tuple[str, ...] = ()
     ranking: Moved
+    further: tuple[Moved, ...] = ()
+
+    @property
+    def rankings(self) -> tuple[Moved, ...]:
+        """Of every evaluation, in the recipe's order."""
+        return (self.ranking, *self.further)
 
     @property
     def passed(self) -> bool:

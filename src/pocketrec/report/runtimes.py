@@ -67,7 +67,8 @@ class RuntimeResult:
         compute_units: what it ran on; empty where it did not run.
         parity: one entry per function and output, over all probes.
         rows: the same over the rows of the evaluation data that differ most; all rows were compared.
-        ranking: None where it did not run.
+        ranking: of the first evaluation; None where it did not run.
+        further: of the others, where the recipe has several; those that did not run are left out.
         latency: per function; empty where it did not run.
         accumulation: per function and output of a float16 artifact, where the engine offers the choice.
         web: per function, of a runtime in a browser.
@@ -85,11 +86,17 @@ class RuntimeResult:
     parity: tuple[TensorParity, ...] = ()
     rows: tuple[TensorParity, ...] = ()
     ranking: RankingParity | None = None
+    further: tuple[RankingParity, ...] = ()
     latency: Mapping[str, LatencyResult] = field(default_factory=dict)
     accumulation: tuple[AccumulationSensitivity, ...] = ()
     web: Mapping[str, WebFacts] = field(default_factory=dict)
     stress: tuple[StressCase, ...] = ()
     controls: tuple[Control, ...] = ()
+
+    @property
+    def rankings(self) -> tuple[RankingParity, ...]:
+        """Of every evaluation that ran, in the recipe's order."""
+        return self.further if self.ranking is None else (self.ranking, *self.further)
 
     @property
     def pretended(self) -> str:

@@ -33,7 +33,7 @@ STRICT = Versus(max_ndcg_drop=0.05, min_top_k_overlap=0.9, max_churn=0.1, max_la
 def judge() -> Judge:
     read = load_recipe(FIXTURE / "recipe.toml")
     loaded = load_source(read, FIXTURE)
-    return Judge(evaluate=read.evaluate, data=loaded.data, data_sha256=data_sha256(loaded.data))
+    return Judge(asked=loaded.asked, data_sha256={"": data_sha256(loaded.asked[0].data)})
 
 
 def sealed(place: Path, version: str, **altered: dict[str, Any]) -> Bundle:
@@ -135,7 +135,7 @@ def test_more_metrics_and_an_older_recipe_compare(tmp_path: Path, judge: Judge) 
 
 
 def test_other_rows_have_another_digest_and_other_widths_have_not(judge: Judge) -> None:
-    data = judge.data
+    data = judge.asked[0].data
     assert isinstance(data, RankingData)
     wide = replace(data, inputs={"history": data.inputs["history"].astype("int64")})
     assert data_sha256(wide) == data_sha256(data)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pocketrec.contract import Contract
-from pocketrec.evaluation import RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import Control, RuntimeResult
 from pocketrec.validate.controls.decoys import check_decoys, quality_trials
@@ -28,7 +28,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def reference(fake: Any, contract: Contract, data: RankingData, evaluate: Evaluate) -> Reference:
-    return examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data)
+    return examine_reference({"main": fake(name="pytorch")}, contract, [Asked(evaluate=evaluate, data=data)])
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_limits_that_an_artifact_without_a_clue_holds_are_named(
 
 def verdict(reference: Reference, gates: Gates, precision: str = "float32") -> tuple[str, str]:
     ran = RuntimeResult(target="onnx", runtime="onnxruntime", status="ran", precision=precision)
-    (found,) = check_decoys(gates, reference, [reference.result(), ran])
+    (found,) = check_decoys({"": gates}, reference, [reference.result(), ran])
     return found.status, found.message
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from pocketrec.contract import Contract, Feature, Output, Signature
-from pocketrec.evaluation import RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import TensorParity
 from pocketrec.validate.evidence import examine_reference, examine_target
@@ -143,7 +143,9 @@ def test_one_user_of_forty_with_negated_scores_fails_the_build(
         "age": rng.normal(size=(40, 1)).astype(np.float32),
     }
     data = RankingData(inputs=inputs, positives=rng.integers(1, ITEMS, 40))
-    known = examine_reference({"main": fake()}, contract, evaluate, data, reopen=lambda: {"main": fake()})
+    known = examine_reference(
+        {"main": fake()}, contract, [Asked(evaluate=evaluate, data=data)], reopen=lambda: {"main": fake()}
+    )
     probed = {row.tobytes() for each in known.probes["main"] for row in each.inputs["history"]}
     marked = next(row for row in range(40) if inputs["history"][row].tobytes() not in probed)
     scores = fake().run({name: each[[marked]] for name, each in inputs.items()})["scores"]

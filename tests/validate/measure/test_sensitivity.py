@@ -12,7 +12,7 @@ import pytest
 
 from pocketrec.contract import Contract
 from pocketrec.errors import ExecutionError
-from pocketrec.evaluation import RankingData
+from pocketrec.evaluation import Asked, RankingData
 from pocketrec.recipe import Evaluate, Gates
 from pocketrec.report import AccumulationSensitivity, Evidence, RuntimeResult
 from pocketrec.validate.evidence import examine_reference, examine_target
@@ -95,7 +95,9 @@ def test_where_there_is_no_choice_nothing_is_said(fake: Any, choosing: Any, cont
 def result(
     fake: Any, choosing: Any, contract: Contract, data: RankingData, evaluate: Evaluate
 ) -> RuntimeResult:
-    reference = examine_reference({"main": fake(name="pytorch")}, contract, evaluate, data)
+    reference = examine_reference(
+        {"main": fake(name="pytorch")}, contract, [Asked(evaluate=evaluate, data=data)]
+    )
     return examine_target(
         "coreml",
         "coreml-interpreter",

@@ -56,7 +56,9 @@ _LEADS = {
 
 def releases_page(found: ReleaseDiff) -> str:
     """Returns the page; it reaches no network, and the same findings give the same text."""
-    sections = [*_contract(found), *_ranking(found.ranking), *_users(found.ranking.worst)]
+    sections = [*_contract(found)]
+    for each in found.rankings:
+        sections += [*_ranking(each), *_users(each)]
     sections += [*_latency(found.latency), *_sizes(found), *_made(found)]
     return page(found.new.name, sections, top=_top(found))
 
@@ -74,10 +76,11 @@ def _numbers(found: ReleaseDiff) -> Iterator[Markup]:
     breaking = sum(each.level == "breaking" for each in found.changes)
     told = f"of {len(found.changes)} changes of the contract break an app"
     yield figure_card("breaking", str(breaking), told, "bad" if breaking else "good")
-    yield _ranking_number(found.ranking)
-    if found.ranking.kept:
-        same = found.ranking.kept[-1] / sum(found.ranking.kept)
-        yield figure_card("kept", f"{same:.0%}", "of users keep every item of their list")
+    for each in found.rankings:
+        yield _ranking_number(each)
+        if each.kept:
+            same = each.kept[-1] / sum(each.kept)
+            yield figure_card(f"kept{_of(each)}", f"{same:.0%}", "of users keep every item of their list")
     was, now = (sum(getattr(each, side) or 0 for each in found.sizes if not each.tensor) for side in _BYTES)
     grown = f"{now / was - 1:+.1%}" if was else "—"
     yield figure_card("size", grown, f"{size_text(now)} against {size_text(was)}, all targets")
@@ -91,15 +94,21 @@ def _numbers(found: ReleaseDiff) -> Iterator[Markup]:
 _BYTES = ("old_bytes", "new_bytes")
 
 
+def _of(moved: Moved) -> str:
+    return f" of {moved.name}" if moved.name else ""
+
+
 def _ranking_number(moved: Moved) -> Markup:
     if moved.quality is None or not moved.quality.changes:
-        return figure_card("ranking", "not compared", moved.reason)
+        return figure_card(f"ranking{_of(moved)}", "not compared", moved.reason)
     change = next(
         (each for each in moved.quality.changes if each.metric.startswith(("ndcg", "auc"))),
         moved.quality.changes[0],
     )
     interval = interval_text(change.interval())
-    return figure_card(change.metric, f"{change.change:+.4f}", f"{interval} at 95%, now {change.after:.4f}")
+    return figure_card(
+        f"{change.metric}{_of(moved)}", f"{change.change:+.4f}", f"{interval} at 95%, now {change.after:.4f}"
+    )
 
 
 def _contract(found: ReleaseDiff) -> Iterator[Section]:
@@ -112,7 +121,7 @@ def _contract(found: ReleaseDiff) -> Iterator[Section]:
 def _ranking(moved: Moved) -> Iterator[Section]:
     part = ranking_part(moved)
     if moved.quality is None:
-        yield Section(title="Ranking", parts=[paragraph(part.said)])
+        yield Section(title=f"Ranking{_of(moved)}", parts=[paragraph(part.said)])
         return
     of_slices = [change for each in moved.quality.slices for change in each.changes]
     axis = _axis([*moved.quality.changes, *of_slices])
@@ -120,10 +129,10 @@ def _ranking(moved: Moved) -> Iterator[Section]:
     sliced = slices_part(moved)
     if sliced.rows:
         parts.append(_with_figures(sliced, of_slices, axis, "Slices"))
-    yield Section(title="Ranking", lead=f"{_LEADS['ranking']} {part.said}.", parts=parts)
+    yield Section(title=f"Ranking{_of(moved)}", lead=f"{_LEADS['ranking']} {part.said}.", parts=parts)
     if moved.kept:
         tables = [_kept(moved), _plain(lists_part(moved), "Lists")]
-        yield Section(title="Churn", lead=_LEADS["churn"], parts=tables)
+        yield Section(title=f"Churn{_of(moved)}", lead=_LEADS["churn"], parts=tables)
 
 
 def _axis(changes: Sequence[MetricChange]) -> Axis:
@@ -158,14 +167,15 @@ def _kept(moved: Moved) -> Markup:
     return table((*part.head, "users as a bar"), rows, label="Items kept", caption=True)
 
 
-def _users(worst: Sequence[MovedList]) -> Iterator[Section]:
-    if not worst:
+def _users(moved: Moved) -> Iterator[Section]:
+    if not moved.worst:
         return
-    users = [_user(each) for each in worst]
+    users = [_user(each) for each in moved.worst]
     parts, rest = [grid(users[:_OPENED], 340)], users[_OPENED:]
     if rest:
         parts.append(folded(f"{len(rest)} more", grid(rest, 340)))
-    yield Section(title="Lists before and after", short="Lists", lead=_LEADS["users"], parts=parts)
+    title, short = f"Lists{_of(moved)} before and after", f"Lists{_of(moved)}"
+    yield Section(title=title, short=short, lead=_LEADS["users"], parts=parts)
 
 
 def _user(user: MovedList) -> Markup:

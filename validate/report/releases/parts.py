@@ -36,9 +36,9 @@ class Part:
 def parts_of(found: ReleaseDiff) -> Iterator[Part]:
     """Everything that was found, what breaks first; a part for what was not compared says why."""
     yield contract_part(found)
-    yield ranking_part(found.ranking)
-    yield from (slices_part(found.ranking), lists_part(found.ranking), kept_part(found.ranking))
-    yield from map(user_part, found.ranking.worst)
+    for each in found.rankings:
+        yield from (ranking_part(each), slices_part(each), lists_part(each), kept_part(each))
+        yield from (user_part(user, each.name) for user in each.worst)
     yield latency_part(found.latency)
     yield sizes_part(found.sizes)
     yield tools_part(found)
@@ -66,10 +66,15 @@ def contract_part(found: ReleaseDiff) -> Part:
 def ranking_part(moved: Moved) -> Part:
     """Every metric, or why there is none."""
     if moved.quality is None:
-        return Part(title="ranking", said=moved.reason)
+        return Part(title=_titled("ranking", moved), said=moved.reason)
     said = f"{moved.quality.examined} examples, target {moved.target} on {moved.runtime}"
     head = ("metric", "old", "new", "change", "95% interval", "worse for")
-    return Part(title="ranking", said=said, head=head, rows=[_metric(each) for each in moved.quality.changes])
+    return Part(
+        title=_titled("ranking", moved),
+        said=said,
+        head=head,
+        rows=[_metric(each) for each in moved.quality.changes],
+    )
 
 
 def slices_part(moved: Moved) -> Part:
@@ -81,7 +86,7 @@ def slices_part(moved: Moved) -> Part:
         for change in each.changes
     ]
     head = ("slice", "examples", "metric", "old", "new", "change", "95% interval")
-    return Part(title="slices", head=head, rows=rows)
+    return Part(title=_titled("slices", moved), head=head, rows=rows)
 
 
 def lists_part(moved: Moved) -> Part:
@@ -99,7 +104,7 @@ def lists_part(moved: Moved) -> Part:
         for each in lists
     ]
     head = ("k", "churn", "another list", "another first", "rank-biased overlap", "Kendall's tau")
-    return Part(title="lists", head=head, rows=rows)
+    return Part(title=_titled("lists", moved), head=head, rows=rows)
 
 
 def kept_part(moved: Moved) -> Part:
@@ -110,15 +115,21 @@ def kept_part(moved: Moved) -> Part:
         for number, count in enumerate(moved.kept)
         if count
     ]
-    return Part(title="churn", head=("items kept", "users", "share"), rows=rows)
+    return Part(title=_titled("churn", moved), head=("items kept", "users", "share"), rows=rows)
 
 
-def user_part(user: MovedList) -> Part:
+def _titled(word: str, moved: Moved) -> str:
+    """A part's title, with the evaluation that is meant where there are several."""
+    return f"{word} of {moved.name}" if moved.name else word
+
+
+def user_part(user: MovedList, name: str = "") -> Part:
     """One user's lists side by side; what only one of them has is marked."""
     said = f"{user.overlap:.0%} kept, after {' | '.join(user.history) or 'nothing'}"
     pairs = zip_longest(marked(user.before, user.after, "- "), marked(user.after, user.before, "+ "))
     rows = [(str(place), old or "", new or "") for place, (old, new) in enumerate(pairs, 1)]
-    return Part(title=f"user {user.row}", said=said, head=("place", "old", "new"), rows=rows)
+    title = f"user {user.row} of {name}" if name else f"user {user.row}"
+    return Part(title=title, said=said, head=("place", "old", "new"), rows=rows)
 
 
 def marked(titles: Sequence[str], others: Sequence[str], mark: str) -> list[str]:
