@@ -23,7 +23,7 @@ from pocketrec.contract import Vocabulary
 from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.model_zoo.data import folders
-from pocketrec.model_zoo.data.sequences import Ints, leave_one_out_of
+from pocketrec.model_zoo.data.sequences import Ints, leave_one_out_of, left_pad
 from pocketrec.outside import read_text
 
 Split = Literal["train", "valid", "test"]
@@ -145,14 +145,32 @@ def ratings() -> Ratings:
 def sequences() -> list[Ints]:
     """Each user's item ids in order of time, ties in the order of the file; entry i is user id i + 1."""
     table = ratings()
-    order = np.lexsort((table.timestamp, table.user))  # stable, so ties keep the order of the file
-    ends = np.cumsum(np.bincount(table.user)[1:])
-    return [each.astype(np.int32) for each in np.split(table.item[order], ends[:-1])]
+    return [table.item[rows] for rows in _in_order(table)]
+
+
+def minutes() -> list[Ints]:
+    """When each item of `sequences` was rated: minutes since the first of all ratings."""
+    table = ratings()
+    since = ((table.timestamp - table.timestamp.min()) // 60).astype(np.int32)
+    return [since[rows] for rows in _in_order(table)]
 
 
 def leave_one_out(*, split: Literal["valid", "test"] = "test") -> RankingData:
     """Ranking data for a sequence model: `history`, int32 `[943, 50]`, left-padded with 0."""
     return leave_one_out_of(sequences(), split=split, length=HISTORY_LENGTH)
+
+
+def leave_one_out_with_minutes(*, split: Literal["valid", "test"] = "test") -> RankingData:
+    """As `leave_one_out`, with `minutes_ago`: how old each item is when the held-out one is asked for."""
+    moments = minutes()
+    place = {"valid": -2, "test": -1}[split]
+    ago = [each[place] - each[:place] for each in moments]
+    return leave_one_out_of(
+        sequences(),
+        split=split,
+        length=HISTORY_LENGTH,
+        users={"minutes_ago": left_pad(ago, HISTORY_LENGTH)},
+    )
 
 
 def leave_one_out_with_features(*, split: Literal["valid", "test"] = "test") -> RankingData:
@@ -187,6 +205,13 @@ def rated_high(*, split: Split = "test") -> ClassificationData:
         },
         labels=(table.rating[chosen] >= POSITIVE_RATING).astype(np.float32),
     )
+
+
+def _in_order(table: Ratings) -> list[npt.NDArray[np.int64]]:
+    """The rows of each user's ratings in order of time."""
+    order = np.lexsort((table.timestamp, table.user))  # stable, so ties keep the order of the file
+    ends = np.cumsum(np.bincount(table.user)[1:])
+    return [each.astype(np.int64) for each in np.split(order, ends[:-1])]
 
 
 def _column(suffix: str, name: str) -> tuple[str, ...]:

@@ -43,8 +43,8 @@ def fit_next_item(
     """The best NDCG@10 on `valid`; `net`, a NextItem, is left in eval mode with its weights.
 
     Args:
-        net: trained in place; called with `history` it gives the scores after the last place.
-        sequences: each user's items, of which the last two are held out.
+        net: trained in place; called with the inputs of `valid` it gives the scores after the last place.
+        sequences: each user's items, of which the last two are held out, or what `loss` takes for them.
         valid: the validation items.
         schedule: when to stop.
         batch_size: windows a step.
@@ -60,7 +60,7 @@ def fit_next_item(
             yield (loss or next_item_loss)(module, torch.from_numpy(windows[rows]))
 
     def measure() -> float:
-        return measured(lambda batch: net(batch["history"]), valid)[1]
+        return measured(lambda batch: net(**batch), valid)[1]
 
     return fit(net, losses=losses, measure=measure, schedule=schedule, run=run)
 

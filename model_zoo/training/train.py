@@ -123,7 +123,8 @@ def _key(module_name: str, seed: int) -> str:
     """Of everything that decides the weights but the data, whose digests are pinned in the source."""
     import torch
 
-    shared = sorted([*(_ZOO / "training").glob("*.py"), *(_ZOO / "data").glob("*.py")])
+    rooms = (_ZOO / "training", _ZOO / "data", _ZOO / "families" / "parts")
+    shared = sorted(each for room in rooms for each in room.glob("*.py"))
     own = getattr(sys.modules[module_name], "__file__", None)
     files = [*shared, *([Path(own)] if own else [])]
     return key_of(

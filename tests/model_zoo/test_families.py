@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families import sasrec, two_tower
+from pocketrec.model_zoo.families.parts import attention
 from pocketrec.model_zoo.training.loop import to_tensors
 
 Trained = Callable[[str], nn.Module]
@@ -66,7 +67,7 @@ def test_a_row_of_padding_alone_is_finite(trained: Trained, dtype: torch.dtype) 
 
 
 def test_a_mask_of_minus_infinity_would_be_noticed(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sasrec, "MASKED", -torch.inf)
+    monkeypatch.setattr(attention, "MASKED", -torch.inf)
     with torch.no_grad():
         assert trained("sasrec")(torch.zeros(2, 50, dtype=torch.int32)).isnan().any()
 

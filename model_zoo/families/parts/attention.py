@@ -1,0 +1,56 @@
+"""The layers of a transformer over a history (Vaswani et al., 2017), normalised before each part."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+MASKED = -1e4  # finite in float16, and exp() of it is 0 in every precision
+
+
+def feed_forward(dim: int, dropout: float) -> nn.Sequential:
+    """Two layers on every position by itself, four times as wide between them."""
+    return nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * dim, dim))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention in which a position sees what it is allowed to."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
+        """The attended values `[B, T, d]`; `allowed` is bool `[B, 1, T or 1, T]`."""
+        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
+        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        weights = torch.softmax(scores.masked_fill(~allowed, MASKED), dim=-1)
+        attended: Tensor = self.out((self.dropout(weights) @ value).transpose(1, 2).flatten(2))
+        return attended
+
+    def _split(self, x: Tensor) -> Tensor:
+        batch, length, dim = x.shape
+        return x.reshape(batch, length, self.heads, dim // self.heads).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward net, each normalised before and added after."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(dim)
+        self.attention = SelfAttention(dim, heads, dropout)
+        self.feed_forward_norm = nn.LayerNorm(dim)
+        self.feed_forward = feed_forward(dim, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
+        """The block's output `[B, T, d]`."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), allowed))
+        out: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return out
