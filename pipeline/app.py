@@ -14,7 +14,7 @@ from pocketrec.package.bundle import Bundle, read_bundle, read_contract
 from pocketrec.package.host.answers import Answer
 from pocketrec.package.host.calls import Host, Run, States
 from pocketrec.package.host.items import Items
-from pocketrec.package.host.roles import Call
+from pocketrec.package.host.roles import Call, is_text
 from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.agreement import check_carried, contract_sha256, units_of
 
@@ -139,6 +139,26 @@ class Recommender:
         named = call.arguments.get(argument)
         own = [*contract.functions[call.function].inputs, *inputs]
         return any(each.is_id for each in own if each.name == named)
+
+    def text_argument(self, method: str) -> str:
+        """The argument of a method that is text; UsageError where there is none."""
+        call = self.check_method(method)
+        signature = self.contract.functions[call.function]
+        for name, feature in call.arguments.items():
+            if is_text(self.contract, signature.input(feature)):
+                return name
+        raise UsageError(f"{method} takes no text; expected a method that does")
+
+    def knows(self, method: str, text: str) -> bool:
+        """Whether any word of a text is known to the model, in pieces or whole."""
+        call = self.check_method(method)
+        feature = self.contract.functions[call.function].input(call.arguments[self.text_argument(method)])
+        vocabulary = str(feature.vocabulary)
+        tokenizer = self.contract.vocabularies[vocabulary].tokenizer
+        assert tokenizer is not None  # what makes it text
+        items = self._host.vocabularies[vocabulary]
+        words = self._host.tokenize(text, tokenizer, items, len(text) + 2)[1:-1]
+        return any(each != items.places[tokenizer.unknown] for each in words)
 
     def close(self) -> None:
         """Releases the artifacts; a second call does nothing."""

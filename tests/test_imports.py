@@ -17,7 +17,7 @@ ALLOWED = {
     "source": {"source", "quantize"},
     "validate": {"validate"},
     "package": {"package"},
-    "model_zoo": {"model_zoo"},
+    "model_zoo": {"model_zoo", "package"},  # texts are cut as apps cut them
 }
 
 

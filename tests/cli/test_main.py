@@ -50,6 +50,7 @@ COMMANDS = (
     "run",
     "serve-pipe",
     "recommend",
+    "search",
     "score",
     "package",
     "assign",

@@ -1,7 +1,9 @@
-"""Each family as its recipe describes it: the factory, its arguments and the committed weights."""
+"""Each family as its recipe describes it, and data that only some machines have."""
 
 import importlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -35,3 +37,15 @@ def untrained() -> Trained:
     """A family's module as the factory makes it, from a fixed seed."""
     torch.manual_seed(0)
     return lambda name: build(name, weights=False)
+
+
+@pytest.fixture(scope="session")
+def shop() -> Callable[[str], str]:
+    """The name of a data set of a shop, where POCKETREC_DATA has it; the test is not run where it has not."""
+
+    def name_of(name: str) -> str:
+        if not (Path(os.environ.get("POCKETREC_DATA", "nowhere")) / name).is_dir():
+            pytest.skip(f"not run: POCKETREC_DATA names no folder with {name}")
+        return name
+
+    return name_of

@@ -1,4 +1,4 @@
-"""The command asks whatever lists items, hands on numbers as numbers, and prints what JSON can hold."""
+"""A command asks whatever lists items, hands on numbers as numbers, and prints what JSON can hold."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from pocketrec.cli.recommend import _feature, _method, _print
+from pocketrec.cli.lists import argument_of, method_of, print_list
 from pocketrec.errors import UsageError
 from pocketrec.package.host.answers import Recommendation, Recommendations
+
+ROLES = ("recommend", "search", "generate")
 
 
 def model(*methods: str) -> Any:
@@ -23,14 +25,14 @@ def model(*methods: str) -> Any:
 
 @pytest.mark.parametrize("method", ["recommend", "search", "generate", "recommend_main"])
 def test_the_only_method_that_lists_items_is_asked(method: str) -> None:
-    assert _method(model("rank", method), None) == method
+    assert method_of(model("rank", method), None, ROLES, "") == method
 
 
 def test_which_of_several_is_to_be_said() -> None:
     with pytest.raises(UsageError, match="--method is not given; expected one of search, generate"):
-        _method(model("search", "generate"), None)
+        method_of(model("search", "generate"), None, ROLES, "")
     with pytest.raises(UsageError, match="the bundle lists no items; it has rank, predict"):
-        _method(model("rank", "predict"), None)
+        method_of(model("rank", "predict"), None, ROLES, "the bundle lists no items")
 
 
 @pytest.mark.parametrize(
@@ -49,11 +51,11 @@ def test_which_of_several_is_to_be_said() -> None:
     ],
 )
 def test_what_stands_for_a_word_is_a_word_and_all_else_json(stated: str, value: Any) -> None:
-    assert _feature(model("recommend"), "recommend", stated) == (stated.partition("=")[0], value)
+    assert argument_of(model("recommend"), "recommend", stated) == (stated.partition("=")[0], value)
 
 
 def test_a_score_that_json_has_not_is_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     item = Recommendation(id=1, token="a", title="Alpha", score=math.inf, probability=0.5)
-    _print(Recommendations([item]), True)
+    print_list(Recommendations([item]), as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed["items"] == [{"id": 1, "token": "a", "title": "Alpha", "score": "inf", "probability": 0.5}]

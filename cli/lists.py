@@ -1,0 +1,99 @@
+"""What commands that list items share: which method is asked, and how its answer is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pocketrec.cli.console import print_json, print_table
+from pocketrec.errors import UsageError
+from pocketrec.outside import parse_json
+
+if TYPE_CHECKING:
+    from pocketrec.package.host.answers import Recommendations
+    from pocketrec.pipeline.app import Recommender
+    from pocketrec.pipeline.explain import Explained, Moved
+
+_SHOWN = 3  # items of the history beside a listed one
+
+
+def method_of(model: Recommender, stated: str | None, roles: Collection[str], without: str) -> str:
+    """The method that is asked: the one stated, else the only one of these roles.
+
+    Raises:
+        UsageError: there is none, which `without` says in words, or it is one of several and not said which.
+    """
+    known = [name for name in model.methods if name.partition("_")[0] in roles]
+    if not known:
+        raise UsageError(f"{without}; it has {', '.join(model.methods)}")
+    if stated is None and len(known) == 1:
+        return known[0]
+    if stated not in known:
+        came = "not given" if stated is None else repr(stated)
+        raise UsageError(f"--method is {came}; expected one of {', '.join(known)}")
+    return stated
+
+
+def argument_of(model: Recommender, method: str, stated: str) -> tuple[str, Any]:
+    """An argument and its value: JSON where it is a list, an object, or no argument of words; else a word."""
+    name, mark, value = stated.partition("=")
+    if not mark:
+        raise UsageError(f"--set {stated!r}: expected NAME=VALUE")
+    if value[:1] in ("[", "{", '"'):
+        return name, parse_json(value, name=f"--set {name}", error=UsageError)
+    if model.takes_words(method, name):
+        return name, value
+    try:
+        return name, parse_json(value, name=f"--set {name}", error=UsageError)
+    except UsageError:
+        return name, value  # the call says what was expected
+
+
+def print_list(found: Recommendations, reasons: Sequence[Explained] = (), *, as_json: bool) -> None:
+    """Prints a list of items, with what moved each where that is known.
+
+    Words that are unknown go to stderr with what they may have been meant for.
+    """
+    from pocketrec.package.host.answers import plain
+
+    for each in found.unknown:
+        near = f"; did you mean {' or '.join(map(repr, each.near))}?" if each.near else ""
+        click.echo(f"unknown: {each.given!r}{near}", err=True)
+    if as_json:
+        why = {"explained": [asdict(each)["moved"] for each in reasons]} if reasons else {}
+        print_json({"schema": 1, **_written(plain(found)), **_written(why)})
+        return
+    rows = [
+        (str(place), each.token, each.title, "-" if each.score is None else f"{each.score:.4f}")
+        for place, each in enumerate(found, 1)
+    ]
+    columns = ("", "token", "title", "score")
+    if reasons:
+        because = [(*row, _because(each)) for row, each in zip(rows, reasons, strict=True)]
+        print_table("", (*columns, "because of"), because)
+    else:
+        print_table("", columns, rows)
+
+
+def _because(one: Explained) -> str:
+    """The items of the history that moved a listed item most, with what they did to its score."""
+    return ", ".join(f"{each.given} {_effect(each)}" for each in one.moved[:_SHOWN])
+
+
+def _effect(moved: Moved) -> str:
+    if moved.places is None:
+        return "(not listed without it)"
+    return f"{moved.places:+d} places" if moved.change is None else f"{moved.change:+.3f}"
+
+
+def _written(value: Any) -> Any:
+    """The value with infinite numbers as words, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _written(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    return value if not isinstance(value, float) or isfinite(value) else str(value)
