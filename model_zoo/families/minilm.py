@@ -18,7 +18,7 @@ from pocketrec.errors import DataError
 from pocketrec.model_zoo.data import movielens, office
 from pocketrec.model_zoo.data.folders import folder
 from pocketrec.model_zoo.data.texts import WORDS, encoded
-from pocketrec.model_zoo.families.sasrec import SelfAttention
+from pocketrec.model_zoo.families.parts.attention import SelfAttention
 from pocketrec.model_zoo.training.run import Run
 from pocketrec.outside import read_file
 
@@ -63,7 +63,7 @@ class MiniLM(nn.Module):
         self,
         *,
         num_items: int,
-        words: int,
+        num_words: int,
         positions: int,
         dim: int,
         heads: int,
@@ -75,7 +75,7 @@ class MiniLM(nn.Module):
     ) -> None:
         super().__init__()
         self.kept, self.top_k = kept, top_k
-        self.word_embedding = nn.Embedding(words, dim, padding_idx=0)
+        self.word_embedding = nn.Embedding(num_words + 1, dim, padding_idx=0)
         self.position_embedding = nn.Embedding(positions, dim)
         self.norm = nn.LayerNorm(dim, eps=epsilon)
         self.layers = nn.ModuleList(Layer(dim, heads, hidden, epsilon) for _ in range(layers))
@@ -113,7 +113,7 @@ class MiniLM(nn.Module):
 def model(
     *,
     num_items: int,
-    words: int = 30522,
+    num_words: int = 30521,
     positions: int = 512,
     dim: int = 384,
     heads: int = 12,
@@ -126,7 +126,7 @@ def model(
     """A MiniLM in eval mode with random weights, and titles at random."""
     net = MiniLM(
         num_items=num_items,
-        words=words,
+        num_words=num_words,
         positions=positions,
         dim=dim,
         heads=heads,

@@ -24,7 +24,7 @@ from pocketrec.recipe.contract import ContractSource, resolve_contract
 from pocketrec.validate.measure.inputs import Maker
 
 _FEW = 9
-_WIDTHS = {"dim": 8, "hidden": 8, "layers": 1, "top_k": 5}
+_WIDTHS = {"dim": 8, "hidden": 8, "heads": 2, "kept": 4, "layers": 1, "top_k": 5}
 
 
 def tiny(family: Family) -> tuple[nn.Module, Contract]:
@@ -38,7 +38,7 @@ def tiny(family: Family) -> tuple[nn.Module, Contract]:
     torch.manual_seed(0)
     source = _with_sizes(recipe.contract, _replaced(usual, small))
     vocabularies = {each: _vocabulary(each, source, small) for each in source.vocabularies}
-    return factory(**small).eval(), resolve_contract(source, vocabularies)
+    return factory(**small).eval(), resolve_contract(_inside(source, vocabularies), vocabularies)
 
 
 def example(contract: Contract) -> dict[str, dict[str, torch.Tensor]]:
@@ -88,6 +88,17 @@ def _with_sizes(source: ContractSource, sizes: Mapping[int, int]) -> ContractSou
         for name, signature in source.functions.items()
     }
     return replace(source, functions=functions)
+
+
+def _inside(source: ContractSource, found: Mapping[str, Mapping[str, Vocabulary]]) -> ContractSource:
+    """The ids of what is unknown among the few that there are."""
+    specs = {
+        name: each
+        if each.unknown_id is None
+        else replace(each, unknown_id=min(each.unknown_id, found[name]["tokens"].size - 1))
+        for name, each in source.vocabularies.items()
+    }
+    return replace(source, vocabularies=specs)
 
 
 def _vocabulary(name: str, source: ContractSource, small: Mapping[str, Any]) -> dict[str, Vocabulary]:

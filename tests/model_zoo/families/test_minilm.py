@@ -24,7 +24,7 @@ TEXT = torch.tensor([[2, 7, 9, 3]], dtype=torch.int32)
 
 def tiny(**more: int) -> minilm.MiniLM:
     torch.manual_seed(0)
-    numbers = {"num_items": 6, "words": 12, "positions": 9, "dim": DIM, "heads": HEADS, "hidden": 16}
+    numbers = {"num_items": 6, "num_words": 11, "positions": 9, "dim": DIM, "heads": HEADS, "hidden": 16}
     return minilm.model(**{**numbers, "layers": 2, "kept": DIM, "top_k": 4, **more})
 
 
