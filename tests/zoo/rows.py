@@ -95,11 +95,14 @@ def _below(family: Family, metrics: dict[str, float]) -> list[str]:
 
 
 def _reference(evidence: dict[str, Any]) -> dict[str, float]:
-    """The trained model's own metrics, of all that is evaluated."""
+    """The trained model's own metrics: of the first evaluation by their names, of all as `METRIC of HEAD`."""
     found: dict[str, float] = {}
     for each in ran(evidence):
-        for name, value in (each["ranking"] or {}).get("reference", {}).items():
-            found.setdefault(name, float(value))
+        for one in (each["ranking"], *each.get("further", ())):
+            for name, value in (one or {}).get("reference", {}).items():
+                found.setdefault(name, float(value))
+                if one.get("name"):
+                    found.setdefault(f"{name} of {one['name']}", float(value))
     return found
 
 

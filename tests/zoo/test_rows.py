@@ -68,6 +68,13 @@ def test_a_family_whose_gates_passed_is_green_with_its_figures(monkeypatch: pyte
     assert "does not beat" not in page
 
 
+def test_each_head_has_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = evidence()
+    head = {"name": "liked", "reference": {"auc": 0.8}, "artifact": {"auc": 0.8}}
+    found["results"][1] |= {"further": [head]}
+    assert seen(found, monkeypatch).metrics == {"ndcg@10": 0.11, "auc": 0.8, "auc of liked": 0.8}
+
+
 def test_a_model_that_does_not_beat_a_baseline_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     row = seen(evidence(ndcg=0.11), monkeypatch)
     page = "\n".join(lines_of([row], {"ml-100k": {"Markov": {"ndcg@10": 0.12}}}))
