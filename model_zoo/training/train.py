@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _FROM_EXTRAS = ("torch", "sklearn", "scipy")
 _ZOO = Path(__file__).parents[1]
+_DECIDING = ("training", "data", "families")  # a family may be put together from another one's parts
 
 
 def train(name: str, *, seed: int = 0, out: str | Path | None = None, progress: bool = True) -> Path:
@@ -123,8 +124,7 @@ def _key(module_name: str, seed: int) -> str:
     """Of everything that decides the weights but the data, whose digests are pinned in the source."""
     import torch
 
-    rooms = (_ZOO / "training", _ZOO / "data", _ZOO / "families" / "parts")
-    shared = sorted(each for room in rooms for each in room.glob("*.py"))
+    shared = sorted(each for room in _DECIDING for each in (_ZOO / room).rglob("*.py"))
     own = getattr(sys.modules[module_name], "__file__", None)
     files = [*shared, *([Path(own)] if own else [])]
     return key_of(

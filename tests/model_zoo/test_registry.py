@@ -64,6 +64,31 @@ def test_progress_goes_to_stderr_or_nowhere(
     assert capsys.readouterr().err == ""
 
 
+def test_what_any_room_of_the_zoo_says_is_part_of_the_key_of_what_is_kept(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A family is put together from shared layers: what was kept with others is not gone on with."""
+    keys: list[str] = []
+
+    def fit_tiny(run: Run) -> nn.Module:
+        keys.append(run.key)
+        return nn.Linear(3, 2)
+
+    fit_tiny.__module__ = "tiny_family"
+    tiny.fit = fit_tiny  # type: ignore[attr-defined]
+    monkeypatch.setattr("pocketrec.model_zoo.training.train._ZOO", tmp_path)
+    rooms = [tmp_path / each for each in ("training", "data", "families", "families/parts", "recipes")]
+    for room in rooms:
+        room.mkdir()
+        (room / "layers.py").write_text("WIDTH = 1")
+    train("tiny", out=tmp_path / "a.st", progress=False)
+    for room in rooms:
+        (room / "layers.py").write_text("WIDTH = 2")
+        train("tiny", out=tmp_path / "a.st", progress=False)
+    assert len(set(keys)) == 5
+    assert keys[-1] == keys[-2], "recipes decide no weights"
+
+
 def test_a_failed_write_leaves_the_old_file(
     tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
