@@ -11,7 +11,7 @@ Two protocols:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -23,12 +23,13 @@ from pocketrec.contract import Vocabulary
 from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.model_zoo.data import folders
-from pocketrec.model_zoo.data.sequences import Ints, leave_one_out_of, left_pad
+from pocketrec.model_zoo.data.sequences import Ints, items_before, leave_one_out_of, left_pad
 from pocketrec.outside import read_text
 
 Split = Literal["train", "valid", "test"]
 
 HISTORY_LENGTH = 50
+_LIKED_LENGTH = 20
 POSITIVE_RATING = 4.0
 _SPLIT_SEED = 2026
 _UNKNOWN = "<unknown>"
@@ -186,14 +187,11 @@ def leave_one_out_with_features(*, split: Literal["valid", "test"] = "test") -> 
     )
 
 
-def rated_high(*, split: Split = "test") -> ClassificationData:
-    """Whether a rating is 4 or 5, from user, item and time: `user`, `age`, `gender`, `occupation`,
-    `item`, `genres`, `year`, `hour`, `weekday`.
+def rated_high(*, split: Split = "test", at_least: float = POSITIVE_RATING) -> ClassificationData:
+    """Whether a rating is `at_least`, 4 by default, from user, item and time: `user`, `age`, `gender`,
+    `occupation`, `item`, `genres`, `year`, `hour`, `weekday`.
     """
-    table = ratings()
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(table.user))
-    eighty, ninety = len(order) * 8 // 10, len(order) * 9 // 10
-    chosen = {"train": order[:eighty], "valid": order[eighty:ninety], "test": order[ninety:]}[split]
+    table, chosen = ratings(), _rows(split)
     user, item, moment = table.user[chosen], table.item[chosen], table.timestamp[chosen]
     return ClassificationData(
         inputs={
@@ -203,7 +201,7 @@ def rated_high(*, split: Split = "test") -> ClassificationData:
             "hour": (moment // 3600 % 24 + 1).astype(np.int32),
             "weekday": (moment // 86400 % 7 + 1).astype(np.int32),
         },
-        labels=(table.rating[chosen] >= POSITIVE_RATING).astype(np.float32),
+        labels=(table.rating[chosen] >= at_least).astype(np.float32),
     )
 
 
@@ -212,6 +210,14 @@ def _in_order(table: Ratings) -> list[npt.NDArray[np.int64]]:
     order = np.lexsort((table.timestamp, table.user))  # stable, so ties keep the order of the file
     ends = np.cumsum(np.bincount(table.user)[1:])
     return [each.astype(np.int64) for each in np.split(order, ends[:-1])]
+
+
+@cache
+def _rows(split: Split) -> npt.NDArray[np.int64]:
+    """The rows of the ratings that a part of the random split 8:1:1 has."""
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(_column("inter", "rating")))
+    eighty, ninety = len(order) * 8 // 10, len(order) * 9 // 10
+    return {"train": order[:eighty], "valid": order[eighty:ninety], "test": order[ninety:]}[split]
 
 
 def _column(suffix: str, name: str) -> tuple[str, ...]:
@@ -259,3 +265,22 @@ VOCABULARIES: dict[str, Callable[[], Vocabulary]] = {
     "hour": hour_vocabulary,
     "weekday": weekday_vocabulary,
 }
+
+
+def rated_high_after(*, split: Split = "test", at_least: float = POSITIVE_RATING) -> ClassificationData:
+    """As `rated_high`, with `history`, int32 `[examples, 20]`, left-padded with 0: the last items that the
+    user rated 4 or 5 before the moment of the rating, of those ratings that train.
+    """
+    table, chosen, data = ratings(), _rows(split), rated_high(split=split, at_least=at_least)
+    past = _rows("train")[table.rating[_rows("train")] >= POSITIVE_RATING]
+    history = items_before(
+        (table.user[past], table.timestamp[past], table.item[past]),
+        (table.user[chosen], table.timestamp[chosen]),
+        length=_LIKED_LENGTH,
+    )
+    return replace(data, inputs={"history": history, **data.inputs})
+
+
+def feature_numbers() -> dict[str, int]:
+    """How many ids each vocabulary has beside 0, as the arguments `num_users`, … of a family's factory."""
+    return {f"num_{name}s": len(vocabulary().tokens) - 1 for name, vocabulary in VOCABULARIES.items()}

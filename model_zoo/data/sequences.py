@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pocketrec.evaluation import RankingData
 
 Ints = npt.NDArray[np.int32]
+Moments = npt.NDArray[np.int64]
 Held = Literal["valid", "test"]
 
 
@@ -58,3 +59,21 @@ def left_pad(rows: Sequence[Ints], length: int) -> Ints:
         recent = row[-length:]
         target[length - len(recent) :] = recent
     return padded
+
+
+def items_before(past: tuple[Ints, Moments, Ints], asked: tuple[Ints, Moments], *, length: int) -> Ints:
+    """The last items of a user before a moment, int32 `[asked, length]`, filled with 0 on the left.
+
+    Args:
+        past: users, moments from 0 and items, `[n]` each; of equal moments the later row is later.
+        asked: users and moments, `[asked]` each; what was at the same moment does not count.
+        length: of every history.
+    """
+    user, moment, item = past
+    last = 1 + max(int(each.max(initial=0)) for each in (moment, asked[1]))
+    order = np.lexsort((moment, user))
+    keys, items = user[order].astype(np.int64) * last + moment[order], item[order]
+    end = np.searchsorted(keys, asked[0].astype(np.int64) * last + asked[1], side="left")
+    start = np.searchsorted(keys, asked[0].astype(np.int64) * last, side="left")
+    place = end[:, None] + np.arange(-length, 0)
+    return np.where(place >= start[:, None], items[place.clip(0)], 0).astype(np.int32)

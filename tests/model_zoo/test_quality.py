@@ -11,6 +11,7 @@ from pocketrec.evaluation import RankingData
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families import dlrm, sasrec, two_tower
 from pocketrec.model_zoo.registry import FAMILIES
+from pocketrec.model_zoo.training.labels import probabilities
 from pocketrec.model_zoo.training.loop import Floats, hit_rate_and_ndcg, score_all
 
 Trained = Callable[[str], nn.Module]
@@ -50,7 +51,7 @@ def test_two_tower_holds_its_floor_and_beats_popularity(trained: Trained) -> Non
 def test_dlrm_holds_its_floor(trained: Trained) -> None:
     data, module = movielens.rated_high(), trained("dlrm")
     assert isinstance(module, dlrm.DLRM)
-    auc = roc_auc_score(data.labels, dlrm.probabilities(module, data.inputs))
+    auc = roc_auc_score(data.labels, probabilities(module, data.inputs))
     assert auc >= FAMILIES["dlrm"].floor("auc") == 0.78
 
 
@@ -61,7 +62,7 @@ def test_untrained_weights_hold_no_floor(untrained: Trained) -> None:
     assert hit_rate_and_ndcg(two_tower_scores(untrained("two-tower"), ranking), ranking)[1] < 0.03
     module = untrained("dlrm")
     assert isinstance(module, dlrm.DLRM)
-    auc = roc_auc_score(classification.labels, dlrm.probabilities(module, classification.inputs))
+    auc = roc_auc_score(classification.labels, probabilities(module, classification.inputs))
     assert auc < 0.7
 
 

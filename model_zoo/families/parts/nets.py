@@ -1,0 +1,20 @@
+"""Nets that families are put together from."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import nn
+
+
+def perceptron(*widths: int, dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers between the widths, each followed by ReLU and dropout."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers)
+
+
+def scorer(*widths: int, dropout: float = 0.0) -> nn.Sequential:
+    """A perceptron of the widths whose last layer gives one number."""
+    return nn.Sequential(*perceptron(*widths, dropout=dropout), nn.Linear(widths[-1], 1))
