@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from pocketrec.model_zoo.family import Family
+from pocketrec.model_zoo.family import DEEPFM, Family, trained_by
 
-FAMILIES: tuple[Family, ...] = ()
+FAMILIES = (
+    Family(
+        name="mmoe",
+        area="multi-task",
+        roles=("rank",),
+        summary="whether somebody likes and whether he loves an item, from experts that both share",
+        paper="Ma et al., 2018, Modeling Task Relationships in Multi-task Learning with MMoE",
+        train=trained_by("mmoe"),
+        floors=(("auc", 0.785),),
+        references=(DEEPFM,),
+    ),
+)

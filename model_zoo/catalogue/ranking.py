@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketrec.model_zoo.family import Family, trained_by
+from pocketrec.model_zoo.family import DEEPFM, Family, trained_by
 
 FAMILIES = (
     Family(
@@ -13,5 +13,6 @@ FAMILIES = (
         paper="Naumov et al., 2019, Deep Learning Recommendation Model",
         train=trained_by("dlrm"),
         floors=(("auc", 0.78),),
+        references=(DEEPFM,),
     ),
 )
