@@ -7,7 +7,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 COVERAGE := benchmarks/.venv-coverage
 
-.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas references million saboteurs ship clean
+.PHONY: demo zoo test lint types mypy pyright tests long large cluster conformance differential coverage fuzz releases web swift schemas references docs million saboteurs ship clean
 
 # Where the browser's engine is; tests that need it say "not run" where it could not be installed.
 WEB := build/web
@@ -41,7 +41,7 @@ pyright: $(STAMP)
 
 # Neighbours in a folder share what their fixtures make, so each worker begins with a half of the folders.
 tests: $(STAMP) $(WEB)/installed.json
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not long and not large and not cluster and not swift and not ship"
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not long and not docs and not large and not cluster and not swift and not ship"
 
 # Whole builds, every command of the README, threads beside each other: what continuous integration runs after `test`.
 long: $(STAMP) $(WEB)/installed.json
@@ -62,6 +62,12 @@ schemas: $(STAMP)
 # The pages of docs/ that are made from the code: recipe.md, commands.md.
 references: $(STAMP)
 	$(BIN)/python -m tests.docs.write
+
+# The site of docs/ in build/site, without a dead link or a page that nothing leads to; then what pages show is run.
+docs: $(STAMP)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q -f tests/docs/mkdocs.yml
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m docs
 
 # Everybody who would have a bad artifact pass, each caught by the gate that is there for it, beside an honest twin.
 # NAMES="constant zeros" takes some only, JSON=1 prints JSON.

@@ -86,7 +86,7 @@ def test_the_constraints_pin_every_direct_dependency(project: dict[str, Any]) ->
         if "==" in line
     }
     extras = project["project"]["optional-dependencies"]
-    of_extras = [each for name in ("build", "dev", "web", "sign") for each in extras[name]]
+    of_extras = [each for name in ("build", "dev", "web", "sign", "docs") for each in extras[name]]
     asked = [*project["project"]["dependencies"], *of_extras]
     assert {re.split(r"[\[>]", each)[0].lower() for each in asked} <= pinned
 

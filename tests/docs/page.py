@@ -1,8 +1,8 @@
 """What a page of docs/ shows, and how it is tried: files are written, Python and commands run, in order.
 
-A block below a line that ends in a name and a colon, as "In `data.py`:", is a file. In a `console` block,
-what stands below a command is what it prints, and a `text` block below Python is what that prints; a line "…"
-stands for any lines.
+A block below a line that ends in a name and a colon, as "In `data.py`:", is a file; a `diff` block there
+changes it. In a `console` block, what stands below a command is what it prints, and a `text` block below
+Python is what that prints; "…" stands for anything in a line, and a line of it for any lines.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import io
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -59,8 +58,8 @@ def blocks(page: str) -> list[Block]:
 
 
 def files(page: str) -> dict[str, str]:
-    """The files that a page shows, by the names above them."""
-    return {each.file: each.text for each in blocks(page) if each.file}
+    """The files that a page shows whole, by the names above them."""
+    return {each.file: each.text for each in blocks(page) if each.file and each.language != "diff"}
 
 
 def transcript(block: Block) -> Iterator[tuple[str, str]]:
@@ -71,9 +70,13 @@ def transcript(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def pattern(printed: str) -> str:
-    """What is printed, as a pattern: a line of one ellipsis is any lines, and ends of lines may be blank."""
-    lines = printed.splitlines()
-    return "".join("(?:.*\n)*?" if line == "…" else re.escape(line.rstrip()) + " *\n" for line in lines)
+    """What is printed, as a pattern: an ellipsis is what it stands for, and blanks may end a line."""
+    lines = (each.rstrip() for each in printed.splitlines())
+    return "".join("(?:.*\n)*?" if line == "…" else f"{_line(line)} *\n" for line in lines)
+
+
+def _line(shown: str) -> str:
+    return ".*".join(map(re.escape, shown.split("…")))
 
 
 def try_page(page: str, folder: Path, *, commands: bool = True) -> int:
@@ -99,7 +102,10 @@ def try_page(page: str, folder: Path, *, commands: bool = True) -> int:
 
 def _try(block: Block, following: Sequence[Block], known: dict[str, Any]) -> None:
     """Writes, runs or passes over a block."""
-    if block.file:
+    if block.language == "diff":
+        place = Path(block.file)
+        place.write_text(changed(place.read_text(encoding="utf-8"), block), encoding="utf-8")
+    elif block.file:
         place = Path(block.file)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(block.text, encoding="utf-8")
@@ -109,6 +115,24 @@ def _try(block: Block, following: Sequence[Block], known: dict[str, Any]) -> Non
     elif block.language == "console":
         for command, printed in transcript(block):
             _hold(block, command, printed or None, _run_command(block, command))
+
+
+def changed(text: str, block: Block) -> str:
+    """The text with each run of `-` lines replaced by the `+` lines below it.
+
+    Raises:
+        Untrue: lines that are to go do not stand there, or more than once.
+    """
+    for part in block.text.split("\n\n"):
+        lines = part.strip("\n").split("\n")
+        old, new = (
+            "".join(f"{line[1:].removeprefix(' ')}\n" for line in lines if line.startswith(sign))
+            for sign in "-+"
+        )
+        if f"\n{text}".count(f"\n{old}") != 1:
+            raise Untrue(f"line {block.line}: {block.file} has not once\n{old}")
+        text = f"\n{text}".replace(f"\n{old}", f"\n{new}")[1:]
+    return text
 
 
 def _hold(block: Block, what: str, shown: str | None, came: str) -> None:
@@ -124,14 +148,12 @@ def _run_python(block: Block, known: dict[str, Any]) -> str:
 
 
 def _run_command(block: Block, command: str) -> str:
-    """What a command prints on stdout; those of Python and of pocketrec are the ones under test."""
-    words = shlex.split(command)
-    if words[0] == "cd":
-        os.chdir(words[1])
+    """What a command prints on stdout; Python and pocketrec are those under test."""
+    if command.startswith("cd "):
+        os.chdir(command[3:])
         return ""
-    tool = {"python": [sys.executable], "pocketrec": [sys.executable, "-m", "pocketrec"]}.get(words[0])
-    call = [*tool, *words[1:]] if tool else words
-    done = subprocess.run(call, capture_output=True, text=True)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
     if done.returncode:
         raise Untrue(f"line {block.line}: {command} ends with {done.returncode}: {done.stderr[-2000:]}")
     return done.stdout

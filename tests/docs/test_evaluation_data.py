@@ -24,6 +24,6 @@ def test_its_recipes_are_read() -> None:
     assert found == {"shop", "clicks"}
 
 
-@pytest.mark.long
+@pytest.mark.docs
 def test_from_an_import_to_both_builds(tmp_path: Path) -> None:
     try_page(PAGE, tmp_path)
