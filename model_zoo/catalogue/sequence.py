@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketrec.model_zoo.family import Family, trained_by
+from pocketrec.model_zoo.family import RECBOLE, Family, Reference, trained_by
 
 FAMILIES = (
     Family(
@@ -13,5 +13,27 @@ FAMILIES = (
         paper="Kang and McAuley, 2018, Self-Attentive Sequential Recommendation",
         train=trained_by("sasrec"),
         floors=(("hr@10", 0.18), ("ndcg@10", 0.092)),
+    ),
+    Family(
+        name="gru4rec",
+        area="sequence",
+        roles=("recommend",),
+        summary="next item from a recurrent state that a session hands on; beats transition counts",
+        paper="Hidasi et al., 2016, Session-based Recommendations with Recurrent Neural Networks",
+        train=trained_by("gru4rec"),
+        floors=(("hr@10", 0.21), ("ndcg@10", 0.108)),
+        references=(
+            Reference(metric="hr@10", value=0.110, source=RECBOLE),
+            Reference(metric="ndcg@10", value=0.051, source=RECBOLE),
+        ),
+    ),
+    Family(
+        name="hstu",
+        area="sequence",
+        roles=("recommend",),
+        summary="next item from pointwise attention over places and times; beats transition counts",
+        paper="Zhai et al., 2024, Actions Speak Louder than Words",
+        train=trained_by("hstu"),
+        floors=(("hr@10", 0.195), ("ndcg@10", 0.102)),
     ),
 )
