@@ -53,7 +53,8 @@ def honest_answers(place: Path) -> Honest:
         elif thing == reader.opens[-1]:
             raise AssertionError(f"{reader.name}: does not open {thing} as it was made: {line}")
     for reader, thing in pairs:
-        answers[f"{reader.name} {thing}"] += answers.get(f"{reader.likewise} {thing}", [])
+        if reader.likewise:
+            answers[f"{reader.name} {thing}"] += answers[f"{reader.likewise} {thing}"]
     return answers
 
 
