@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import select
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -48,6 +51,28 @@ def test_a_process_that_a_signal_ends_is_named_and_the_others_are_run(tmp_path: 
 
 def test_an_exception_of_the_tests_themselves_is_named(tmp_path: Path) -> None:
     assert lines(lambda number: {"number": [][number]}, tmp_path, 1)[0]["ended"] == "ended by 1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not run: other systems have no such signal")
+def test_a_run_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None:
+    """A pipe whose other end they hold, and nobody else, ends with the last of them."""
+    near, far = os.pipe()
+
+    def run(number: int) -> Line:
+        os.write(far, b"x")
+        signal.pause()
+        return {"number": number}
+
+    ran = multiprocessing.get_context("fork").Process(target=lines, args=(run, tmp_path, 1))
+    ran.start()
+    os.close(far)
+    assert os.read(near, 1) == b"x"
+    ran.kill()
+    ran.join()
+    ended, _, _ = select.select([near], [], [], 30)
+    assert ended
+    assert os.read(near, 1) == b""
+    os.close(near)
 
 
 def test_a_process_that_waits_for_ever_is_named(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ Run = Callable[[int], Line]
 
 _LARGEST_FILE = 256 << 20  # bytes that a process may write into one file
 _LOOKS = 2.0  # seconds between two looks at what hangs
+_PR_SET_PDEATHSIG = 1  # of Linux: a signal when the parent dies
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -85,13 +88,25 @@ def run_all(
 def _started(numbers: Sequence[int], prepare: Callable[[int], Run], folder: Path, slot: int) -> _Worker:
     log = folder / f"lines-{slot}.jsonl"
     log.write_bytes(b"")
-    process = _FORK.Process(target=_work, args=(numbers, prepare, log, slot), daemon=True)
+    process = _FORK.Process(target=_work, args=(numbers, prepare, log, slot, os.getpid()), daemon=True)
     process.start()
     return _Worker(process=process, numbers=numbers, log=log)
 
 
-def _work(numbers: Sequence[int], prepare: Callable[[int], Run], log: Path, slot: int) -> None:
+def _end_with(parent: int) -> None:
+    """Lets the system end this process with its parent: one that was killed ends nobody itself.
+
+    Else what it left would go on writing where the next run does.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _work(numbers: Sequence[int], prepare: Callable[[int], Run], log: Path, slot: int, parent: int) -> None:
     """What a process does: every number, with a line before and after."""
+    _end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
