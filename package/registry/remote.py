@@ -215,6 +215,20 @@ class Remote:
     def _ask(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> requests.Response:
+        """The answer; a registry that fails, as over what two write at once, is asked again.
+
+        Not with the content of a blob, which goes to an upload that is begun anew.
+        """
+        for last in (False, False, True):
+            answer = self._asked(method, url, headers=headers, **options)
+            if answer.status_code < 500 or last or isinstance(options.get("data"), _Body):
+                break
+            answer.close()
+        return answer
+
+    def _asked(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> requests.Response:
         try:
             answer: requests.Response = _do_request(
                 self._client(), url, method, headers=dict(headers or {}), **options

@@ -42,7 +42,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
-    Part(name="registry", tests=("tests/package/registry", "tests/cli/test_registry.py")),
+    Part(name="registry", tests=("tests/package/registry", "tests/cli/test_registry.py"), minutes=40.0),
     Part(name="signatures", tests=("tests/package/sign", "tests/cli/test_sign.py")),
     Part(name="deltas", tests=("tests/package/delta",)),
     Part(name="swift registry", tests=("tests/package/swift/registry", "tests/swift/test_registry.py")),

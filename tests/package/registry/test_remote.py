@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,28 @@ def push(bundle: Bundle, fake: Fake, **options: Any) -> Pushed:
 
 def pull(fake: Fake, out: Path, wanted: str = "1.4.0", **options: Any) -> Pulled:
     return pull_reference(reference(fake, wanted), out=out, **options)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_registry_that_fails_is_asked_again_whatever_it_was_asked(
+    made: Bundle, fake: Fake, tmp_path: Path, times: int
+) -> None:
+    """As docker-registry fails to read a tag that another writes: each kind of request, the first times."""
+    failed: Counter[tuple[str, str]] = Counter()
+
+    def hook(method: str, path: str, headers: Any) -> Answer | None:
+        kind = method, path.partition("/toy/")[2].partition("/")[0]
+        failed[kind] += 1
+        return (500, {}, b'{"errors": [{"code": "UNKNOWN"}]}') if failed[kind] <= times else None
+
+    fake.hook = hook
+    if times == 3:
+        with pytest.raises(RegistryError, match="answers 500 UNKNOWN; run it again: what was sent"):
+            push(made, fake)
+        return
+    push(made, fake)
+    assert tree(pull(fake, tmp_path / "out").path) == tree(made.path)
+    assert {("HEAD", "blobs"), ("POST", "blobs"), ("PUT", "manifests"), ("GET", "manifests")} <= failed.keys()
 
 
 @pytest.mark.parametrize("api", [True, False])
