@@ -134,13 +134,8 @@ def item_features() -> dict[str, Ints]:
 
 
 def ratings() -> Ratings:
-    """Every rating with user and item as ids of their vocabularies."""
-    return Ratings(
-        user=_ids(_column("inter", "user_id"), user_vocabulary()),
-        item=_ids(_column("inter", "item_id"), item_vocabulary()),
-        rating=np.array(_column("inter", "rating"), dtype=np.float32),
-        timestamp=np.array(_column("inter", "timestamp"), dtype=np.float64).astype(np.int64),
-    )
+    """Every rating with user and item as ids of their vocabularies; the arrays are shared, and read only."""
+    return _ratings(folders.folder())
 
 
 def sequences() -> list[Ints]:
@@ -210,6 +205,20 @@ def _in_order(table: Ratings) -> list[npt.NDArray[np.int64]]:
     order = np.lexsort((table.timestamp, table.user))  # stable, so ties keep the order of the file
     ends = np.cumsum(np.bincount(table.user)[1:])
     return [each.astype(np.int64) for each in np.split(order, ends[:-1])]
+
+
+@cache
+def _ratings(place: Path) -> Ratings:
+    column = _table(place, "inter")
+    found = Ratings(
+        user=_ids(column["user_id"], user_vocabulary()),
+        item=_ids(column["item_id"], item_vocabulary()),
+        rating=np.array(column["rating"], dtype=np.float32),
+        timestamp=np.array(column["timestamp"], dtype=np.float64).astype(np.int64),
+    )
+    for each in (found.user, found.item, found.rating, found.timestamp):
+        each.setflags(write=False)
+    return found
 
 
 @cache
