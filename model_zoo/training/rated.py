@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from pocketrec.evaluation import ClassificationData
 from pocketrec.model_zoo.data import movielens
-from pocketrec.model_zoo.training.labels import fit_labels
+from pocketrec.model_zoo.training.labels import fit_labels, item_means
 from pocketrec.model_zoo.training.loop import Schedule
 from pocketrec.model_zoo.training.run import Run
 
@@ -16,6 +17,7 @@ SCHEDULE = Schedule(epochs=30, patience=4, learning_rate=2e-3, weight_decay=0.0)
 BATCH_SIZE = 1024
 DROPOUT = 0.3
 LIKED, LOVED = movielens.POSITIVE_RATING, 5.0
+_COMPARED: tuple[movielens.Split, ...] = ("train", "test")
 
 
 def fit_rated(
@@ -37,3 +39,9 @@ def fit_rated(
     """
     train, valid = ([data(split=split, at_least=each) for each in at_least] for split in ("train", "valid"))
     return fit_labels(net, train, valid, schedule=schedule, batch_size=BATCH_SIZE, run=run)
+
+
+def item_mean_auc(at_least: float = LIKED) -> float:
+    """AUC on the test split of the share of positives among each item's training ratings: the baseline."""
+    train, test = (movielens.rated_high(split=split, at_least=at_least) for split in _COMPARED)
+    return float(roc_auc_score(test.labels, item_means(train, test.inputs)))

@@ -33,14 +33,18 @@ def one(name: str, place: Path) -> Row:
 
 
 def beside(data: set[str]) -> Baselines:
-    """Popularity and transition counts on each of the data sets that has sequences."""
+    """Popularity and transition counts on each of the data sets that has sequences; item means of labels."""
     from pocketrec.model_zoo.training.baselines import SEQUENCES, baselines
+    from pocketrec.model_zoo.training.rated import LIKED, LOVED, item_mean_auc
 
     found = {}
     for name in sorted(data & set(SEQUENCES)):
         both = baselines(name)
         named = {"Pop": both.pop, "Markov": both.markov}
         found[name] = {each: {"hr@10": hr, "ndcg@10": ndcg} for each, (hr, ndcg) in named.items()}
+    if "ml-100k" in data:
+        means = {"auc": item_mean_auc(LIKED), "auc of loved": item_mean_auc(LOVED)}
+        found["ml-100k"]["Item mean"] = means
     return found
 
 
