@@ -69,7 +69,8 @@ def limits(compress: Compress, reference: Mapping[str, float]) -> dict[str, floa
     None where the recipe states a size and no loss: then loss is what is minimized, and not gated.
     """
     sized = compress.max_size_mb is not None or compress.max_ratio is not None
-    lossy = compress.max_ndcg_drop is not None or compress.max_auc_drop is not None
+    stated = (compress.max_ndcg_drop, compress.max_auc_drop)
+    lossy = bool(compress.evaluate) or any(each is not None for each in stated)
     if sized and not lossy and compress.preset is None:
         return {}
     found = {}

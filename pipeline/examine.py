@@ -14,7 +14,7 @@ from pocketrec.pipeline.opening import formats, functions_in, opener
 from pocketrec.pipeline.road import Built, Compressed
 from pocketrec.progress import Progress
 from pocketrec.recipe import Recipe
-from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, RankingParity, RewriteResult
+from pocketrec.report import COMPRESSED, ArtifactSize, Evidence, GateResult, RankingParity, RewriteResult
 from pocketrec.source.model import Model
 
 
@@ -95,7 +95,10 @@ def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, 
     gates = [
         gate
         for each in costs
-        for gate in (*check_loss(recipe.compress, each), *check_cost(recipe.held[each.name], each))
+        for gate in (
+            *check_loss(recipe.compress.of(each.name), each),
+            *check_cost(recipe.held[each.name], each),
+        )
     ]
     return replace(
         evidence,
@@ -105,6 +108,14 @@ def _with_compression(evidence: Evidence, built: Built, compressed: Compressed, 
         front=compressed.planned.front,
         activations=compressed.rounded,
         notes=(*evidence.notes, *built.notes),
+    )
+
+
+def _cost_gates(recipe: Recipe, cost: RankingParity) -> tuple[GateResult, ...]:
+    """The gates on what compression cost one evaluation."""
+    return (
+        *check_loss(recipe.compress.of(cost.name), cost),
+        *check_cost(recipe.held[cost.name], cost),
     )
 
 

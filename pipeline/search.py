@@ -190,7 +190,7 @@ def _max_losses(compress: Compress, originals: Sequence[Run]) -> dict[str, float
     """The largest loss of every metric of every evaluation, each within its own limit."""
     found: dict[str, float] = {}
     for each in originals:
-        for name, limit in limits(compress, each.quality.metrics).items():
+        for name, limit in limits(compress.of(each.name), each.quality.metrics).items():
             found.setdefault(each.key(name), limit)  # the recipe's own evaluation stands first
     return found
 

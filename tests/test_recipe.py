@@ -472,7 +472,9 @@ def test_the_heads_of_the_page_on_evidence_are_read_and_held_to_their_own_limits
     page = (Path(__file__).parent.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (shown,) = [each for each in blocks if "[[evaluate]]" in each]
-    recipe = heads(tmp_path, shown, more="[compress]\npreset = 'int8'\n")
+    recipe = heads(tmp_path, shown)
+    drops = [recipe.compress.of(each.called).max_auc_drop for each in recipe.evaluate]
+    assert drops == [None, 0.005]
     assert [recipe.name_of(each) for each in recipe.evaluate] == ["click", "buy"]
     click, buy = recipe.held.values()
     assert (click.max_auc_drop, buy.max_auc_drop) == (0.0005, 0.002)

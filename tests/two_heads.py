@@ -83,15 +83,14 @@ edges = [30]
 [latency]
 warmup = 0
 runs = 10
-[targets.onnx]
 """
 
 
-def write(folder: Path, more: str = "") -> Path:
+def write(folder: Path, more: str = "", *, target: str = "onnx") -> Path:
     """The path of the recipe in the folder, beside the files that it names."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.py").write_text(MODEL)
     (folder / "users.txt").write_text("".join(f"user {number}\n" for number in range(60)))
     (folder / "offers.txt").write_text("".join(f"offer {number}\n" for number in range(40)))
-    (folder / "recipe.toml").write_text(RECIPE + more)
+    (folder / "recipe.toml").write_text(f"{RECIPE}[targets.{target}]\n{more}")
     return folder / "recipe.toml"

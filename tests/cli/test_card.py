@@ -216,6 +216,17 @@ def test_every_call_of_every_role_is_described(run: Run, released: Released) -> 
             assert f"- **{call}**(" in done.stdout
 
 
+def test_every_head_is_said_with_its_data(run: Run, released: Released) -> None:
+    tables = [
+        {"data": "d.py:clicks", "kind": "classification", "output": "click"},
+        {"data": "d.py:buys", "kind": "classification", "output": "purchase", "name": "buy"},
+    ]
+    done = run(released("1.1.0", {"evaluate": tables}))
+    assert done.exit_code == 0, done.output
+    said = "d.py:clicks, as a classification of click, and d.py:buys, as a classification of buy; "
+    assert said in done.stdout
+
+
 @pytest.mark.parametrize(
     "stated",
     [

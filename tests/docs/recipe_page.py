@@ -15,12 +15,13 @@ from tests.docs.words import WORDS, Words
 from pocketrec.pipeline.start.explained import as_toml, quoted
 from pocketrec.quantize.schemes import SCHEMES
 from pocketrec.recipe import GATE_RANGES, VERSUS_RANGES, Compress, Gates, Versus
-from pocketrec.recipe.compress import COMPRESS_RANGES
+from pocketrec.recipe.compress import COMPRESS_RANGES, COST_RANGES, Cost
 from pocketrec.recipe.measures import CHANGE_RANGES, ChangeLimits, StepLimits
 from pocketrec.schema import Range, described, fields_of
 
 _RANGES: Mapping[Any, Mapping[str, Range]] = {
     Compress: COMPRESS_RANGES,
+    Cost: COST_RANGES,
     Gates: GATE_RANGES,
     ChangeLimits: CHANGE_RANGES,
     StepLimits: CHANGE_RANGES,

@@ -63,6 +63,21 @@ def test_the_bundle_that_knows_what_users_want_is_preferred(
     assert duel_bundles(other, knowing, recipe, terms).high < 0
 
 
+def test_of_several_evaluations_the_named_one_is_taken(bundles: tuple[Path, Path, Path]) -> None:
+    knowing, other, recipe = bundles
+    text = recipe.read_text()
+    both = recipe.with_name("both.toml")
+    stated = text[text.index("[evaluate]") :].partition("\n[")[0]
+    second = stated.replace("[evaluate]", '[[evaluate]]\nname = "again"')
+    both.write_text(text.replace(stated, f"[{stated.replace(']', ']]', 1)}\n{second}\n"))
+    terms = Terms(taste=Taste(relevant=1, other=0), k=5)
+    assert [each.called for each in load_recipe(both).evaluate] == ["scores", "again"]
+    for name in (None, "scores", "again"):
+        assert duel_bundles(knowing, other, both, replace(terms, evaluate=name)).users == 24
+    with pytest.raises(UsageError, match="'buy' is none of its evaluations; expected one of scores, again"):
+        duel_bundles(knowing, other, both, replace(terms, evaluate="buy"))
+
+
 def test_lists_are_those_that_the_bundle_recommends(bundles: tuple[Path, Path, Path]) -> None:
     knowing, _, recipe = bundles
     loaded = load_source(load_recipe(recipe), recipe.parent)

@@ -19,9 +19,13 @@ from pocketrec.pipeline.compare.moved import Judge
 from pocketrec.pipeline.evaluator import make_evaluator
 from pocketrec.pipeline.judged import contradictions
 from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.pipeline.search import search_plan
 from pocketrec.pipeline.sources import load_source
+from pocketrec.quantize import Plan
+from pocketrec.quantize.planner import Measured
 from pocketrec.quantize.schemes.palette import Palette
-from pocketrec.recipe import Compress
+from pocketrec.recipe import Compress, Target
+from pocketrec.recipe.compress import Cost
 from pocketrec.report import COMPRESSED, Evidence, ReleaseDiff, plain
 from pocketrec.report.reading import read_evidence
 from pocketrec.source.loaded import Loaded, search_data
@@ -31,6 +35,7 @@ from pocketrec.validate.report.junit import to_junit
 from pocketrec.validate.report.quality import calibration, metrics, slices
 from pocketrec.validate.report.releases.page import releases_page
 from pocketrec.validate.report.releases.parts import parts_of
+from pocketrec.workers import Workers
 
 COARSE = """
 [compress]
@@ -139,6 +144,45 @@ def test_a_search_gives_up_no_head_for_another(loaded: Loaded) -> None:
 
 
 METRICS = ("auc", "log_loss", "ece")
+ONLY_ONE = 1
+TENSORS = ("offer.weight", "click.weight", "buy.weight")
+
+
+def searched(loaded: Loaded, heads: int, compress: Compress, folder: Path) -> tuple[Measured, Plan]:
+    """The plan of a search that measures so many heads, and what it costs both."""
+    model = loaded.model
+    plan, _ = search_plan(
+        compress,
+        make_evaluator(model.module, model.contract, loaded.asked[:heads], {}),
+        {"onnx": Target(format="onnx")},
+        dict.fromkeys(TENSORS, ("main",)),
+        folder,
+        workers=Workers(),
+        progress=lambda *told: None,
+    )
+    return make_evaluator(model.module, model.contract, loaded.asked, {})(plan.tensors), plan
+
+
+def test_a_plan_holds_the_limit_of_each_head(loaded: Loaded, tmp_path: Path) -> None:
+    budget = Compress(max_auc_drop=0.002, time_limit_s=120)
+    cost, plan = searched(loaded, ONLY_ONE, budget, tmp_path / "one")
+    assert cost.losses["auc of click"] <= 0.002
+    assert cost.losses["auc of buy"] > 0.01, "what a search does to a head that it does not measure"
+    cost, both = searched(loaded, 2, budget, tmp_path / "both")
+    assert max(cost.losses["auc of click"], cost.losses["auc of buy"]) <= 0.002
+    own = replace(budget, evaluate={"buy": Cost(max_auc_drop=0.05)})
+    cost, loose = searched(loaded, 2, own, tmp_path / "own")
+    assert cost.losses["auc of click"] <= 0.002 < cost.losses["auc of buy"] <= 0.05
+    assert both != loose != plan
+
+
+def test_where_only_a_size_is_stated_the_head_that_moves_most_decides(loaded: Loaded, tmp_path: Path) -> None:
+    cost, plan = searched(loaded, 2, Compress(max_ratio=0.2, time_limit_s=120), tmp_path)
+    tables = plan.to_table()
+    assert set(tables) == set(TENSORS), "no head keeps float32 at the other's expense"
+    assert max(cost.losses["auc of click"], cost.losses["auc of buy"]) < 0.02
+    blind, _ = searched(loaded, ONLY_ONE, Compress(max_ratio=0.2, time_limit_s=120), tmp_path / "one")
+    assert blind.losses["auc of buy"] > 0.02 > blind.losses["auc of click"]
 
 
 def test_each_head_searches_on_its_own_labels_of_the_other_data(loaded: Loaded) -> None:
@@ -154,7 +198,7 @@ def test_each_head_searches_on_its_own_labels_of_the_other_data(loaded: Loaded) 
 OTHER: Any = {"data": "model.py:data", "arguments": {"seed": 5}}
 
 
-def against(loaded: Loaded, old: Path, new: Path, judge: Judge) -> ReleaseDiff:
+def against(old: Path, new: Path, judge: Judge) -> ReleaseDiff:
     return compared(read_bundle(old), read_bundle(new), lambda: judge)
 
 
@@ -164,7 +208,7 @@ def judge_of(loaded: Loaded, evidence: Evidence) -> Judge:
 
 def test_releases_are_compared_head_by_head(built: BuildResult, loaded: Loaded) -> None:
     judge = judge_of(loaded, built.evidence)
-    found = against(loaded, built.path, built.path, judge)
+    found = against(built.path, built.path, judge)
     assert [each.name for each in found.rankings] == ["click", "buy"]
     assert all(each.quality is not None and not each.reason for each in found.rankings)
     titles = [each.title for each in parts_of(found)]
@@ -177,9 +221,7 @@ def test_a_head_that_the_baseline_lacks_or_that_has_other_labels_is_not_comparab
     built: BuildResult, loaded: Loaded
 ) -> None:
     judge = judge_of(loaded, built.evidence)
-    other = against(
-        loaded, built.path, built.path, replace(judge, data_sha256={**judge.data_sha256, "buy": "0"})
-    )
+    other = against(built.path, built.path, replace(judge, data_sha256={**judge.data_sha256, "buy": "0"}))
     assert [bool(each.reason) for each in other.rankings] == [False, True]
     assert "evaluated on other data" in other.further[0].reason
     asked = [
@@ -187,7 +229,7 @@ def test_a_head_that_the_baseline_lacks_or_that_has_other_labels_is_not_comparab
         for each, name in zip(judge.asked, ("click", "bought"), strict=True)
     ]
     lacking = replace(judge, asked=tuple(asked), data_sha256={"click": "", "bought": ""})
-    (_, moved) = against(loaded, built.path, built.path, lacking).rankings
+    (_, moved) = against(built.path, built.path, lacking).rankings
     assert "has no evaluation 'bought'; it has click, buy" in moved.reason
 
 
@@ -208,6 +250,9 @@ def test_limits_against_a_baseline_hold_each_head(built: BuildResult, loaded: Lo
     [
         ("[gates.evaluate.bought]\nmax_auc_drop = 0.01\n", "no such evaluation; known: click, buy"),
         ("[gates.evaluate.buy]\nmax_ndcg_drop = 0.01\n", "gates.evaluate.buy.max_ndcg_drop: the evaluation"),
+        ("[compress.evaluate.bought]\nmax_auc_drop = 0.01\n", "no such evaluation; known: click, buy"),
+        ("[compress.evaluate.buy]\nmax_ndcg_drop = 0.01\n", "compress.evaluate.buy.max_ndcg_drop: the eval"),
+        ("[compress.evaluate.buy]\n", "no limit is given; give one of max_ndcg_drop, max_auc_drop"),
         ("[gates.versus]\nmax_churn = 0.1\n", "every evaluation is a classification, which has no lists"),
         ("[gates.slices.age]\nmax_auc_drop = 0.01\n", "gates.slices.age: no such slices; known: user"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests import two_heads
 from tests.saboteurs.graphs import Edit, Site, edited
 from tests.saboteurs.kit import Outcome, built
 from tests.saboteurs.world import MODEL, write
@@ -34,6 +35,16 @@ def converted(edit: Edit, *, lines: str = "", model: str = MODEL) -> Callable[[P
     def act(folder: Path) -> Outcome:
         row = replace(TARGETS["onnx"], ways=_ways(folder, edit))
         return built(write(folder, model=model, lines=f"[targets.mine]\n{lines}"), {"mine": row})
+
+    return act
+
+
+def of_heads(edit: Edit, *, lines: str = "") -> Callable[[Path], Outcome]:
+    """The same of a model of two heads, each with an evaluation of its own."""
+
+    def act(folder: Path) -> Outcome:
+        row = replace(TARGETS["onnx"], ways=_ways(folder, edit))
+        return built(two_heads.write(folder, lines, target="mine"), {"mine": row})
 
     return act
 

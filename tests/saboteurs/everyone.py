@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.saboteurs import bundles, graphs
-from tests.saboteurs.converters import converted, half, run_by
+from tests.saboteurs.converters import converted, half, of_heads, run_by
 from tests.saboteurs.kit import Outcome, Saboteur, built, once
 from tests.saboteurs.world import MODEL, ONNX, RECIPE, changed, write
 
@@ -280,6 +280,25 @@ DATA += [
     ),
 ]
 
+HEADS = [
+    Saboteur(
+        name="a second head whose weights compression made noise",
+        caught_by="compression loss: auc of buy",
+        message="compressed, ",
+        cheat=of_heads(
+            graphs.nothing, lines='[compress.tensors]\n"buy.weight" = {scheme = "palette", bits = 1}\n'
+        ),
+        honest=of_heads(graphs.nothing, lines='[compress]\npreset = "int8"\nmax_auc_drop = 0.01\n'),
+    ),
+    Saboteur(
+        name="a second head that answers as the first, within a tolerance as wide as both",
+        caught_by="max_auc_drop of buy",
+        message="mine on onnxruntime: auc: ",
+        cheat=of_heads(graphs.swapped_heads, lines="[gates]\nmax_abs_error = 1.0\n"),
+        honest=of_heads(graphs.nothing),
+    ),
+]
+
 RECIPES = [
     Saboteur(
         name="gates beyond their range",
@@ -447,4 +466,4 @@ BUNDLES = [
     ),
 ]
 
-EVERYONE = (*NUMBERS, *ENGINES, *MODELS, *DATA, *RECIPES, *BUNDLES)
+EVERYONE = (*NUMBERS, *ENGINES, *MODELS, *DATA, *HEADS, *RECIPES, *BUNDLES)

@@ -76,9 +76,17 @@ def without_age(model: Model, site: Site | None) -> None:
 
 
 def swapped(model: Model, site: Site | None) -> None:
-    one, other = _inner(model, "scores"), _inner(model, "watch")
-    _add(model, "Identity", [one], "watch")
-    _add(model, "Identity", [other], "scores")
+    _swap(model, "scores", "watch")
+
+
+def swapped_heads(model: Model, site: Site | None) -> None:
+    _swap(model, "click", "purchase")
+
+
+def _swap(model: Model, one: str, other: str) -> None:
+    first, second = _inner(model, one), _inner(model, other)
+    _add(model, "Identity", [first], other)
+    _add(model, "Identity", [second], one)
 
 
 def shuffled(model: Model, site: Site | None) -> None:

@@ -110,6 +110,24 @@ def test_padding_and_unknown_of_the_ranked_vocabulary_are_no_items(tmp_path: Pat
     assert opened(tmp_path).ignored_ids == (0, 1)
 
 
+def test_heads_of_one_table_have_a_column_of_labels_each(tmp_path: Path) -> None:
+    named = {"clicked": np.arange(USERS) % 2, "bought": (np.arange(USERS) < 4).astype(np.int64)}
+    write(tmp_path, {**columns(), **named})
+    for name, labels in named.items():
+        data = opened(tmp_path, replace(EVALUATE, kind="classification", label=name))
+        (part,) = data.parts(100)
+        assert isinstance(part, ClassificationData)
+        assert part.labels.tolist() == labels.tolist()
+    one, other = (opened(tmp_path, replace(EVALUATE, kind="classification", label=name)) for name in named)
+    assert one.sha256() != other.sha256()
+    with pytest.raises(DataError, match="lacks the column 'liked'"):
+        opened(tmp_path, replace(EVALUATE, kind="classification", label="liked"))
+    write(tmp_path, {**columns(), "bought": np.arange(USERS) + 2})
+    wrong = opened(tmp_path, replace(EVALUATE, kind="classification", label="bought"))
+    with pytest.raises(DataError, match="row 0, column 'bought' is 2; expected 0 or 1"):
+        next(wrong.parts(100))
+
+
 def test_labels_come_from_their_own_column(tmp_path: Path) -> None:
     given = columns() | {"label": [0, 1] * 5 + [1]}
     write(tmp_path, given)

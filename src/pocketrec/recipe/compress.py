@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pocketrec.errors import RecipeError
 from pocketrec.schema import Range, check_ranges
 
+COST_RANGES: Mapping[str, Range] = {"max_ndcg_drop": Range(0, 1), "max_auc_drop": Range(0, 1)}
 COMPRESS_RANGES: Mapping[str, Range] = {
     "max_size_mb": Range(0, 1e6, above=True),
     "max_ratio": Range(0, 1, above=True),
@@ -18,6 +19,24 @@ COMPRESS_RANGES: Mapping[str, Range] = {
     "time_limit_s": Range(0, 1e7, above=True),
     "scale_headroom": Range(0, 1),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What compression may cost one of several evaluations alone; at least one limit is given.
+
+    Attributes:
+        max_ndcg_drop: largest loss of NDCG@k.
+        max_auc_drop: largest loss of AUC.
+    """
+
+    max_ndcg_drop: float | None = None
+    max_auc_drop: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_ndcg_drop is None and self.max_auc_drop is None:
+            raise RecipeError(f"no limit is given; give one of {', '.join(COST_RANGES)}")
+        check_ranges("compress.evaluate", self, COST_RANGES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +54,7 @@ class Compress:
         max_ratio: search: the compressed weights, as a share of float32's.
         max_ndcg_drop: largest loss of NDCG@k that compression may cost.
         max_auc_drop: largest loss of AUC that compression may cost.
+        evaluate: what compression may cost one of several evaluations, by its name, in place of those above.
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
         time_limit_s: search: after so many seconds the best plan so far is taken.
         data: search and activations: data of the same kind as `evaluate.data` to choose on, best a validation
@@ -56,6 +76,7 @@ class Compress:
     max_ratio: float | None = None
     max_ndcg_drop: float | None = None
     max_auc_drop: float | None = None
+    evaluate: Mapping[str, Cost] = field(default_factory=dict)
     min_top_k_overlap: float | None = None
     time_limit_s: float = 600.0
     data: str | None = None
@@ -93,6 +114,12 @@ class Compress:
             raise RecipeError("compress.out_of_range goes with scales_from; give both or neither")
         check_ranges("compress", self, COMPRESS_RANGES)
 
+    def of(self, name: str) -> Compress:
+        """The same with what an evaluation of that name may cost."""
+        own = self.evaluate.get(name)
+        stated = {key: getattr(own, key) for key in COST_RANGES if getattr(own, key, None) is not None}
+        return replace(self, **stated)
+
     @property
     def active(self) -> bool:
         """Whether anything is to be compressed."""
@@ -102,5 +129,5 @@ class Compress:
     def searches(self) -> bool:
         """Whether a plan has to be searched for."""
         budgets = (self.max_size_mb, self.max_ratio, self.max_ndcg_drop, self.max_auc_drop)
-        budgeted = any(each is not None for each in budgets)
+        budgeted = bool(self.evaluate) or any(each is not None for each in budgets)
         return self.preset == "smallest-neutral" or (not self.tensors and self.preset is None and budgeted)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 
 from pocketrec.errors import RecipeError
+from pocketrec.recipe.compress import COST_RANGES, Compress, Cost
 from pocketrec.recipe.evaluate import Evaluate
 from pocketrec.recipe.gates import Gates
 from pocketrec.recipe.measures import ChangeLimits
@@ -63,7 +64,11 @@ def _slices_of(limits: Mapping[str, ChangeLimits], evaluate: Evaluate) -> dict[s
 
 
 def _stated(limits: ChangeLimits) -> dict[str, float]:
-    values = {key: getattr(limits, key) for key in _LIMITS}
+    return _given(limits, _LIMITS)
+
+
+def _given(limits: ChangeLimits | Cost, keys: Iterable[str]) -> dict[str, float]:
+    values = {key: getattr(limits, key) for key in keys}
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -71,8 +76,11 @@ def _division(name: str) -> str:
     return name.partition(": ")[0]
 
 
-def check_held(gates: Gates, evaluations: Sequence[Evaluate]) -> None:
+def check_held(gates: Gates, compress: Compress, evaluations: Sequence[Evaluate]) -> None:
     """Checks that every limit is on an evaluation, a metric and slices that there are; else a RecipeError."""
+    for name, cost in compress.evaluate.items():
+        where = f"compress.evaluate.{name}"
+        _check_kinds([_named(evaluations, where, name)], where, _given(cost, COST_RANGES))
     check_limits(evaluations, "gates.compression", gates.compression)
     check_slices(evaluations, "gates.slices", gates.slices)
     for where, own in _own(gates):
@@ -114,9 +122,12 @@ def _check_versus(evaluations: Sequence[Evaluate], versus: Versus) -> None:
 
 def check_limits(evaluations: Collection[Evaluate], where: str, limits: ChangeLimits | None) -> None:
     """Checks that every limit is on a metric that an evaluation has; RecipeError naming one that is not."""
-    if limits is None:
-        return
-    for key in _stated(limits):
+    if limits is not None:
+        _check_kinds(evaluations, where, _stated(limits))
+
+
+def _check_kinds(evaluations: Collection[Evaluate], where: str, keys: Iterable[str]) -> None:
+    for key in keys:
         if not any(each.kind == _KINDS[key] for each in evaluations):
             raise RecipeError(f"{where}.{key}: {_all_are(evaluations)}, which has no such metric")
 

@@ -81,7 +81,7 @@ class Recipe:
         if self.gates.compression is not None and not self.compress.active:
             raise RecipeError("gates.compression: nothing is compressed; add compress, or leave it out")
         check_names(self.evaluate)
-        check_held(self.gates, self.evaluate)
+        check_held(self.gates, self.compress, self.evaluate)
         if not self.targets:
             raise RecipeError("targets is empty; add [targets.onnx], [targets.web] or [targets.coreml]")
         for name in self.targets:

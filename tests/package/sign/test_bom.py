@@ -45,6 +45,24 @@ def test_the_schema_takes_it() -> None:
     assert card["considerations"]["technicalLimitations"] == ["coreml was not run on coreml-framework"]
 
 
+def test_every_head_has_its_data_and_its_figures() -> None:
+    tables = [{"data": "clicks.py:test"}, {"data": "buys.py:test"}, {"data": "clicks.py:test"}]
+    results = [
+        {
+            "target": "onnx",
+            "runtime": "onnxruntime",
+            "ranking": {"name": "click", "artifact": {"auc": 0.8}},
+            "further": [{"name": "buy", "artifact": {"auc": 0.7}}, 3],
+        }
+    ]
+    card: Any = bill_of_materials(release({"evaluate": tables}, results=results), TIME)
+    said = card["metadata"]["component"]["modelCard"]
+    named = [each["name"] for each in said["modelParameters"]["datasets"]]
+    assert named == ["clicks.py:test", "buys.py:test"]
+    found = {each["type"]: each["value"] for each in said["quantitativeAnalysis"]["performanceMetrics"]}
+    assert found == {"auc of click": "0.8", "auc of buy": "0.7"}
+
+
 def test_the_schema_takes_the_least_there_can_be() -> None:
     assert complaint(bill_of_materials(release({}, results=[], versions={}), TIME)) == ""
 
