@@ -43,7 +43,7 @@ class RelativeBias(nn.Module):
 
     def forward(self, minutes_ago: Tensor) -> Tensor:
         """The bias `[B, heads, T, T]` of asking after place i (rows) about place j, for ages `[B, T]`."""
-        asked = F.pad(minutes_ago[:, 1:], (0, 1))  # the next item's age; what is recommended is now
+        asked = F.pad(minutes_ago, (0, 1))[:, 1:]  # the next item's age; what is recommended is now
         between = minutes_ago[:, None, :] - asked[:, :, None]
         bucket = (between[..., None] >= self.starts).sum(dim=-1)
         place = torch.arange(minutes_ago.shape[1], device=minutes_ago.device)
