@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from pocketrec.model_zoo.family import Family
+from pocketrec.model_zoo.family import Family, trained_by
 
-FAMILIES: tuple[Family, ...] = ()
+FAMILIES = (
+    Family(
+        name="linucb",
+        area="bandits",
+        roles=("decide",),
+        summary="the item of the highest upper confidence bound, linear in the person",
+        paper="Li, Chu, Langford and Schapire, 2010, A Contextual-Bandit Approach (LinUCB)",
+        train=trained_by("linucb"),
+        data="open-bandit",
+        floors=(("hr@10", 0.18), ("ndcg@10", 0.08)),
+    ),
+)

@@ -204,7 +204,10 @@ def _decide(one: Asked) -> Steps:
     if draw is not None and not _is_share(draw):
         raise CallError("bad_draw", f"draw is {shown(draw)}; expected a number from 0 to below 1")
     outputs = yield one.inputs()
-    over = {each.meaning: each for each in one.signature.outputs if lists_items(one.contract, each)}
+    over: dict[str, Output] = {}
+    for each in one.signature.outputs:
+        if lists_items(one.contract, each):
+            over.setdefault(each.meaning, each)
     aside = one.items.spec.aside
     chances = None
     if "probability" in over:

@@ -366,6 +366,14 @@ def test_an_arm_is_drawn_by_its_probability_or_is_the_best() -> None:
     assert refusal(model, "decide", weight=1, draw=0.5) == refusal(model, "decide", weight=1) == said
 
 
+def test_an_arm_is_judged_by_the_first_of_several_scores() -> None:
+    """As with every other role: a bound decides that stands before the mean and width it is made of."""
+    width = Output(name="width", meaning="score", shape=("batch", 6), vocabulary="film")
+    signature = Signature(inputs=(WEIGHT,), outputs=(scores(), width), role="decide")
+    model = Model(contract_of(signature), {"scores": [[0, 1, 4, 2, 0, 0]], "width": [[0, 9, 0, 0, 0, 0]]})
+    assert plain(model.host.call("decide", {"weight": 1}))["arm"]["token"] == "b"
+
+
 def test_text_goes_through_the_tokenizer_and_its_mask_follows() -> None:
     words = Feature(name="words", kind="id_sequence", shape=("batch", "length"), vocabulary="word")
     mask = Feature(name="mask", kind="mask", shape=("batch", "length"))
