@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -28,6 +29,7 @@ Floats = npt.NDArray[np.float32]
 
 POLICIES: tuple[Policy, ...] = ("random", "bts")
 CAMPAIGNS: dict[Campaign, int] = {"all": 80, "men": 34, "women": 46}  # and how many items each has
+LOGS = tuple((policy, campaign) for policy in POLICIES for campaign in CAMPAIGNS)
 POSITIONS = 3
 TRAIN_SHARE = 0.8  # of each log, from its beginning
 _UNKNOWN = "<unknown>"
@@ -133,16 +135,15 @@ def people(found: Log) -> dict[str, Ints]:
     return {f"person_{place}": found.person[:, place] for place in range(len(_PERSON))}
 
 
-def impressions(*, split: Split = "test") -> ClassificationData:
-    """Whether an impression was clicked: the first 80 per cent in time of each of the six logs, or the rest.
+def impressions(
+    *, split: Split = "test", logs: Sequence[tuple[Policy, Campaign]] = LOGS
+) -> ClassificationData:
+    """Whether an impression was clicked: the first 80 per cent in time of each of the logs, or the rest.
 
     Inputs: `person_0` to `person_3`, `item`, `position`, and `affinity`, the person's past clicks on it.
     """
-    parts = [
-        _impressions(log(policy, campaign), start, split)
-        for policy in POLICIES
-        for campaign, start in zip(CAMPAIGNS, np.cumsum([1, *CAMPAIGNS.values()]), strict=False)
-    ]
+    starts = dict(zip(CAMPAIGNS, np.cumsum([1, *CAMPAIGNS.values()]), strict=False))
+    parts = [_impressions(log(policy, campaign), starts[campaign], split) for policy, campaign in logs]
     whole = {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
     return ClassificationData(labels=whole.pop("click").astype(np.float32), inputs=whole)
 

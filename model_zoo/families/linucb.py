@@ -2,25 +2,20 @@
 
     p_a = theta_a^T x + alpha sqrt(x^T A_a^-1 x)        algorithm 1, line 9
 
-for an item a and a person x: a constant and one of each feature's values. The click rates that the store
-had before the logs begin are rounds of a person of whom nothing is known (`data.bernoulli_ts`).
+for an item a and a person x: a constant and one of each feature's values. alpha is the noise of a click, so
+the bound is one standard deviation above the mean.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketrec.model_zoo.data import bernoulli_ts, open_bandit
-from pocketrec.model_zoo.families.parts.posterior import ArmPosterior, Doubles
+from pocketrec.model_zoo.data import open_bandit
+from pocketrec.model_zoo.families.parts.posterior import ArmPosterior
+from pocketrec.model_zoo.families.parts.store_counts import NOISE, SCALE, learn_after_counts
 from pocketrec.model_zoo.training.run import Run
-
-# Li's prior is a weight's variance of 1 beside rewards whose noise is 1. A click's noise is .065, and what a
-# feature moves a click rate by is about .001: .065 / 64 once contexts are measured in 64ths.
-SCALE = 1 / 64
-ALPHA = 0.065  # one standard deviation of the mean, as a click's own is sqrt(.0042)
 
 
 class LinUCB(nn.Module):
@@ -58,7 +53,7 @@ def model(
     num_person_1s: int,
     num_person_2s: int,
     num_person_3s: int,
-    alpha: float = ALPHA,
+    alpha: float = NOISE,
     scale: float = SCALE,
 ) -> LinUCB:
     """A LinUCB in eval mode that has seen nothing; numbers of values count without the id 0."""
@@ -71,20 +66,6 @@ def train(run: Run) -> LinUCB:
     net = model(num_arms=len(open_bandit.arms().tokens), **open_bandit.person_sizes())
     found = open_bandit.log("bts")
     x = net.context(tuple(torch.from_numpy(each) for each in found.person.T)).double().numpy()
-    learn_after_prior(net.posterior, x, found, net.scale)
+    learn_after_counts(net.posterior, x, found)
     run.progress(1, 1, float(found.click.mean()))
     return net
-
-
-def learn_after_prior(posterior: ArmPosterior, x: Doubles, found: open_bandit.Log, scale: float) -> None:
-    """Sets the posterior to what the store's counts and the log say; x is `[rounds, d]`, a constant first."""
-    clicks, passes = bernoulli_ts.clicks_and_passes()
-    nobody = np.zeros((len(clicks), x.shape[1]))
-    nobody[:, 0] = scale
-    shown = clicks + passes
-    posterior.learn(
-        np.concatenate([nobody, x]),
-        np.concatenate([np.arange(len(shown)), found.item]),
-        np.concatenate([clicks / shown, found.click.astype(np.float64)]),
-        np.concatenate([shown, np.ones(len(x))]),
-    )

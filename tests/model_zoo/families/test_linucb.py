@@ -11,6 +11,7 @@ from torch import nn
 
 from pocketrec.model_zoo.data import bernoulli_ts, open_bandit
 from pocketrec.model_zoo.families import linucb
+from pocketrec.model_zoo.families.parts import store_counts
 from pocketrec.model_zoo.families.parts.posterior import ArmPosterior
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.model_zoo.training.loop import measured, to_tensors
@@ -51,7 +52,7 @@ def test_a_round_of_weight_n_counts_as_n_rounds() -> None:
 
 def test_an_unknown_value_has_no_one_in_the_context() -> None:
     net = small()
-    x = net.context(tuple(IDS.values())) / linucb.SCALE
+    x = net.context(tuple(IDS.values())) / store_counts.SCALE
     assert x.shape == (4, 1 + 3 + 4 + 5 + 6)
     assert x.sum(dim=1).tolist() == [5, 5, 1, 5]
     assert x[0].nonzero().flatten().tolist() == [0, 1, 4, 8, 13]
@@ -64,7 +65,7 @@ def test_an_arm_that_was_never_shown_is_the_widest() -> None:
     net.posterior.learn(x, np.arange(50) % 2, np.zeros(50))
     upper, mean, width = net(**IDS)
     assert (width[:, 2] > width[:, :2].max(dim=1).values).all()
-    torch.testing.assert_close(upper, mean + linucb.ALPHA * width)
+    torch.testing.assert_close(upper, mean + store_counts.NOISE * width)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
