@@ -24,7 +24,7 @@ def test_people_have_the_same_ids_in_every_log() -> None:
 
 
 def test_impressions_are_cut_by_time_and_items_of_campaigns_stay_apart() -> None:
-    early, late = (open_bandit.impressions(split=split) for split in ("train", "test"))  # type: ignore[arg-type]
+    early, late = (open_bandit.impressions(split=split) for split in ("train", "test"))
     assert (len(early), len(late)) == (48_000, 12_000)
     assert early.labels.sum() + late.labels.sum() == 38 + 42 + 46 + 69 + 46 + 46
     tokens = open_bandit.item_vocabulary().tokens
