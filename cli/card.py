@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from pocketrec.cli.console import examples, print_json
 from pocketrec.cli.paths import PATH
-from pocketrec.cli.texts import write_text
+from pocketrec.cli.texts import whole_text
 from pocketrec.files import check_place
 
 if TYPE_CHECKING:
@@ -70,13 +71,19 @@ def _write(made: Card, out: Path | None, changelog: Path | None) -> None:
 
     if out is not None and exists(out) and not read_text(out, error=UsageError).startswith(_MARK):
         raise UsageError(f"{out}: is no card of pocketrec; remove it, or name another file")
-    if changelog is not None:
-        there = read_text(changelog, error=UsageError) if exists(changelog) else ""
-        text = with_entry(there, made.entry, source=str(changelog))
-        if text != there:
-            write_text(changelog, text)
-    if out is not None:
-        write_text(out, made.text)
+    with ExitStack() as files:  # each stands beside its place before the first takes it
+        if changelog is not None:
+            there = read_text(changelog, error=UsageError) if exists(changelog) else ""
+            text = with_entry(there, made.entry, source=str(changelog))
+            if text != there:
+                _write_to(files.enter_context(whole_text(changelog)), text)
+        if out is not None:
+            _write_to(files.enter_context(whole_text(out)), made.text)
+
+
+def _write_to(file: TextIO, text: str) -> None:
+    file.write(text)
+    file.flush()  # while there is still a way back
 
 
 def _date() -> str:

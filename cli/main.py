@@ -3,6 +3,7 @@
     0 done, all passed    1 a check failed      2 usage or recipe    3 the model cannot be converted
     4 a defect in pocketrec    5 a registry   130 interrupted      143 terminated
     with a key: 10 unsigned    11 signed with another    12 altered since    13 expired
+    14 nothing is wrong, but an engine gave no answer
 
 Command modules import torch, coremltools, onnxruntime and numpy inside their functions only, so
 that `--help` answers at once.
@@ -50,6 +51,7 @@ from pocketrec.cli.tag import tag
 from pocketrec.cli.verify import verify
 from pocketrec.cli.zoo import zoo
 from pocketrec.errors import MissingExtra, PocketrecError
+from pocketrec.files import told_by_system
 from pocketrec.places import exits_told
 
 INTERNAL_ERROR = 4
@@ -86,6 +88,7 @@ class Boundary(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
+            error = as_told(error)
             message, code = describe(error)
             self._print_json(ctx, type(error).__name__, message, code)
             click.echo(f"error: {message}", err=True)
@@ -96,10 +99,18 @@ class Boundary(click.Group):
             print_json({"schema": 1, "error": {"kind": kind, "message": message, "exit_code": code}})
 
 
+def as_told(error: Exception) -> Exception:
+    """What an exception from elsewhere means for who called; the exception itself where it is a defect."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _BUILD_EXTRA:
+        return MissingExtra(error.name, "build")
+    if isinstance(error, OSError):
+        return told_by_system(error) or error
+    return error
+
+
 def describe(error: Exception) -> tuple[str, int]:
     """The line to print for an exception, and the exit code."""
-    if isinstance(error, ModuleNotFoundError) and error.name in _BUILD_EXTRA:
-        error = MissingExtra(error.name, "build")
+    error = as_told(error)
     if isinstance(error, PocketrecError):
         return plain(" ".join(str(error).split())), error.exit_code
     first = (str(error).splitlines() or [""])[0]
@@ -115,8 +126,8 @@ def main(debug: bool) -> None:
 
     Results go to stdout, progress and errors to stderr. Exit codes: 0 passed, 1 a check failed,
     2 usage or recipe error, 3 the model cannot be converted, 4 a defect in pocketrec, 5 a registry was not
-    reached or refused, 130 interrupted, 143 terminated. Where a key was given: 10 unsigned, 11 signed with
-    another key, 12 altered, 13 expired.
+    reached or refused, 14 an engine gave no answer, 130 interrupted, 143 terminated. Where a key was given:
+    10 unsigned, 11 signed with another key, 12 altered, 13 expired.
     """
     # coremltools reports on stderr what it was not tested with; `pocketrec doctor` shows the versions.
     logging.getLogger("coremltools").setLevel(logging.CRITICAL if not debug else logging.INFO)

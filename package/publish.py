@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pocketrec.errors import UsageError
+from pocketrec.files import told_by_system
 from pocketrec.package.manifest import MANIFEST, SUMS
 
 # The system call that exchanges two names, by the C library's name for it: Linux's, then macOS's.
@@ -54,6 +55,7 @@ def workspace(
     Raises:
         UsageError: something is in one of the places in `checked`, their parent cannot be written, or the
             destination lies in a bundle, which holds nothing but what its manifest lists.
+        StorageError: there is no room for what is written meanwhile.
     """
     check_apart(destination)
     try:
@@ -70,6 +72,8 @@ def workspace(
         raise UsageError(f"{destination}: cannot be written ({error.strerror}); pass another --out") from None
     try:
         yield folder
+    except OSError as error:
+        raise told_by_system(error) or error from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pocketrec.errors import StorageError, UsageError
-from pocketrec.files import check_place, whole_or_nothing
+from pocketrec.files import check_place, files_or_nothing, told_by_system, whole_or_nothing
 
 
 def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
@@ -67,3 +68,32 @@ def test_what_to_do_depends_on_what_is_wrong(tmp_path: Path) -> None:
     for number, remedy in said.items():
         with pytest.raises(StorageError, match=remedy), whole_or_nothing(tmp_path / "out"):
             raise OSError(number, "told by the system")
+
+
+@pytest.mark.parametrize("way", [whole_or_nothing, files_or_nothing])
+def test_a_name_that_leaves_no_room_for_one_beside_it_is_told(tmp_path: Path, way: Any) -> None:
+    with pytest.raises(StorageError, match="File name too long"), way(tmp_path / ("n" * 250)):
+        raise AssertionError("nothing is to be written")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [
+        (errno.ENOSPC, StorageError, "a/b: No space left on device; free space"),
+        (errno.EIO, StorageError, "a/b: Input/output error; check the disk"),
+        (errno.EROFS, UsageError, "a/b: Read-only file system; pass a path that can be written to"),
+        (errno.EACCES, UsageError, "a/b: Permission denied; check its permissions"),
+    ],
+)
+def test_what_a_machine_says_of_itself_is_no_defect(number: int, kind: type[Exception], said: str) -> None:
+    for name in ("a/b", b"a/b"):
+        told = told_by_system(OSError(number, "told", name))
+        assert type(told) is kind
+        assert str(told).startswith(said)
+    assert str(told_by_system(OSError(number, "told"))).startswith(said.removeprefix("a/b: "))
+
+
+def test_what_only_a_defect_brings_about_is_one() -> None:
+    assert told_by_system(FileNotFoundError(errno.ENOENT, "no such file", "a")) is None
+    assert told_by_system(OSError("nobody says why")) is None

@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner
 from tests.docs import page
 
-from pocketrec.cli.main import main
+from pocketrec import errors
+from pocketrec.cli.main import INTERNAL_ERROR, main
+from pocketrec.cli.signals import INTERRUPTED, TERMINATED
 from pocketrec.recipe import Recipe
 from pocketrec.schema import from_table
 
@@ -78,9 +80,13 @@ def test_the_recipe_loads() -> None:
 
 
 def test_the_exit_codes_are_those_of_the_command() -> None:
+    """Every error's code stands in the table and in the help, and no other does."""
     help_text = " ".join(main.help.split()) if main.help else ""
-    for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE):
-        assert re.search(rf"\b{code} ", help_text), code
+    codes = {int(each) for each in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    kinds = [each for each in vars(errors).values() if isinstance(each, type)]
+    of_errors = {each.exit_code for each in kinds if issubclass(each, errors.PocketrecError)}
+    assert codes == of_errors | {0, INTERNAL_ERROR, INTERRUPTED, TERMINATED}
+    assert [code for code in codes if not re.search(rf"\b{code} ", help_text)] == []
 
 
 def test_the_make_targets_run_what_the_readme_shows() -> None:

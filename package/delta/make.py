@@ -62,7 +62,7 @@ def make_delta(old: Bundle, new: Bundle, out: Path, report: Progress) -> Made:
         entries = []
         for count, (name, base) in enumerate(names):
             report("delta", count, len(names))
-            entries.append(_entry(old, new, name, base, records))
+            entries.append(_entry(old, new, name, base, records, out.parent))
         header = Header(schema=1, base=side_of(old), target=side_of(new), files=tuple(entries))
         with partial.open("wb") as file:
             size = write_delta(file, header, records)
@@ -100,8 +100,11 @@ def _changed(old: Bundle, new: Bundle) -> list[tuple[str, str]]:
     return [(each, each if each in before or each in MANIFESTS else "") for each in names]
 
 
-def _entry(old: Bundle, new: Bundle, name: str, base: str, records: BinaryIO) -> Entry:
-    """Appends the records of one file: against the older one, or whole where that is smaller."""
+def _entry(old: Bundle, new: Bundle, name: str, base: str, records: BinaryIO, folder: Path) -> Entry:
+    """Appends the records of one file: against the older one, or whole where that is smaller.
+
+    What is only tried stands in `folder`, where the delta needs room, too.
+    """
     path, data = new.path / name, mapped(new.path / name)
     size, stored = len(data), 0  # bytes of records against the older file
     if base:
@@ -109,7 +112,7 @@ def _entry(old: Bundle, new: Bundle, name: str, base: str, records: BinaryIO) ->
         tensors = parts_of(old.path / base, before), parts_of(path, data)
         stored = _write(records, records_of(before, data, *tensors))
     if not base or stored > size // 2:
-        with tempfile.TemporaryFile() as alone:
+        with tempfile.TemporaryFile(dir=folder) as alone:
             _write(alone, whole(data))
             if not base or alone.tell() < stored:
                 records.seek(-stored, SEEK_END)

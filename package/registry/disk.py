@@ -29,21 +29,23 @@ class Disk:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise UsageError(
-                f"{self.where}: cannot be read ({error.strerror}); check its permissions"
-            ) from None
+            raise self._closed(error) from None
 
     def read(self, name: str, largest: int) -> bytes | None:
         """See `Files`."""
         path = self.root / name
-        if not exists(path) and not path.is_symlink():
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise self._closed(error) from None
         return read_file(path, largest=largest, remedy=_REMEDY)
 
     @contextmanager
     def pieces(self, name: str, start: int) -> Iterator[Iterator[bytes]]:
         """See `Files`."""
-        if not exists(self.root / name):
+        if self.size(name) is None:
             raise ArtifactError(f"{self.where}: {name} is missing, which a manifest lists; {_REMEDY}")
         with open_file(self.root / name, remedy=_REMEDY) as file:
             file.seek(start)
@@ -84,4 +86,11 @@ class Disk:
             return False
         if not self.root.is_dir():
             raise UsageError(f"{self.where}: a file is there; pass another folder")
-        return any(each.name not in names and not each.name.startswith(".") for each in self.root.iterdir())
+        try:
+            found = [each.name for each in self.root.iterdir()]
+        except OSError as error:
+            raise self._closed(error) from None
+        return any(each not in names and not each.startswith(".") for each in found)
+
+    def _closed(self, error: OSError) -> UsageError:
+        return UsageError(f"{self.where}: cannot be read ({error.strerror}); check its permissions")

@@ -14,13 +14,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketrec.errors import StorageError, UsageError
+from pocketrec.errors import PocketrecError, StorageError, UsageError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 _ROOM = "free space, or write to another folder"
 _REMEDIES = {errno.EFBIG: "raise the limit", errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM}
+# What a machine says of itself, which is no defect of ours wherever it comes up.
+_FULL_OR_BROKEN = {
+    **_REMEDIES,
+    errno.EIO: "check the disk, or copy the file to another",
+    errno.ESTALE: "check that the share is there, and run it again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close other programs, and run it again",
+}
+_CLOSED = {
+    errno.EACCES: "check its permissions, or pass another path",
+    errno.EPERM: "check its permissions, or pass another path",
+    errno.EROFS: "pass a path that can be written to",
+    errno.ENAMETOOLONG: "pass a shorter name",
+    errno.ELOOP: "pass the file or folder itself",
+}
 
 
 def check_place(path: Path | None, option: str = "", read: Sequence[Path] = ()) -> None:
@@ -69,14 +84,15 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     A process that is killed leaves the other name behind; the next run removes it.
     """
     partial = path.with_name(f".partial-{path.name}")  # coremltools insists on the ending
-    _remove(partial)
     try:
+        _remove(partial)
         yield partial
         if partial.is_dir() and path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)
     except OSError as error:
-        _remove(partial)
+        with suppress(OSError):
+            _remove(partial)
         raise _storage(path, error) from error
     except BaseException:
         _remove(partial)
@@ -124,8 +140,8 @@ def _umask() -> int:
 def files_or_nothing(path: Path) -> Iterator[Path]:
     """A name to write to in a folder of its own; what is there at the end moves to `path`'s, `path` last."""
     folder = path.with_name(f".partial-{path.name}")
-    _remove(folder)
     try:
+        _remove(folder)
         folder.mkdir()
         yield folder / path.name
         for each in sorted(folder.iterdir(), key=lambda each: each.name == path.name):
@@ -133,7 +149,8 @@ def files_or_nothing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _storage(path, error) from error
     finally:
-        _remove(folder)
+        with suppress(OSError):
+            _remove(folder)
 
 
 @contextmanager
@@ -160,6 +177,17 @@ def write_all(file: int, data: bytes | memoryview | npt.NDArray[Any], offset: in
     while len(view):
         done = os.pwrite(file, view, offset)
         view, offset = view[done:], offset + done
+
+
+def told_by_system(error: OSError) -> PocketrecError | None:
+    """What an error of the system means for who called; None for one that only a defect brings about."""
+    number, name = error.errno or 0, error.filename
+    named = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""
+    if number in _CLOSED:
+        return UsageError(f"{named}{os.strerror(number)}; {_CLOSED[number]}")
+    if number in _FULL_OR_BROKEN:
+        return StorageError(f"{named}{os.strerror(number)}; {_FULL_OR_BROKEN[number]}")
+    return None
 
 
 def _storage(path: Path, error: OSError, size_bytes: int = 0) -> StorageError:

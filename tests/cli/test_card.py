@@ -197,6 +197,14 @@ def test_files_of_others_and_of_bundles_stay(run: Run, tmp_path: Path) -> None:
     assert (done.exit_code, "that says something else" in done.output) == (2, True)
 
 
+def test_where_one_of_two_files_cannot_be_written_the_other_stays(run: Run, tmp_path: Path) -> None:
+    changes = tmp_path / "CHANGELOG.md"
+    changes.write_text("# Changelog\n")
+    done = run(FIRST, "--out", tmp_path / ("n" * 250), "--changelog", changes)
+    assert (done.exit_code, "File name too long" in done.output) == (3, True), done.output
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"CHANGELOG.md": "# Changelog\n"}
+
+
 def test_a_damaged_file_is_named(run: Run, released: Released) -> None:
     new = released("1.1.0")
     (new / "recipe.json").write_text("{}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -139,6 +140,12 @@ def test_a_defect_asks_for_debug() -> None:
     done = CliRunner().invoke(raising(KeyError("x")), ["go"])
     assert done.exit_code == 4
     assert done.stderr == "error: defect in pocketrec: KeyError: 'x'; run again as `pocketrec --debug ...`\n"
+
+
+def test_a_full_disk_is_no_defect_wherever_it_comes_up() -> None:
+    done = CliRunner().invoke(raising(OSError(errno.ENOSPC, "told by the system", "/out/a")), ["go"])
+    assert done.exit_code == 3
+    assert done.stderr == "error: /out/a: No space left on device; free space, or write to another folder\n"
 
 
 def test_an_interrupt_exits_with_130() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pocketrec.errors import UsageError
+from pocketrec.errors import StorageError, UsageError
 from pocketrec.package.bundle import publish, read_bundle, seal, staging, verify_files
 
 CHILD = """
@@ -265,3 +266,10 @@ def test_nothing_is_written_into_a_bundle(tmp_path: Path, place: str) -> None:
     with pytest.raises(UsageError, match=r"lies in the bundle .* pass another --out"), staging(out):
         pass
     assert verify_files(read_bundle(tmp_path / "bundle")) == ()
+
+
+def test_a_disk_that_is_full_meanwhile_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """Whatever is generated into a staging folder: a bundle, a package, a release."""
+    with pytest.raises(StorageError, match="No space left on device; free space"), staging(tmp_path / "b"):
+        raise OSError(errno.ENOSPC, "told by the system")
+    assert list(tmp_path.iterdir()) == []

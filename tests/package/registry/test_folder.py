@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections import Counter
@@ -250,3 +251,23 @@ def test_altered_content_is_refused_and_nothing_is_installed(made: Bundle, tmp_p
 def _is_config(data: bytes) -> bool:
     """What a pull does not read: all that it says stands in manifest.json, too."""
     return data == b"{}" or b"modelfs" in data
+
+
+@pytest.mark.parametrize("method", ["lstat", "stat", "iterdir"])
+def test_a_folder_that_nobody_may_read_is_no_empty_one(
+    made: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    folder = Disk(tmp_path / "releases")
+    push(made, tmp_path / "releases")
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    asked = {
+        "lstat": lambda: folder.read("index.json", 1 << 20),
+        "stat": lambda: folder.size("index.json"),
+        "iterdir": lambda: folder.others(()),
+    }
+    monkeypatch.setattr(Path, method, refused)
+    with pytest.raises(UsageError, match=r"releases: cannot be read \(Permission denied\); check"):
+        asked[method]()
