@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import requests
 from oras.auth.token import TokenAuth
+from urllib3.exceptions import HTTPError
 
 from pocketrec.errors import Denied, RegistryError, UsageError
 from pocketrec.outside import exists, parse_json, read_json
@@ -118,6 +119,12 @@ class Login(TokenAuth):  # type: ignore[misc]  # oras publishes no types
             Denied: there is no account, it may not do this, or what it has is refused.
         """
         host, _, account = self._given
+        asks = str(urlsplit(original.request.url).netloc)
+        if asks.lower() != host.lower():  # such as where its blobs lie; it has no claim on the account
+            raise Denied(
+                f"{host}: leads to {ascii(asks)[1:-1][:80]}, which asks who you are; its credentials are not "
+                "sent there, so ask the registry's owner"
+            )
         if original.status_code == 403:
             raise Denied(
                 f"{host}: this account may not do that (403); log in as another with `docker login {host}`"
@@ -148,7 +155,10 @@ class Login(TokenAuth):  # type: ignore[misc]  # oras publishes no types
     def _asked(self, said: Mapping[str, str]) -> str:
         """A token of the service that the registry names."""
         host, repository, account = self._given
-        realm = urlsplit(said.get("realm", ""))
+        try:
+            realm = urlsplit(said.get("realm", ""))
+        except ValueError:
+            realm = urlsplit("")
         if (
             realm.scheme != "https" and not (realm.scheme == "http" and not self._secure)
         ) or not realm.hostname:
@@ -158,9 +168,9 @@ class Login(TokenAuth):  # type: ignore[misc]  # oras publishes no types
         try:
             answer = self._request(realm.geturl(), query)
             data = answer.raw.read(_LARGEST + 1, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise RegistryError(
-                f"{realm.hostname}: {type(error).__name__} when logging in; try it again"
+                f"{ascii(realm.hostname)[1:-1][:80]}: {type(error).__name__} when logging in; try it again"
             ) from None
         if answer.status_code in (401, 403):
             known = account.basic or account.refresh
@@ -207,6 +217,19 @@ class Login(TokenAuth):  # type: ignore[misc]  # oras publishes no types
 def unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """The request as it is: it stands where requests would take a password from ~/.netrc in place of ours."""
     return request
+
+
+def forgetful(session: requests.Session) -> Callable[[requests.PreparedRequest, requests.Response], None]:
+    """What a session does with its credentials where it is led on: it leaves them, and takes no others.
+
+    In its place requests would look for a password for the new place in ~/.netrc.
+    """
+
+    def rebuild(request: requests.PreparedRequest, response: requests.Response) -> None:
+        if session.should_strip_auth(response.request.url, request.url):
+            request.headers.pop("Authorization", None)
+
+    return rebuild
 
 
 def _again(host: str) -> str:

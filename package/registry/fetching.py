@@ -106,7 +106,11 @@ def fetch(
     found.fetched = len(missing)
     begun = store.traffic.received - found.went_on
     jobs = [partial(_fetch, store, blob, folder, where) for blob in missing]
-    run_jobs(jobs, lambda: progress("pull", min(store.traffic.received - begun, total), total))
+    run_jobs(
+        jobs,
+        lambda: progress("pull", min(store.traffic.received - begun, total), total),
+        lambda: store.traffic.received,
+    )
     return found
 
 

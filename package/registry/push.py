@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -24,7 +23,7 @@ from pocketrec.package.registry.image import (
     release_image,
     signature_image,
 )
-from pocketrec.package.registry.jobs import PARALLEL, run_jobs, until
+from pocketrec.package.registry.jobs import run_jobs, until
 from pocketrec.package.registry.reading import LARGEST_MANIFEST
 from pocketrec.package.registry.store import PIECE, Chunks, Store, read_manifest
 from pocketrec.package.sign.keys import PrivateKey
@@ -174,22 +173,28 @@ def _check_free(store: Store, tag: str, digest: str, name: str, move: bool) -> N
 
 
 def _missing(store: Store, load: _Load, progress: Progress) -> list[str]:
-    found: list[str] = []
-    asked = [(digest, blob) for digest, (blob, _) in load.blobs.items()]
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        for count, ((digest, _), there) in enumerate(
-            zip(asked, pool.map(store.has, [blob for _, blob in asked]), strict=True)
-        ):
-            progress("look for what is there", count + 1, len(asked))
-            if not there:
-                found.append(digest)
-    return found
+    there: dict[str, bool] = {}
+
+    def look(digest: str, blob: Descriptor, stop: threading.Event) -> None:
+        there[digest] = store.has(blob)
+
+    total = len(load.blobs)
+    run_jobs(
+        [partial(look, digest, blob) for digest, (blob, _) in load.blobs.items()],
+        lambda: progress("look for what is there", len(there), total),
+        lambda: len(there),
+    )
+    return [digest for digest in load.blobs if not there[digest]]
 
 
 def _upload(store: Store, blobs: list[tuple[Descriptor, Chunks]], progress: Progress) -> None:
     total, begun = sum(blob.size for blob, _ in blobs), store.traffic.sent
     jobs = [partial(_send, store, blob, chunks) for blob, chunks in blobs]
-    run_jobs(jobs, lambda: progress("push", min(store.traffic.sent - begun, total), total))
+    run_jobs(
+        jobs,
+        lambda: progress("push", min(store.traffic.sent - begun, total), total),
+        lambda: store.traffic.sent,
+    )
 
 
 def _send(store: Store, blob: Descriptor, chunks: Chunks, stop: threading.Event) -> None:

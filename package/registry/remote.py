@@ -24,16 +24,17 @@ from oras.provider import Registry as Client
 from pocketrec.errors import ArtifactError, Denied, PocketrecError, RegistryError, UsageError
 from pocketrec.outside import parse_json
 from pocketrec.package.registry import modelpack as words
-from pocketrec.package.registry.credentials import TIMEOUT, Login, account_of, unchanged
+from pocketrec.package.registry.credentials import TIMEOUT, Login, account_of, forgetful, unchanged
 from pocketrec.package.registry.image import Descriptor, Image, digest_of, image_index
 from pocketrec.package.registry.reading import LARGEST_MANIFEST, read_index
 from pocketrec.package.registry.references import Reference, check_tag
-from pocketrec.package.registry.store import PIECE, Chunks, Traffic
+from pocketrec.package.registry.store import Chunks, Traffic
 
 _do_request = Client.do_request.__wrapped__
 _ACCEPTED = f"{words.IMAGE}, {words.INDEX}"
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
-_MOST_PAGES = 1000
+_MOST_PAGES, _MOST_TAGS = 1000, 100_000
+PIECE = 1 << 16  # bytes of an answer that are waited for before somebody may say stop
 _TRIES = 5  # how often the list of what refers to a release is written, where others write it, too
 
 
@@ -137,16 +138,16 @@ class Remote:
         url, headers = self._url(f"blobs/{digest}"), {"Accept-Encoding": "identity"}
         ranged = {**headers, "Range": f"bytes={start}-"} if start else headers
         answer = self._ask("GET", url, headers=ranged, stream=True)
-        if start and answer.status_code == 416:
+        if start and answer.status_code in (206, 416) and not _is_from(answer, start):
             answer.close()
-            answer = self._ask("GET", url, headers=headers, stream=True)
+            answer, start = self._ask("GET", url, headers=headers, stream=True), 0
         try:
             if answer.status_code == 404:
                 raise ArtifactError(
                     f"{self._host}: {digest[:19]}… is missing, which a manifest lists; push it again"
                 )
-            self._check(answer, 200, 206)
-            yield _begins(answer, start), self._pieces(answer)
+            self._check(answer, 200, *([206] if start else []))
+            yield start if answer.status_code == 206 else 0, self._pieces(answer)
         finally:
             answer.close()
 
@@ -182,6 +183,8 @@ class Remote:
             table = parse_json(self._whole(answer, LARGEST_MANIFEST, "tags"), name=f"{self._host}: tags")
             listed = table.get("tags") if isinstance(table, Mapping) else None
             found.update(_a_tag(each) for each in (listed if isinstance(listed, list) else ()))
+            if len(found) > _MOST_TAGS:
+                raise RegistryError(f"{self._host}: gives more than {_MOST_TAGS} tags; ask for one tag")
             following = answer.links.get("next", {}).get("url")
             if not following:
                 return tuple(sorted(found - {""}))
@@ -205,7 +208,10 @@ class Remote:
 
     def _beside(self, location: str) -> str:
         """A URL that an answer names, on the registry itself; else it would be sent our credentials."""
-        found = urlsplit(urljoin(f"{self._root}/", location))
+        try:
+            found = urlsplit(urljoin(f"{self._root}/", location))
+        except ValueError:
+            raise self._unreadable() from None
         if not location or found.netloc != self._host or found.scheme not in ("http", "https"):
             raise RegistryError(
                 f"{self._host}: leads to another place, which would get its credentials; refuse it"
@@ -237,13 +243,19 @@ class Remote:
             raise RegistryError(f"{self._host}: leads to an address that is not http; refuse it") from None
         except (requests.RequestException, OSError) as error:
             raise self._broken(error) from None
+        except ValueError:  # what it leads to is not even taken for an address
+            raise self._unreadable() from None
         return answer
+
+    def _unreadable(self) -> RegistryError:
+        return RegistryError(f"{self._host}: leads to what is no address; refuse it")
 
     def _client(self) -> Client:
         """A connection of the thread's own."""
         if not hasattr(self._threads, "client"):
             client = Client(self._host, insecure=self._root.startswith("http://"))
             client.session.auth = unchanged
+            client.session.rebuild_auth = forgetful(client.session)
             client.session.mount("http://", _Patient())
             client.session.mount("https://", _Patient())
             client.auth = self._login
@@ -309,16 +321,9 @@ class Remote:
         raise RegistryError(f"{self._host}: answers {said}; run it again: what was sent or fetched is kept")
 
 
-def _begins(answer: requests.Response, start: int) -> int:
-    """The byte at which an answer begins."""
-    if answer.status_code == 200:
-        return 0
-    found = re.match(rf"bytes {start}-", answer.headers.get("Content-Range", ""))
-    if found is None:
-        raise RegistryError(
-            "a registry answers another range than was asked for; run it again without what is kept"
-        )
-    return start
+def _is_from(answer: requests.Response, start: int) -> bool:
+    """Whether an answer is the rest of a blob from that byte on."""
+    return re.match(rf"bytes {start}-", answer.headers.get("Content-Range", "")) is not None
 
 
 def _code(answer: requests.Response) -> str:

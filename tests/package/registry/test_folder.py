@@ -263,7 +263,7 @@ def test_a_folder_that_nobody_may_read_is_no_empty_one(
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    asked = {
+    asked: dict[str, Callable[[], object]] = {
         "lstat": lambda: folder.read("index.json", 1 << 20),
         "stat": lambda: folder.size("index.json"),
         "iterdir": lambda: folder.others(()),

@@ -6,7 +6,7 @@ import base64
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +355,124 @@ def test_a_blob_that_is_led_to_another_host_is_fetched_there_without_our_credent
         pull(fake, tmp_path / "out")
     assert seen
     assert set(seen) == {None}
+
+
+@pytest.mark.parametrize("challenge", ['Bearer realm="http://{host}/token"', 'Basic realm="x"'])
+def test_who_holds_the_blobs_and_asks_who_we_are_is_not_told(
+    made: Bundle, fake: Fake, tmp_path: Path, challenge: str
+) -> None:
+    """A registry that asks nobody leads to a place that does, and that names where to log in."""
+    push(made, fake)
+    account(tmp_path / "docker", fake.host)
+    with fake_registry() as other:
+        seen: list[str | None] = []
+
+        def asks(method: str, path: str, headers: Any) -> Answer | None:
+            seen.append(headers.get("Authorization"))
+            return 401, {"WWW-Authenticate": challenge.format(host=other.host)}, b""
+
+        def leads(method: str, path: str, headers: Any) -> Answer | None:
+            found = method == "GET" and "/blobs/" in path
+            return (307, {"Location": f"http://{other.host}{path}"}, b"") if found else None
+
+        other.hook, fake.hook = asks, leads
+        with pytest.raises(Denied, match=f"leads to {other.host}, which asks who you are; its credentials"):
+            pull(fake, tmp_path / "out")
+    assert set(seen) == {None}
+
+
+def test_who_holds_the_blobs_gets_no_password_of_netrc(
+    made: Bundle, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(made, fake)
+    (tmp_path / "netrc").write_text("machine localhost login me password hunter2\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with fake_registry() as other:
+        other.blobs = dict(fake.blobs)
+        seen: list[str | None] = []
+
+        def notes(method: str, path: str, headers: Any) -> Answer | None:
+            seen.append(headers.get("Authorization"))
+            return None
+
+        def leads(method: str, path: str, headers: Any) -> Answer | None:
+            found = method == "GET" and "/blobs/" in path
+            return (307, {"Location": f"http://localhost:{other.port}{path}"}, b"") if found else None
+
+        other.hook, fake.hook = notes, leads
+        pull(fake, tmp_path / "out")
+    assert seen
+    assert set(seen) == {None}
+
+
+NO_ADDRESSES = ("http://[::1", f"http://{'a' * 300}.com/", "http://.example../", "http://\xff\xfe/")
+
+
+@pytest.mark.parametrize("location", NO_ADDRESSES)
+@pytest.mark.parametrize("header", ["Location", "upload", "Link", "WWW-Authenticate"])
+def test_what_a_registry_gives_for_an_address_and_is_none_is_no_defect(
+    made: Bundle, fake: Fake, tmp_path: Path, header: str, location: str
+) -> None:
+    """Wherever it stands: where a blob is, where one goes, more tags, where to log in."""
+
+    def leads(method: str, path: str, headers: Any) -> Answer | None:
+        if header == "upload":
+            return (202, {"Location": location}, b"") if method == "POST" else None
+        if header == "Link":
+            return 200, {"Link": f'<{location}>; rel="next"'}, b'{"tags": ["1.4.0"]}'
+        if header == "WWW-Authenticate":
+            return 401, {header: f'Bearer realm="{location}"'}, b""
+        return 307, {header: location}, b""
+
+    fake.hook = leads
+    asked: dict[str, Callable[[], object]] = {
+        "upload": lambda: push(made, fake),
+        "Link": lambda: list(releases(reference(fake, ""))),
+    }
+    said = "no address|another place|no place with https|logging in"
+    with pytest.raises(RegistryError, match=said) as told:
+        asked.get(header, lambda: pull(fake, tmp_path / "out"))()
+    assert "\n" not in str(told.value)
+
+
+def test_a_token_that_cannot_be_unpacked_is_no_defect(fake: Fake, tmp_path: Path) -> None:
+    packed = 200, {"Content-Encoding": "gzip"}, b"this was never packed"
+    fake.tokens = set()
+    fake.hook = lambda method, path, headers: packed if path.startswith("/token") else None
+    with pytest.raises(RegistryError, match="DecodeError when logging in; try it again"):
+        pull(fake, tmp_path / "out")
+
+
+def test_a_registry_with_no_end_of_tags_is_left(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketrec.package.registry.remote._MOST_TAGS", 4)
+    page = iter(range(1000))
+
+    def endless(method: str, path: str, headers: Any) -> Answer | None:
+        tags = [f"{next(page)}", f"{next(page)}"]
+        return 200, {"Link": '</v2/a/tags/list>; rel="next"'}, json.dumps({"tags": tags}).encode()
+
+    fake.hook = endless
+    with pytest.raises(RegistryError, match="gives more than 4 tags; ask for one tag"):
+        list(releases(reference(fake, "")))
+    assert next(page) == 6  # and no further page was asked for
+
+
+@pytest.mark.parametrize("said", ["bytes 7-109/110", "", "nonsense"])
+def test_a_registry_that_gives_another_range_is_asked_for_the_whole(
+    made: Bundle, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setattr("pocketrec.package.registry.remote.PIECE", 50)
+    push(made, fake)
+    fake.cut[digest_of(WEIGHTS)] = 110
+    with pytest.raises(RegistryError):
+        pull(fake, tmp_path / "out")
+
+    def lies(method: str, path: str, headers: Any) -> Answer | None:
+        return (206, {"Content-Range": said}, b"x" * 103) if headers.get("Range") else None
+
+    fake.hook = lies
+    pull(fake, tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(made.path)
 
 
 def test_of_two_who_push_one_tag_at_once_one_is_told(made: Bundle, fake: Fake, tmp_path: Path) -> None:
