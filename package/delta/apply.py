@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketrec.errors import ArtifactError, StorageError, UsageError
-from pocketrec.outside import open_file
+from pocketrec.outside import LARGEST_TEXT, open_file, require_file
 from pocketrec.package.bundle import (
     Bundle,
     publish,
@@ -23,7 +23,7 @@ from pocketrec.package.bundle import (
     verify_names,
 )
 from pocketrec.package.delta.decode import rebuild
-from pocketrec.package.delta.format import AGAIN, Entry, Header, read_delta
+from pocketrec.package.delta.format import AGAIN, Entry, Header, most_bytes, read_delta
 from pocketrec.package.delta.make import mapped, side_of
 from pocketrec.package.manifest import MANIFESTS, file_sha256
 from pocketrec.package.parts import write_part
@@ -54,10 +54,12 @@ def apply_delta(
         ArtifactError: the delta, or a file of the older release, is damaged.
         StorageError: there is no room.
     """
+    require_file(delta, error=UsageError, remedy="pass the file of a delta")
     with open_file(delta) as file:
         size = os.fstat(file.fileno()).st_size
         header = read_delta(file, size, str(delta), lambda done, total: report("check", done, total))
         _check_base(old, header)
+        _check_sizes(old, header)
         check(header)
         with staging(out) as folder, _room(out, header):
             _write_files(old, header, file, folder, report)
@@ -78,6 +80,24 @@ def _check_base(old: Bundle, header: Header) -> None:
     problems = verify_names(old)
     if problems:
         raise ArtifactError(f"{old.path}: {problems[0]}; pull the bundle again")
+
+
+def _check_sizes(old: Bundle, header: Header) -> None:
+    """Checks that each file can be as large as the header says, before any is made."""
+    known = {*MANIFESTS, *old.listed} - old.left_out
+    for each in header.files:
+        base = (old.path / each.base).stat().st_size if each.base in known else 0
+        most = most_bytes(each.stored_bytes, base)
+        if each.path in MANIFESTS or each.path in SIGNATURE_FILES:
+            most = min(most, LARGEST_TEXT)
+        if each.size_bytes > most:
+            raise ArtifactError(
+                f"{each.path}: {each.size_bytes} bytes by {each.stored_bytes} of records, expected {most} at "
+                f"most; {AGAIN}"
+            )
+    lacking = [each for each in MANIFESTS if each not in {entry.path for entry in header.files[:3]}]
+    if lacking:
+        raise ArtifactError(f"{lacking[0]}: not at the beginning of the delta's files; {AGAIN}")
 
 
 @contextmanager

@@ -11,13 +11,14 @@ from pocketrec.package.delta.format import (
     EDIT,
     LARGEST_PAYLOAD,
     LARGEST_ROWS,
+    LARGEST_STORED,
     ROWS,
     Entry,
     as_bytes,
     inflate,
 )
 from pocketrec.package.delta.rows import DIFFERENCE, HALVES, STEPS, WIDTHS, from_payload
-from pocketrec.package.delta.varints import Bytes, from_varints
+from pocketrec.package.delta.varints import LONGEST, Bytes, from_varints
 
 _CHUNK = 1 << 20
 
@@ -62,8 +63,10 @@ class _Reader:
     def number(self) -> int:
         """The next number."""
         found = bytearray(self.take(1))
-        while found[-1] >= 0x80:
+        while found[-1] >= 0x80 and len(found) < LONGEST:
             found += self.take(1)
+        if found[-1] >= 0x80:
+            raise ArtifactError("a number is larger than 2^63 - 1")
         return int(from_varints(as_bytes(bytes(found)), 1)[0][0])
 
     def payload(self) -> bytes:
@@ -71,6 +74,8 @@ class _Reader:
         raw, stored = self.number(), self.number()
         if raw > LARGEST_PAYLOAD:
             raise ArtifactError(f"a payload of {raw} bytes, expected {LARGEST_PAYLOAD} at most")
+        if stored > LARGEST_STORED:
+            raise ArtifactError(f"a payload stored as {stored} bytes, expected {LARGEST_STORED} at most")
         return inflate(self.take(stored), raw)
 
 

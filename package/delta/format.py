@@ -31,12 +31,17 @@ DIGEST = hashlib.sha256().digest_size
 
 LARGEST_HEADER = 16 << 20  # bytes
 LARGEST_PAYLOAD = 2 << 20  # bytes of a record's payload, inflated
+LARGEST_STORED = (
+    2 * LARGEST_PAYLOAD
+)  # bytes of a payload as it is stored: DEFLATE makes nothing twice as long
 LARGEST_ROWS = 1 << 20  # bytes of the rows of a record
 LARGEST_FILE = 1 << 48  # bytes
 EDIT, ROWS = 1, 2  # kinds of records
 AGAIN = "pull the delta again, or the whole release"
 
 _CHUNK = 1 << 20
+_INFLATED = 1032  # bytes that DEFLATE gives for one at most: 258 for two bits
+_COPIED = 16  # bytes that may be copied for one of the older file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,14 @@ class Header:
         twice = next((path for path, count in Counter(paths).items() if count > 1), None)
         if twice is not None:
             raise ArtifactError(f"{twice}: stands there twice")
+
+
+def most_bytes(stored_bytes: int, base_bytes: int) -> int:
+    """How large a file can be by so many bytes of records against an older file of so many bytes.
+
+    Copies of copies have no bound of their own: by 20 kB of records a file of 9 kB would become one of 20 GB.
+    """
+    return _INFLATED * stored_bytes + _COPIED * base_bytes
 
 
 def deflate(data: bytes | memoryview) -> bytes:

@@ -16,7 +16,7 @@ from pocketrec.files import whole_file
 from pocketrec.outside import exists, open_file
 from pocketrec.package.bundle import Bundle, require_whole
 from pocketrec.package.delta.encode import records_of, whole
-from pocketrec.package.delta.format import Entry, Header, Side, write_delta
+from pocketrec.package.delta.format import Entry, Header, Side, most_bytes, write_delta
 from pocketrec.package.delta.layouts import parts_of
 from pocketrec.package.delta.varints import Bytes
 from pocketrec.package.manifest import EVIDENCE_MANIFEST, MANIFEST, MANIFESTS, file_sha256
@@ -111,6 +111,10 @@ def _entry(old: Bundle, new: Bundle, name: str, base: str, records: BinaryIO, fo
         before = mapped(old.path / base)
         tensors = parts_of(old.path / base, before), parts_of(path, data)
         stored = _write(records, records_of(before, data, *tensors))
+        if size > most_bytes(stored, len(before)):  # which who applies it takes for a bomb
+            records.seek(-stored, SEEK_END)
+            records.truncate()
+            base, stored = "", 0
     if not base or stored > size // 2:
         with tempfile.TemporaryFile(dir=folder) as alone:
             _write(alone, whole(data))

@@ -12,7 +12,7 @@ from pocketrec.errors import ArtifactError
 Bytes = npt.NDArray[np.uint8]
 Whole = npt.NDArray[np.int64]
 
-_LONGEST = 9  # bytes of one: 63 bits
+LONGEST = 9  # bytes of one: 63 bits
 
 
 def to_varint(value: int) -> bytes:
@@ -51,7 +51,7 @@ def from_varints(data: Bytes, count: int) -> tuple[Whole, int]:
     if len(ends) < count:
         raise ArtifactError("a number is cut")
     starts = np.concatenate([[0], ends[:-1] + 1])
-    if int((ends - starts).max()) >= _LONGEST:
+    if int((ends - starts).max()) >= LONGEST:
         raise ArtifactError("a number is larger than 2^63 - 1")
     size = int(ends[-1]) + 1
     place = np.arange(size) - np.repeat(starts, ends - starts + 1)

@@ -52,7 +52,7 @@ def test_what_cannot_be_is_one_line(releases: tuple[Path, Path, Path], tmp_path:
     cases = [
         (("apply", new, delta, "--out", tmp_path / "out"), 2, "pass that release"),
         (("apply", old, new / "recipe.json", "--out", tmp_path / "out"), 1, "not a pocketrec delta"),
-        (("apply", old, tmp_path / "none", "--out", tmp_path / "out"), 1, "no such file"),
+        (("apply", old, tmp_path / "none", "--out", tmp_path / "out"), 2, "no such file"),
         (("apply", old, delta, "--out", tmp_path / "none" / ".."), 2, "names no folder"),
         (("apply", tmp_path / "none", delta, "--out", tmp_path / "out"), 2, "no such folder"),
         (("delta", old, tmp_path / "none", "--out", delta), 2, "no such folder"),

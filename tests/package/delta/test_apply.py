@@ -11,13 +11,23 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.package.delta.bundles import ONNX, bundle, contents, everything
 
 from pocketrec.errors import ArtifactError, PocketrecError, StorageError, UsageError
 from pocketrec.package.bundle import Bundle, read_bundle, verify_files
 from pocketrec.package.delta.apply import apply_delta
-from pocketrec.package.delta.format import DIGEST, FIXED, Header, deflate, inflate, read_delta, write_delta
+from pocketrec.package.delta.format import (
+    DIGEST,
+    FIXED,
+    Header,
+    deflate,
+    inflate,
+    most_bytes,
+    read_delta,
+    write_delta,
+)
 from pocketrec.package.delta.make import Made, make_delta
 from pocketrec.package.parts import left_out, write_part
 from pocketrec.progress import silent
@@ -191,8 +201,20 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         "main.onnx: a record of the delta is damaged",
     ),
     "more bytes": (
-        lambda table: place_of(table, ONNX).update(size_bytes=10**6),
+        lambda table: place_of(table, ONNX).update(size_bytes=10**5),
         "main.onnx: a record of the delta is damaged",
+    ),
+    "more bytes than its records can give": (
+        lambda table: place_of(table, ONNX).update(size_bytes=10**10),
+        r"main.onnx: 10000000000 bytes by \d+ of records, expected \d+ at most; pull the delta again",
+    ),
+    "a manifest larger than any is read": (
+        lambda table: place_of(table, "manifest.json").update(size_bytes=(16 << 20) + 1),
+        "manifest.json: 16777217 bytes by",
+    ),
+    "no manifest": (
+        lambda table: table.update(files=table["files"][3:]),
+        "manifest.json: not at the beginning of the delta's files",
     ),
     "a base that the older does not list": (
         lambda table: place_of(table, ONNX).update(base="../old/recipe.json"),
@@ -259,6 +281,39 @@ def with_header(text: bytes, raw: int | None = None) -> bytes:
 def test_what_is_no_delta_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(ArtifactError, match=said):
         read(data)
+
+
+def test_a_few_bytes_of_records_fill_no_disk(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much the header says, nothing is written of what its records cannot give."""
+
+    def bomb(table: dict[str, Any]) -> None:
+        place_of(table, ONNX).update(size_bytes=most_bytes(place_of(table, ONNX)["stored_bytes"], base) + 1)
+
+    base = (pair.old.path / ONNX).stat().st_size
+    monkeypatch.setattr("pocketrec.package.delta.apply.staging", None)  # nothing is to come so far
+    with pytest.raises(ArtifactError, match=f"{ONNX}: .* of records"):
+        apply_delta(pair.old, changed(pair, tmp_path / "d", bomb), tmp_path / "out", silent)
+
+
+def test_what_would_be_taken_for_a_bomb_is_stored_whole(tmp_path: Path) -> None:
+    """A file of thousands of copies of the older one is made by a delta that `apply` takes."""
+    small = np.random.default_rng(0).bytes(2000)
+    old = bundle(tmp_path / "old", "1.0.0", {**contents("1.0.0"), "golden/a": small})
+    new = bundle(tmp_path / "new", "1.1.0", {**contents("1.1.0"), "golden/a": small * 400})
+    made = make_delta(old, new, tmp_path / "d", silent)
+    entry = next(each for each in made.files if each.path == "golden/a")
+    assert entry.size_bytes <= most_bytes(entry.stored_bytes, len(small) if entry.base else 0)
+    apply_delta(old, tmp_path / "d", tmp_path / "out", silent)
+    assert (tmp_path / "out/golden/a").read_bytes() == small * 400
+
+
+@pytest.mark.parametrize("name", ["none", "folder"])
+def test_a_delta_that_is_no_file_is_a_wrong_call(pair: Pair, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match=f"{name}: .*; pass the file of a delta"):
+        apply_delta(pair.old, tmp_path / name, tmp_path / "out", silent)
 
 
 def test_a_disk_without_room_is_found_before_anything_is_written(

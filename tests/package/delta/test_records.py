@@ -14,7 +14,7 @@ from tests.package.delta.bundles import COLUMNS, table
 from pocketrec.errors import ArtifactError
 from pocketrec.package.delta.decode import rebuild
 from pocketrec.package.delta.encode import records_of, whole
-from pocketrec.package.delta.format import LARGEST_PAYLOAD, Entry, deflate
+from pocketrec.package.delta.format import LARGEST_PAYLOAD, LARGEST_STORED, Entry, deflate
 from pocketrec.package.delta.layouts import Part
 from pocketrec.package.delta.rows import HALVES
 from pocketrec.package.delta.varints import to_varint, to_varints
@@ -146,6 +146,8 @@ TURN = to_varints(np.array([3, 0, 0])) + b"abc"
         (rows_record(0, 3, 1, change=4, width=1), "a width or a change that is none"),
         (rows_record(0, 3, 1, change=1, width=0), "a width or a change that is none"),
         (b"\1\1\3\2\xff\xff", "DEFLATE is damaged"),
+        (b"\1" + b"\x80" * 9 + b"\7", r"a number is larger than 2\^63 - 1"),
+        (b"\1\1\3" + to_varint(LARGEST_STORED + 1) + b"\0" * (LARGEST_STORED + 1), "stored as 4194305 bytes"),
     ],
 )
 def test_a_record_that_cannot_be_is_refused_by_name(records: bytes, said: str) -> None:
