@@ -21,14 +21,14 @@ def never(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def test_every_job_is_done_and_somebody_hears_of_the_end() -> None:
-    done: list[int] = []
+    done: list[str] = []
     heard: list[int] = []
-    run_jobs(
-        [lambda _, number=number: done.append(number) for number in range(3 * PARALLEL)],  # type: ignore[misc]
-        lambda: heard.append(len(done)),
-    )
-    assert sorted(done) == list(range(3 * PARALLEL))
-    assert heard[-1] == 3 * PARALLEL
+
+    def does(stop: threading.Event) -> None:
+        done.append("done")
+
+    run_jobs([does] * 3 * PARALLEL, lambda: heard.append(len(done)))
+    assert len(done) == heard[-1] == 3 * PARALLEL
     run_jobs([], lambda: heard.append(0))
     assert heard[-1] == 0
 
@@ -66,17 +66,19 @@ def test_an_interrupt_is_not_kept_waiting_by_a_silent_registry(never: threading.
 
 def test_what_does_not_get_on_is_given_up(never: threading.Event) -> None:
     """By a clock on which each look takes a minute; what does get on is waited for."""
-    minutes, bytes_ = count(0, 60), count()
+    minutes, bytes_, ticks = count(0, 60), count(), count()
+
+    def silent(stop: threading.Event) -> None:
+        never.wait()
+
     with pytest.raises(RegistryError, match="nothing has come or gone for 180 seconds; run it again"):
-        run_jobs([lambda _: bool(never.wait())], lambda: None, lambda: 5, lambda: next(minutes))  # type: ignore[misc]
-    never.set()
-    released, ticks = threading.Event(), count()
+        run_jobs([silent], lambda: None, lambda: 5, lambda: next(minutes))
 
     def tick() -> None:
         if next(ticks) == 20:
-            released.set()
+            never.set()
 
-    run_jobs([lambda _: released.wait()], tick, lambda: next(bytes_), lambda: next(minutes))  # type: ignore[misc,return-value]
+    run_jobs([silent], tick, lambda: next(bytes_), lambda: next(minutes))
 
 
 def test_who_was_told_to_stop_hands_nothing_on() -> None:
