@@ -9,19 +9,21 @@ measured.TARGET.FUNCTION.UNITS.json, .txt     what `profile --json` printed, and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar, cast
 
-from pocketrec.errors import ArtifactError, PocketrecError
+from pocketrec.errors import ArtifactError, PocketrecError, UsageError
 from pocketrec.outside import exists, read_json, read_text, require_folder
 from pocketrec.pipeline.verify_outcomes import OUTCOMES, Outcome
-from pocketrec.schema import from_table
+from pocketrec.schema import from_table, shown
 from pocketrec.validate.report.mac_run import Answered, MacRun, Timed
 
 T = TypeVar("T")
 
 MEASURED = "measured."
+_TIMES = ("p50_ms", "p95_ms", "load_cold_ms", "load_warm_ms")
 _SILENT = "it said nothing; see the job's log"
 
 
@@ -29,17 +31,17 @@ def read_mac_run(folder: Path) -> MacRun:
     """What was found, as far as the job came.
 
     Raises:
-        ArtifactError: there is no folder, or a file in it is none that the commands write.
+        UsageError: there is no folder.
+        ArtifactError: a file in it is none that the commands write.
     """
-    require_folder(folder)
-    machine = _table(_json(folder / "doctor.json")).get("machine")
+    require_folder(folder, error=UsageError)
+    machine = _printed(folder / "doctor.json", "doctor").get("machine")
     system = str(_table(machine).get("system", ""))
     timed = tuple(_timed(path) for path in _measured(folder))
-    found = _json(folder / "verify.json")
-    if found is None:
+    table = _printed(folder / "verify.json", "verify")
+    if not table:
         why = _last_line(folder / "verify.txt", folder / "pull.txt")
         return MacRun(system=system, problems=(f"nothing was compared: {why}",), timed=timed)
-    table = _table(found)
     if "error" in table:
         message = str(_table(table["error"]).get("message", _SILENT))
         return MacRun(system=system, problems=(message,), timed=timed)
@@ -49,8 +51,8 @@ def read_mac_run(folder: Path) -> MacRun:
         system=system,
         signature=str(_table(table.get("signature")).get("message", "")),
         passed=table.get("passed") is True,
-        answered=tuple(_answered(each) for each in _list(table.get("replays"))),
-        problems=tuple(str(each) for name in ("problems", "unmet") for each in _list(table.get(name))),
+        answered=tuple(_answered(each) for each in _listed(table, "replays")),
+        problems=tuple(str(each) for name in ("problems", "unmet") for each in _listed(table, name)),
         timed=timed,
     )
 
@@ -62,9 +64,10 @@ def _measured(folder: Path) -> list[Path]:
 
 def _answered(row: object) -> Answered:
     table = _table(row)
-    words, status = OUTCOMES.get(cast(Outcome, table.get("outcome")), (None, None))
-    if words is None:
-        raise ArtifactError(f"verify.json: outcome {table.get('outcome')!r}; expected {', '.join(OUTCOMES)}")
+    outcome = table.get("outcome")
+    if not isinstance(outcome, str) or outcome not in OUTCOMES:
+        raise ArtifactError(f"verify.json: outcome {shown(outcome)}; expected {', '.join(OUTCOMES)}")
+    words, status = OUTCOMES[cast(Outcome, outcome)]
     known = {name: table[name] for name in Answered.__dataclass_fields__ if name in table}
     return _made(Answered, {**known, "outcome": words, "status": status}, "verify.json")
 
@@ -91,8 +94,11 @@ def _timed(path: Path) -> Timed:
             "devices": _devices(table["units"], units),
         }
         where = {**of, "target": side["target"], "function": side["function"]}
-    except (KeyError, TypeError, ValueError) as error:
+        endless = [name for name in _TIMES if not isfinite(figures[name])]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ArtifactError(f"{path.name}: lacks {error}; expected what `profile --json` prints") from None
+    if endless:
+        raise ArtifactError(f"{path.name}: {endless[0]} is {figures[endless[0]]}; expected milliseconds")
     return _made(Timed, {**where, **figures}, path.name)
 
 
@@ -134,5 +140,16 @@ def _table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _printed(path: Path, command: str) -> Mapping[str, Any]:
+    """What a command printed as JSON; empty where it printed nothing."""
+    found = _json(path)
+    if found is not None and not isinstance(found, Mapping):
+        raise ArtifactError(f"{path.name}: is no table; expected what `{command} --json` prints")
+    return found or {}
+
+
+def _listed(table: Mapping[str, Any], key: str) -> list[Any]:
+    found = table.get(key, [])
+    if not isinstance(found, list):
+        raise ArtifactError(f"verify.json: {key} is {shown(found)}; expected a list")
+    return found

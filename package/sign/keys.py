@@ -7,6 +7,7 @@ here, an error included, shows a private key or its passphrase.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ _HASHES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}
 _CURVES = "an EC key on P-256, P-384 or P-521"
 _MAKE = "openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"
 _PUBLIC = "openssl pkey -in KEY.pem -pubout -out PUB.pem"
+_OF_CERTIFICATE = "openssl x509 -in CERT.pem -pubkey -noout -out PUB.pem"
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
 Ask = Callable[[], str | None]
 
@@ -76,6 +79,8 @@ def read_public_key(path: Path) -> PublicKey:
     data = _read(path)
     if b"PRIVATE KEY" in data:
         raise UsageError(f"{path}: a private key; pass its public half: {_PUBLIC}")
+    if b"CERTIFICATE" in data:
+        raise UsageError(f"{path}: a certificate; pass the key in it: {_OF_CERTIFICATE}")
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -108,7 +113,7 @@ def read_private_key(path: Path, passphrase: Ask) -> PrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(data, None if secret is None else secret.encode())
+        key = load_pem_private_key(data, None if secret is None else secret.encode(errors="surrogateescape"))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         remedy = f"expected {_CURVES}: {_MAKE}"
         wrong = (
@@ -131,7 +136,11 @@ def _read(path: Path) -> bytes:
         import cryptography  # noqa: F401
     except ModuleNotFoundError:
         raise MissingExtra("cryptography", "sign") from None
-    return read_file(path, largest=_LARGEST, error=UsageError, remedy="pass the PEM file of a key")
+    data = read_file(path, largest=_LARGEST, error=UsageError, remedy="pass the PEM file of a key")
+    count = sum(b"KEY" in each for each in _BLOCK.findall(data))
+    if count > 1:  # the first would be taken, and the others passed over
+        raise UsageError(f"{path}: {count} keys; pass a file with one")
+    return data
 
 
 def _public(path: Path, key: object) -> PublicKey:

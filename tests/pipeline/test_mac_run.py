@@ -125,12 +125,41 @@ def test_an_error_document_is_told_in_its_words(folder: Path) -> None:
             r"measured\.coreml\.main\.all\.json: lacks 'measured'",
         ),
         ("measured.coreml.main.all.json", "[]", "expected what `profile --json` prints"),
+        ("verify.json", "[1]", r"verify\.json: is no table; expected what `verify --json` prints"),
+        ("doctor.json", "7", r"doctor\.json: is no table; expected what `doctor --json` prints"),
+        ("verify.json", '{"replays": 5}', r"verify\.json: replays is 5; expected a list"),
+        ("verify.json", '{"problems": {}}', r"verify\.json: problems is {}; expected a list"),
+        ("verify.json", '{"replays": [{"outcome": ["passed"]}]}', r"outcome \['passed'\]; expected passed"),
     ],
 )
 def test_a_file_of_another_kind_is_one_line(folder: Path, name: str, text: str, message: str) -> None:
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(ArtifactError, match=message):
         read_mac_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("load_cold_ms", float("inf"), "load_cold_ms is inf; expected milliseconds"),
+        ("load_warm_ms", [10**400], "expected what `profile --json` prints"),
+        ("load_warm_ms", [], "expected what `profile --json` prints"),
+    ],
+)
+def test_a_time_that_is_none_is_one_line(folder: Path, key: str, value: object, said: str) -> None:
+    side = {**PROFILE["side"], "measured": {**PROFILE["side"]["measured"], key: value}}
+    text = json.dumps({**PROFILE, "side": side})
+    (folder / "measured.coreml.main.all.json").write_text(text, encoding="utf-8")
+    done = command(folder, "--json")
+    assert (done.exit_code, done.stderr.count("error: ")) == (1, 1), done.output
+    assert said in done.stderr
+
+
+def test_a_pass_in_which_nothing_was_compared_is_none(folder: Path) -> None:
+    (folder / "verify.json").write_text(
+        json.dumps({**VERIFY, "passed": True, "replays": []}), encoding="utf-8"
+    )
+    assert read_mac_run(folder).verdict == "failed"
 
 
 def test_the_words_for_what_nobody_asked_for_are_those_of_verify() -> None:
@@ -152,5 +181,5 @@ def test_the_command_prints_markdown_the_passed_ones_or_json(folder: Path) -> No
 
 def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
     done = command(tmp_path / "absent")
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "absent" in done.stderr

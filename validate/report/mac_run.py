@@ -130,7 +130,7 @@ class MacRun:
     @property
     def verdict(self) -> str:
         """`passed`, `failed`, or `not run` where nothing was compared and nothing failed."""
-        if self.passed:
+        if self.passed and any(each.status == "passed" for each in self.answered):
             return "passed"
         return "failed" if self.answered or self.bundle else "not run"
 

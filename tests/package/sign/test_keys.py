@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from tests.package.sign.signing import pair, private_pem
 
 from pocketrec.errors import MissingExtra, UsageError
@@ -60,6 +66,8 @@ PUBLIC = {
         "a private key; pass its public half",
     ),
     "ed25519": (public_pem(ed25519.Ed25519PrivateKey.generate().public_key()), "a key of another kind"),
+    "a certificate": (b"-----BEGIN CERTIFICATE-----\n", "a certificate; pass the key in it: openssl x509"),
+    "two keys": (public_pem(ec.generate_private_key(ec.SECP256R1()).public_key()) * 2, "2 keys; pass a file"),
     "bitcoin's curve": (
         public_pem(ec.generate_private_key(ec.SECP256K1()).public_key()),
         "a key of another kind; expected an EC key on P-256, P-384 or P-521",
@@ -85,6 +93,7 @@ PRIVATE = {
         ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         "a key of another kind",
     ),
+    "two keys": (private_pem(ec.generate_private_key(ec.SECP256R1())) * 2, "2 keys; pass a file with one"),
     "cosign's": (b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n", "cosign's own format; make one in PEM"),
 }
 
@@ -114,6 +123,14 @@ def test_an_encrypted_key_opens_with_its_passphrase_alone(
         read_private_key(key.private, lambda: given)
     assert "pony" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_passphrase_need_not_be_utf8(tmp_path: Path) -> None:
+    """The environment's bytes are the passphrase, as they are for openssl."""
+    key, path = ec.generate_private_key(ec.SECP256R1()), tmp_path / "k.pem"
+    locked = BestAvailableEncryption(b"caf\xe9")
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+    assert read_private_key(path, lambda: os.fsdecode(b"caf\xe9")).sign(b"data")
 
 
 def test_a_key_does_not_show_itself(tmp_path: Path) -> None:
