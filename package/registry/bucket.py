@@ -36,6 +36,12 @@ class Bucket:
             raise UsageError(
                 f"{scheme}:// is no scheme that fsspec knows; pass another, such as s3://"
             ) from None
+        except (TypeError, AttributeError):  # what it is made of has no place in an address
+            raise UsageError(
+                f"{scheme}: its driver needs more than an address; pass another place, such as s3://"
+            ) from None
+        except Exception as error:  # some ask their server at once
+            raise self._failed(error) from None
         self._root = str(root).rstrip("/")
 
     def size(self, name: str) -> int | None:
@@ -105,9 +111,10 @@ class Bucket:
         except NotImplementedError:
             raise UsageError(f"{self.where}: its driver cannot write; push to another place") from None
         except Exception as error:
-            raise RegistryError(
-                f"{self.where}: {type(error).__name__}; check the address and try it again"
-            ) from None
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> RegistryError:
+        return RegistryError(f"{self.where}: {type(error).__name__}; check the address and try it again")
 
 
 def _first(error: Exception) -> str:
