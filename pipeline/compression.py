@@ -103,7 +103,8 @@ def check_loss(compress: Compress, ranking: RankingParity) -> tuple[GateResult, 
             passed, message = False, f"{message}; it cannot fail: a model that recommends nothing would pass"
         found.append((f"compression loss: {name}{ranking.of}", _status(passed), message))
     found += _unlimited(compress, ranking)
-    if compress.min_top_k_overlap is not None:
+    lists = any("@" in name for name in ranking.reference)
+    if compress.min_top_k_overlap is not None and lists:
         overlap = float("nan") if ranking.top_k_overlap is None else ranking.top_k_overlap
         message = f"top-k overlap {overlap:.4f}, limit at least {compress.min_top_k_overlap:g}"
         passed = overlap >= compress.min_top_k_overlap

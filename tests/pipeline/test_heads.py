@@ -253,6 +253,7 @@ def test_limits_against_a_baseline_hold_each_head(built: BuildResult, loaded: Lo
         ("[compress.evaluate.bought]\nmax_auc_drop = 0.01\n", "no such evaluation; known: click, buy"),
         ("[compress.evaluate.buy]\nmax_ndcg_drop = 0.01\n", "compress.evaluate.buy.max_ndcg_drop: the eval"),
         ("[compress.evaluate.buy]\n", "no limit is given; give one of max_ndcg_drop, max_auc_drop"),
+        ("[compress]\nmin_top_k_overlap = 0.9\n", "min_top_k_overlap: every evaluation is a classification"),
         ("[gates.versus]\nmax_churn = 0.1\n", "every evaluation is a classification, which has no lists"),
         ("[gates.slices.age]\nmax_auc_drop = 0.01\n", "gates.slices.age: no such slices; known: user"),
     ],

@@ -98,11 +98,18 @@ def _reference(evidence: dict[str, Any]) -> dict[str, float]:
     """The trained model's own metrics: of the first evaluation by their names, of all as `METRIC of HEAD`."""
     found: dict[str, float] = {}
     for each in ran(evidence):
-        for one in (each["ranking"], *each.get("further", ())):
-            for name, value in (one or {}).get("reference", {}).items():
-                found.setdefault(name, float(value))
-                if one.get("name"):
-                    found.setdefault(f"{name} of {one['name']}", float(value))
+        found = {**_metrics(each, "reference"), **found}
+    return found
+
+
+def _metrics(result: dict[str, Any], side: str) -> dict[str, float]:
+    """The metrics of every evaluation: of the first by their names, of all as `METRIC of HEAD`."""
+    found: dict[str, float] = {}
+    for one in (result["ranking"] or {}, *result.get("further", ())):
+        for name, value in one.get(side, {}).items():
+            found.setdefault(name, float(value))
+            if one.get("name"):
+                found.setdefault(f"{name} of {one['name']}", float(value))
     return found
 
 
@@ -117,8 +124,8 @@ def _built(preset: str, evidence: dict[str, Any]) -> Built:
         parity[name] = min(compared, default=float("nan"))
         if each["latency"]:
             p50_ms[name] = max(one["p50_ms"] for one in each["latency"].values())
-        for metric, value in (each["ranking"] or {}).get("artifact", {}).items():
-            metrics[metric] = min(metrics.get(metric, float(value)), float(value))
+        for metric, value in _metrics(each, "artifact").items():
+            metrics[metric] = min(metrics.get(metric, value), value)
     not_run = {
         f"{each['target']} {each['runtime']}": each["reason"]
         for each in evidence["results"]

@@ -78,6 +78,7 @@ def _division(name: str) -> str:
 
 def check_held(gates: Gates, compress: Compress, evaluations: Sequence[Evaluate]) -> None:
     """Checks that every limit is on an evaluation, a metric and slices that there are; else a RecipeError."""
+    _check_lists(evaluations, "compress.min_top_k_overlap", compress.min_top_k_overlap)
     for name, cost in compress.evaluate.items():
         where = f"compress.evaluate.{name}"
         _check_kinds([_named(evaluations, where, name)], where, _given(cost, COST_RANGES))
@@ -114,10 +115,14 @@ def _named(evaluations: Sequence[Evaluate], where: str, name: str) -> Evaluate:
 def _check_versus(evaluations: Sequence[Evaluate], versus: Versus) -> None:
     check_limits(evaluations, "gates.versus", versus.losses)
     check_slices(evaluations, "gates.versus.slices", versus.slices)
-    listed = [key for key in LISTED if getattr(versus, key) is not None]
-    if listed and not any(each.kind == "ranking" for each in evaluations):
-        said = _all_are(evaluations)
-        raise RecipeError(f"gates.versus.{listed[0]}: {said}, which has no lists")
+    for key in LISTED:
+        _check_lists(evaluations, f"gates.versus.{key}", getattr(versus, key))
+
+
+def _check_lists(evaluations: Sequence[Evaluate], where: str, limit: float | None) -> None:
+    """Checks that there are lists where a limit is on them."""
+    if limit is not None and not any(each.kind == "ranking" for each in evaluations):
+        raise RecipeError(f"{where}: {_all_are(evaluations)}, which has no lists")
 
 
 def check_limits(evaluations: Collection[Evaluate], where: str, limits: ChangeLimits | None) -> None:
