@@ -15,6 +15,7 @@ from pocketrec.progress import Progress
 from pocketrec.recipe import Gates
 from pocketrec.report import RankingParity, TensorParity
 from pocketrec.validate.measure.compare import compare_quality
+from pocketrec.validate.measure.quality import Evaluation as Measurement
 from pocketrec.validate.measure.quality import Runtimes, quality_of
 from pocketrec.validate.measure.ranking import QualityRun
 from pocketrec.validate.measure.rows import check_rows
@@ -24,6 +25,8 @@ from pocketrec.validate.measure.tolerances import tie_tolerance
 from pocketrec.validate.measure.user_lists import user_lists
 from pocketrec.validate.runtimes.runtime import Browsed
 from pocketrec.workers import Workers
+
+Pair = tuple[QualityRun, QualityRun]
 
 _ROWS = 4096  # compared at a time
 
@@ -36,13 +39,13 @@ class Evaluation:
         asked: what is measured, on which data.
         quality: what the reference reached.
         facts: of the rows.
-        keeps: whether parity on its rows is compared; another evaluation of the same rows does it, else.
+        like: the place of the first evaluation of the same rows, on which parity is compared once.
     """
 
     asked: Asked
     quality: QualityRun
     facts: Facts
-    keeps: bool = True
+    like: int
 
 
 def reference_evaluations(
@@ -56,23 +59,51 @@ def reference_evaluations(
     tell: Progress,
 ) -> tuple[Evaluation, ...]:
     """What the reference reaches in each evaluation; see `quality_of` for the arguments."""
-    found = []
-    for place, each in enumerate(asked):
-        keeps = not any(_same_rows(each, other) for other in asked[:place])
-        quality = quality_of(
+
+    def run(each: Asked, keep: bool) -> QualityRun:
+        return quality_of(
             each.evaluate,
             contract,
             runtimes,
             each.data,
             workers=workers,
             reopen=reopen,
-            keep=keeps,
+            keep=keep,
             identity=identity,
             tell=partial(tell, _stage(each)),
         )
-        facts = facts_of(each.evaluate, contract, each.data)
-        found.append(Evaluation(asked=each, quality=quality, facts=facts, keeps=keeps))
+
+    alike = first_alike(asked)
+    found: list[QualityRun] = []
+    for place, each in enumerate(asked):
+        known = quality_like(each, contract, found[alike[place]]) if alike[place] < place else None
+        found.append(known or run(each, alike[place] == place))
+    return tuple(
+        Evaluation(asked=each, quality=quality, facts=facts_of(each.evaluate, contract, each.data), like=like)
+        for each, quality, like in zip(asked, found, alike, strict=True)
+    )
+
+
+def first_alike(asked: Sequence[Asked]) -> tuple[int, ...]:
+    """For each evaluation the place of the first of the same functions on the same inputs."""
+    found: list[int] = []
+    for place, each in enumerate(asked):
+        firsts = (first for first in dict.fromkeys(found) if _same_rows(each, asked[first]))
+        found.append(next(firsts, place))
     return tuple(found)
+
+
+def quality_like(asked: Asked, contract: Contract, like: QualityRun) -> QualityRun | None:
+    """What a model reached, by what another evaluation of the same rows kept of its outputs.
+
+    None where it kept less than a number for each row: then the model has to run again.
+    """
+    evaluate = asked.evaluate
+    kept = like.kept.get(evaluate.function)
+    if evaluate.kind != "classification" or kept is None or evaluate.output not in kept.whole:
+        return None
+    job = Measurement(evaluate=evaluate, contract=contract, data=asked.data, open=None)
+    return job.known_run(kept.values[evaluate.output])
 
 
 def _stage(asked: Asked) -> str:
@@ -127,25 +158,43 @@ class Examination:
     identity: Callable[[], str]
     tell: Progress
 
-    def compare(self, known: Evaluation, gates: Gates) -> Compared:
-        """What the artifact reaches in an evaluation, beside the reference on the same rows."""
+    def compare(self, evaluations: Sequence[Evaluation], gates: Gates) -> tuple[Compared, ...]:
+        """What the artifact reaches in each evaluation, beside the reference on the same rows."""
+        runs: list[Pair | None] = []
+        found = []
+        for known in evaluations:
+            like = runs[known.like] if known.like < len(runs) else None
+            runs.append(self._pair(known, like, first=known.like == len(runs)))
+            found.append(self._compared(known, runs[-1], gates))
+        return tuple(found)
+
+    def _compared(self, known: Evaluation, runs: Pair | None, gates: Gates) -> Compared:
+        if runs is None:
+            return Compared()
+        ranking = self._ranking(*runs, known)
+        return Compared(ranking=ranking, rows=self._rows(*runs, known.asked.name, gates))
+
+    def _pair(self, known: Evaluation, like: Pair | None, *, first: bool) -> Pair | None:
+        """The reference's run and the artifact's on the same rows; None where the artifact failed."""
         try:
-            before, after = self._runs(known)
+            if like is not None and like[1].rows is None:
+                after = quality_like(known.asked, self.contract, like[1])
+                if after is not None:
+                    return known.quality, after
+            return self._runs(known, keep=first)
         except UnsupportedOp:
             raise
         except (CheckFailed, InputError):
-            return Compared()
-        ranking = self._ranking(before, after, known)
-        return Compared(ranking=ranking, rows=self._rows(before, after, known.asked.name, gates))
+            return None
 
-    def _runs(self, known: Evaluation) -> tuple[QualityRun, QualityRun]:
-        """The reference's and the artifact's, of the same rows.
+    def _runs(self, known: Evaluation, *, keep: bool) -> Pair:
+        """Both of them run.
 
         A browser, which is many processes already, is asked by this one alone, on a sample where it is slow.
         """
         asked = known.asked
         tell = partial(self.tell, _stage(asked))
-        run = partial(quality_of, asked.evaluate, self.contract, keep=known.keeps, tell=tell)
+        run = partial(quality_of, asked.evaluate, self.contract, keep=keep, tell=tell)
         if any(isinstance(each, Browsed) for each in self.opened.values()):
             return quality_within(
                 lambda data: run(self.opened, data),

@@ -221,7 +221,7 @@ def examine_target(
                 identity=partial(_identity, opened, places),
                 tell=lambda what, done, of: tell(f"{target} on {runtime}: {what}", done, of),
             )
-            compared = tuple(run.compare(each, gates) for each in reference.evaluations)
+            compared = run.compare(reference.evaluations, gates)
             accumulation = _accumulation(opened, parity, reference) if reference.evaluations else ()
             tell(f"{target} on {runtime}: stress", total - 1, total)
             stressed = _stress(opened, parity, reference, gates)

@@ -121,9 +121,23 @@ def test_a_head_that_was_not_compared_fails_by_its_name(reference: Reference, fa
 
 
 def test_rows_that_both_heads_evaluate_are_compared_once(reference: Reference, fake: Any) -> None:
-    assert [each.keeps for each in reference.evaluations] == [True, False]
+    assert [each.like for each in reference.evaluations] == [0, 0]
     result = examine(reference, fake(spoil=probabilities))
     assert sorted(each.output for each in result.rows) == ["best_ids", "buy", "click", "scores"]
+
+
+def test_heads_of_the_same_rows_cost_one_run_and_reach_what_runs_of_their_own_do(
+    reference: Reference, fake: Any, two_heads: Contract, asked: list[Asked]
+) -> None:
+    alone = {"main": fake(name="pytorch", spoil=probabilities)}
+    known = examine_reference(alone, two_heads, asked[1:])
+    first: Any = reference.runtimes["main"]
+    assert len(alone["main"].calls) == len(first.calls)
+    assert known.evaluations[0].quality.metrics == reference.evaluations[1].quality.metrics
+    together, apart = fake(spoil=broken), fake(spoil=broken)
+    both, one = examine(reference, together).rankings[1], examine(known, apart).rankings[0]
+    assert both == replace(one, name="buy")
+    assert len(together.calls) == len(apart.calls)
 
 
 def test_rows_of_other_data_are_compared_too_and_named(
@@ -131,7 +145,7 @@ def test_rows_of_other_data_are_compared_too_and_named(
 ) -> None:
     lists = Asked(evaluate=evaluate, data=data, name="scores")
     found = examine_reference({"main": fake(name="pytorch", spoil=probabilities)}, two_heads, [*asked, lists])
-    assert [each.keeps for each in found.evaluations] == [True, False, True]
+    assert [each.like for each in found.evaluations] == [0, 0, 2]
     result = examine(found, fake(spoil=probabilities))
     assert [each.name for each in result.rankings] == ["click", "buy", "scores"]
     worst = {each.worst_probe.partition(" row")[0] for each in result.rows}
