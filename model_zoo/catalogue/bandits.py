@@ -15,4 +15,14 @@ FAMILIES = (
         data="open-bandit",
         floors=(("hr@10", 0.18), ("ndcg@10", 0.08)),
     ),
+    Family(
+        name="thompson",
+        area="bandits",
+        roles=("decide",),
+        summary="neural-linear Thompson sampling, with the chance of each item",
+        paper="Riquelme, Tucker and Snoek, 2018, Deep Bayesian Bandits Showdown",
+        train=trained_by("thompson"),
+        data="open-bandit",
+        floors=(("hr@10", 0.18), ("ndcg@10", 0.085)),
+    ),
 )

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from pocketrec.model_zoo.family import Family
+from pocketrec.model_zoo.family import Family, trained_by
 
-FAMILIES: tuple[Family, ...] = ()
+FAMILIES = (
+    Family(
+        name="q-network",
+        area="reinforcement learning",
+        roles=("rank", "decide"),
+        summary="values by conservative Q-learning; 38 clicks do not tell it from its start",
+        paper="Kumar, Zhou, Tucker and Levine, 2020, Conservative Q-Learning",
+        train=trained_by("q_network"),
+        data="open-bandit",
+        floors=(("hr@10", 0.15), ("ndcg@10", 0.07)),
+    ),
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -175,6 +175,13 @@ def clicked(*, policy: Policy = "random") -> RankingData:
         positives=found.item[rows].astype(np.int64),
         ignored_ids=(),
     )
+
+
+def clicked_with_noise() -> RankingData:
+    """As `clicked`, with `noise`, a normal number for each click and item, float32 `[38, 80]`."""
+    data = clicked()
+    noise = np.random.default_rng(0).standard_normal((len(data), CAMPAIGNS["all"]), np.float32)
+    return replace(data, inputs={**data.inputs, "noise": noise.clip(-3, 3)})
 
 
 @cache
