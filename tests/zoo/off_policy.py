@@ -75,7 +75,8 @@ def expected_rewards(found: open_bandit.Log, *, folds: int = 3, seed: int = 1234
 
 def _indicators(column: open_bandit.Ints) -> Doubles:
     """A column for each value but the first, 1 where a row has it."""
-    return (column[:, None] == np.unique(column)[1:]).astype(np.float64)
+    found: Doubles = (column[:, None] == np.unique(column)[1:]).astype(np.float64)
+    return found
 
 
 def policies(found: open_bandit.Log) -> dict[str, Doubles]:
@@ -104,7 +105,8 @@ def policies(found: open_bandit.Log) -> dict[str, Doubles]:
 
 def _best(scores: npt.NDArray[np.floating]) -> Doubles:
     """Chances of a policy that takes the best item."""
-    return np.eye(scores.shape[1])[scores.argmax(axis=1)]
+    chances: Doubles = np.eye(scores.shape[1])[scores.argmax(axis=1)]
+    return chances
 
 
 def judge(policy: str, found: open_bandit.Log, chances: Doubles, rewards: Doubles) -> Judged:

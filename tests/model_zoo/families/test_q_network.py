@@ -31,7 +31,8 @@ def test_the_loss_is_the_papers() -> None:
     taken = q[np.arange(6), item]
     bellman = 0.5 * np.mean((taken - reward) ** 2) / 240
     caution = np.mean(np.log(np.exp(q).sum(axis=1)) - taken)
-    found = q_network.conservative_loss(*map(torch.from_numpy, (q, item, reward)), alpha=0.3)
+    given = torch.from_numpy(q), torch.from_numpy(item), torch.from_numpy(reward)
+    found = q_network.conservative_loss(*given, alpha=0.3)
     assert found.item() == pytest.approx(bellman + 0.3 * caution)
 
 
