@@ -53,7 +53,8 @@ class QNetwork(nn.Module):
     def q(self, ids: tuple[Tensor, ...]) -> Tensor:
         """Q of every item, in rewards, `[B, arms]`."""
         rows = self.items.weight
-        return self.person(ids) * self.scale @ rows[:, :-1].T + rows[:, -1]
+        found: Tensor = self.person(ids) * self.scale @ rows[:, :-1].T + rows[:, -1]
+        return found
 
 
 def model(
