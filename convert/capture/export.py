@@ -28,6 +28,7 @@ from pocketrec.convert.capture.explicit import (
 )
 from pocketrec.convert.capture.fold import fold_constants
 from pocketrec.convert.capture.origins import lines_of
+from pocketrec.convert.capture.recurrent import recurrent_shapes
 from pocketrec.convert.rewrite import OP_RULES
 from pocketrec.convert.rewrite.complex_numbers import RealModule, uses_complex
 from pocketrec.convert.rewrite.ops import lower_ops
@@ -91,7 +92,14 @@ def dynamic_sizes(signature: Signature, dims: Mapping[str, Dim]) -> tuple[dict[i
 def export_graph(
     module: torch.nn.Module, example: tuple[Tensor, ...], dynamic: Any
 ) -> torch.export.ExportedProgram:
-    with quiet_converters(), plain_attention(), torch.no_grad(), lines_of(module), listing_as_one_call():
+    with (
+        quiet_converters(),
+        plain_attention(),
+        torch.no_grad(),
+        lines_of(module),
+        listing_as_one_call(),
+        recurrent_shapes(),
+    ):
         program = torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
         reshape_for_views(program.graph_module)
         return program
@@ -131,7 +139,7 @@ def lower_program(
         plain = _without_vmap(program).module(check_guards=False)
         if drop_dead_draws(plain) | reduce_chosen(plain) | fold_constants(plain):
             program = export_graph(plain, example, dynamic_sizes(signature, dims))
-        with torch.no_grad(), quiet_converters(), quick_decompositions():
+        with torch.no_grad(), quiet_converters(), quick_decompositions(), recurrent_shapes():
             squeeze_known_axes(program)
             fill_empty(program)
             lowered = lower_ops(program, OP_RULES)
