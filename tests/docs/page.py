@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,14 @@ def _line(shown: str) -> str:
     return ".*".join(map(re.escape, shown.split("…")))
 
 
-def try_page(page: str, folder: Path, *, commands: bool = True) -> int:
+def try_page(page: str, folder: Path, *, commands: bool = True, fails: Collection[str] = frozenset()) -> int:
     """Tries all that a page shows in a folder, in order; returns how many blocks that were.
 
     Args:
         page: its text.
         folder: where it is tried; files of the page are written there.
         commands: whether consoles run; without, all ends at the first of them.
+        fails: commands that are to end with 1, as a check of theirs fails.
 
     Raises:
         Untrue: with the line of the page, what it shows and what came.
@@ -96,11 +97,11 @@ def try_page(page: str, folder: Path, *, commands: bool = True) -> int:
         for number, each in enumerate(every):
             if each.language == "console" and not commands:
                 return number
-            _try(each, every[number + 1 :], known)
+            _try(each, every[number + 1 :], known, fails)
     return len(every)
 
 
-def _try(block: Block, following: Sequence[Block], known: dict[str, Any]) -> None:
+def _try(block: Block, following: Sequence[Block], known: dict[str, Any], fails: Collection[str]) -> None:
     """Writes, runs or passes over a block."""
     if block.language == "diff":
         place = Path(block.file)
@@ -114,7 +115,7 @@ def _try(block: Block, following: Sequence[Block], known: dict[str, Any]) -> Non
         _hold(block, "the Python", shown, _run_python(block, known))
     elif block.language == "console":
         for command, printed in transcript(block):
-            _hold(block, command, printed or None, _run_command(block, command))
+            _hold(block, command, printed or None, _run_command(block, command, int(command in fails)))
 
 
 def changed(text: str, block: Block) -> str:
@@ -147,13 +148,13 @@ def _run_python(block: Block, known: dict[str, Any]) -> str:
     return printed.getvalue()
 
 
-def _run_command(block: Block, command: str) -> str:
+def _run_command(block: Block, command: str, code: int) -> str:
     """What a command prints on stdout; Python and pocketrec are those under test."""
     if command.startswith("cd "):
         os.chdir(command[3:])
         return ""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
-    if done.returncode:
+    if done.returncode != code:
         raise Untrue(f"line {block.line}: {command} ends with {done.returncode}: {done.stderr[-2000:]}")
     return done.stdout

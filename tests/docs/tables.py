@@ -74,14 +74,14 @@ def _stated(cls: Any, table: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
     for name, value in table.items():
         yield Key(cls, name), value
         for inner, form in nested(fields_of(cls)[name][0]):
-            for each in _inside(value, form):
+            for each in inside(value, form):
                 yield from _stated(inner, each)
     for scheme in table.get("tensors", {}).values():
         fields = {name: value for name, value in scheme.items() if name != "scheme"}
         yield from _stated(SCHEMES[scheme["scheme"]], fields)
 
 
-def _inside(value: Any, form: str) -> list[Mapping[str, Any]]:
+def inside(value: Any, form: str) -> list[Mapping[str, Any]]:
     """The tables of that form that a value holds."""
     if form.startswith("[["):
         return value if isinstance(value, list) else []

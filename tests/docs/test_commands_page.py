@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 import click
 import pytest
+from tests.docs.calls import taken
 from tests.docs.commands_page import commands_page, examples, leaves, section
 
 from pocketrec.cli.main import main
@@ -15,34 +15,7 @@ from pocketrec.cli.main import main
 def wrong_examples(path: str, command: click.Command) -> list[str]:
     """The examples of a command that the command which they show would not take; or that there is none."""
     shown = examples(command)
-    return [each for each in shown if not _taken(each)] if shown else [f"{path}: no example"]
-
-
-def _taken(line: str) -> bool:
-    words = shlex.split(re.split(r" >>? | < ", line)[0])
-    found: click.Command = main
-    while isinstance(found, click.Group):
-        words = words[1:]
-        if words[0] not in found.commands:
-            return False
-        found = found.commands[words[0]]
-    return _parsed(found, words[1:])
-
-
-def _parsed(command: click.Command, words: list[str]) -> bool:
-    """Whether the words are options and arguments of the command; no path is opened, nothing is asked for."""
-    context = click.Context(command)
-    try:
-        given, rest, _ = command.make_parser(context).parse_args(list(words))
-        for each in command.params:
-            value = given.get(str(each.name))
-            if each.required and not isinstance(value, str | tuple | list):
-                return False
-            if isinstance(each.type, click.Choice) and isinstance(value, str):
-                each.type.convert(value, each, context)
-    except click.UsageError:
-        return False
-    return not rest
+    return [each for each in shown if not taken(each)] if shown else [f"{path}: no example"]
 
 
 def test_every_command_has_examples_and_takes_them() -> None:
