@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 API: Mapping[str, tuple[str, ...]] = {
     "pocketrec": ("pocketrec",),
-    "Evaluation data": ("pocketrec.evaluation",),
+    "Evaluation data": (
+        "pocketrec.evaluation.RankingData",
+        "pocketrec.evaluation.ClassificationData",
+        "pocketrec.contract.Vocabulary",
+    ),
     "Contract": ("pocketrec.contract",),
     "Recipe": ("pocketrec.recipe",),
     "Bundles in words": ("pocketrec.pipeline.app",),

@@ -37,10 +37,10 @@ _BEGINNING = """\
 
 <!-- Made from the dataclasses of pocketrec.recipe by `make references`. -->
 
-A recipe is one TOML file; `pocketrec build` takes its path. Here is every key that it can have.
-[evidence.md](evidence.md) tells what a release is decided by, [evaluation.md](evaluation.md) what evaluation
-data are, [compression.md](compression.md) how tensors become small, [diff.md](diff.md) how a build is held
-against the release before.
+A recipe is one TOML file; `pocketrec build` takes its path, and `pocketrec init` writes one that explains
+every key. Here is each that it can have. [evidence.md](evidence.md) tells what a release is decided by,
+[evaluation-data.md](evaluation-data.md) what evaluation data are, [compression.md](compression.md) how models
+become small, [diff.md](diff.md) how a build is held against the release before.
 
 - Unknown keys, wrong types and impossible values are errors that name file, key and what was expected.
 - Files are relative to the recipe's folder; `package.module:function` and `file.py:function` name Python.
