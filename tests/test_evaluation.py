@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pocketrec.contract import Feature, Output, Signature
 from pocketrec.errors import DataError
-from pocketrec.evaluation import ClassificationData, RankingData, column_of
+from pocketrec.evaluation import ClassificationData, RankingData, column_of, sample_for
 
 
 def test_what_nobody_has_seen_can_be_left_out() -> None:
@@ -133,3 +134,16 @@ def test_columns_are_cut_with_the_rows() -> None:
     ones = np.ones(3, np.float32)
     labels = ClassificationData(inputs={"x": ones}, labels=ones, columns={"u": np.arange(3)})
     assert [part.columns["u"].tolist() for part in labels.parts(2)] == [[0, 1], [2]]
+
+
+def test_a_function_takes_rows_of_the_data_that_have_its_inputs() -> None:
+    def labels(name: str) -> ClassificationData:
+        return ClassificationData(inputs={name: np.arange(3)}, labels=np.array([0, 1, 0], np.float32))
+
+    def function(*names: str) -> Signature:
+        inputs = tuple(Feature(name=name, kind="dense", dtype="float32", shape=("batch",)) for name in names)
+        return Signature(inputs=inputs, outputs=(Output(name="p", meaning="probability", shape=("batch",)),))
+
+    data = [labels("a"), labels("b")]
+    assert list(sample_for(function("b"), data).inputs) == ["b"]
+    assert list(sample_for(function("a", "b"), data).inputs) == ["a"], "neither has all"

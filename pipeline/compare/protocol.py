@@ -25,7 +25,7 @@ def protocol_of(stated: object) -> dict[str, Any]:
 def protocols_of(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The same of every evaluation of a recipe's table, by what each is called."""
     stated = recipe.get("evaluate")
-    tables = stated if isinstance(stated, list) else [stated]
+    tables = stated if isinstance(stated, list) and stated else [stated]
     found = (protocol_of(each) for each in tables)
     return {str(each["name"] or each["output"]): each for each in found}
 

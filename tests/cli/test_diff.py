@@ -202,6 +202,7 @@ def test_a_page_is_never_written_over_what_is_read(
         ("evidence/evidence.json", "{"),
         ("recipe.json", '"words"'),
         ("recipe.json", '{"evaluate": {"k": {"a": [1]}, "data": 3}}'),
+        ("recipe.json", '{"evaluate": [3, {"name": {"a": [1]}, "output": []}]}'),
         ("contract.json", "{}"),
         ("vocabularies/item.txt", "one\n"),
         ("golden/main.safetensors", "no tensors"),

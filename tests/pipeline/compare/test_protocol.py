@@ -50,7 +50,9 @@ def test_more_that_is_looked_at_is_shown_and_no_obstacle(more: dict[str, Any]) -
     assert len(list(changes_of_protocol(one, other))) == 1
 
 
-@pytest.mark.parametrize("table", [{}, {"evaluate": "words"}, {"evaluate": {"k": {"a": 1}}}])
+@pytest.mark.parametrize(
+    "table", [{}, {"evaluate": "words"}, {"evaluate": []}, {"evaluate": [3]}, {"evaluate": {"k": {"a": 1}}}]
+)
 def test_a_recipe_that_says_nothing_of_evaluation_compares_with_none(table: dict[str, Any]) -> None:
     (one,) = protocols_of(table).values()
     assert obstacle(one, protocol_of(STATED))
