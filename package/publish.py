@@ -8,7 +8,6 @@ hidden folders beside it, which the next build removes.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import glob
 import os
@@ -19,11 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pocketrec.errors import UsageError
+from pocketrec.files import exchange as _exchange
 from pocketrec.files import told_by_system
 from pocketrec.package.manifest import MANIFEST, SUMS
-
-# The system call that exchanges two names, by the C library's name for it: Linux's, then macOS's.
-_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 
 @contextmanager
@@ -93,19 +90,6 @@ def publish(folder: Path, destination: Path, *, check: Callable[[Path], None] | 
 def previous(destination: Path) -> Path:
     """Where an older bundle waits while its place is taken in two steps."""
     return destination.parent / f".{destination.name}.previous"
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two folders in one step; False where the system or the file system cannot."""
-    library = ctypes.CDLL(None, use_errno=True)
-    names = os.fsencode(one), os.fsencode(other)
-    if hasattr(library, "renameat2"):
-        done = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
-    elif hasattr(library, "renamex_np"):
-        done = library.renamex_np(*names, _RENAME_SWAP)
-    else:
-        return False
-    return bool(done == 0)
 
 
 def _replace(folder: Path, destination: Path) -> None:

@@ -31,6 +31,22 @@ def test_a_folder_takes_the_place_of_a_folder(tmp_path: Path) -> None:
     assert [each.name for each in place.iterdir()] == ["new"]
 
 
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_that_takes_a_folders_place_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
+    if not exchanges:
+        monkeypatch.setattr("pocketrec.files.exchange", lambda one, other: False)
+    place = tmp_path / "signatures"
+    (place / "old").mkdir(parents=True)
+    with whole_or_nothing(place) as partial:
+        (partial / "new").mkdir(parents=True)
+    assert [each.relative_to(tmp_path).as_posix() for each in sorted(tmp_path.rglob("*"))] == [
+        "signatures",
+        "signatures/new",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pocketrec.errors import ArtifactError
-from pocketrec.files import whole_or_nothing
+from pocketrec.files import partial_of, whole_or_nothing
 from pocketrec.package.bundle import Bundle, verify_names
+from pocketrec.package.publish import alone_in
 from pocketrec.package.sign.bom import bill_of_materials
 from pocketrec.package.sign.check import Signed, check_signature
 from pocketrec.package.sign.envelope import enclose, to_bytes
@@ -38,14 +40,17 @@ def sign_bundle(
         ArtifactError: a file is missing or surplus, or what the bundle says of itself is altered.
         StorageError: the signatures cannot be written.
     """
-    problems = verify_names(bundle)
-    if problems:
-        raise ArtifactError(f"{problems[0]}; nothing was signed, pull or build the bundle again")
-    release = release_of(bundle)
-    files = _signatures(release, key, time, expires, builder)
-    with whole_or_nothing(bundle.path / SIGNATURES) as folder:
-        _write(folder, files)
-    return check_signature(bundle.path, key.public, now=datetime.min.replace(tzinfo=UTC))
+    place = bundle.path / SIGNATURES
+    with alone_in(bundle.path):  # of two who sign at once, the later one's stays
+        shutil.rmtree(partial_of(place), ignore_errors=True)  # of one that was killed
+        problems = verify_names(bundle)
+        if problems:
+            raise ArtifactError(f"{problems[0]}; nothing was signed, pull or build the bundle again")
+        release = release_of(bundle)
+        files = _signatures(release, key, time, expires, builder)
+        with whole_or_nothing(place) as folder:
+            _write(folder, files)
+        return check_signature(bundle.path, key.public, now=datetime.min.replace(tzinfo=UTC))
 
 
 def _signatures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import glob
@@ -19,6 +20,8 @@ from pocketrec.errors import PocketrecError, StorageError, UsageError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+# The system call that exchanges two names, by the C library's name for it: Linux's, then macOS's.
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 _ROOM = "free space, or write to another folder"
 _REMEDIES = {errno.EFBIG: "raise the limit", errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM}
 # What a machine says of itself, which is no defect of ours wherever it comes up.
@@ -83,13 +86,14 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
 
     A process that is killed leaves the other name behind; the next run removes it.
     """
-    partial = path.with_name(f".partial-{path.name}")  # coremltools insists on the ending
+    partial = partial_of(path)
     try:
         _remove(partial)
         yield partial
         if partial.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        partial.replace(path)
+            _take_place(partial, path)
+        else:
+            partial.replace(path)
     except OSError as error:
         with suppress(OSError):
             _remove(partial)
@@ -97,6 +101,33 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     except BaseException:
         _remove(partial)
         raise
+
+
+def partial_of(path: Path) -> Path:
+    """Where `whole_or_nothing` writes what becomes `path`; a kill leaves it there."""
+    return path.with_name(f".partial-{path.name}")  # coremltools insists on the ending
+
+
+def _take_place(folder: Path, other: Path) -> None:
+    """Puts a folder in the place of another, in one step where the system has such a step."""
+    if exchange(folder, other):
+        shutil.rmtree(folder)
+    else:
+        shutil.rmtree(other)
+        folder.replace(other)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step; False where the system or the file system cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if hasattr(library, "renameat2"):
+        done = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    elif hasattr(library, "renamex_np"):
+        done = library.renamex_np(*names, _RENAME_SWAP)
+    else:
+        return False
+    return bool(done == 0)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from pocketrec.package.manifest import file_sha256, seal
 from pocketrec.package.sign.envelope import enclose, to_bytes
 from pocketrec.package.sign.files import SIGNATURE_FILES
 from pocketrec.package.sign.model import sign_release
+from pocketrec.package.sign.sign import sign_bundle
 
 MODEL, TESTS, PROVENANCE, BOM = SIGNATURE_FILES
-HOUR = timedelta(hours=1)
+HOUR, TIME = timedelta(hours=1), "1970-01-01T00:00:00Z"
 
 
 @pytest.fixture(scope="module")
@@ -440,3 +442,20 @@ def test_a_new_signature_takes_the_place_of_the_old(bundle: Path, mine: Pair, th
     assert check(bundle, theirs).key == theirs.checker().fingerprint
     with pytest.raises(WrongKey):
         check(bundle, mine)
+
+
+def test_who_signs_after_a_kill_finds_no_obstacle(bundle: Path, mine: Pair) -> None:
+    """Half a signature that a killed process left in the bundle goes with the next one."""
+    left = bundle / ".partial-signatures"
+    left.mkdir()
+    (left / "model.sig").write_text("half")
+    sign(bundle, mine)
+    assert not left.exists()
+    assert check(bundle, mine).key == mine.checker().fingerprint
+
+
+def test_of_two_who_sign_at_once_one_waits(bundle: Path, mine: Pair, theirs: Pair) -> None:
+    signers = [mine.signer(), theirs.signer()] * 4
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda each: sign_bundle(read_bundle(bundle), each, time=TIME), signers))
+    assert [each.key for each in made] == [each.public.fingerprint for each in signers]
