@@ -226,6 +226,11 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
             "gates.compression.max_log_loss_rise: the evaluation is a ranking",
         ),
         (
+            "[targets.coreml]",
+            "[gates]\nmax_ece_rise = 0.01\n[targets.coreml]",
+            "gates.max_ece_rise: the evaluation is a ranking, which has no such metric",
+        ),
+        (
             "[targets.onnx]",
             "[gates.compression]\nmax_ndcg_drop = 0.01\n[targets.onnx]",
             "gates.compression: nothing is compressed; add compress, or leave it out",
@@ -371,6 +376,7 @@ def test_a_limit_is_one_number_or_one_for_each_target(tmp_path: Path) -> None:
         ("gates", "min_top_k_overlap = 0", "min_top_k_overlap is 0.0; expected 0.5 to 1"),
         ("gates", "max_auc_drop = 2.0", "max_auc_drop is 2.0; expected 0 to 0.1"),
         ("gates", "max_log_loss_rise = inf", "max_log_loss_rise is inf; expected 0 to 0.1"),
+        ("gates", "max_ece_rise = 0.2", "max_ece_rise is 0.2; expected 0 to 0.1"),
         ("gates", "max_assumptions = -1", "max_assumptions is -1; expected 0 to 1000"),
         ("gates", "max_assumptions = 1001", "max_assumptions is 1001; expected 0 to 1000"),
         ("gates", "max_assumptions = 0.5", "max_assumptions is 0.5; expected a whole number"),

@@ -23,7 +23,12 @@ Status = Literal["passed", "failed", "skipped"]
 Verdict = tuple[str, Status, str]
 Within = Callable[[MetricChange, Interval, float], bool]
 
-_OF_METRIC = {"max_ndcg_drop": "ndcg", "max_auc_drop": "auc", "max_log_loss_rise": "log_loss"}
+_OF_METRIC = {
+    "max_ndcg_drop": "ndcg",
+    "max_auc_drop": "auc",
+    "max_log_loss_rise": "log_loss",
+    "max_ece_rise": "ece",
+}
 
 
 def quality_verdicts(gates: Gates, ranking: RankingParity | None, name: str = "") -> Iterator[Verdict]:

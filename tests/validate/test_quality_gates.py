@@ -217,6 +217,16 @@ def test_a_loss_that_rises_is_worse_and_one_that_falls_is_not() -> None:
     assert cost(fall, gates) == [("max_log_loss_rise", "passed")]
 
 
+def test_a_calibration_error_that_rises_is_held_like_a_loss_in_both_directions_of_a_conversion() -> None:
+    gates = replace(GATES, max_ece_rise=0.01, compression=StepLimits(max_ece_rise=0.01))
+    rise, fall, same = (changed(noise(400, 0.02) + by, metric="ece") for by in (0.05, -0.05, 0.0))
+    assert cost(rise, gates) == [("max_ece_rise", "failed")]
+    assert cost(fall, gates) == [("max_ece_rise", "passed")]
+    for each, expected in ((rise, "failed"), (fall, "failed"), (same, "passed")):
+        found = {gate: status for gate, status, _ in quality_verdicts(gates, ranking(each))}
+        assert found["max_ece_rise"] == expected
+
+
 def test_slices_are_held_for_what_compression_cost_them_too() -> None:
     gates = replace(GATES, slices={"users": ChangeLimits(max_ndcg_drop=0.01)})
     cold, warm = sliced("cold", noise(200, 0.01) - 0.05, 2), sliced("warm", noise(300, 0.01) + 0.05, 2)

@@ -189,6 +189,11 @@ def quality_trials(gates: Gates, quality: QualityRun) -> Iterator[Trial]:
         rise = _base_rate_loss(quality.labels) - quality.metrics["log_loss"]
         told = f"the share of ones for every row (log loss {rise:+.4f})"
         yield Trial(gate="max_log_loss_rise", passes=told if rise <= gates.max_log_loss_rise else "")
+    if quality.labels is not None and gates.max_ece_rise is not None:
+        # The share of ones for every row is calibrated, so what tells least are zeros.
+        rise = float(np.asarray(quality.labels, np.float64).mean()) - quality.metrics["ece"]
+        told = f"0 for every row (ece {rise:+.4f})"
+        yield Trial(gate="max_ece_rise", passes=told if rise <= gates.max_ece_rise else "")
     if quality.top_k is not None and gates.min_top_k_overlap is not None:
         shared = _one_list_overlap(quality.top_k)
         told = f"{_ONE_LIST} (overlap {shared:.4f})"

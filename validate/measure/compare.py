@@ -21,6 +21,7 @@ from pocketrec.validate.measure.calibrated import calibration_of
 from pocketrec.validate.measure.holm import confidences
 from pocketrec.validate.measure.listed import list_changes
 from pocketrec.validate.measure.metrics.auc import placements, row_values
+from pocketrec.validate.measure.metrics.calibration import adaptive_calibration_values, calibration_values
 from pocketrec.validate.measure.metrics.fell import fell
 from pocketrec.validate.measure.metrics.gauc import user_aucs
 from pocketrec.validate.measure.metrics.log_loss import log_loss
@@ -33,8 +34,11 @@ from pocketrec.validate.measure.ranking import (
     classification_metrics,
     cut_of,
     lower_is_better,
+    probabilities,
 )
 from pocketrec.validate.measure.slices import Division, Facts
+
+CALIBRATION = {"ece": calibration_values, "adaptive_ece": adaptive_calibration_values}
 
 
 def compare_quality(reference: QualityRun, artifact: QualityRun, facts: Facts | None = None) -> RankingParity:
@@ -119,7 +123,7 @@ def _changes(
 
 
 def _paired(name: str, reference: QualityRun, artifact: QualityRun) -> _Paired | None:
-    """None for a calibration error, which is no mean over examples."""
+    """None for a metric that is no mean over examples."""
     if reference.places is not None and artifact.places is not None:
         metric, k = cut_of(name)
         both = (reference.places, artifact.places)
@@ -135,6 +139,10 @@ def _of_labels(name: str, run: QualityRun, scores: tuple[Floats, Floats], labels
     if name == "log_loss":
         meaning: Literal["logit", "probability"] = "logit" if run.meaning == "logit" else "probability"
         before, after = (log_loss(each, labels, meaning=meaning) for each in scores)
+        return _Paired(differences=after - before, before=before, after=after, resampled="rows")
+    if name in CALIBRATION:
+        chances = (probabilities(each, run.meaning) for each in scores)
+        before, after = (CALIBRATION[name](each, labels) for each in chances)
         return _Paired(differences=after - before, before=before, after=after, resampled="rows")
     if name == "auc":
         before, after = (placements(each, labels) for each in scores)

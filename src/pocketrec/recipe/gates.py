@@ -19,6 +19,7 @@ GATE_RANGES: Mapping[str, Range] = {
     "min_top_k_overlap": Range(0.5, 1),
     "max_auc_drop": Range(0, 0.1),
     "max_log_loss_rise": Range(0, 0.1),
+    "max_ece_rise": Range(0, 0.1),
     "tie_tolerance": Range(0, 0.05),
     "max_size_mb": Range(0, 1e6, above=True),
     "max_p50_ms": Range(0, 1e5, above=True),
@@ -42,6 +43,8 @@ class Gates:
         min_top_k_overlap: lowest mean share of the k best that both lists hold.
         max_auc_drop: largest absolute change of AUC, held in the same way.
         max_log_loss_rise: largest absolute change of the log loss, held in the same way.
+        max_ece_rise: largest absolute change of the calibration error, held in the same way; it needs `ece`
+            among `evaluate.metrics`.
         evaluate: limits on one of several evaluations, by its name, in place of those above.
         slices: limits on slices, by the name of a division (`users`) or of one slice (`users: cold`), for
             artifacts and for the compressed model, of which only a loss counts.
@@ -65,6 +68,7 @@ class Gates:
     min_top_k_overlap: float | None = 0.97
     max_auc_drop: float | None = 0.0005
     max_log_loss_rise: float | None = 0.001
+    max_ece_rise: float | None = None
     tie_tolerance: float = 1e-5
     max_size_mb: Limit | None = None
     max_p50_ms: Limit | None = None

@@ -9,10 +9,15 @@ from pocketrec.errors import RecipeError
 from pocketrec.recipe.compress import COST_RANGES, Compress, Cost
 from pocketrec.recipe.evaluate import Evaluate
 from pocketrec.recipe.gates import Gates
-from pocketrec.recipe.measures import ChangeLimits
+from pocketrec.recipe.measures import METRICS, ChangeLimits, Metric
 from pocketrec.recipe.versus import LISTED, Versus
 
-_KINDS = {"max_ndcg_drop": "ranking", "max_auc_drop": "classification", "max_log_loss_rise": "classification"}
+_METRICS: Mapping[str, Metric] = {
+    "max_ndcg_drop": "ndcg",
+    "max_auc_drop": "auc",
+    "max_log_loss_rise": "log_loss",
+    "max_ece_rise": "ece",
+}
 _LIMITS = tuple(each.name for each in fields(ChangeLimits))
 
 
@@ -43,7 +48,7 @@ def _versus_of(versus: Versus, evaluate: Evaluate) -> Versus | None:
     """The same of a baseline: what holds this evaluation; None where nothing does."""
     own = versus.evaluate.get(evaluate.called)
     mine = {} if own is None else _stated(own)
-    foreign = [key for key in _LIMITS if _KINDS[key] != evaluate.kind]
+    foreign = [key for key in _LIMITS if _METRICS[key] not in evaluate.names]
     foreign += LISTED if evaluate.kind != "ranking" else ()
     none = dict.fromkeys(foreign)
     stated = {key: getattr(versus, key) for key in (*_LIMITS, *LISTED)} | mine | none
@@ -57,7 +62,7 @@ def _slices_of(limits: Mapping[str, ChangeLimits], evaluate: Evaluate) -> dict[s
     """The limits on slices that the evaluation has, of metrics that it has."""
     found = {}
     for name, each in limits.items():
-        mine = {key: value for key, value in _stated(each).items() if _KINDS[key] == evaluate.kind}
+        mine = {key: value for key, value in _stated(each).items() if _METRICS[key] in evaluate.names}
         if mine and _division(name) in evaluate.slices:
             found[name] = ChangeLimits(**mine)
     return found
@@ -82,6 +87,7 @@ def check_held(gates: Gates, compress: Compress, evaluations: Sequence[Evaluate]
     for name, cost in compress.evaluate.items():
         where = f"compress.evaluate.{name}"
         _check_kinds([_named(evaluations, where, name)], where, _given(cost, COST_RANGES))
+    _check_kinds(evaluations, "gates", ["max_ece_rise"] if gates.max_ece_rise is not None else [])
     check_limits(evaluations, "gates.compression", gates.compression)
     check_slices(evaluations, "gates.slices", gates.slices)
     for where, own in _own(gates):
@@ -133,8 +139,13 @@ def check_limits(evaluations: Collection[Evaluate], where: str, limits: ChangeLi
 
 def _check_kinds(evaluations: Collection[Evaluate], where: str, keys: Iterable[str]) -> None:
     for key in keys:
-        if not any(each.kind == _KINDS[key] for each in evaluations):
-            raise RecipeError(f"{where}.{key}: {_all_are(evaluations)}, which has no such metric")
+        metric = _METRICS[key]
+        if any(metric in each.names for each in evaluations):
+            continue
+        said = f"{where}.{key}: {_all_are(evaluations)}"
+        if any(metric in METRICS[each.kind] for each in evaluations):
+            raise RecipeError(f"{said} without {metric}; add it to evaluate.metrics")
+        raise RecipeError(f"{said}, which has no such metric")
 
 
 def _all_are(evaluations: Collection[Evaluate]) -> str:

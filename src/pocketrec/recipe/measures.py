@@ -23,7 +23,9 @@ PLACED: Mapping[str, tuple[tuple[float, ...], tuple[str, ...]]] = {
 }
 FEWEST = 10  # examples that an interval is computed from; fewer have hardly another draw than themselves
 _MOST_EXAMPLES = 10**9
-CHANGE_RANGES = {key: Range(0, 0.1) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")}
+CHANGE_RANGES = {
+    key: Range(0, 0.1) for key in ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise", "max_ece_rise")
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +90,13 @@ class ChangeLimits:
         max_ndcg_drop: largest change of NDCG@k.
         max_auc_drop: largest change of AUC.
         max_log_loss_rise: largest change of the log loss.
+        max_ece_rise: largest change of the calibration error.
     """
 
     max_ndcg_drop: float | None = None
     max_auc_drop: float | None = None
     max_log_loss_rise: float | None = None
+    max_ece_rise: float | None = None
 
     def __post_init__(self) -> None:
         if all(getattr(self, key) is None for key in CHANGE_RANGES):
@@ -108,6 +112,7 @@ class StepLimits(ChangeLimits):
         max_ndcg_drop: largest loss of NDCG@k.
         max_auc_drop: largest loss of AUC.
         max_log_loss_rise: largest rise of the log loss.
+        max_ece_rise: largest rise of the calibration error.
         evaluate: limits on one of several evaluations, by its name, in place of those above.
     """
 

@@ -14,13 +14,14 @@ VERSUS_RANGES: Mapping[str, Range] = {
     "max_ndcg_drop": Range(0, 0.1),
     "max_auc_drop": Range(0, 0.1),
     "max_log_loss_rise": Range(0, 0.1),
+    "max_ece_rise": Range(0, 0.1),
     "min_top_k_overlap": Range(0, 1, above=True),
     "max_churn": Range(0, 0.99),
     "max_size_growth": Range(0, 10),
     "max_latency_ratio": Range(0.1, 10),
 }
 LISTED = ("min_top_k_overlap", "max_churn")  # gates that only lists have
-_LOSSES = ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise")
+_LOSSES = ("max_ndcg_drop", "max_auc_drop", "max_log_loss_rise", "max_ece_rise")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Versus:
         max_ndcg_drop: largest loss of NDCG@k.
         max_auc_drop: largest loss of AUC.
         max_log_loss_rise: largest rise of the log loss.
+        max_ece_rise: largest rise of the calibration error.
         evaluate: limits on losses of one of several evaluations, by its name, in place of those above.
         slices: limits on losses of slices, named as in `gates`.
         min_top_k_overlap: lowest mean share of the baseline's k best that lists still hold.
@@ -51,6 +53,7 @@ class Versus:
     max_ndcg_drop: float | None = None
     max_auc_drop: float | None = None
     max_log_loss_rise: float | None = None
+    max_ece_rise: float | None = None
     evaluate: Mapping[str, ChangeLimits] = field(default_factory=dict)
     slices: Mapping[str, ChangeLimits] = field(default_factory=dict)
     min_top_k_overlap: float | None = None

@@ -175,6 +175,9 @@ RANKED = QualityRun(
 LABELS = QualityRun(
     metrics={"auc": 0.53, "log_loss": 0.66}, examples=4, labels=np.array([0, 1, 0, 1], np.float32)
 )
+CALIBRATED = QualityRun(
+    metrics={"auc": 0.9, "log_loss": 0.1, "ece": 0.005}, examples=10, labels=np.eye(10, dtype=np.float32)[3]
+)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +192,8 @@ LABELS = QualityRun(
         (LABELS, Gates(max_auc_drop=0.04), ["max_auc_drop"]),
         (LABELS, Gates(max_log_loss_rise=0.04), ["max_log_loss_rise"]),
         (LABELS, Gates(max_log_loss_rise=0.03), []),
+        (CALIBRATED, Gates(max_ece_rise=0.1), ["max_ece_rise"]),
+        (CALIBRATED, Gates(max_ece_rise=0.09), []),
     ],
 )
 def test_limits_that_an_artifact_without_a_clue_holds_are_named(

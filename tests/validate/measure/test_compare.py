@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from pocketrec.report import MetricChange
 from pocketrec.validate.measure.compare import beside, compare_quality
+from pocketrec.validate.measure.metrics.calibration import calibration_error
 from pocketrec.validate.measure.metrics.gauc import user_aucs
 from pocketrec.validate.measure.ranking import QualityRun, classification_metrics, ranking_metrics
 from pocketrec.validate.measure.rows import CATALOGUE_ROW, KeptRows
@@ -90,9 +91,30 @@ def test_every_metric_of_labels_changes_by_itself(scores: tuple[QualityRun, Qual
     found = changes(scores)
     for name in NAMES:
         assert found[name].change == pytest.approx(after.metrics[name] - before.metrics[name], abs=1e-12)
-    assert [found[name].resampled for name in NAMES] == ["rows", "rows", "users", "", ""]
-    assert [len(found[name].intervals) for name in NAMES] == [1, 1, 1, 0, 0]
+    assert [found[name].resampled for name in NAMES] == ["rows", "rows", "users", "rows", "rows"]
+    assert [len(found[name].intervals) for name in NAMES] == [1, 1, 1, 1, 1]
     assert found["gauc"].examples == 25
+
+
+def test_the_interval_of_a_calibration_error_is_about_that_of_drawing_rows_anew(
+    scores: tuple[QualityRun, QualityRun],
+) -> None:
+    """Somewhat wider: a resample can turn the sign of a bin in both runs at once, which is no difference."""
+    before, after = scores
+    assert before.scores is not None
+    assert after.scores is not None
+    assert before.labels is not None
+    rng, drawn = np.random.default_rng(2), []
+    for _ in range(1500):
+        rows = rng.integers(0, 400, 400)
+        one, two = (
+            calibration_error(each[rows], before.labels[rows]) for each in (before.scores, after.scores)
+        )
+        drawn.append(two - one)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    interval = changes(scores)["ece"].intervals[0]
+    assert 1 <= (interval.high - interval.low) / (high - low) < 1.5
+    assert interval.low <= low + 0.005
 
 
 @pytest.mark.parametrize("metric", ["auc", "gauc"])
