@@ -15,4 +15,13 @@ FAMILIES = (
         data="open-bandit",
         floors=(("auc", 0.53),),
     ),
+    Family(
+        name="pmf",
+        area="probabilistic",
+        roles=("predict",),
+        summary="a rating, its variance, and the probability of a high one, from factors that are Gaussians",
+        paper="Salakhutdinov and Mnih, 2008, PMF; Lim and Teh, 2007, Variational Bayesian Approach",
+        train=trained_by("pmf"),
+        floors=(("auc", 0.79),),
+    ),
 )

@@ -200,6 +200,20 @@ def rated_high(*, split: Split = "test", at_least: float = POSITIVE_RATING) -> C
     )
 
 
+def pairs(*, split: Split = "test") -> ClassificationData:
+    """As `rated_high`, from `user` and `item` alone."""
+    table, chosen = ratings(), _rows(split)
+    inputs = {"user": table.user[chosen], "item": table.item[chosen]}
+    return ClassificationData(
+        inputs=inputs, labels=(table.rating[chosen] >= POSITIVE_RATING).astype(np.float32)
+    )
+
+
+def stars(*, split: Split = "test") -> npt.NDArray[np.float32]:
+    """The ratings themselves, 1 to 5, of the rows of `pairs`."""
+    return ratings().rating[_rows(split)]
+
+
 def _in_order(table: Ratings) -> list[npt.NDArray[np.int64]]:
     """The rows of each user's ratings in order of time."""
     order = np.lexsort((table.timestamp, table.user))  # stable, so ties keep the order of the file
