@@ -69,9 +69,10 @@ class PMF(nn.Module):
 
     def divergence(self, rows: Tensor) -> Tensor:
         """Of rows `[n, 2 (dim + 1)]` from their prior N(0, PRIOR), `[n]` (Kullback and Leibler, 1951)."""
-        means, logs = rows.split(self.dim + 1, dim=-1)
+        means, logs = rows[..., : self.dim + 1], rows[..., self.dim + 1 :]
         ratio = logs - math.log(PRIOR)
-        return 0.5 * (ratio.exp() + means.square() / PRIOR - 1 - ratio).sum(dim=-1)
+        found: Tensor = 0.5 * (ratio.exp() + means.square() / PRIOR - 1 - ratio).sum(dim=-1)
+        return found
 
 
 def model(*, num_users: int, num_items: int, dim: int = 16) -> PMF:
