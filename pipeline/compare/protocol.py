@@ -35,7 +35,7 @@ def protocol_as_read(evaluate: Evaluate) -> dict[str, Any]:
     return protocol_of(asdict(evaluate))
 
 
-def data_of(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, object]:
+def data_of(recipe: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, Any]:
     """The digest of each evaluation's data, by what it is called, as far as evidence says."""
     first, *others = protocols_of(recipe)
     further = evidence.get("further_data")
