@@ -533,6 +533,17 @@ def test_limits_by_name_need_several_evaluations(tmp_path: Path) -> None:
         load_recipe(write(tmp_path, "", "[gates.evaluate.scores]\nmax_ndcg_drop = 0.01\n"))
 
 
+def test_a_limit_holds_the_heads_that_have_its_metric(tmp_path: Path) -> None:
+    more = "[gates]\nmax_ece_rise = 0.01\n"
+    click, buy = heads(tmp_path, CLICK, f'{BUY}\nmetrics = ["ece"]', more=more).held.values()
+    assert (click.max_ece_rise, buy.max_ece_rise) == (None, 0.01)
+    assert (click.max_auc_drop, click.max_ndcg_drop) == (0.0005, None)
+    with pytest.raises(
+        RecipeError, match=r"gates\.max_ece_rise: every evaluation is a classification without"
+    ):
+        heads(tmp_path, CLICK, BUY, more=more)
+
+
 def test_slices_and_lists_hold_the_heads_that_have_them(tmp_path: Path) -> None:
     ranked = '[[evaluate]]\ndata = "d.py:data"\nkind = "ranking"\noutput = "click"'
     sliced = '[evaluate.slices.age]\nby = "age"\nedges = [30]'

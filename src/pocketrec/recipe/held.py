@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 from pocketrec.errors import RecipeError
 from pocketrec.recipe.compress import COST_RANGES, Compress, Cost
@@ -31,13 +32,13 @@ def gates_by_name(gates: Gates, evaluations: Sequence[Evaluate]) -> Mapping[str,
 def gates_of(gates: Gates, evaluate: Evaluate) -> Gates:
     """What one of several evaluations must hold."""
     own = gates.evaluate.get(evaluate.called)
-    mine = {key: getattr(own, key) for key in _LIMITS if getattr(own, key, None) is not None}
+    limits: dict[str, Any] = {**({} if own is None else _stated(own)), **dict.fromkeys(_foreign(evaluate))}
     compression, versus = gates.compression, gates.versus
     if compression is not None:
         compression = compression.of(evaluate.called)
     return replace(
         gates,
-        **mine,
+        **limits,
         slices=_slices_of(gates.slices, evaluate),
         compression=compression,
         versus=None if versus is None else _versus_of(versus, evaluate),
@@ -48,14 +49,17 @@ def _versus_of(versus: Versus, evaluate: Evaluate) -> Versus | None:
     """The same of a baseline: what holds this evaluation; None where nothing does."""
     own = versus.evaluate.get(evaluate.called)
     mine = {} if own is None else _stated(own)
-    foreign = [key for key in _LIMITS if _METRICS[key] not in evaluate.names]
-    foreign += LISTED if evaluate.kind != "ranking" else ()
-    none = dict.fromkeys(foreign)
+    none = dict.fromkeys([*_foreign(evaluate), *(LISTED if evaluate.kind != "ranking" else ())])
     stated = {key: getattr(versus, key) for key in (*_LIMITS, *LISTED)} | mine | none
     slices = _slices_of(versus.slices, evaluate)
     if not slices and all(each is None for each in stated.values()):
         return None
     return replace(versus, **stated, slices=slices)
+
+
+def _foreign(evaluate: Evaluate) -> list[str]:
+    """The limits on metrics that an evaluation does not have."""
+    return [key for key in _LIMITS if _METRICS[key] not in evaluate.names]
 
 
 def _slices_of(limits: Mapping[str, ChangeLimits], evaluate: Evaluate) -> dict[str, ChangeLimits]:
