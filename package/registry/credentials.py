@@ -226,7 +226,7 @@ def forgetful(session: requests.Session) -> Callable[[requests.PreparedRequest, 
     """
 
     def rebuild(request: requests.PreparedRequest, response: requests.Response) -> None:
-        if session.should_strip_auth(response.request.url, request.url):
+        if session.should_strip_auth(str(response.request.url), str(request.url)):
             request.headers.pop("Authorization", None)
 
     return rebuild

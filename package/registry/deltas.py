@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pocketrec.errors import ArtifactError, UsageError
-from pocketrec.outside import exists
+from pocketrec.outside import exists, require_file
 from pocketrec.package.bundle import Bundle, is_bundle, read_bundle, require_bundle
 from pocketrec.package.delta.apply import apply_delta
 from pocketrec.package.delta.format import Entry, Header, header_of
@@ -75,10 +75,10 @@ def delta_image(path: Path, bundle: Bundle, release: Image, created: str) -> Ima
         created: the time that it states, see `package.created`.
 
     Raises:
-        UsageError: it leads elsewhere.
+        UsageError: it is no file, or leads elsewhere.
         ArtifactError: it is no delta, or a damaged one.
     """
-    header = header_of(path)
+    header = header_of(require_file(path, error=UsageError, remedy="pass the file of a delta"))
     base, target = header.base, header.target
     if target != side_of(bundle):
         raise UsageError(

@@ -117,7 +117,7 @@ def push_release(
         size_bytes=sum(each.size for each, _ in load.blobs.values()),
         bytes_sent=store.traffic.sent - before,
         signed=any(each.artifact_type == words.SIGNATURE_ARTIFACT for each in load.beside),
-        deltas=len(deltas),
+        deltas=sum(each.artifact_type == words.DELTA_ARTIFACT for each in load.beside),
     )
 
 
@@ -141,14 +141,14 @@ def _load(bundle: Bundle, name: str, created: str, key: PrivateKey | None, expir
 
 
 def _with_deltas(load: _Load, bundle: Bundle, deltas: Sequence[Path], created: str) -> _Load:
-    blobs, images = dict(load.blobs), []
+    blobs, images = dict(load.blobs), dict[str, Image]()  # by digest, as one may be handed over twice
     for path in deltas:
         image = delta_image(path, bundle, load.release, created)
         (layer,) = image.layers
         blobs[digest_of(image.config)] = _of_bytes(image.config)
         blobs[layer.digest] = (layer, partial(_file, path))
-        images.append(image)
-    return replace(load, beside=(*load.beside, *images), blobs=blobs)
+        images[image.digest] = image
+    return replace(load, beside=(*load.beside, *images.values()), blobs=blobs)
 
 
 def _of_bytes(data: bytes) -> tuple[Descriptor, Chunks]:

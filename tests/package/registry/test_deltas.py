@@ -201,10 +201,16 @@ def test_a_delta_that_leads_elsewhere_or_is_none_is_not_pushed(two: Two, tmp_pat
             UsageError, match=r"leads to toy 1\.5\.0 .*, and toy 1\.4\.0 .* is pushed; make one"
         ):
             push(store, two.old, two.delta)
-        for name, said in (("cut.delta", "it was written with"), ("none.delta", "no such file")):
-            with pytest.raises(ArtifactError, match=said):
-                push(store, two.new, tmp_path / name)
+        with pytest.raises(ArtifactError, match="it was written with"):
+            push(store, two.new, tmp_path / "cut.delta")
+        with pytest.raises(UsageError, match=r"none\.delta: no such file; pass the file of a delta"):
+            push(store, two.new, tmp_path / "none.delta")
     assert not (tmp_path / "place").exists()
+
+
+def test_a_delta_that_is_handed_over_twice_is_one(two: Two, tmp_path: Path) -> None:
+    with place_of("folder", tmp_path) as (store, _):
+        assert push(store, two.new, two.delta, two.delta).deltas == 1
 
 
 def forged(two: Two, to: Bundle, delta: Path, store: Store) -> None:
