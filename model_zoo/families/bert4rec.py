@@ -17,7 +17,7 @@ from pocketrec.model_zoo.training.loop import Schedule
 from pocketrec.model_zoo.training.next_item import fit_next_item
 from pocketrec.model_zoo.training.run import Run
 
-SCHEDULE = Schedule(epochs=48, patience=16, every=4, learning_rate=3e-3, weight_decay=0.01)
+SCHEDULE = Schedule(epochs=36, patience=12, every=4, learning_rate=3e-3, weight_decay=0.01)
 BATCH_SIZE = 128
 DROPOUT = 0.2
 HIDDEN = 0.2  # the share of a history's items that training masks

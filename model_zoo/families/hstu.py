@@ -6,7 +6,8 @@
 
 There is no softmax, so how much there is to attend to is not lost. The bias of times is learned for powers
 of two of the minutes between an item and the next one to be recommended; they are compared as integers,
-because float16 cannot hold the minutes of a year. Trained with the full softmax at every position.
+because float16 cannot hold the minutes of a year. Trained with the full softmax at every position, and left
+on a grid that 8-bit codes hold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.training.grid import to_grid
 from pocketrec.model_zoo.training.loop import Schedule
 from pocketrec.model_zoo.training.next_item import fit_next_item
 from pocketrec.model_zoo.training.run import Run
@@ -170,4 +172,5 @@ def train(run: Run, schedule: Schedule = SCHEDULE) -> HSTU:
         run=run,
         loss=loss_at(net, items, minutes),
     )
+    to_grid(net)
     return net

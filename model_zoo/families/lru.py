@@ -22,7 +22,7 @@ from pocketrec.model_zoo.training.loop import Schedule
 from pocketrec.model_zoo.training.next_item import fit_next_item
 from pocketrec.model_zoo.training.run import Run
 
-SCHEDULE = Schedule(epochs=28, patience=12, every=4, learning_rate=3e-3, weight_decay=0.01)
+SCHEDULE = Schedule(epochs=20, patience=8, every=4, learning_rate=3e-3, weight_decay=0.01)
 BATCH_SIZE = 128
 DROPOUT = 0.3
 SLOWEST, FASTEST = 0.99, 0.8  # what is left of a state after one item, at the start of training

@@ -18,7 +18,7 @@ from pocketrec.model_zoo.training.run import Run
 SCHEDULE = Schedule(epochs=36, patience=12, every=2, learning_rate=3e-3, weight_decay=0.01)
 BATCH_SIZE = 128
 DROPOUT = 0.3
-BEAUTY = Schedule(epochs=16, patience=8, every=4, learning_rate=2e-3, weight_decay=0.01)
+BEAUTY = Schedule(epochs=12, patience=12, every=4, learning_rate=2e-3, weight_decay=0.01)
 BEAUTY_DROPOUT = 0.5  # four items train a user in the median
 
 
