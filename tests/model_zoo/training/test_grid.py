@@ -21,10 +21,10 @@ def lost(net: nn.Module) -> float:
 def test_what_lies_on_the_grid_is_not_rounded_again_even_from_float16() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Embedding(40, 64, padding_idx=0), nn.Linear(64, 48))
-    assert lost(net) > 2e-3
+    assert lost(net) > 3e-3
     to_grid(net)
-    assert lost(net) < 1e-3  # a scale has the eleven bits of float16
-    assert lost(net.half().float()) < 1e-3
+    assert lost(net) < 1.5e-3  # a scale has the eleven bits of float16
+    assert lost(net.half().float()) < 1.5e-3
 
 
 def test_rows_move_by_half_a_step_at_most_and_biases_and_small_tensors_stay() -> None:
