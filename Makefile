@@ -67,7 +67,7 @@ references: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -q -f tests/docs/mkdocs.yml
-	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m docs
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m docs tests/docs
 
 # Everybody who would have a bad artifact pass, each caught by the gate that is there for it, beside an honest twin.
 # NAMES="constant zeros" takes some only, JSON=1 prints JSON.
