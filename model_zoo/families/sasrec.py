@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pocketrec.model_zoo.data import amazon, movielens
+from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families.parts.attention import Block
 from pocketrec.model_zoo.training.loop import Schedule
 from pocketrec.model_zoo.training.next_item import fit_next_item
@@ -18,8 +18,6 @@ from pocketrec.model_zoo.training.run import Run
 SCHEDULE = Schedule(epochs=36, patience=12, every=2, learning_rate=3e-3, weight_decay=0.01)
 BATCH_SIZE = 128
 DROPOUT = 0.3
-BEAUTY = Schedule(epochs=12, patience=12, every=4, learning_rate=2e-3, weight_decay=0.01)
-BEAUTY_DROPOUT = 0.5  # four items train a user in the median
 
 
 class SASRec(nn.Module):
@@ -83,14 +81,4 @@ def train(run: Run, schedule: Schedule = SCHEDULE) -> SASRec:
     net = model(num_items=len(movielens.item_vocabulary().tokens) - 1, dropout=DROPOUT)
     data = movielens.sequences(), movielens.leave_one_out(split="valid")
     fit_next_item(net, *data, schedule=schedule, batch_size=BATCH_SIZE, run=run)
-    return net
-
-
-def train_beauty(run: Run, schedule: Schedule = BEAUTY) -> SASRec:
-    """A SASRec trained on Beauty, in eval mode; the best epoch by NDCG@10 on validation."""
-    data, length = "amazon-beauty", amazon.HISTORY_LENGTH
-    num_items = len(amazon.beauty_items().tokens) - 1
-    net = model(num_items=num_items, max_length=length, dropout=BEAUTY_DROPOUT)
-    valid = amazon.leave_one_out(data=data, split="valid")
-    fit_next_item(net, amazon.sequences(data=data), valid, schedule=schedule, batch_size=BATCH_SIZE, run=run)
     return net
