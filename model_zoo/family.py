@@ -59,6 +59,8 @@ class Family:
         data: the data set, as `pocketrec zoo data` calls it.
         train: `module:function`, called with a `training.run.Run`; returns the trained nn.Module.
         floors: the lowest value on the test split that the weights may have, by metric.
+        beside: what needs no training reaches by the family's own protocol, named by `source`; empty where
+            that is the protocol of the others on its data.
         references: published figures under the same protocol; empty where there are none.
         committed: whether the weights come with the project; others are made by `pocketrec zoo train`.
     """
@@ -71,6 +73,7 @@ class Family:
     train: str
     floors: tuple[tuple[str, float], ...]
     data: str = "ml-100k"
+    beside: tuple[Reference, ...] = ()
     references: tuple[Reference, ...] = ()
     committed: bool = True
 

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from pocketrec.model_zoo.family import Family
+from pocketrec.model_zoo.family import Family, Reference, trained_by
 
-FAMILIES: tuple[Family, ...] = ()
+FAMILIES = (
+    Family(
+        name="prm",
+        area="page generation",
+        roles=("arrange",),
+        summary="a list in a better order, by a transformer over all of it",
+        paper="Pei et al., 2019, Personalized Re-ranking for Recommendation",
+        train=trained_by("prm"),
+        floors=(("hr@10", 0.56), ("ndcg@10", 0.298)),
+        beside=(
+            Reference(metric="hr@10", value=0.5516, source="the order of transition counts"),
+            Reference(metric="ndcg@10", value=0.2951, source="the order of transition counts"),
+        ),
+    ),
+)

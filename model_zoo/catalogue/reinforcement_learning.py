@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pocketrec.model_zoo.catalogue.bandits import COUNTED
 from pocketrec.model_zoo.family import Family, trained_by
 
 FAMILIES = (
@@ -13,6 +14,7 @@ FAMILIES = (
         paper="Kumar, Zhou, Tucker and Levine, 2020, Conservative Q-Learning",
         train=trained_by("q_network"),
         data="open-bandit",
+        beside=COUNTED,
         floors=(("hr@10", 0.15), ("ndcg@10", 0.07)),
     ),
 )

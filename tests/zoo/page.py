@@ -52,11 +52,21 @@ def _quality(
             f"{row.parameters:,}" if row.parameters else "",
             _shown(row.metrics, [metric for metric, _ in family.floors]),
             "; ".join(f"{each.metric} {each.value:.4g} ({each.source})" for each in family.references),
-            _beside(family, baselines.get(family.data, {})),
-            _state(family, row, baselines.get(family.data, {})),
+            _beside(family, _untrained(family, baselines)),
+            _state(family, row, _untrained(family, baselines)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _untrained(family: Family, baselines: Baselines) -> Mapping[str, Mapping[str, float]]:
+    """What needs no training, by its name: by the family's own protocol where it has one."""
+    if not family.beside:
+        return baselines.get(family.data, {})
+    names = dict.fromkeys(each.source for each in family.beside)
+    return {
+        name: {each.metric: each.value for each in family.beside if each.source == name} for name in names
+    }
 
 
 def _state(family: Family, row: Row, baselines: Mapping[str, Mapping[str, float]]) -> str:

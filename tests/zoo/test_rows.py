@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.zoo.rows import Row, row_of
 
 from pocketrec.errors import RecipeError
 from pocketrec.model_zoo.family import Family, Reference
+from pocketrec.model_zoo.registry import FAMILIES
 
 FAMILY = Family(
     name="sasrec",
@@ -79,6 +81,15 @@ def test_a_model_that_does_not_beat_a_baseline_says_so(monkeypatch: pytest.Monke
     row = seen(evidence(ndcg=0.11), monkeypatch)
     page = "\n".join(lines_of([row], {"ml-100k": {"Markov": {"ndcg@10": 0.12}}}))
     assert "green; does not beat Markov" in page
+
+
+def test_a_family_of_an_own_protocol_stands_beside_baselines_of_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = seen(evidence(ndcg=0.11), monkeypatch)
+    own = Reference(metric="ndcg@10", value=0.1, source="the order given")
+    monkeypatch.setitem(FAMILIES, "sasrec", replace(FAMILIES["sasrec"], beside=(own,)))
+    page = "\n".join(lines_of([row], {"ml-100k": {"Markov": {"ndcg@10": 0.12}}}))
+    (line,) = (each for each in page.splitlines() if each.startswith("| sequence | sasrec |"))
+    assert line.endswith("| the order given ndcg@10 0.1000 | green |")
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,9 @@ def test_the_weights_hold_their_floors_and_beat_the_stores_own_click_rates(
     assert found[1] >= family.floor("ndcg@10") == 0.08
     clicks, passes = bernoulli_ts.clicks_and_passes()
     rates = torch.from_numpy(clicks / (clicks + passes))
-    assert found[1] > measured(lambda batch: rates.expand(len(batch["person_0"]), -1), data)[1]
+    before = measured(lambda batch: rates.expand(len(batch["person_0"]), -1), data)
+    assert before == pytest.approx([each.value for each in family.beside], abs=1e-4)
+    assert found[1] > before[1]
     assert measured(lambda batch: untrained("linucb")(**batch)[0], data)[1] < 0.05
 
 
