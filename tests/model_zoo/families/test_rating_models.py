@@ -19,7 +19,7 @@ from pocketrec.model_zoo.training.rated import LOVED, item_mean_auc
 
 Trained = Callable[[str], nn.Module]
 DATA: dict[str, Callable[..., ClassificationData]] = {}  # of a family that reads more than the features
-ONE_HEAD = ("dlrm",)
+ONE_HEAD = ("dlrm", "qr-dlrm", "deepfm", "dcnv2")
 TWO_HEADS = ("mmoe",)
 ALL = (*ONE_HEAD, *TWO_HEADS)
 
