@@ -35,4 +35,14 @@ FAMILIES = (
         floors=(("auc", 0.785),),
         references=(DEEPFM,),
     ),
+    Family(
+        name="din",
+        area="ranking",
+        roles=("rank",),
+        summary="liked items weighed by the one that is asked about; on films DeepFM ranks better",
+        paper="Zhou et al., 2018, Deep Interest Network",
+        train=trained_by("din"),
+        floors=(("auc", 0.78),),
+        references=(DEEPFM,),
+    ),
 )

@@ -18,8 +18,8 @@ from pocketrec.model_zoo.training.loop import to_tensors
 from pocketrec.model_zoo.training.rated import LOVED, item_mean_auc
 
 Trained = Callable[[str], nn.Module]
-DATA: dict[str, Callable[..., ClassificationData]] = {}  # of a family that reads more than the features
-ONE_HEAD = ("dlrm", "qr-dlrm", "deepfm", "dcnv2")
+DATA = {"din": movielens.rated_high_after}  # of a family that reads more than the features
+ONE_HEAD = ("dlrm", "qr-dlrm", "deepfm", "dcnv2", "din")
 TWO_HEADS = ("mmoe",)
 ALL = (*ONE_HEAD, *TWO_HEADS)
 
