@@ -29,7 +29,9 @@ Floats = npt.NDArray[np.float32]
 
 POLICIES: tuple[Policy, ...] = ("random", "bts")
 CAMPAIGNS: dict[Campaign, int] = {"all": 80, "men": 34, "women": 46}  # and how many items each has
-LOGS = tuple((policy, campaign) for policy in POLICIES for campaign in CAMPAIGNS)
+LOGS: tuple[tuple[Policy, Campaign], ...] = tuple(
+    (policy, campaign) for policy in POLICIES for campaign in CAMPAIGNS
+)
 POSITIONS = 3
 TRAIN_SHARE = 0.8  # of each log, from its beginning
 _UNKNOWN = "<unknown>"

@@ -29,7 +29,8 @@ def platt(logits: Doubles, labels: Doubles) -> tuple[float, float]:
     for _ in range(_STEPS):
         chances = _sigmoid(columns @ found + offset)
         gradient = columns.T @ (chances - targets)
-        step = np.linalg.solve((columns * (chances * (1 - chances))[:, None]).T @ columns, gradient)
+        hessian = (columns * (chances * (1 - chances))[:, None]).T @ columns
+        step = np.linalg.solve(hessian, gradient).astype(np.float64)
         found -= _damped(found, step, columns, offset, targets) * step
         if np.abs(step).max() < _CONVERGED:
             break

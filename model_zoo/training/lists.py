@@ -42,11 +42,11 @@ def markov_lists(*, split: Literal["train", "valid", "test"] = "test", seed: int
         if split == "train":
             _count(counts, part, -1)
             steps = rng.permutation(np.arange(_FIRST, len(part)))[:_STEPS]
-            rows += [_row(counts, often, part[:step], part[step]) for step in steps]
+            rows += [_row(counts, often, part[:step], int(part[step])) for step in steps]
             _count(counts, part, 1)
         else:
             held = len(whole) - (1 if split == "test" else 2)
-            rows.append(_row(counts, often, whole[:held], whole[held]))
+            rows.append(_row(counts, often, whole[:held], int(whole[held])))
     found = [each for each in rows if each is not None]
     return RankingData(
         inputs={
