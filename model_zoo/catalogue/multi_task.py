@@ -15,4 +15,14 @@ FAMILIES = (
         floors=(("auc", 0.785), ("auc of loved", 0.805)),
         references=(DEEPFM,),
     ),
+    Family(
+        name="ple",
+        area="multi-task",
+        roles=("rank",),
+        summary="whether somebody likes and whether he loves an item, from own and shared experts",
+        paper="Tang et al., 2020, Progressive Layered Extraction",
+        train=trained_by("ple"),
+        floors=(("auc", 0.785), ("auc of loved", 0.805)),
+        references=(DEEPFM,),
+    ),
 )

@@ -20,7 +20,7 @@ from pocketrec.model_zoo.training.rated import LOVED, item_mean_auc
 Trained = Callable[[str], nn.Module]
 DATA = {"din": movielens.rated_high_after}  # of a family that reads more than the features
 ONE_HEAD = ("dlrm", "qr-dlrm", "deepfm", "dcnv2", "din", "autoint", "finalmlp")
-TWO_HEADS = ("mmoe",)
+TWO_HEADS = ("mmoe", "ple")
 ALL = (*ONE_HEAD, *TWO_HEADS)
 
 
