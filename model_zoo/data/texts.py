@@ -16,7 +16,7 @@ from pocketrec.package.host.items import Items
 from pocketrec.package.host.wordpiece import tokenize
 
 WORDS = "all-minilm-l6-v2"
-PADDING, UNKNOWN = 0, 100
+PADDING, UNKNOWN, START, END = 0, 100, 101, 102
 
 
 def word_vocabulary() -> Vocabulary:

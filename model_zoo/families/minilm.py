@@ -83,8 +83,12 @@ class MiniLM(nn.Module):
 
     def forward(self, text: Tensor) -> tuple[Tensor, Tensor]:
         """The best items' scores, float32 `[B, top_k]`, and ids, int32 `[B, top_k]`, best first."""
-        top_k_scores, rows = torch.topk(self.embed(text) @ self.titles.T, self.top_k, dim=-1)
+        top_k_scores, rows = torch.topk(self.scores(text), self.top_k, dim=-1)
         return top_k_scores, rows.to(torch.int32) + 1  # row 0 is item 1: padding is no item
+
+    def scores(self, text: Tensor) -> Tensor:
+        """Scores of all titles, `[B, items]`: cosines."""
+        return self.embed(text) @ self.titles.T
 
     def embed(self, text: Tensor) -> Tensor:
         """Vectors of length 1, `[B, kept]`, of right-padded word pieces `[B, T]`."""
@@ -152,17 +156,17 @@ def train_office(run: Run, kept: int = 128) -> MiniLM:
 def searching(titles: Sequence[str], run: Run, kept: int = 384) -> MiniLM:
     """all-MiniLM-L6-v2 that searches these titles, in eval mode."""
     net = model(num_items=len(titles), kept=kept)
-    weights = dict(renamed(_pretrained()))
-    missing = net.load_state_dict(weights, strict=False)
+    missing = net.load_state_dict(pretrained(), strict=False)
     assert (missing.missing_keys, missing.unexpected_keys) == (["titles"], [])
     net.freeze_titles(titles, run)
     return net
 
 
-def _pretrained() -> dict[str, Tensor]:
+def pretrained() -> dict[str, Tensor]:
+    """The weights of all-MiniLM-L6-v2 under this module's names."""
     place = folder(WORDS) / "model.safetensors"
     content = read_file(place, largest=_LARGEST, error=DataError, remedy="remove it, and fetch it again")
-    return dict(load(content))
+    return dict(renamed(load(content)))
 
 
 def renamed(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

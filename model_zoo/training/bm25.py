@@ -14,33 +14,38 @@ from pocketrec.model_zoo.training.loop import Floats
 K1, B = 1.2, 0.75
 
 
-def bm25(queries: Ints, documents: Ints, *, k1: float = K1, b: float = B) -> Floats:
-    """Scores of every document for every query, float32 `[queries, documents]`.
+def weights(documents: Ints, *, k1: float = K1, b: float = B) -> tuple[Ints, Floats]:
+    """The different words of every document and what each counts, `[documents, most words]`, 0 where none is.
 
-    score(q, d) = Σ_{w in q} idf(w) · f(w, d) (k1 + 1) / (f(w, d) + k1 (1 − b + b |d| / mean |d|)), where
+    w(d) = idf(w) · f(w, d) (k1 + 1) / (f(w, d) + k1 (1 − b + b |d| / mean |d|)), where
     idf(w) = ln(1 + (N − n(w) + ½) / (n(w) + ½)) and f counts the word w in d.
 
     Args:
-        queries: ids of words, 0 for none, `[queries, length]`.
-        documents: likewise, `[documents, length]`.
+        documents: ids of words, 0 for none, `[documents, length]`.
         k1: how soon a repeated word counts no more.
         b: how much a long document is held against it.
     """
     counts = [Counter(row[row > 0].tolist()) for row in documents]
+    among = Counter(word for each in counts for word in each)
     lengths = np.array([max(1, each.total()) for each in counts])
     held = k1 * (1 - b + b * lengths / lengths.mean())
-    found: dict[int, list[int]] = {}
-    for place, words in enumerate(counts):
-        for word in words:
-            found.setdefault(word, []).append(place)
-    scores = np.zeros((len(queries), len(documents)), np.float32)
-    for row, query in zip(scores, queries, strict=True):
-        for word in query[query > 0].tolist():
-            places = found.get(word, [])
-            idf = np.log1p((len(documents) - len(places) + 0.5) / (len(places) + 0.5))
-            often = np.array([counts[place][word] for place in places])
-            row[places] += idf * often * (k1 + 1) / (often + held[places])
-    return scores
+    words = np.zeros((len(counts), max(map(len, counts))), np.int32)
+    found = np.zeros(words.shape, np.float32)
+    for row, each in enumerate(counts):
+        often = np.array(list(each.values()))
+        others = np.array([among[word] for word in each])
+        idf = np.log1p((len(counts) - others + 0.5) / (others + 0.5))
+        words[row, : len(each)] = list(each)
+        found[row, : len(each)] = idf * often * (k1 + 1) / (often + held[row])
+    return words, found
+
+
+def bm25(queries: Ints, documents: Ints) -> Floats:
+    """Scores of every document for every query, Σ_{w in q} w(d), float32 `[queries, documents]`."""
+    words, counted = weights(documents)
+    asked = np.zeros((len(queries), int(max(words.max(), queries.max())) + 1), np.float32)
+    np.add.at(asked, (np.arange(len(queries))[:, None], queries), 1)
+    return np.stack([(row[words] * counted).sum(axis=1) for row in asked])
 
 
 def reciprocal_rank(scores: Floats, positives: Sequence[int] | Ids, k: int = 10) -> float:

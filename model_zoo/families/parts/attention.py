@@ -14,7 +14,7 @@ def feed_forward(dim: int, dropout: float) -> nn.Sequential:
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention in which a position sees what it is allowed to."""
+    """Multi-head attention in which a position sees what it is allowed to, of its own sequence or another."""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -25,9 +25,14 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
-        """The attended values `[B, T, d]`; `allowed` is bool `[B, 1, T or 1, T]`."""
-        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
+    def forward(self, x: Tensor, allowed: Tensor, memory: Tensor | None = None) -> Tensor:
+        """The values `[B, T, d]` of `memory` `[B, S, d]`, or `x`; `allowed` is bool `[B, 1, T or 1, S]`."""
+        seen = x if memory is None else memory
+        query, key, value = (
+            self._split(self.query(x)),
+            self._split(self.key(seen)),
+            self._split(self.value(seen)),
+        )
         scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
         weights = torch.softmax(scores.masked_fill(~allowed, MASKED), dim=-1)
         attended: Tensor = self.out((self.dropout(weights) @ value).transpose(1, 2).flatten(2))
@@ -53,4 +58,22 @@ class Block(nn.Module):
         """The block's output `[B, T, d]`."""
         x = x + self.dropout(self.attention(self.attention_norm(x), allowed))
         out: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return out
+
+
+class CrossBlock(nn.Module):
+    """A block that sees what came before, and another sequence."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
+        self.attention = SelfAttention(dim, heads, dropout)
+        self.cross = SelfAttention(dim, heads, dropout)
+        self.feed_forward = feed_forward(dim, dropout)
+
+    def forward(self, x: Tensor, memory: Tensor, before: Tensor, real: Tensor) -> Tensor:
+        """The block's output `[B, L, d]`; bool: `before` `[B, 1, L, L]`, `real` `[B, 1, 1, S]`."""
+        x = x + self.attention(self.norms[0](x), before)
+        x = x + self.cross(self.norms[1](x), real, memory)
+        out: Tensor = x + self.feed_forward(self.norms[2](x))
         return out
