@@ -66,4 +66,4 @@ def test_the_weights_hold_their_floor_above_what_is_clicked_by_all(
     clicks = np.bincount(past.inputs["poster"], weights=past.labels, minlength=size)
     rate = (clicks + 5 * past.labels.mean()) / (often + 5)
     assert found > roc_auc_score(test.labels, rate[test.inputs["poster"]]) + 0.03
-    assert auc(untrained("creatives")) < 0.53
+    assert auc(untrained("creatives")) < 0.55
