@@ -29,4 +29,16 @@ FAMILIES = (
         beside=BESIDE,
         committed=False,
     ),
+    Family(
+        name="minilm-office",
+        area="search",
+        roles=("search",),
+        summary="products for a text, by vectors cut to 128 dimensions; does not beat BM25 on descriptions",
+        paper="Wang et al., 2020, MiniLM; Kusupati et al., 2022, Matryoshka Representation Learning",
+        train="pocketrec.model_zoo.families.minilm:train_office",
+        floors=(("mrr@10", 0.5),),
+        data="amazon-office",
+        beside=(Reference(metric="mrr@10", value=0.561, source="BM25"),),
+        committed=False,
+    ),
 )
