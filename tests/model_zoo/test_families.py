@@ -97,11 +97,3 @@ def test_a_stale_catalogue_would_be_noticed(trained: Trained) -> None:
         module.item_embedding.weight.mul_(-1)
     module.freeze_catalogue(**to_tensors(data.catalogue))
     assert (module.catalogue - before).abs().max() > 0.1
-
-
-def test_dlrm_gives_probabilities(trained: Trained) -> None:
-    data = movielens.rated_high()
-    with torch.no_grad():
-        probability = trained("dlrm")(**to_tensors({name: each[:64] for name, each in data.inputs.items()}))
-    assert probability.shape == (64,)
-    assert ((probability > 0) & (probability < 1)).all()
