@@ -8,7 +8,7 @@ FAMILIES = (
     Family(
         name="dlrm",
         area="ranking",
-        roles=("predict",),
+        roles=("rank",),
         summary="probability of a high rating from ids and context",
         paper="Naumov et al., 2019, Deep Learning Recommendation Model",
         train=trained_by("dlrm"),
