@@ -28,7 +28,7 @@ from pocketrec.convert.capture.explicit import (
 )
 from pocketrec.convert.capture.fold import fold_constants
 from pocketrec.convert.capture.origins import lines_of
-from pocketrec.convert.capture.recurrent import recurrent_shapes
+from pocketrec.convert.capture.patches import recurrent_shapes
 from pocketrec.convert.rewrite import OP_RULES
 from pocketrec.convert.rewrite.complex_numbers import RealModule, uses_complex
 from pocketrec.convert.rewrite.ops import lower_ops

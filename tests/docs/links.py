@@ -19,9 +19,20 @@ BESIDE: Mapping[str, str] = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
 }
+_MADE = {"build", "templates", "node_modules"}
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s]*)(#[^)\s]*)?\)")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+
+
+def readmes() -> list[Path]:
+    """The README of every room; those of what tools install and make are none of ours."""
+    found = sorted(ROOT.glob("*/**/README.md"))
+    return [path for path in found if _own(path.relative_to(ROOT).parts)]
+
+
+def _own(parts: tuple[str, ...]) -> bool:
+    return not any(each.startswith(".") or each in _MADE for each in parts)
 
 
 class Link(NamedTuple):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from tests.docs.hooks import API, api_page, navigation
-from tests.docs.links import BESIDE, ROOT, anchors, copied, dead, links, place, relinked, sources
+from tests.docs.links import BESIDE, ROOT, anchors, copied, dead, links, place, readmes, relinked, sources
 
 INDEX = (ROOT / "docs/index.md").read_text(encoding="utf-8")
 DOCUMENTS = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in BESIDE)]
-ROOMS = sorted(path for path in ROOT.glob("*/**/README.md") if "node_modules" not in path.parts)
+ROOMS = readmes()
 
 
 def orphans(index: str, pages: set[str]) -> set[str]:
@@ -20,8 +20,7 @@ def orphans(index: str, pages: set[str]) -> set[str]:
 
 
 def test_no_link_is_dead() -> None:
-    tracked = [path for path in ROOMS if not {"build", ".venv", "templates"} & set(path.parts)]
-    assert [each for path in [*DOCUMENTS, *tracked] for each in dead(path)] == []
+    assert [each for path in [*DOCUMENTS, *ROOMS] for each in dead(path)] == []
 
 
 def test_a_dead_link_and_a_missing_heading_are_found(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests.docs.calls import calls, taken
-from tests.docs.links import ROOT
+from tests.docs.links import ROOT, readmes
 from tests.docs.snippets import faults
 
 DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
-    *sorted(path for path in ROOT.glob("*/**/README.md") if not {"build", "templates"} & set(path.parts)),
+    *readmes(),
 ]
 
 

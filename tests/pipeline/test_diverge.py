@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import InputError, RecipeError, UsageError
 from pocketrec.model_zoo.families import sasrec
+from pocketrec.model_zoo.families.parts import attention
 from pocketrec.package.bundle import publish, seal, staging
 from pocketrec.package.golden import Vector, write_golden
 from pocketrec.pipeline.diverge import Examined, diverge_artifacts, diverge_bundle
@@ -145,9 +147,10 @@ def approximate_gelu(graph: Any) -> None:
     node.attribute.append(onnx.helper.make_attribute("approximate", "tanh"))
 
 
-def line_of(text: str) -> str:
-    lines = Path(sasrec.__file__).read_text(encoding="utf-8").splitlines()
-    return f"sasrec.py:{next(number for number, line in enumerate(lines, 1) if text in line)}"
+def line_of(text: str, module: ModuleType = attention) -> str:
+    path = Path(str(module.__file__))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return f"{path.name}:{next(number for number, line in enumerate(lines, 1) if text in line)}"
 
 
 def only(examined: tuple[Examined, ...]) -> Divergence:
@@ -232,7 +235,7 @@ def test_a_wrong_table_of_ids_is_found_at_the_gather(built: Path, bundle: Path) 
     found = only((diverge_artifacts(built / "good/artifacts/onnx/main.onnx", path, inputs=inputs),))
     assert found.op.type == "Gather"
     assert found.origin is not None
-    assert found.origin.source == line_of("self.item_embedding(history) + positions")
+    assert found.origin.source == line_of("self.item_embedding(history) + positions", sasrec)
 
 
 def test_another_recipe_and_other_weights_are_refused(built: Path, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def kept_part(moved: Moved) -> Part:
     """Churn per user: how many kept how much of their list."""
     total, k = sum(moved.kept), len(moved.kept) - 1
     rows = [
-        (f"{number} of {k}", f"{count:,}", f"{count / total:.1%}")
+        (f"{number} of {k}", f"{count:,}", f"{count / max(total, 1):.1%}")
         for number, count in enumerate(moved.kept)
         if count
     ]

@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_no_half_release(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(release, "write_archive", full)
-    with pytest.raises(StorageError, match="tree: No space left on device; free space, or pass another"):
+    with pytest.raises(StorageError, match="No space left on device; free space, or write to another"):
         add_release(bundles("1.4.0"), tmp_path / "tree", ID)
     assert set(files(tmp_path / "tree")) == {"nginx.conf"}
 

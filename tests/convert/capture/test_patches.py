@@ -11,7 +11,7 @@ from torch._decomp import decomposition_table
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature
 from pocketrec.convert.capture.export import export_program
-from pocketrec.convert.capture.recurrent import recurrent_shapes
+from pocketrec.convert.capture.patches import recurrent_shapes
 from pocketrec.convert.watch.contract_module import ContractModule
 
 DIMS = {"batch": Dim(max=8), "length": Dim(max=12)}

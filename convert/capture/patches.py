@@ -1,4 +1,4 @@
-"""Recurrent layers as one op each, however many steps there are.
+"""Changes of PyTorch while a model is captured: recurrent layers as one op each, however many steps.
 
 PyTorch finds the shapes of their results by taking the steps one after the other, which fixes a free length
 at that of the example. Here they follow from the shapes of what goes in.
@@ -15,6 +15,9 @@ from torch import Tensor
 from torch._decomp import decomposition_table
 from torch._subclasses.fake_tensor import is_fake
 
+from pocketrec.foreign import LOCK, Releases
+
+TORCH = Releases(library="torch", first="2.9", below="2.14")
 _LAYERS = (torch.ops.aten.gru.input, torch.ops.aten.lstm.input)
 _KEY = torch._C.DispatchKey.CompositeImplicitAutograd
 
@@ -23,16 +26,21 @@ _KEY = torch._C.DispatchKey.CompositeImplicitAutograd
 def recurrent_shapes() -> Iterator[None]:
     """Takes tensors without values through whole layers; those with values are computed as ever.
 
-    Export asks the op's own kernel for them, and decomposition PyTorch's table.
+    Export asks the op's own kernel for them, and decomposition PyTorch's table. With another release
+    nothing is changed, and a length is fixed.
     """
-    kept = {op: (op.py_kernels[_KEY], decomposition_table[op]) for op in _LAYERS}
-    try:
-        for op, each in kept.items():
-            _put(op, *map(_shaped, each))
+    if not TORCH.hold():
         yield
-    finally:
-        for op, each in kept.items():
-            _put(op, *each)
+        return
+    with LOCK:
+        kept = {op: (op.py_kernels[_KEY], decomposition_table[op]) for op in _LAYERS}
+        try:
+            for op, each in kept.items():
+                _put(op, *map(_shaped, each))
+            yield
+        finally:
+            for op, each in kept.items():
+                _put(op, *each)
 
 
 def _put(op: Any, kernel: Any, decomposition: Any) -> None:
