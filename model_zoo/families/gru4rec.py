@@ -40,19 +40,24 @@ class GRU4Rec(nn.Module):
 
     def step(self, item: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Scores after one more `item` `[B]`, and the next state `[B, hidden]`; sessions begin at zero."""
-        states, _ = self.gru(self.item_embedding(item)[:, None], hidden[None])
+        states, _ = self.gru(self._embedded(item)[:, None], hidden[None])
         following = states[:, 0]
         return self.score(self.out(following)), following
 
     def encode(self, history: Tensor) -> Tensor:
         """What the output layer makes of the state after every position, `[B, T, d]`."""
-        states, _ = self.gru(self.dropout(self.item_embedding(history)))
+        states, _ = self.gru(self.dropout(self._embedded(history)))
         encoded: Tensor = self.out(self.dropout(states))
         return encoded
 
     def score(self, states: Tensor) -> Tensor:
         """Scores of all items, `[..., num_items + 1]`."""
         return states @ self.item_embedding.weight.T
+
+    def _embedded(self, items: Tensor) -> Tensor:
+        """The items' vectors; zeros for padding, whose row training moves as the output of nothing."""
+        vectors: Tensor = self.item_embedding(items)
+        return vectors * (items != 0)[..., None].to(vectors.dtype)
 
 
 def model(
