@@ -35,7 +35,7 @@ final class FaultTests: XCTestCase {
 
     func testAProcessThatNeverSpeaksIsGivenUp() throws {
         fault(.io, "pocketrec did not answer within 0.2 s; its process was ended") {
-            _ = try start("exec cat > /dev/null", timeLimit: 0.2)
+            _ = try start("exec tail -f /dev/null", timeLimit: 0.2)
         }
     }
 
