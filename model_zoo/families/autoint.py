@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.families.parts.attention import split_heads
 from pocketrec.model_zoo.families.parts.nets import scorer
 from pocketrec.model_zoo.families.parts.rating_features import (
     FEATURES,
@@ -32,14 +33,12 @@ class InteractingLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The features' new vectors `[B, F, d]` from `x` `[B, F, d]`."""
-        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
+        query, key, value = (
+            split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value)
+        )
         weights = torch.softmax(query @ key.transpose(-2, -1), dim=-1)
         mixed = (weights @ value).transpose(1, 2).flatten(2)
         return torch.relu(mixed + self.residual(x))
-
-    def _split(self, x: Tensor) -> Tensor:
-        batch, features, dim = x.shape
-        return x.reshape(batch, features, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class AutoInt(RatingModel):

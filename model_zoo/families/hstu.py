@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.families.parts.attention import seen_before, split_heads
 from pocketrec.model_zoo.training.grid import to_grid
 from pocketrec.model_zoo.training.loop import Schedule
 from pocketrec.model_zoo.training.next_item import fit_next_item
@@ -70,15 +71,11 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, bias: Tensor, visible: Tensor) -> Tensor:
         """The layer's output `[B, T, d]`; `visible` `[B, 1, T, T]` is 1 where a row may look, else 0."""
         gate, *rest = F.silu(self.into(self.norm(x))).chunk(4, dim=-1)
-        value, query, key = (self._split(each) for each in rest)
+        value, query, key = (split_heads(each, self.heads) for each in rest)
         weights = F.silu(query @ key.transpose(-2, -1) + bias) * visible * self.scale
         attended = (weights @ value).transpose(1, 2).flatten(2)
         out: Tensor = x + self.out(self.dropout(self.attended_norm(attended) * gate))
         return out
-
-    def _split(self, x: Tensor) -> Tensor:
-        batch, length, dim = x.shape
-        return x.reshape(batch, length, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class HSTU(nn.Module):
@@ -110,7 +107,7 @@ class HSTU(nn.Module):
     def encode(self, history: Tensor, minutes_ago: Tensor) -> Tensor:
         """The state after every position, `[B, T, d]`; only differences of ages matter but after the last."""
         x = self.dropout(self.item_embedding(history))
-        bias, visible = self.bias(minutes_ago), self._visible(history).to(x.dtype)
+        bias, visible = self.bias(minutes_ago), seen_before(history).to(x.dtype)
         for layer in self.layers:
             x = layer(x, bias, visible)
         states: Tensor = self.norm(x)
@@ -119,11 +116,6 @@ class HSTU(nn.Module):
     def score(self, states: Tensor) -> Tensor:
         """Scores of all items, `[..., num_items + 1]`."""
         return states @ self.item_embedding.weight.T
-
-    def _visible(self, history: Tensor) -> Tensor:
-        place = torch.arange(history.shape[1], device=history.device)
-        causal = place[None, :] <= place[:, None]
-        return causal & (history != 0)[:, None, None, :]
 
 
 def model(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.data.texts import END, START, encoded
-from pocketrec.model_zoo.families.minilm import TITLE_WORDS, MiniLM, pretrained
+from pocketrec.model_zoo.families.minilm import TITLE_WORDS, MiniLM, fill
 from pocketrec.model_zoo.training import bm25
 from pocketrec.model_zoo.training.run import Run
 
@@ -91,7 +91,6 @@ def train(run: Run) -> Hybrid:
     """all-MiniLM-L6-v2 and BM25 over the titles of MovieLens-100K, in eval mode; nothing is trained anew."""
     titles = movielens.item_titles().tokens[1:]
     net = model(num_items=len(titles))
-    net.load_state_dict(pretrained(), strict=False)
-    net.freeze_titles(titles, run)
+    fill(net, titles, run)
     net.count_words(titles)
     return net

@@ -156,10 +156,16 @@ def train_office(run: Run, kept: int = 128) -> MiniLM:
 def searching(titles: Sequence[str], run: Run, kept: int = 384) -> MiniLM:
     """all-MiniLM-L6-v2 that searches these titles, in eval mode."""
     net = model(num_items=len(titles), kept=kept)
-    missing = net.load_state_dict(pretrained(), strict=False)
-    assert (missing.missing_keys, missing.unexpected_keys) == (["titles"], [])
-    net.freeze_titles(titles, run)
+    fill(net, titles, run)
     return net
+
+
+def fill(net: MiniLM, titles: Sequence[str], run: Run) -> None:
+    """Puts the weights of all-MiniLM-L6-v2 into `net`, and the vectors of the titles."""
+    found = net.load_state_dict(pretrained(), strict=False)
+    tables = [name for name, _ in net.named_buffers()]
+    assert (found.missing_keys, found.unexpected_keys) == (tables, [])
+    net.freeze_titles(titles, run)
 
 
 def pretrained() -> dict[str, Tensor]:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
-from pocketrec.model_zoo.families.parts.nets import perceptron, scorer
+from pocketrec.model_zoo.families.parts.nets import mixed, perceptron, scorer
 from pocketrec.model_zoo.families.parts.rating_features import (
     FEATURES,
     FeatureTables,
-    RatingModel,
+    TasksModel,
     table_sizes,
 )
 from pocketrec.model_zoo.training.loop import Schedule
@@ -24,7 +24,7 @@ from pocketrec.model_zoo.training.run import Run
 TASKS = (LIKED, LOVED)  # the least ratings that the answers are about
 
 
-class MMoE(RatingModel):
+class MMoE(TasksModel):
     """The probabilities that a user likes an item, rating it 4 or 5, and loves it, rating it 5."""
 
     def __init__(
@@ -49,12 +49,8 @@ class MMoE(RatingModel):
         """Logits `[B, tasks]` from the rows of all features, `[B, FEATURES, dim]`."""
         x = self.dropout(rows).flatten(1)
         experts = torch.stack([expert(x) for expert in self.experts], dim=1)
-        mixed = [(torch.softmax(gate(x), dim=-1).unsqueeze(1) @ experts).squeeze(1) for gate in self.gates]
-        return torch.cat([tower(each) for tower, each in zip(self.towers, mixed, strict=True)], dim=-1)
-
-    def answer(self, probabilities: Tensor) -> tuple[Tensor, ...]:
-        """The probabilities of each task, `[B]`."""
-        return probabilities.unbind(-1)
+        mixes = [mixed(gate(x), experts) for gate in self.gates]
+        return torch.cat([tower(each) for tower, each in zip(self.towers, mixes, strict=True)], dim=-1)
 
 
 def model(

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families.mmoe import TASKS
-from pocketrec.model_zoo.families.parts.nets import perceptron, scorer
+from pocketrec.model_zoo.families.parts.nets import mixed, perceptron, scorer
 from pocketrec.model_zoo.families.parts.rating_features import (
     FEATURES,
     FeatureTables,
-    RatingModel,
+    TasksModel,
     table_sizes,
 )
 from pocketrec.model_zoo.training.loop import Schedule
@@ -41,22 +41,17 @@ class Extraction(nn.Module):
         """The mix of every task and, last, of all, `[B, hidden]` each, from the level before."""
         outs = [_outputs(own, x) for own, x in zip(self.experts, inputs, strict=True)]
         mixes = [
-            _mixed(gate(x), torch.cat((own, outs[-1]), dim=1))
+            mixed(gate(x), torch.cat((own, outs[-1]), dim=1))
             for gate, x, own in zip(self.gates, inputs[:-1], outs[:-1], strict=True)
         ]
-        return [*mixes, _mixed(self.shared_gate(inputs[-1]), torch.cat(outs, dim=1))]
+        return [*mixes, mixed(self.shared_gate(inputs[-1]), torch.cat(outs, dim=1))]
 
 
 def _outputs(experts: nn.Module, x: Tensor) -> Tensor:
     return torch.stack([expert(x) for expert in experts.children()], dim=1)
 
 
-def _mixed(logits: Tensor, experts: Tensor) -> Tensor:
-    """The experts `[B, n, hidden]` weighed by the softmax of `logits` `[B, n]`."""
-    return (torch.softmax(logits, dim=-1).unsqueeze(1) @ experts).squeeze(1)
-
-
-class PLE(RatingModel):
+class PLE(TasksModel):
     """The probabilities that a user likes an item, rating it 4 or 5, and loves it, rating it 5."""
 
     def __init__(
@@ -85,10 +80,6 @@ class PLE(RatingModel):
         for level in self.levels:
             mixes = level(mixes)
         return torch.cat([tower(each) for tower, each in zip(self.towers, mixes[:-1], strict=True)], dim=-1)
-
-    def answer(self, probabilities: Tensor) -> tuple[Tensor, ...]:
-        """The probabilities of each task, `[B]`."""
-        return probabilities.unbind(-1)
 
 
 def model(

@@ -6,11 +6,10 @@ show that this, not the architecture, is what separates it from BERT4Rec).
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
-from pocketrec.model_zoo.families.parts.attention import Block
+from pocketrec.model_zoo.families.parts.attention import Block, seen_before
 from pocketrec.model_zoo.training.loop import Schedule
 from pocketrec.model_zoo.training.next_item import fit_next_item
 from pocketrec.model_zoo.training.run import Run
@@ -46,7 +45,7 @@ class SASRec(nn.Module):
         # Counted from the right, so that a short history means the same with and without padding.
         positions = self.position_embedding.weight[self.max_length - length :]
         x = self.dropout(self.item_embedding(history) + positions)
-        allowed = self._allowed(history)
+        allowed = seen_before(history)
         for block in self.blocks:
             x = block(x, allowed)
         states: Tensor = self.norm(x)
@@ -55,11 +54,6 @@ class SASRec(nn.Module):
     def score(self, states: Tensor) -> Tensor:
         """Scores of all items, `[..., num_items + 1]`."""
         return states @ self.item_embedding.weight.T
-
-    def _allowed(self, history: Tensor) -> Tensor:
-        place = torch.arange(history.shape[1], device=history.device)
-        causal = place[None, :] <= place[:, None]
-        return causal & (history != 0)[:, None, None, :]
 
 
 def model(

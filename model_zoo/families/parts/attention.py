@@ -13,6 +13,19 @@ def feed_forward(dim: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * dim, dim))
 
 
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """`x` `[B, T, d]` as `[B, heads, T, d / heads]`."""
+    batch, length, dim = x.shape
+    return x.reshape(batch, length, heads, dim // heads).transpose(1, 2)
+
+
+def seen_before(history: Tensor) -> Tensor:
+    """Where places of `history` `[B, T]` look, bool `[B, 1, T, T]`: themselves and before, no padding."""
+    place = torch.arange(history.shape[1], device=history.device)
+    causal = place[None, :] <= place[:, None]
+    return causal & (history != 0)[:, None, None, :]
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention in which a position sees what it is allowed to, of its own sequence or another."""
 
@@ -29,18 +42,12 @@ class SelfAttention(nn.Module):
         """The values `[B, T, d]` of `memory` `[B, S, d]`, or `x`; `allowed` is bool `[B, 1, T or 1, S]`."""
         seen = x if memory is None else memory
         query, key, value = (
-            self._split(self.query(x)),
-            self._split(self.key(seen)),
-            self._split(self.value(seen)),
+            split_heads(each, self.heads) for each in (self.query(x), self.key(seen), self.value(seen))
         )
         scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
         weights = torch.softmax(scores.masked_fill(~allowed, MASKED), dim=-1)
         attended: Tensor = self.out((self.dropout(weights) @ value).transpose(1, 2).flatten(2))
         return attended
-
-    def _split(self, x: Tensor) -> Tensor:
-        batch, length, dim = x.shape
-        return x.reshape(batch, length, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class Block(nn.Module):

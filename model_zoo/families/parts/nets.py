@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 def perceptron(*widths: int, dropout: float = 0.0) -> nn.Sequential:
@@ -18,3 +19,8 @@ def perceptron(*widths: int, dropout: float = 0.0) -> nn.Sequential:
 def scorer(*widths: int, dropout: float = 0.0) -> nn.Sequential:
     """A perceptron of the widths whose last layer gives one number."""
     return nn.Sequential(*perceptron(*widths, dropout=dropout), nn.Linear(widths[-1], 1))
+
+
+def mixed(logits: Tensor, experts: Tensor) -> Tensor:
+    """The experts `[B, n, hidden]` weighed by the softmax of `logits` `[B, n]`."""
+    return (torch.softmax(logits, dim=-1).unsqueeze(1) @ experts).squeeze(1)

@@ -77,3 +77,11 @@ class RatingModel(nn.Module):
     def answer(self, probabilities: Tensor) -> Any:
         """What `forward` gives for the probabilities of all heads."""
         return probabilities
+
+
+class TasksModel(RatingModel):
+    """The same for several answers about one rating."""
+
+    def answer(self, probabilities: Tensor) -> tuple[Tensor, ...]:
+        """The probabilities of each task, `[B]`."""
+        return probabilities.unbind(-1)
