@@ -87,11 +87,12 @@ fuzz: $(STAMP)
 # Every zoo bundle in Chromium, on both providers, through its generated package; goes on where it was stopped.
 web: $(STAMP) $(WEB)/installed.json
 	command -v chromium || (apt-get update -q && apt-get install -y -q chromium)
-	$(BIN)/python -m tests.web.run --folder $(WEB) --docs docs/web.md
+	$(BIN)/python -m tests.web.run --folder $(WEB) --docs docs/web.md \
+		$(if $(FAMILIES),--families $(FAMILIES)) $(if $(PRESETS),--presets $(PRESETS))
 
 # Every zoo bundle's Swift package, built in Swift 6 mode and tested; where there is no swift, one is set up once
 # outside of the tree. FAMILIES=sasrec PRESETS=float32 takes some only. Goes on where it was stopped.
-swift: $(STAMP)
+swift: $(STAMP) $(WEB)/installed.json
 	$(BIN)/python -m tests.swift.toolchain
 	$(BIN)/python -m tests.swift.run $(if $(FAMILIES),--families $(FAMILIES)) $(if $(PRESETS),--presets $(PRESETS))
 

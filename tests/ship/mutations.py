@@ -24,7 +24,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from tests.ship.kept import source_sha256
+from tests.kept import source_sha256
 
 Line = dict[str, Any]
 SEED = 18

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tests.ship.kept import ROOT
+from tests.kept import ROOT
 from tests.ship.tools import environment
 
 MUTATIONS = "mutations"

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
-from tests.ship.kept import source_sha256
+from tests.kept import source_sha256
 from tests.ship.parts import PARTS, Counted, Part, run_part
 from tests.ship.tools import missing_tools
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from tests.ship import parts, run
-from tests.ship.kept import source_sha256
 from tests.ship.parts import PARTS, Counted, Part, counted_cases, counted_tests
 
 REPORT = b"""<testsuites><testsuite>
@@ -110,15 +109,6 @@ def test_what_passed_is_kept_and_what_did_not_is_run_again(
     assert run.main([*words, "--again"]) == 1
     assert asked[3:] == ["registry", "deltas"]
     assert "registry         1 passed, kept" in capsys.readouterr().out
-
-
-def test_results_are_of_one_source_only(tmp_path: Path) -> None:
-    (tmp_path / "cli").mkdir()
-    (tmp_path / "cli" / "a.py").write_text("one")
-    before = source_sha256(tmp_path)
-    assert source_sha256(tmp_path) == before
-    (tmp_path / "cli" / "a.py").write_text("two")
-    assert source_sha256(tmp_path) != before
 
 
 def test_every_marked_test_is_of_some_part() -> None:

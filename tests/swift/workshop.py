@@ -15,29 +15,19 @@ from typing import Any
 from tests.swift.packages import write_fixtures
 from tests.swift.toolchain import ROOT, STAND_IN, run_swift
 from tests.swift.totals import Outcome, first_line, pytest_total, swift_total
-from tests.zoo.bundles import trained
 
 from pocketrec.contract import Contract
-from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.package.api import answered, read_api, spread
-from pocketrec.package.bundle import Bundle, is_bundle, read_bundle
+from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.host.answers import plain
 from pocketrec.package.host.calls import States
 from pocketrec.package.manifest import file_sha256, read_json
 from pocketrec.package.vocabularies import vocabularies_of
 from pocketrec.pipeline.app import Recommender, host_of, load, run_function
-from pocketrec.pipeline.build import build
 from pocketrec.pipeline.opening import open_artifact
-from pocketrec.pipeline.recipes import load_recipe
-from pocketrec.recipe import Compress, Latency, Precision, Target
 from pocketrec.validate.runtimes.runtime import Array, Runtime
 
-TARGET = "coreml"
-PRESETS: dict[str, tuple[Precision, Compress]] = {
-    "float32": ("float32", Compress()),
-    "float16": ("float16", Compress()),
-    "int8": ("float16", Compress(preset="int8")),
-}
+PRESETS = {"float32": ("float", "coreml"), "float16": ("float", "coreml_fp16"), "int8": ("int8", "coreml")}
 _STRICT = ("-Xswiftc", "-warnings-as-errors")
 _TRIES = 40  # bytes of weights that may be changed until an answer changes
 _WARNING = re.compile(r"warning: ")
@@ -66,36 +56,14 @@ class Row:
     failure: str = ""
 
 
-def bundle_of(family: str, preset: str, folder: Path) -> Path:
-    """A family's bundle with one Core ML target, built where it is not there yet."""
-    out = folder / f"{family}-{preset}"
-    if is_bundle(out):
-        return out
-    trained(FAMILIES[family])
-    recipe = load_recipe(FAMILIES[family].recipe)
-    precision, compress = PRESETS[preset]
-    made = replace(
-        recipe,
-        model=replace(recipe.model, weights=str(FAMILIES[family].weights)),
-        targets={TARGET: Target(format="coreml", precision=precision)},
-        compress=compress,
-        latency=Latency(warmup=0, runs=10),
-    )
-    result = build(made, out=out)
-    if not result.passed:
-        failed = [each.message for each in result.evidence.gates if each.status == "failed"]
-        raise SystemExit(f"{out.name}: the build failed: {failed[0]}")
-    return result.path
-
-
-def answers_of(bundle: Bundle) -> list[dict[str, Any]]:
-    """What Python answers on the Core ML artifact: the API vectors' calls that have an answer, in order."""
+def answers_of(bundle: Bundle, target: str) -> list[dict[str, Any]]:
+    """What Python answers on a Core ML target: the API vectors' calls that have an answer, in order."""
     vectors = read_api(bundle)
     assert vectors is not None
     contract = read_json(bundle.path, "contract.json", Contract)
     host = host_of(contract, vocabularies_of(bundle, contract.vocabularies), lambda *_: {})
     found = []
-    with load(bundle.path, target=TARGET) as model:
+    with load(bundle.path, target=target) as model:
         sessions: dict[str, Recommender] = {}
         for call in vectors.calls:
             if call.answer is None:
@@ -147,28 +115,28 @@ class Built(Package):
     model: Path
 
 
-def package_of(bundle: Path, folder: Path, answers: list[dict[str, Any]]) -> Built:
+def package_of(bundle: Bundle, target: str, name: str, folder: Path, answers: list[dict[str, Any]]) -> Built:
     """The bundle's package with its vectors, and the answers that its tests compare."""
     from pocketrec.package.swift.generate import write_swift_package
 
-    read, name = read_bundle(bundle), bundle.name
-    written = write_swift_package(read, folder / "packages" / name, target=TARGET, vectors=True)
+    written = write_swift_package(bundle, folder / "packages" / name, target=target, vectors=True)
     expected = folder.resolve() / f"{name}.json"
     expected.write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
     return Built(
         path=written.path.resolve(),
         scratch=folder.resolve() / "scratch" / name,
         environment={"POCKETREC_EXPECTED": str(expected)},
-        bundle=read,
+        bundle=bundle,
         model=written.path / "Sources" / written.module / "Resources" / "Model",
     )
 
 
-def packaged(bundle: Path, folder: Path) -> Row:
-    """The bundle's package: built, tested, tested on padded rows, and tested with a weight changed."""
-    answers = answers_of(read_bundle(bundle))
-    built = package_of(bundle, folder, answers)
-    row = replace(row_of(bundle.name, built.test()), answers=len(answers))
+def packaged(bundle: Path, preset: str, folder: Path) -> Row:
+    """A target's package: built, tested, tested on padded rows, and tested with a weight changed."""
+    read, (_, target) = read_bundle(bundle), PRESETS[preset]
+    answers, name = answers_of(read, target), f"{bundle.name.rpartition('-')[0]}-{preset}"
+    built = package_of(read, target, name, folder, answers)
+    row = replace(row_of(name, built.test()), answers=len(answers))
     if row.failure:
         return row
     padded = built.test("--filter", "Vectors", POCKETREC_COREML_PAD_ROWS="1")

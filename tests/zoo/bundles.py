@@ -1,16 +1,18 @@
-"""What `make zoo` builds of a family: a bundle in float32 and float16, and one in int8, with every target."""
+"""A family's bundles, of which the zoo, the web and Swift show things, and when they are kept."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.ship.kept import source_sha256
+from tests.kept import ENGINE, ROOT, source_sha256
 
 from pocketrec.errors import DataError
 from pocketrec.model_zoo.data.folders import folder as data_folder
@@ -21,7 +23,9 @@ from pocketrec.pipeline.build import build
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.recipe import Compress, Target
 
-ROOT = Path(__file__).parents[2]
+_ZOO = "pocketrec.model_zoo."
+_NAMED = re.compile(rf"({re.escape(_ZOO)}[\w.]+)")
+_WEB = {"onnx": Target(format="onnx"), "web": Target(format="web")}
 PRESETS: dict[str, tuple[Compress, dict[str, Target]]] = {
     "float": (
         Compress(),
@@ -40,7 +44,10 @@ PRESETS: dict[str, tuple[Compress, dict[str, Target]]] = {
             "web": Target(format="web"),
         },
     ),
+    "int4": (Compress(preset="int4"), _WEB),
+    "smallest-neutral": (Compress(preset="smallest-neutral", time_limit_s=120.0), _WEB),
 }
+JUDGED = ("float", "int8")  # by `make zoo`
 
 
 def absent(family: Family) -> str:
@@ -67,11 +74,12 @@ def here(names: list[str]) -> list[str]:
 def bundle_of(family: Family, preset: str, place: Path) -> Path:
     """The bundle, or what is left of a failed build of it; built where it is not there yet.
 
-    A bundle is known by the source and by the family's own files: what changes with neither is kept.
+    A bundle is known by the engine's source and by what its recipe reaches of the zoo: what changes with
+    neither is kept.
     """
     out = place / f"{family.name}-{preset}"
     key = place / f"{out.name}.key"
-    now = key_of(family)
+    now = key_of(family, preset)
     if key.is_file() and key.read_text() == now and out.is_dir():
         return out
     for each in (out, out.with_name(f"{out.name}.failed")):
@@ -91,19 +99,56 @@ def bundle_of(family: Family, preset: str, place: Path) -> Path:
     return result.path
 
 
+def passed_bundle(family: Family, preset: str, place: Path) -> Path:
+    """The bundle, trained and built where it is not there yet.
+
+    Raises:
+        SystemExit: a gate failed; the first is named.
+    """
+    trained(family)
+    path = bundle_of(family, preset, place)
+    failed = [each["message"] for each in evidence_in(path)["gates"] if each["status"] == "failed"]
+    if failed:
+        raise SystemExit(f"{path.name}: the build failed: {failed[0]}")
+    return path
+
+
 def trained(family: Family) -> None:
     """Trains the family where its weights do not come along and are not there yet."""
     if not family.committed and not family.weights.is_file():
         train(family.name, progress=False)
 
 
-def key_of(family: Family) -> str:
-    """The digest of the source and of the family's recipe and weights."""
-    digest = hashlib.sha256(source_sha256().encode())
-    for path in (family.recipe, family.weights):
+def key_of(family: Family, preset: str) -> str:
+    """The digest of the engine, of what the family's recipe reaches of the zoo, and of its weights."""
+    digest = hashlib.sha256(f"{source_sha256(rooms=ENGINE)} {PRESETS[preset]}".encode())
+    for path in (family.recipe, family.weights, *sorted(reached(family.recipe))):
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def reached(recipe: Path) -> set[Path]:
+    """The zoo's modules that a recipe names, and all that they import of it."""
+    found, names = set[Path](), set(_NAMED.findall(recipe.read_text(encoding="utf-8")))
+    while names:
+        path = ROOT.joinpath(*names.pop().split(".")[1:]).with_suffix(".py")
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        names |= _imported(path)
+    return found
+
+
+def _imported(path: Path) -> set[str]:
+    """What a module imports of the zoo, and what may be a module of it."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+    return {each for each in found if each.startswith(_ZOO)}
 
 
 def evidence_in(bundle: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from safetensors import safe_open
-from tests.zoo.bundles import PRESETS, absent, bundle_of, evidence_in, ran, trained
+from tests.zoo.bundles import JUDGED, absent, bundle_of, evidence_in, ran, trained
 
 from pocketrec.errors import PocketrecError
 from pocketrec.model_zoo.family import Family
@@ -61,7 +61,7 @@ def row_of(family: Family, place: Path) -> Row:
         return Row(family=family.name, status="not run", why=missing)
     try:
         trained(family)
-        bundles = {preset: bundle_of(family, preset, place) for preset in PRESETS}
+        bundles = {preset: bundle_of(family, preset, place) for preset in JUDGED}
     except PocketrecError as error:
         return Row(family=family.name, status="red", why=str(error))
     evidence = {preset: evidence_in(each) for preset, each in bundles.items()}

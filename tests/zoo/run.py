@@ -19,7 +19,7 @@ from time import perf_counter
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from tests.zoo.bundles import ROOT
+from tests.kept import ROOT
 from tests.zoo.page import Baselines, lines_of, total, write
 from tests.zoo.rows import Row, row_of
 
