@@ -38,11 +38,11 @@ FAMILIES = (
     Family(
         name="din",
         area="ranking",
-        roles=("rank",),
-        summary="liked items weighed by the one that is asked about; on films DeepFM ranks better",
+        roles=("rank", "arrange"),
+        summary="liked items weighed by each that is asked about, one or a page; DeepFM ranks films better",
         paper="Zhou et al., 2018, Deep Interest Network",
         train=trained_by("din"),
-        floors=(("auc", 0.78),),
+        floors=(("auc", 0.78), ("ndcg@10 of page", 0.345)),
         references=(DEEPFM,),
     ),
     Family(

@@ -11,7 +11,7 @@ Two protocols:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -23,13 +23,12 @@ from pocketrec.contract import Vocabulary
 from pocketrec.errors import DataError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.model_zoo.data import folders
-from pocketrec.model_zoo.data.sequences import Ints, items_before, leave_one_out_of, left_pad
+from pocketrec.model_zoo.data.sequences import Ints, leave_one_out_of, left_pad
 from pocketrec.outside import read_text
 
 Split = Literal["train", "valid", "test"]
 
 HISTORY_LENGTH = 50
-_LIKED_LENGTH = 20
 POSITIVE_RATING = 4.0
 _SPLIT_SEED = 2026
 _UNKNOWN = "<unknown>"
@@ -186,7 +185,7 @@ def rated_high(*, split: Split = "test", at_least: float = POSITIVE_RATING) -> C
     """Whether a rating is `at_least`, 4 by default, from user, item and time: `user`, `age`, `gender`,
     `occupation`, `item`, `genres`, `year`, `hour`, `weekday`.
     """
-    table, chosen = ratings(), _rows(split)
+    table, chosen = ratings(), rows_of(split)
     user, item, moment = table.user[chosen], table.item[chosen], table.timestamp[chosen]
     return ClassificationData(
         inputs={
@@ -202,7 +201,7 @@ def rated_high(*, split: Split = "test", at_least: float = POSITIVE_RATING) -> C
 
 def pairs(*, split: Split = "test") -> ClassificationData:
     """As `rated_high`, from `user` and `item` alone."""
-    table, chosen = ratings(), _rows(split)
+    table, chosen = ratings(), rows_of(split)
     inputs = {"user": table.user[chosen], "item": table.item[chosen]}
     return ClassificationData(
         inputs=inputs, labels=(table.rating[chosen] >= POSITIVE_RATING).astype(np.float32)
@@ -211,7 +210,7 @@ def pairs(*, split: Split = "test") -> ClassificationData:
 
 def stars(*, split: Split = "test") -> npt.NDArray[np.float32]:
     """The ratings themselves, 1 to 5, of the rows of `pairs`."""
-    return ratings().rating[_rows(split)]
+    return ratings().rating[rows_of(split)]
 
 
 def _in_order(table: Ratings) -> list[npt.NDArray[np.int64]]:
@@ -236,7 +235,7 @@ def _ratings(place: Path) -> Ratings:
 
 
 @cache
-def _rows(split: Split) -> npt.NDArray[np.int64]:
+def rows_of(split: Split) -> npt.NDArray[np.int64]:
     """The rows of the ratings that a part of the random split 8:1:1 has."""
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(_column("inter", "rating")))
     eighty, ninety = len(order) * 8 // 10, len(order) * 9 // 10
@@ -288,20 +287,6 @@ VOCABULARIES: dict[str, Callable[[], Vocabulary]] = {
     "hour": hour_vocabulary,
     "weekday": weekday_vocabulary,
 }
-
-
-def rated_high_after(*, split: Split = "test", at_least: float = POSITIVE_RATING) -> ClassificationData:
-    """As `rated_high`, with `history`, int32 `[examples, 20]`, left-padded with 0: the last items that the
-    user rated 4 or 5 before the moment of the rating, of those ratings that train.
-    """
-    table, chosen, data = ratings(), _rows(split), rated_high(split=split, at_least=at_least)
-    past = _rows("train")[table.rating[_rows("train")] >= POSITIVE_RATING]
-    history = items_before(
-        (table.user[past], table.timestamp[past], table.item[past]),
-        (table.user[chosen], table.timestamp[chosen]),
-        length=_LIKED_LENGTH,
-    )
-    return replace(data, inputs={"history": history, **data.inputs})
 
 
 def feature_numbers() -> dict[str, int]:

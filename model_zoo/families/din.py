@@ -2,7 +2,8 @@
 
 v_U = Σ_j a(e_j, v_A) e_j (equation 3), a(·) a small net of the liked item, the asked one, their difference
 and product, whose weights are not normalised: a strong interest stays strong. The net on top has Dice,
-f(s) = p(s) s + (1 − p(s)) α s with p(s) = σ((s − E[s]) / √(Var[s] + ε)) (equation 5).
+f(s) = p(s) s + (1 − p(s)) α s with p(s) = σ((s − E[s]) / √(Var[s] + ε)) (equation 5). `page` asks about many
+items of one user at once: they are a second axis of the batch, and what is known of the user is given once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.data import liked, movielens
 from pocketrec.model_zoo.families.parts.rating_features import (
     COLUMNS,
     FEATURES,
@@ -20,11 +21,12 @@ from pocketrec.model_zoo.families.parts.rating_features import (
     RatingModel,
     table_sizes,
 )
-from pocketrec.model_zoo.training.loop import Schedule
+from pocketrec.model_zoo.training.loop import Schedule, to_tensors
 from pocketrec.model_zoo.training.rated import DROPOUT, SCHEDULE, fit_rated
 from pocketrec.model_zoo.training.run import Run
 
 _ITEM = COLUMNS.index("item")
+_MOST_GENRES = 6  # of a film
 
 
 class Dice(nn.Module):
@@ -59,10 +61,16 @@ class ActivationUnit(nn.Module):
 class DIN(RatingModel):
     """The probability that a user rates an item 4 or 5, from features and what he liked before."""
 
+    item_genres: Tensor
+    item_year: Tensor
+
     def __init__(
         self, features: FeatureTables, *, dim: int, attention: int, hidden: int, dropout: float
     ) -> None:
         super().__init__(features)
+        items = features.rows["item"]
+        self.register_buffer("item_genres", torch.zeros(items, _MOST_GENRES, dtype=torch.int32))
+        self.register_buffer("item_year", torch.zeros(items, dtype=torch.int32))
         self.activation = ActivationUnit(dim, attention)
         self.top = nn.Sequential(
             nn.Linear((FEATURES + 1) * dim, hidden),
@@ -93,6 +101,30 @@ class DIN(RatingModel):
         logits, _ = self.scored(history=history, genres=genres, year=year, hour=hour, weekday=weekday, **ids)
         return torch.sigmoid(logits)
 
+    def page(
+        self,
+        candidates: Tensor,
+        history: Tensor,
+        user: Tensor,
+        age: Tensor,
+        gender: Tensor,
+        occupation: Tensor,
+        hour: Tensor,
+        weekday: Tensor,
+    ) -> Tensor:
+        """Probabilities `[B, C]` of `candidates` `[B, C]`; those of padding, 0, are 0."""
+        once = {"history": history, "user": user, "age": age, "gender": gender, "occupation": occupation}
+        once |= {"hour": hour, "weekday": weekday}
+        length = candidates.shape[1]
+        each = {
+            name: known.unsqueeze(1).expand(-1, length, *known.shape[1:]).flatten(0, 1)
+            for name, known in once.items()
+        }
+        item = candidates.flatten()
+        about = {"genres": self.item_genres[item], "year": self.item_year[item]}
+        logits, _ = self.scored(item=item, **about, **each)
+        return torch.sigmoid(logits).view(-1, length) * (candidates != 0)
+
     def scored(self, **inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The logits `[B]`, and the rows of the features; those of the history are items' rows, too."""
         rows = self.features(inputs, inputs["genres"])
@@ -119,5 +151,8 @@ def model(
 def train(run: Run, schedule: Schedule = SCHEDULE) -> DIN:
     """A DIN trained on MovieLens-100K, in eval mode; the best epoch by AUC on validation."""
     net = model(**movielens.feature_numbers(), dropout=DROPOUT)
-    fit_rated(net, run=run, schedule=schedule, data=movielens.rated_high_after)
+    about = to_tensors(movielens.item_features())
+    net.item_genres.copy_(about["genres"])
+    net.item_year.copy_(about["year"])
+    fit_rated(net, run=run, schedule=schedule, data=liked.rated_high_after)
     return net

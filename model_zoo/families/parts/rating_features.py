@@ -27,10 +27,11 @@ def plain_table(rows: int, dim: int) -> nn.Embedding:
 
 
 class FeatureTables(nn.Module):
-    """A row of `dim` for each feature; several genres share the mean of theirs."""
+    """A row of `dim` for each feature, from tables of `rows` each; several genres share their mean."""
 
     def __init__(self, sizes: Mapping[str, int], dim: int, table: Table = plain_table) -> None:
         super().__init__()
+        self.rows = dict(sizes)
         self.tables = nn.ModuleDict({name: table(sizes[name], dim) for name in COLUMNS})
         self.genre_embedding = nn.EmbeddingBag(sizes["genre"], dim, mode="mean", padding_idx=0)
         nn.init.normal_(self.genre_embedding.weight, std=_STD)

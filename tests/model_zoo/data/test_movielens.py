@@ -98,25 +98,6 @@ def test_labels_are_of_the_least_rating_that_is_asked_for() -> None:
         assert np.array_equal(five.inputs["item"], four.inputs["item"])
 
 
-def test_what_was_liked_before_is_of_training_ratings_before_the_moment() -> None:
-    table, data = movielens.ratings(), movielens.rated_high_after(split="test")
-    when = {
-        (int(u), int(i)): (int(t), r)
-        for u, i, t, r in zip(table.user, table.item, table.timestamp, table.rating, strict=True)
-    }
-    train = movielens.rated_high(split="train")
-    known = set(zip(train.inputs["user"].tolist(), train.inputs["item"].tolist(), strict=True))
-    assert data.inputs["history"].shape == (10_000, 20)
-    assert (data.inputs["history"] != 0).any(axis=1).mean() > 0.9
-    rows = zip(data.inputs["user"], data.inputs["item"], data.inputs["history"], strict=True)
-    for user, item, history in list(rows)[:500]:
-        moment, _ = when[int(user), int(item)]
-        for liked in history[history != 0]:
-            assert (int(user), int(liked)) in known
-            assert when[int(user), int(liked)][0] < moment
-            assert when[int(user), int(liked)][1] >= 4
-
-
 def test_hours_and_weekdays_are_those_of_utc() -> None:
     table = movielens.ratings()
     row = int(np.flatnonzero((table.user == 196) & (table.item == 242))[0])

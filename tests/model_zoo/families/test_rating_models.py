@@ -11,14 +11,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from pocketrec.evaluation import ClassificationData
-from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.data import liked, movielens
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.model_zoo.training.labels import probabilities
 from pocketrec.model_zoo.training.loop import to_tensors
 from pocketrec.model_zoo.training.rated import LOVED, item_mean_auc
 
 Trained = Callable[[str], nn.Module]
-DATA = {"din": movielens.rated_high_after}  # of a family that reads more than the features
+DATA = {"din": liked.rated_high_after}  # of a family that reads more than the features
 ONE_HEAD = ("dlrm", "qr-dlrm", "deepfm", "dcnv2", "din", "autoint", "finalmlp")
 TWO_HEADS = ("mmoe", "ple")
 ALL = (*ONE_HEAD, *TWO_HEADS)
@@ -57,14 +57,14 @@ def test_the_weights_hold_the_floor_and_say_more_than_the_items_mean(trained: Tr
 def test_the_second_head_is_about_its_own_task(trained: Trained, name: str) -> None:
     """A fifth of the ratings are 5, more than a half are 4 or 5."""
     loved, module = rated(name, at_least=5.0), trained(name)
-    liked, found = probabilities(module, loved.inputs).T  # type: ignore[arg-type]  # it is Labelled
+    likes, found = probabilities(module, loved.inputs).T  # type: ignore[arg-type]  # it is Labelled
     assert (
         roc_auc_score(loved.labels, found)
         >= FAMILIES[name].floor("auc of loved")
         > item_mean_auc(LOVED) + 0.05
     )
     assert abs(found.mean() - loved.labels.mean()) < 0.03
-    assert abs(liked.mean() - loved.labels.mean()) > 0.25
+    assert abs(likes.mean() - loved.labels.mean()) > 0.25
 
 
 @pytest.mark.parametrize("name", ALL)
