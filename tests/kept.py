@@ -10,17 +10,17 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 ENGINE = ("src/pocketrec", "convert", "package", "pipeline", "quantize", "source", "validate")
-ALL = (*ENGINE, "cli", "model_zoo", "tests", "swift", ".github")
+SOURCE = (*ENGINE, "cli", "model_zoo", "swift", ".github")
 _INSTALLED_FROM = ("pyproject.toml", "constraints.txt")
 _LEFT_OUT = {"__pycache__", "node_modules", ".build", ".venv"}
 
 
-def source_sha256(root: Path = ROOT, *, rooms: Sequence[str] = ALL) -> str:
+def source_sha256(root: Path = ROOT, *, rooms: Sequence[str] = (*SOURCE, "tests")) -> str:
     """The digest of everything in some rooms, and of what the project is installed from.
 
     Args:
         root: the project's folder.
-        rooms: folders in it; all that holds source or tests by default.
+        rooms: folders in it, or single files; all that holds source or tests by default.
     """
     digest = hashlib.sha256()
     for path in sorted(_files(root, rooms)):
@@ -44,6 +44,6 @@ def keep(path: Path, key: str, value: Any) -> None:
 def _files(root: Path, rooms: Sequence[str]) -> Iterator[Path]:
     yield from (root / name for name in _INSTALLED_FROM if (root / name).exists())
     for room in rooms:
-        for path in (root / room).rglob("*"):
+        for path in (root / room, *(root / room).rglob("*")):
             if path.is_file() and not path.is_symlink() and not _LEFT_OUT & set(path.parts):
                 yield path

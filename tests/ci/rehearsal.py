@@ -78,7 +78,7 @@ CASES: Mapping[str, Case] = {
     "a call that is an error": Case(fault="predict=refuse", outcome="failed to run", code=1),
     "bytes that are no answer": Case(fault="predict=garble", outcome="no readable answer", code=14),
     "other scores": Case(fault="predict=noise:0.5", outcome="wrong answer", code=1),
-    "a macOS before the deployment target": Case(outcome="not run: macOS is too old", code=1, macos="13.6"),
+    "a macOS before the deployment target": Case(outcome="not run: macOS is too old", code=14, macos="13.6"),
     "no Core ML at all": Case(outcome="not run: not there", code=1, macos=""),
 }
 

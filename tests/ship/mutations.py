@@ -24,7 +24,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from tests.kept import source_sha256
+from tests.kept import SOURCE, source_sha256
 
 Line = dict[str, Any]
 SEED = 18
@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print counts as JSON")
     asked = parser.parse_args(arguments)
     _quiet()
-    place = asked.folder.resolve() / f"{asked.seed}-{source_sha256()[:16]}"
+    key = source_sha256(rooms=(*SOURCE, "tests/ship"))
+    place = asked.folder.resolve() / f"{asked.seed}-{key[:16]}"
     _prepare_bases(place)
     kept = place / "cases.jsonl"
     lines = [] if asked.only else _read(kept)

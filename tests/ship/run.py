@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
-from tests.kept import source_sha256
+from tests.kept import ROOT, SOURCE, source_sha256
 from tests.ship.parts import PARTS, Counted, Part, run_part
 from tests.ship.tools import missing_tools
 
@@ -48,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _all(chosen: Sequence[Part], asked: argparse.Namespace) -> list[Counted]:
     """What each part gave, now or before."""
-    place: Path = asked.folder.resolve() / source_sha256()[:16]
-    place.mkdir(parents=True, exist_ok=True)
     start, found = perf_counter(), []
     for number, part in enumerate(chosen, 1):
+        place: Path = asked.folder.resolve() / key_of(part)[:16]
+        place.mkdir(parents=True, exist_ok=True)
         kept = place / f"{part.name.replace(' ', '-')}.json"
         if kept.exists() and not asked.again and not part.keeps_itself:
             found.append(Counted(**json.loads(kept.read_text(encoding="utf-8"))))
@@ -64,6 +64,12 @@ def _all(chosen: Sequence[Part], asked: argparse.Namespace) -> list[Counted]:
         if not found[-1].failed and not found[-1].not_run:
             kept.write_text(json.dumps(asdict(found[-1])), encoding="utf-8")
     return found
+
+
+def key_of(part: Part) -> str:
+    """By what a part's result is kept: the source, the part's tests, and what tests share."""
+    shared = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*.py"))
+    return source_sha256(rooms=(*SOURCE, *part.tests, *shared, "tests/ship"))
 
 
 def _print(part: Counted) -> None:

@@ -111,6 +111,13 @@ def test_what_passed_is_kept_and_what_did_not_is_run_again(
     assert "registry         1 passed, kept" in capsys.readouterr().out
 
 
+def test_a_part_is_kept_by_its_own_tests_and_not_by_those_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "source_sha256", lambda rooms: " ".join(rooms))
+    known = run.key_of(Part(name="deltas", tests=("tests/package/delta",))).split()
+    assert {"tests/package/delta", "tests/ship", "tests/mean.py", "cli", "package"} <= set(known)
+    assert not {"tests", "tests/package/sign"} & set(known)
+
+
 def test_every_marked_test_is_of_some_part() -> None:
     """What no part names is run by the one that takes all others."""
     others = next(each for each in PARTS if each.name == "others")
