@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pocketrec.errors import RecipeError
-from pocketrec.recipe import Compress, DeploymentTarget, Precision, Recipe, Target
+from pocketrec.recipe import Compress, DeploymentTarget, Precision, Provider, Recipe, Target
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +67,12 @@ class Row:
         """The engine that every machine can have."""
         return next(iter(self.runtimes))
 
+    def asked_by(self, target: Target) -> Row:
+        """The row with the engines alone that a target asks for: providers of a browser may be left out."""
+        left_out = {f"web-{each}" for each in get_args(Provider) if each not in target.providers}
+        runtimes = {name: place for name, place in self.runtimes.items() if name not in left_out}
+        return replace(self, runtimes=runtimes) if len(runtimes) < len(self.runtimes) else self
+
 
 def row_of(name: str, target: Target) -> Row:
     """The row of a target of that name; RecipeError where it names no format."""
@@ -75,7 +81,7 @@ def row_of(name: str, target: Target) -> Row:
         known = " or ".join(f"format = {each!r}" for each in TARGETS)
         came = f"format {form!r}" if target.format else f"{name!r}"
         raise RecipeError(f"targets.{name}: {came} is not a format; add {known}")
-    return TARGETS[form]
+    return TARGETS[form].asked_by(target)
 
 
 def row_of_suffix(suffix: str) -> Row | None:
@@ -283,7 +289,7 @@ TARGETS: dict[str, Row] = {
         },
         graph="pocketrec.validate.artifact.onnx:read_onnx",
         resolve=_onnx_target,
-        options=frozenset({"opset_version", "contrib_ops"}),
+        options=frozenset({"opset_version", "contrib_ops", "providers"}),
         ways=_web_ways,
         lowered=lambda capture, target: capture.program,
         lowest=lambda tensor: "",

@@ -56,11 +56,21 @@ def test_defaults_follow_the_format_and_what_is_compressed(
             Target(precision="float16", minimum_deployment_target="iOS15"),
             "float16 with float32 scores needs iOS16",
         ),
+        ("onnx", Target(providers=("wasm",)), r"targets.onnx.providers is .* only to 'web'"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line(name: str, target: Target, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         resolve_target(name, target)
+
+
+def test_a_web_target_is_run_on_the_providers_that_its_app_asks_for() -> None:
+    both, one = Target(format="web"), Target(format="web", providers=("wasm",))
+    assert list(row_of("web", both).runtimes) == ["onnxruntime", "web-wasm", "web-webgpu"]
+    assert list(row_of("web", one).runtimes) == ["onnxruntime", "web-wasm"]
+    assert row_of("web", resolve_target("web", one)).portable == "onnxruntime"
+    with pytest.raises(RecipeError, match="providers is empty"):
+        Target(format="web", providers=())
 
 
 def test_a_format_that_shares_the_lowering_of_one_that_refused_is_no_way_out() -> None:

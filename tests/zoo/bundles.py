@@ -26,6 +26,7 @@ from pocketrec.recipe import Compress, Target
 _ZOO = "pocketrec.model_zoo."
 _NAMED = re.compile(rf"({re.escape(_ZOO)}[\w.]+)")
 _WEB = {"onnx": Target(format="onnx"), "web": Target(format="web")}
+ON_WEBGPU = ("dlrm", "sasrec", "two-tower")  # in a build, too: in software it takes minutes of both cores
 PRESETS: dict[str, tuple[Compress, dict[str, Target]]] = {
     "float": (
         Compress(),
@@ -84,7 +85,7 @@ def bundle_of(family: Family, preset: str, place: Path) -> Path:
         return out
     for each in (out, out.with_name(f"{out.name}.failed")):
         shutil.rmtree(each, ignore_errors=True)
-    compress, targets = PRESETS[preset]
+    compress, targets = preset_of(family, preset)
     recipe = load_recipe(family.recipe)
     weights = recipe.model.weights
     made = replace(
@@ -113,6 +114,14 @@ def passed_bundle(family: Family, preset: str, place: Path) -> Path:
     return path
 
 
+def preset_of(family: Family, preset: str) -> tuple[Compress, dict[str, Target]]:
+    """Compression and targets; in a browser most families are evaluated on WebAssembly alone."""
+    compress, targets = PRESETS[preset]
+    if family.name in ON_WEBGPU:
+        return compress, targets
+    return compress, {**targets, "web": replace(targets["web"], providers=("wasm",))}
+
+
 def trained(family: Family) -> None:
     """Trains the family where its weights do not come along and are not there yet."""
     if not family.committed and not family.weights.is_file():
@@ -121,7 +130,7 @@ def trained(family: Family) -> None:
 
 def key_of(family: Family, preset: str) -> str:
     """The digest of the engine, of what the family's recipe reaches of the zoo, and of its weights."""
-    digest = hashlib.sha256(f"{source_sha256(rooms=ENGINE)} {PRESETS[preset]}".encode())
+    digest = hashlib.sha256(f"{source_sha256(rooms=ENGINE)} {preset_of(family, preset)}".encode())
     for path in (family.recipe, family.weights, *sorted(reached(family.recipe))):
         if path.is_file():
             digest.update(path.read_bytes())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pocketrec.errors import ArtifactError, ExecutionError, UnsupportedOp, UsageError
+from pocketrec.recipe import Provider
 from pocketrec.report import WebFacts
 from pocketrec.validate.artifact.onnx import tensor_spec
 from pocketrec.validate.artifact.onnx_file import all_tensors, load_onnx
@@ -24,7 +25,6 @@ from pocketrec.validate.runtimes.web_frames import DTYPES, from_frame, to_frame
 from pocketrec.validate.runtimes.web_places import BUILDS, INSTALL_ORT, WEBGPU, find_places
 from pocketrec.validate.runtimes.web_server import Exchange
 
-Provider = Literal["wasm", "webgpu"]
 _CPU = "CPU"  # what ONNX Runtime calls the provider that runs what no other takes
 
 

@@ -12,7 +12,7 @@ from pocketrec.recipe.held import gates_by_name
 from pocketrec.recipe.latency import Latency
 from pocketrec.recipe.source import STREAM_MB, ModelSource
 from pocketrec.recipe.stress import Stress
-from pocketrec.recipe.target import ComputeUnits, DeploymentTarget, Precision, Target
+from pocketrec.recipe.target import ComputeUnits, DeploymentTarget, Precision, Provider, Target
 from pocketrec.recipe.versus import VERSUS_RANGES, Versus
 from pocketrec.recipe.whole import Recipe, check_type, parse_recipe
 
@@ -29,6 +29,7 @@ __all__ = [
     "Limit",
     "ModelSource",
     "Precision",
+    "Provider",
     "Recipe",
     "Stress",
     "Target",

@@ -10,6 +10,7 @@ from pocketrec.errors import RecipeError
 Precision = Literal["float32", "float16"]
 DeploymentTarget = Literal["iOS15", "iOS16", "iOS17", "iOS18"]
 ComputeUnits = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_neural_engine"]
+Provider = Literal["wasm", "webgpu"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Target:
         flexible: Core ML only; the contract's dims that stay ranges, or `*` for all. Others are fixed:
             the batch (any dim that leads every input) at its smallest, lengths at their largest.
         multifunction: Core ML for iOS18 only; all functions in one package, every weight stored once.
+        providers: the web only; those of onnxruntime-web that the app asks for, on which it has to be right.
     """
 
     format: str | None = None
@@ -41,7 +43,10 @@ class Target:
     gather_codes: tuple[str, ...] = ()
     flexible: tuple[str, ...] = ()
     multifunction: bool = False
+    providers: tuple[Provider, ...] = ("wasm", "webgpu")
 
     def __post_init__(self) -> None:
         if not 20 <= self.opset_version <= 23:
             raise RecipeError(f"opset_version is {self.opset_version}; expected 20 to 23")
+        if not self.providers:
+            raise RecipeError("providers is empty; expected wasm, webgpu or both, the default")

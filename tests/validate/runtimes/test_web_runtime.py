@@ -13,11 +13,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from pocketrec.errors import ArtifactError, ExecutionError, InputError, UnsupportedOp, UsageError
+from pocketrec.recipe import Provider
 from pocketrec.validate.runtimes.onnx_runtime import OnnxRuntime
 from pocketrec.validate.runtimes.runtime import Browsed, Runtime, RuntimeUnavailable
 from pocketrec.validate.runtimes.web_browser import Browser
 from pocketrec.validate.runtimes.web_places import BUILDS, ONNXRUNTIME_WEB, WebPlaces
-from pocketrec.validate.runtimes.web_runtime import Provider, WebRuntime
+from pocketrec.validate.runtimes.web_runtime import WebRuntime
 
 Write = Callable[[Any, list[Any], list[Any]], Path]
 KINDS = {
