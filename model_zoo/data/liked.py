@@ -6,19 +6,19 @@ moment of the rating, of those ratings that train.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.evaluation import Arrays, ClassificationData, RankingData
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.data.sequences import Ints, items_before
 
 HISTORY_LENGTH = 20
 PAGE_LENGTH = 30
+_EVERY = 5
 _OF_ITEMS = ("item", "genres", "year")
 
 
@@ -41,21 +41,22 @@ def rated_high_after(
 def pages(*, split: Literal["valid", "test"] = "test", seed: int = 0) -> RankingData:
     """Ranking data of `candidates`, int32 `[liked, 30]`, history, user and time: what is ranked are places.
 
-    A row is a film that its user rated 4 or 5, at some place of a page of films that he never rated.
+    A row is a film that its user rated 4 or 5, at some place of a page of films that he never rated; every
+    fifth such rating of the split has one.
 
     Args:
         split: whose ratings.
         seed: of the other films and of the place.
     """
     data = rated_high_after(split=split)
-    liked = data.labels == 1
+    liked = np.flatnonzero(data.labels == 1)[::_EVERY]
     inputs = {name: each[liked] for name, each in data.inputs.items()}
     candidates, places = _pages(inputs, np.random.default_rng(seed))
     about = {name: each for name, each in inputs.items() if name not in _OF_ITEMS}
     return RankingData(inputs={**about, "candidates": candidates}, positives=places, ignored_ids=())
 
 
-def _pages(inputs: Mapping[str, Ints], rng: np.random.Generator) -> tuple[Ints, npt.NDArray[np.int64]]:
+def _pages(inputs: Arrays, rng: np.random.Generator) -> tuple[Ints, npt.NDArray[np.int64]]:
     """Each row's page, and where on it the film is that was liked."""
     table = movielens.ratings()
     rated = np.zeros((int(table.user.max()) + 1, int(table.item.max()) + 1), dtype=bool)

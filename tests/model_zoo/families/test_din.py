@@ -113,7 +113,7 @@ def test_pages_hold_the_floor_and_those_of_untrained_weights_do_not(
 ) -> None:
     """By chance a third of the films are among the first ten of thirty, with an NDCG of .151."""
     floor = FAMILIES["din"].floor("ndcg@10 of page")
-    assert ranked(trained("din"), rows=6000)[1] >= floor == 0.345
+    assert ranked(trained("din"), rows=2000)[1] >= floor == 0.335
     module = untrained("din")
     assert isinstance(module, din.DIN)
     module.load_state_dict(
