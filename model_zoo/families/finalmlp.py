@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
-from pocketrec.model_zoo.families.parts.nets import perceptron
+from pocketrec.model_zoo.families.parts.nets import perceptron, projector
 from pocketrec.model_zoo.families.parts.rating_features import (
     COLUMNS,
     FEATURES,
@@ -30,7 +30,7 @@ class FeatureGate(nn.Module):
 
     def __init__(self, dim: int, hidden: int, width: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(*perceptron(dim, hidden), nn.Linear(hidden, width))
+        self.net = projector(dim, hidden, width)
 
     def forward(self, seen: Tensor, everything: Tensor) -> Tensor:
         """`everything` `[B, width]`, gated by what is `seen` `[B, dim]`."""

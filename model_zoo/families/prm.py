@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families.parts.attention import MASKED, Block
+from pocketrec.model_zoo.families.parts.pooling import pooled
 from pocketrec.model_zoo.training.lists import LENGTH, markov_lists
 from pocketrec.model_zoo.training.loop import Schedule, fit, measured, shuffled, to_tensors
 from pocketrec.model_zoo.training.run import Run
@@ -69,10 +70,8 @@ class PRM(nn.Module):
         """The mean of a left-padded history by recency, `[B, dim]`; of an empty one zero."""
         real = history != 0
         # Counted from the right, so that a short history means the same with and without padding.
-        weights = self.recency[self.max_history - history.shape[1] :].masked_fill(~real, MASKED)
-        shares = torch.softmax(weights, dim=-1) * real
-        pooled: Tensor = (shares.unsqueeze(1) @ self.item_embedding(history)).squeeze(1)
-        return pooled
+        recency = self.recency[self.max_history - history.shape[1] :, None]
+        return pooled(self.item_embedding(history), recency, real)
 
 
 def model(

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from pocketrec.evaluation import Arrays
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.data.sequences import Ints, left_pad
+from pocketrec.model_zoo.families.parts.nets import projector
+from pocketrec.model_zoo.families.parts.pooling import HistoryPooling
 from pocketrec.model_zoo.training.loop import (
     Floats,
     Schedule,
@@ -28,29 +30,10 @@ from pocketrec.model_zoo.training.loop import (
 )
 from pocketrec.model_zoo.training.run import Run
 
-MASKED = -1e4  # finite in float16, and exp() of it is 0 in every precision
 SCHEDULE = Schedule(epochs=16, patience=5, every=1, learning_rate=2e-3, weight_decay=0.01)
 BATCH_SIZE = 1024
 DROPOUT = 0.2
 TEMPERATURE = 0.07
-
-
-class HistoryPooling(nn.Module):
-    """Weighted means of a sequence, one per head; weights come from the item and its recency."""
-
-    def __init__(self, dim: int, heads: int, max_length: int) -> None:
-        super().__init__()
-        self.max_length = max_length
-        self.importance = nn.Linear(dim, heads)
-        self.recency = nn.Parameter(torch.zeros(max_length, heads))
-
-    def forward(self, embedded: Tensor, real: Tensor) -> Tensor:
-        """Pooled vectors `[B, heads * d]` of `embedded` `[B, T, d]` where `real` `[B, T]` is true."""
-        # Counted from the right, so that a short history means the same with and without padding.
-        recency = self.recency[self.max_length - embedded.shape[1] :]
-        logits = (self.importance(embedded) + recency).masked_fill(~real.unsqueeze(-1), MASKED)
-        weights = torch.softmax(logits, dim=1) * real.unsqueeze(-1)  # an empty history pools to zero
-        return (weights.transpose(1, 2) @ embedded).flatten(1)
 
 
 class TwoTower(nn.Module):
@@ -75,8 +58,8 @@ class TwoTower(nn.Module):
         self.gender_embedding = nn.Embedding(sizes["gender"], side)
         self.occupation_embedding = nn.Embedding(sizes["occupation"], side)
         self.pooling = HistoryPooling(dim, heads, max_length)
-        self.user_layers = _layers(heads * dim + 3 * side, 2 * dim, dim, dropout)
-        self.item_layers = _layers(dim + 2 * side, 2 * dim, dim, dropout)
+        self.user_layers = projector(heads * dim + 3 * side, 2 * dim, dim, dropout=dropout)
+        self.item_layers = projector(dim + 2 * side, 2 * dim, dim, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("catalogue", torch.zeros(sizes["item"] - 1, dim))
         nn.init.normal_(self.item_embedding.weight[1:], std=dim**-0.5)
@@ -115,12 +98,6 @@ class TwoTower(nn.Module):
     def freeze_catalogue(self, item: Tensor, genres: Tensor, year: Tensor) -> None:
         """Fills `catalogue` from the item tower; row i of each argument is item id i."""
         self.catalogue.copy_(self.item_tower(item, genres, year)[1:])
-
-
-def _layers(width_in: int, hidden: int, width_out: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(width_in, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width_out)
-    )
 
 
 def model(

@@ -18,7 +18,12 @@ def perceptron(*widths: int, dropout: float = 0.0) -> nn.Sequential:
 
 def scorer(*widths: int, dropout: float = 0.0) -> nn.Sequential:
     """A perceptron of the widths whose last layer gives one number."""
-    return nn.Sequential(*perceptron(*widths, dropout=dropout), nn.Linear(widths[-1], 1))
+    return projector(*widths, 1, dropout=dropout)
+
+
+def projector(*widths: int, dropout: float = 0.0) -> nn.Sequential:
+    """A perceptron of the widths whose last layer is linear."""
+    return nn.Sequential(*perceptron(*widths[:-1], dropout=dropout), nn.Linear(widths[-2], widths[-1]))
 
 
 def mixed(logits: Tensor, experts: Tensor) -> Tensor:
