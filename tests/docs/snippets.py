@@ -19,8 +19,9 @@ from pocketrec.pipeline.split import Experiment
 from pocketrec.recipe import Recipe
 from pocketrec.schema import fields_of, from_table
 
-# Swift is parsed by tests/package/swift, TypeScript and nginx by nobody here; a text is what is printed.
-NOT_HELD = frozenset({"swift", "ts", "text", "nginx", "console", "sh", "diff", ""})
+# Swift is parsed by tests/package/swift, JavaScript runs, TypeScript and nginx are held by nobody; a text is
+# what is printed.
+NOT_HELD = frozenset({"swift", "ts", "js", "text", "nginx", "console", "sh", "diff", ""})
 
 
 def faults(page: str) -> list[str]:

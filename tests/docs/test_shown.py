@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,9 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.docs.page import DOCS, ROOT, try_page
+from tests.docs.page import DOCS, ROOT, Untrue, files, try_page
+from tests.web.workshop import install_tools
 
 import pocketrec
+from pocketrec.model_zoo.registry import FAMILIES
+
+LISTS = (DOCS / "lists.md").read_text(encoding="utf-8")
 
 # Its page says so: units did not come as they were assigned.
 FAILS = {"pocketrec experiment ratio --observed control=821588 --observed int4=815482"}
@@ -56,3 +61,41 @@ def test_a_page_can_be_followed(place: Path, page: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("BROWSER", "true")  # what opens the report
     text = ELSEWHERE.sub("", (DOCS / f"{page}.md").read_text(encoding="utf-8"))
     assert try_page(text, place, fails=FAILS) > 0
+
+
+@pytest.fixture
+def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An npm whose `ci` takes what the committed lock file names from where it is installed already."""
+    found = shutil.which("npm")
+    if shutil.which("node") is None or found is None:
+        pytest.skip("not run: node and npm are not here")
+    tools = install_tools(ROOT / "build" / "web").resolve()
+    shim = tmp_path / "npm"
+    shim.write_text(f'#!/bin/sh\n[ "$1" = ci ] && exec ln -sfn {tools} node_modules\nexec {found} "$@"\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture
+def with_hybrid(place: Path) -> None:
+    """The zoo's search beside the other bundles; its evaluation takes two minutes."""
+    if not FAMILIES["hybrid"].weights.is_file():
+        pytest.skip("not run: `pocketrec zoo train hybrid` makes the weights")
+    assert pocketrec.build(FAMILIES["hybrid"].recipe, out=place / "build/hybrid", targets=("onnx",)).passed
+
+
+@pytest.mark.docs
+@pytest.mark.usefixtures("npm")
+def test_the_command_line_and_node_print_the_list_that_the_page_shows(place: Path) -> None:
+    recommend, _ = LISTS.split("## Search")
+    assert try_page(recommend, place) > 0
+    last = recommend[recommend.rindex("```console") :].replace("4 181 Return", "4 117 Return")
+    with pytest.raises(Untrue, match=r"node recommend\.mjs prints"):
+        try_page(last, place)
+
+
+@pytest.mark.docs
+@pytest.mark.usefixtures("npm", "with_hybrid")
+def test_the_command_line_and_node_find_the_films_that_the_page_shows(place: Path) -> None:
+    (place / "served.mjs").write_text(files(LISTS)["served.mjs"], encoding="utf-8")
+    assert try_page(LISTS.split("## Search")[1], place) > 0

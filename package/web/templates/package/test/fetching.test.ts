@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 
-import { fetchFiles, type Source } from "../src/load/fetching.js";
+import { fetchFiles, folderUrl, type Source } from "../src/load/fetching.js";
 import { parseManifest } from "../src/load/manifest.js";
 import { Store } from "../src/load/store.js";
 import { DIGEST, manifestText, toy } from "./toy.js";
@@ -34,4 +34,9 @@ void test("a loading that is ended while a file arrives throws the reason", asyn
 void test("a file that breaks off by itself is unreachable", async (context) => {
   const ended = broken(context, new AbortController().signal, () => undefined);
   await assert.rejects(ended, { name: "LoadError", code: "unreachable", message: /check the connection, then load again/ });
+});
+
+void test("outside of a page, in Node, an address has to be whole", () => {
+  assert.equal(folderUrl("http://localhost/model").href, "http://localhost/model/");
+  assert.throws(() => folderUrl("/model/"), { name: "LoadError", code: "bad_url" });
 });

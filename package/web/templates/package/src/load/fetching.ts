@@ -18,7 +18,8 @@ export interface Source {
 
 /** The address of a model folder. */
 export function folderUrl(url: string | URL): URL {
-  const base = "document" in globalThis ? document.baseURI : globalThis.location.href;
+  const { document, location } = globalThis as { readonly document?: Document; readonly location?: Location }; // Node has neither
+  const base = document?.baseURI ?? location?.href;
   let found: URL;
   try {
     found = new URL(url, base);

@@ -21,13 +21,18 @@ export interface Engine {
 const MOST_THREADS = 4;
 const WORK = Symbol.for("pocketrec.work"); // on onnxruntime-web's `env`, so that all packages of a page share it
 
+interface Surroundings {
+  readonly gpu?: { requestAdapter(): Promise<Adapter | null> };
+  readonly hardwareConcurrency?: number;
+}
+
 interface Adapter {
   readonly info?: { readonly isFallbackAdapter?: boolean; readonly architecture?: string };
 }
 
 /** Why WebGPU cannot be used here; undefined where it can. An adapter in software is slower than WASM. */
 export async function whyNoWebGpu(inSoftware: boolean): Promise<string | undefined> {
-  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<Adapter | null> } };
+  const { gpu } = surroundings();
   if (gpu === undefined) return "this browser has no WebGPU";
   try {
     const adapter = await gpu.requestAdapter();
@@ -38,6 +43,11 @@ export async function whyNoWebGpu(inSoftware: boolean): Promise<string | undefin
   }
 }
 
+/** What is known of the machine; Node says nothing. */
+function surroundings(): Surroundings {
+  return (globalThis as { readonly navigator?: Surroundings }).navigator ?? {};
+}
+
 function isSoftware({ info }: Adapter): boolean {
   return info?.isFallbackAdapter === true || info?.architecture === "swiftshader";
 }
@@ -46,7 +56,7 @@ function isSoftware({ info }: Adapter): boolean {
 export async function engineOf(provider: Provider, ortUrl: URL | undefined, threads: number | undefined): Promise<Engine> {
   const ort = await importOrt(provider, ortUrl);
   const isolated = globalThis.crossOriginIsolated; // shared memory, and so threads, come with COOP and COEP alone
-  const wanted = threads ?? Math.min(MOST_THREADS, Math.ceil(globalThis.navigator.hardwareConcurrency / 2));
+  const wanted = threads ?? Math.min(MOST_THREADS, Math.ceil((surroundings().hardwareConcurrency ?? 1) / 2));
   ort.env.wasm.numThreads = isolated ? Math.max(1, wanted) : 1;
   if (ortUrl !== undefined) ort.env.wasm.wasmPaths = ortUrl.href;
   return { ort, provider, threads: ort.env.wasm.numThreads };
