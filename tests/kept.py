@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-ENGINE = ("src/pocketrec", "convert", "package", "pipeline", "quantize", "source", "validate")
-SOURCE = (*ENGINE, "cli", "model_zoo", "swift", ".github")
+# What a bundle is made by; packages, signatures and deltas are made of bundles.
+ENGINE = (
+    *("src/pocketrec", "convert", "pipeline", "quantize", "source", "validate"),
+    *("package/*.py", "package/host"),
+)
+SOURCE = (*ENGINE, "package", "cli", "model_zoo", "swift", ".github")
 _INSTALLED_FROM = ("pyproject.toml", "constraints.txt")
 _LEFT_OUT = {"__pycache__", "node_modules", ".build", ".venv"}
 
@@ -20,10 +24,10 @@ def source_sha256(root: Path = ROOT, *, rooms: Sequence[str] = (*SOURCE, "tests"
 
     Args:
         root: the project's folder.
-        rooms: folders in it, or single files; all that holds source or tests by default.
+        rooms: folders in it, or files, or patterns of either; all that holds source or tests by default.
     """
     digest = hashlib.sha256()
-    for path in sorted(_files(root, rooms)):
+    for path in sorted({*_files(root, rooms)}):
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -43,7 +47,7 @@ def keep(path: Path, key: str, value: Any) -> None:
 
 def _files(root: Path, rooms: Sequence[str]) -> Iterator[Path]:
     yield from (root / name for name in _INSTALLED_FROM if (root / name).exists())
-    for room in rooms:
-        for path in (root / room, *(root / room).rglob("*")):
+    for place in (place for room in rooms for place in root.glob(room)):
+        for path in (place, *place.rglob("*")):
             if path.is_file() and not path.is_symlink() and not _LEFT_OUT & set(path.parts):
                 yield path

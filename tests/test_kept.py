@@ -29,11 +29,15 @@ def test_what_lies_in_other_rooms_changes_nothing(tmp_path: Path) -> None:
     assert source_sha256(tmp_path, rooms=("convert",)) != before
 
 
-def test_a_room_may_be_a_single_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", ["a.py", "*.py"])
+def test_a_room_may_be_a_file_or_a_pattern(room: str, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("one")
-    before = source_sha256(tmp_path, rooms=("a.py",))
+    (tmp_path / "b.txt").write_text("one")
+    before = source_sha256(tmp_path, rooms=(room,))
+    (tmp_path / "b.txt").write_text("two")
+    assert source_sha256(tmp_path, rooms=(room, room)) == before
     (tmp_path / "a.py").write_text("two")
-    assert source_sha256(tmp_path, rooms=("a.py",)) != before != source_sha256(tmp_path, rooms=())
+    assert source_sha256(tmp_path, rooms=(room,)) != before != source_sha256(tmp_path, rooms=())
 
 
 def test_a_value_is_kept_under_its_key_alone(tmp_path: Path) -> None:
