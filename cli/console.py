@@ -6,9 +6,10 @@ import json
 import re
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?( [a-zA-Z%]+)?\Z|-?\Z")
 _QUIET_SECONDS = 60.0  # in which a stage says nothing where stderr is no terminal
 _WIDTH = 120  # columns where stdout is no terminal, so that logs do not depend on the machine
+_WHOLE = 2 / 3  # of the width that the first two columns may take and stay on one line
+_HARMLESS = "\u00ad\u200c\u200d"  # a soft hyphen, and what keeps letters and emoji apart or together
 
 
 def examples(*lines: str) -> str:
@@ -42,30 +45,38 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table on stdout, numbers to the right."""
+    """Prints a table on stdout, numbers to the right; cells are shown whole, and as `plain` shows them."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
+    console = stdout_console()
+    shown = [["\n".join(map(plain, cell.split("\n"))) for cell in row] for row in rows]
+    widest = [max(map(len, cells)) for cells in zip(header, *shown, strict=True)]
+    whole = sum(widest[:2]) <= console.width * _WHOLE  # else what does not wrap would be cut, unsaid
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column, name in enumerate(header):
-        numeric = rows and all(_NUMBER.match(row[column]) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=column < 2)
-    for row in rows:
+        numeric = shown and all(_NUMBER.match(row[column]) for row in shown)
+        justify: Literal["right", "left"] = "right" if numeric else "left"
+        table.add_column(plain(name), justify=justify, overflow="fold", no_wrap=whole and column < 2)
+    for row in shown:
         table.add_row(*(Text(cell) for cell in row))
     if title:
-        click.echo(title)
-    console = stdout_console()
+        click.echo(plain(title))
     with console.capture() as captured:
         console.print(table)
-    for line in captured.get().splitlines():
+    for line in captured.get().split("\n")[:-1]:
         click.echo(line.rstrip())
     click.echo()
 
 
 def plain(text: str) -> str:
     """A line in which what a terminal would obey stands in letters, as files from outside may hold it."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "".join(each if _is_plain(each) else ascii(each)[1:-1] for each in text)
+
+
+def _is_plain(character: str) -> bool:
+    return character.isprintable() or character in _HARMLESS or unicodedata.category(character) == "Zs"
 
 
 def show_bytes(size: int) -> str:

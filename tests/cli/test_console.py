@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pocketrec.cli.console import _lines, _Stages, plain, progress_on_stderr
+from pocketrec.cli.console import _lines, _Stages, plain, print_table, progress_on_stderr
 from pocketrec.cli.signals import Terminated
 
 
@@ -108,3 +108,36 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 def test_what_a_terminal_would_obey_stands_in_letters() -> None:
     said = plain("gate \x1b[2J\x00\x9b of caf\u00e9 \u202e!")
     assert said == "gate \\x1b[2J\\x00\\x9b of caf\u00e9 \\u202e!"
+
+
+def test_spaces_and_joined_letters_stay_as_they_are() -> None:
+    said = "a\u00a0b \U0001f469\u200d\U0001f4bb \u0645\u06cc\u200c\u062e e\u0301"
+    assert plain(said) == said
+
+
+def test_what_a_file_says_is_not_obeyed_in_a_table_nor_breaks_its_rows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    titles = ["\x1b[2Jclear", "two\x85lines\u2028more", "back\bspace\rand", "\u202eesrever", "one\ntwo"]
+    print_table("", ["token", "title"], [[str(place), each] for place, each in enumerate(titles)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [" ".join(line.split()) for line in lines[2:]] == [
+        "0 \\x1b[2Jclear",
+        "1 two\\x85lines\\u2028more",
+        "2 back\\x08space\\rand",
+        "3 \\u202eesrever",
+        "4 one",
+        "two",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("token", ["Q" * 60, "Q" * 300, "\u65e5" * 200])
+def test_a_long_word_hides_neither_its_end_nor_the_other_columns(
+    token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_table("", ["", "token", "title", "score"], [["1", token, "a title of films " * 20, "0.5000"]])
+    said = capsys.readouterr().out
+    assert said.count(token[0]) == len(token)
+    assert said.count("films") == 20
+    assert "0.5000" in said
