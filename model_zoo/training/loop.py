@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from pocketrec.errors import CheckFailed
 from pocketrec.evaluation import Arrays, RankingData, batches
 from pocketrec.model_zoo.training.run import Run
 
@@ -67,6 +69,9 @@ def fit(
         schedule: when to stop.
         run: random numbers, progress, and where an unfinished training is kept.
         stage: the name of this loop where a family trains in several.
+
+    Raises:
+        CheckFailed: a loss or a metric is no finite number: the training diverged.
     """
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -82,7 +87,7 @@ def fit(
             break
         _train_epoch(module, optimizer, losses)
         decay.step()
-        if epoch % schedule.every == 0:
+        if epoch % schedule.every == 0 or epoch == schedule.epochs:
             metric = _measured(module, measure)
             if metric > best.metric:
                 best = _Best(metric=metric, epoch=epoch, weights=copy.deepcopy(module.state_dict()))
@@ -111,6 +116,7 @@ def _train_epoch(
 ) -> None:
     module.train()
     for loss in losses():
+        _check_finite("the loss", loss.item())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -119,7 +125,16 @@ def _train_epoch(
 def _measured(module: nn.Module, measure: Callable[[], float]) -> float:
     module.eval()
     with torch.no_grad():
-        return measure()
+        metric = measure()
+    _check_finite("the validation metric", metric)
+    return metric
+
+
+def _check_finite(what: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise CheckFailed(
+            f"train: {what} is {value}, so the training diverged; lower the learning rate, or pass another seed"
+        )
 
 
 def score_all(scorer: Scorer, inputs: Arrays, size: int = 256) -> Floats:
@@ -145,7 +160,8 @@ def hit_rate_and_ndcg(scores: Floats, data: RankingData, k: int = 10) -> tuple[f
     """HR@k and NDCG@k of `scores` `[users, items]`, with seen and ignored ids left out.
 
     One positive a user, so NDCG@k is the mean of 1 / log2(rank + 1) over the hits (Järvelin and
-    Kekäläinen, 2002). An item with the same score as the positive counts as ranked above it.
+    Kekäläinen, 2002). An item with the same score as the positive counts as ranked above it,
+    as does one whose score, or the positive's, is no number.
     """
     return _hit_rate_and_ndcg([_rank(row, user, data) for user, row in enumerate(scores)], k)
 
@@ -168,7 +184,7 @@ def _hit_rate_and_ndcg(ranks: Sequence[int], k: int) -> tuple[float, float]:
 
 def _rank(row: Floats, user: int, data: RankingData) -> int:
     positive = data.positives[user]
-    at_least = row >= row[positive]
+    at_least = ~(row < row[positive])  # beside what is no number nothing ranks higher
     at_least[data.seen(user)] = False
     at_least[list(data.ignored_ids)] = False
     at_least[positive] = True

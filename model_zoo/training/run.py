@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocketrec.errors import DataError
-from pocketrec.files import whole_file
-from pocketrec.outside import read_file
+from pocketrec.errors import DataError, StorageError
+from pocketrec.kept import read_checked, write_checked
+from pocketrec.outside import exists
 
-_LARGEST = 1 << 32  # bytes of weights, of their best, and of what the optimizer keeps
 Progress = Callable[[int, int, float], None]
 
 
@@ -42,27 +42,40 @@ class Run:
     key: str = ""
 
     def load(self, stage: str) -> dict[str, Any] | None:
-        """What `keep` kept of the stage, its random numbers put back; None where nothing was kept."""
+        """What `keep` kept of the stage, its random numbers put back; None where nothing was kept.
+
+        Raises:
+            DataError: something else is there, or it was cut or edited.
+        """
         place = self._place(stage)
-        if place is None or not place.is_file():
+        content = None if place is None else read_checked(place)
+        if content is None:
+            if place is not None and exists(place):
+                raise DataError(
+                    f"{place}: is not what an unfinished training kept there; remove it, and train from the "
+                    "start"
+                )
             return None
-        content = read_file(
-            place, largest=_LARGEST, error=DataError, remedy="remove it, and train from the start"
-        )
         state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
         torch.set_rng_state(state.pop("torch_rng"))
         self.rng.bit_generator.state = json.loads(state.pop("numpy_rng"))
         return state
 
     def keep(self, stage: str, state: dict[str, Any]) -> None:
-        """Keeps what the stage has done so far, with the random numbers where they are."""
+        """Keeps what the stage has done so far, with the random numbers where they are; raises StorageError."""
         place = self._place(stage)
         if place is None:
             return
-        place.parent.mkdir(exist_ok=True)
         numbers = {"torch_rng": torch.get_rng_state(), "numpy_rng": json.dumps(self.rng.bit_generator.state)}
-        with whole_file(place) as beside:
-            torch.save({**state, **numbers}, beside)
+        content = io.BytesIO()
+        torch.save({**state, **numbers}, content)
+        try:
+            write_checked(place, content.getbuffer())
+        except OSError as error:
+            raise StorageError(
+                f"{place}: {os.strerror(error.errno or 0)}; what was kept before is still there: free space, "
+                "and give the same command again, or write the weights to another folder"
+            ) from error
 
     def forget(self) -> None:
         """Removes what was kept: the training is done."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,19 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pocketrec.errors import DataError, MissingExtra
-from pocketrec.files import whole_file
+from pocketrec.errors import CheckFailed, MissingExtra, UsageError
+from pocketrec.files import check_place, whole_file
 from pocketrec.kept import key_of, path_sha256
 from pocketrec.model_zoo.family import Family
 from pocketrec.model_zoo.registry import family
+from pocketrec.outside import exists
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from pocketrec.model_zoo.training.run import Run
 
+LARGEST_SEED = 2**63 - 1  # what both generators take
 _FROM_EXTRAS = ("torch", "sklearn", "scipy")
 _ZOO = Path(__file__).parents[1]
 _DECIDING = ("training", "data", "families")  # a family may be put together from another one's parts
@@ -40,13 +42,14 @@ def train(name: str, *, seed: int = 0, out: str | Path | None = None, progress: 
         progress: whether to draw a progress bar on stderr.
 
     Raises:
-        UsageError: for an unknown name.
+        UsageError: for an unknown name, a seed that is none, or where `out` cannot be written.
         MissingExtra: where PyTorch or scikit-learn is not installed.
-        DataError: where the data cannot be had, or `out` cannot be written.
+        DataError: where the data cannot be had.
+        CheckFailed: the training diverged.
     """
     found = family(name)
     path = Path(out) if out is not None else _default(found)
-    _check_writable(path)
+    _check(path, seed)
     return train_module(_function(found), path, name=name, seed=seed, progress=progress)
 
 
@@ -67,13 +70,17 @@ def train_module(
         progress: whether to draw a progress bar on stderr.
 
     Raises:
-        DataError: the file cannot be written.
+        UsageError: the seed is none, or the file cannot be written.
+        DataError: what an unfinished training kept was cut or edited.
+        CheckFailed: the training diverged, or float16 cannot hold its weights.
+        StorageError: there is no room.
     """
     import torch
 
     from pocketrec.model_zoo.training.run import Run
 
-    _check_writable(path)
+    _check(path, seed)
+    kept = _kept(path)
     torch.manual_seed(seed)
     columns = (
         TextColumn("{task.description}"),
@@ -90,10 +97,11 @@ def train_module(
         run = Run(
             rng=np.random.default_rng(seed),
             progress=advance,
-            kept=path.parent / f".{path.name}.training",
+            kept=kept,
             key=_key(fit.__module__, seed),
         )
-        module = fit(run)
+        with _told(kept):
+            module = fit(run)
     _write(module, path)
     run.forget()
     return path
@@ -103,9 +111,30 @@ def _default(found: Family) -> Path:
     return Path(f"{found.name}.safetensors") if found.committed else found.weights
 
 
-def _check_writable(path: Path) -> None:
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise DataError(f"{path}: its folder is missing or not writable; create it or choose another path")
+def _check(path: Path, seed: int) -> None:
+    """Checks, before anything is trained, that its weights can be written; raises UsageError."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"seed is {seed}; expected 0 to {LARGEST_SEED}")
+    check_place(path, "weights")
+    kept = _kept(path)
+    if exists(kept) and not kept.is_dir():
+        raise UsageError(f"{kept}: is no folder, and an unfinished training is kept there; remove it")
+
+
+def _kept(path: Path) -> Path:
+    """The folder for what an unfinished training has done."""
+    return path.with_name(f".{path.name}.training")
+
+
+@contextmanager
+def _told(kept: Path) -> Iterator[None]:
+    """While it lasts, an interrupt says where the training so far is, and what goes on with it."""
+    try:
+        yield
+    except KeyboardInterrupt as signal:
+        if exists(kept):
+            signal.add_note(f"the training so far is kept in {kept}; the same command goes on from there")
+        raise
 
 
 def _function(found: Family) -> Callable[[Run], nn.Module]:
@@ -143,6 +172,20 @@ def _write(module: nn.Module, path: Path) -> None:
         name: (each.to(torch.float16) if each.is_floating_point() else each).contiguous()
         for name, each in module.state_dict().items()
     }
+    for name, each in module.state_dict().items():
+        _check_held(path, name, each, half[name])
     content = save(half)
-    with whole_file(path) as beside:
+    with whole_file(path.resolve()) as beside:
         beside.write_bytes(content)
+
+
+def _check_held(path: Path, name: str, given: Tensor, half: Tensor) -> None:
+    """Checks that float16 holds a tensor's numbers; one that is infinite may be a mask."""
+    if not given.is_floating_point():
+        return
+    wrong = half.isnan() | (half.isinf() & given.isfinite())
+    if wrong.any():
+        raise CheckFailed(
+            f"{path}: {name} holds {given[wrong][0].item():g}, which float16 does not hold, and is not written; "
+            "the training diverged: lower the learning rate, or pass another seed"
+        )

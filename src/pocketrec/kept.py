@@ -114,12 +114,8 @@ class Parts:
 
     def _read(self, key: str, span: Span) -> Rows | None:
         """The part; None where there is none, or not the one that was written."""
-        try:
-            data = read_file(self._place(key, span), largest=_LARGEST)
-        except PocketrecError:
-            return None
-        body = memoryview(data)[_DIGEST:]
-        if hashlib.sha256(body).digest() != data[:_DIGEST]:
+        body = read_checked(self._place(key, span))
+        if body is None:
             return None
         stream = BytesIO(body)
         names = json.loads(stream.readline())
@@ -130,9 +126,8 @@ class Parts:
         stream.write(json.dumps(list(rows)).encode() + b"\n")
         for array in rows.values():
             np.save(stream, array, allow_pickle=False)
-        body = stream.getbuffer()
         try:
-            _put(place, hashlib.sha256(body).digest(), body)
+            write_checked(place, stream.getbuffer())
         except OSError as error:
             raise StorageError(
                 f"{place}: {os.strerror(error.errno or 0)}; finished parts are kept in {self.folder}: free "
@@ -140,10 +135,20 @@ class Parts:
             ) from error
 
 
-def _put(place: Path, *pieces: bytes | memoryview) -> None:
-    """Writes the file under a name of its own, then gives it its name.
+def read_checked(place: Path) -> memoryview | None:
+    """What `write_checked` wrote there; None where nothing is, or not what was written."""
+    try:
+        data = read_file(place, largest=_LARGEST)
+    except PocketrecError:
+        return None
+    body = memoryview(data)[_DIGEST:]
+    return body if hashlib.sha256(body).digest() == data[:_DIGEST] else None
 
-    Another process that is done may remove the folder meanwhile; it is then made once more.
+
+def write_checked(place: Path, body: bytes | memoryview) -> None:
+    """Writes a file of a digest and what it is of, whole, under a name of its own, then gives it its name.
+
+    Another process that is done may remove the folder meanwhile; it is then made once more. Raises OSError.
     """
     for last in (False, True):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +156,7 @@ def _put(place: Path, *pieces: bytes | memoryview) -> None:
             number, name = mkstemp(dir=place.parent, prefix=".partial-")
             try:
                 with os.fdopen(number, "wb") as file:
-                    file.writelines(pieces)
+                    file.writelines((hashlib.sha256(body).digest(), body))
                 Path(name).replace(place)
             except BaseException:
                 Path(name).unlink(missing_ok=True)

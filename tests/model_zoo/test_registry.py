@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pocketrec.errors import DataError, MissingExtra, StorageError, UsageError
+from pocketrec.errors import MissingExtra, StorageError, UsageError
 from pocketrec.model_zoo.data.sets import DATASETS
 from pocketrec.model_zoo.family import Family
 from pocketrec.model_zoo.registry import FAMILIES
@@ -106,7 +106,7 @@ def test_a_failed_write_leaves_the_old_file(
 
 def test_a_missing_folder_is_said_before_training(tiny: ModuleType, tmp_path: Path) -> None:
     del tiny.fit
-    with pytest.raises(DataError, match=r"nowhere/a\.st: its folder is missing"):
+    with pytest.raises(UsageError, match=r"nowhere/a\.st: there is no folder"):
         train("tiny", out=tmp_path / "nowhere" / "a.st")
 
 
