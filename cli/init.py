@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -87,8 +88,9 @@ def _own(folder: Path, factory: str, example: Path, weights: Path | None) -> tup
 
 
 def _steps(folder: Path, *, drafted: bool) -> list[str]:
-    """The commands that come next."""
+    """The commands that come next, as a shell takes them."""
+    place = shlex.quote(str(folder))
     if drafted:
-        return [f"cd {folder}", "edit data.py and recipe.toml", "pocketrec build recipe.toml"]
+        return [f"cd {place}", "edit data.py and recipe.toml", "pocketrec build recipe.toml"]
     train = [] if (folder / "weights.safetensors").is_file() else ["python train.py"]
-    return [f"cd {folder}", *train, "pocketrec build recipe.toml"]
+    return [f"cd {place}", *train, "pocketrec build recipe.toml"]

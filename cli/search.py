@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pocketrec.package.host.answers import Recommendations
     from pocketrec.pipeline.app import Recommender
 
+_LOOKED_FOR = 20  # words: each is compared with every title
+
 
 @click.command(
     epilog=examples(
@@ -65,10 +67,13 @@ def search(
 
 
 def _suggested(model: Recommender, method: str, text: str) -> Recommendations:
-    """No item, and what the text, or else each of its words, may have been meant for."""
-    from pocketrec.package.host.answers import Recommendations
+    """No item, and what the text, or else each of its first words, may have been meant for."""
+    from pocketrec.package.host.answers import Recommendations, Unknown
 
     items = model.items(model.check_method(method).items)
     whole = items.unknown(text)
-    words = text.split()
-    return Recommendations((), [whole] if whole.near or len(words) == 1 else map(items.unknown, words))
+    words = list(dict.fromkeys(text.split()))
+    if whole.near or len(words) == 1:
+        return Recommendations((), [whole])
+    looked_for, others = words[:_LOOKED_FOR], words[_LOOKED_FOR:]
+    return Recommendations((), [*map(items.unknown, looked_for), *(Unknown(given=each) for each in others)])

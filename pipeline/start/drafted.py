@@ -9,7 +9,7 @@ from os import path as os_path
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketrec.files import whole_or_nothing
+from pocketrec.files import whole_folder
 from pocketrec.package.apps.tree import render_template
 from pocketrec.pipeline.start.explained import as_toml, explained
 from pocketrec.pipeline.start.project import check_free, project_name
@@ -48,8 +48,7 @@ def start_draft(own: Own, folder: Path) -> tuple[Path, ...]:
     check_free(folder)
     contract = _drafted(own)
     name = project_name(folder)
-    with whole_or_nothing(folder) as made:
-        made.mkdir()
+    with whole_folder(folder) as made:
         shutil.copyfile(own.example, made / "example.npz")
         for vocabulary, spec in contract.vocabularies.items():
             lines = "".join(f"{vocabulary}-{place}\n" for place in range(spec.size))

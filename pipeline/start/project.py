@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pocketrec import __version__
 from pocketrec.errors import UsageError
-from pocketrec.files import whole_or_nothing
+from pocketrec.files import is_free, whole_folder
 from pocketrec.outside import read_text
 from pocketrec.package.apps.tree import write_tree
 from pocketrec.pipeline.start.explained import as_toml, explained
@@ -65,7 +65,7 @@ def start_project(start: Start, folder: Path) -> tuple[Path, ...]:
         "imports": {module: sorted(names) for module, names in sorted(used.items())},
         "trained": start.weights.is_file(),
     }
-    with whole_or_nothing(folder) as made:
+    with whole_folder(folder) as made:
         write_tree(made, _PACKAGE, context, filters={}, built=_BUILT)
         (made / "recipe.toml").write_text(recipe, encoding="utf-8")
         shutil.copyfile(start.module, made / "model.py")
@@ -83,7 +83,7 @@ def project_name(folder: Path) -> str:
 def check_free(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UsageError(f"{folder} is no folder; pass a new one")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not is_free(folder):
         raise UsageError(f"{folder} is not empty, and nothing in it is replaced; pass a new folder")
     if not folder.parent.is_dir():
         raise UsageError(f"{folder.parent} is not there; create it, or pass another folder")

@@ -139,7 +139,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     try:
         _remove_left(path)
-        number, name = tempfile.mkstemp(prefix=f".partial-{path.name}-", dir=path.parent)
+        number, name = tempfile.mkstemp(prefix=_left(path), dir=path.parent)
         partial = Path(name)
         try:
             fcntl.flock(number, fcntl.LOCK_EX)
@@ -153,11 +153,74 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise _storage(path, error) from error
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill under a name of its own, which at the end becomes `path`.
+
+    Where an empty folder is there, which may be a mount or where somebody's shell is, it stays, and all that
+    was made moves into it. After an error, or a process that was faster, nothing is there that was not.
+
+    Raises:
+        StorageError: there is no room, or something came to be at `path` meanwhile.
+    """
+    path = path.absolute()  # "." has no name
+    place = path if path.is_dir() else path.parent
+    try:
+        _remove_left(place / path.name)
+        made = Path(tempfile.mkdtemp(prefix=_left(path), dir=place))
+        number = os.open(made, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # shares that lock no folders: there nothing is removed, either
+                fcntl.flock(number, fcntl.LOCK_EX)
+            made.chmod(0o777 & ~_umask())
+            yield made
+            if place == path:
+                _move_into(made, path)
+            else:
+                made.rename(path)
+        finally:
+            os.close(number)
+            if made.is_dir():
+                shutil.rmtree(made)
+    except OSError as error:
+        raise _storage(path, error) from error
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a folder holds nothing but what a killed `whole_folder` left there."""
+    return all(each.name.startswith(_left(folder.absolute())) for each in folder.iterdir())
+
+
+def _move_into(made: Path, folder: Path) -> None:
+    """Moves all of a folder into another, or none of it."""
+    moved: list[Path] = []
+    try:
+        for each in sorted(made.iterdir()):
+            goal = folder / each.name
+            if os.path.lexists(goal):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(goal))
+            each.rename(goal)
+            moved.append(goal)
+    except BaseException:
+        for each in moved:
+            _remove(each)
+        raise
+
+
+def _left(path: Path) -> str:
+    return f".partial-{path.name}-"
+
+
 def _remove_left(path: Path) -> None:
-    for each in path.parent.glob(f".partial-{glob.escape(path.name)}-*"):
-        with suppress(OSError), each.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            each.unlink()
+    """Removes what processes that were killed left beside a path; what is locked is still written."""
+    for each in path.parent.glob(f"{glob.escape(_left(path))}*"):
+        with suppress(OSError):
+            number = os.open(each, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(each)
+            finally:
+                os.close(number)
 
 
 def _umask() -> int:

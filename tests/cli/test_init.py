@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -59,6 +60,24 @@ def test_a_project_from_the_zoo_names_its_own_files(name: str, tmp_path: Path) -
     assert recipe.model.trained_by == "python train.py"
     assert "pocketrec.model_zoo.data" not in (folder / "recipe.toml").read_text(encoding="utf-8")
     assert (folder / "weights.safetensors").is_file() or said["next"][1] == "python train.py"
+
+
+def test_a_project_is_made_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "Shop's films"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    said = start(".")
+    assert {"model.py", "recipe.toml", "tests/test_project.py"} <= set(said["files"])
+    assert sorted(each.name for each in Path.cwd().iterdir()) == sorted(
+        {each.partition("/")[0] for each in said["files"]}
+    )
+    assert load_recipe(folder / "recipe.toml").name == "shop-s-films"
+
+
+def test_the_next_command_can_be_given_to_a_shell(tmp_path: Path) -> None:
+    said = start(tmp_path / "Shop's films; rm")
+    place = shlex.split(said["next"][0])
+    assert place == ["cd", str(tmp_path / "Shop's films; rm")]
 
 
 def test_model_contract_and_data_of_a_new_project_agree(tmp_path: Path) -> None:

@@ -131,6 +131,16 @@ def test_where_no_word_is_known_nothing_is_listed_and_like_titles_are_named(bund
     assert found(bundle, "chars pen")["items"], "one word that is known is searched for"
 
 
+def test_of_a_long_text_the_first_words_are_looked_for_and_all_are_named(bundle: Path) -> None:
+    """Each is compared with every title: a page of words that nobody knows would take minutes."""
+    strange = [f"{number}\u65e5" for number in range(22)]
+    listed = found(bundle, " ".join([*strange, strange[0], "charis", "chairz"]))["unknown"]
+    assert [each["given"] for each in listed] == [*strange, "charis", "chairz"]
+    assert [each["near"] for each in listed] == [[]] * 24
+    listed = found(bundle, " ".join([strange[0]] * 30 + ["chairz"]))["unknown"]
+    assert [each["near"] for each in listed] == [[], ["chair", "chairs"]]
+
+
 def test_a_text_and_a_bundle_that_takes_one_are_asked_for(bundle: Path) -> None:
     empty = search(bundle, " ")
     assert (empty.exit_code, empty.stderr) == (2, "error: TEXT is empty; pass what is searched for\n")

@@ -168,6 +168,32 @@ def test_numbers_that_the_module_cannot_hold_are_named(
         load_module(source("w.pt"), base=folder)
 
 
+@pytest.mark.parametrize(
+    ("ids", "held"),
+    [
+        (torch.tensor([1, 2**40]), 2**40),
+        (torch.tensor([-(2**31) - 1, 5]), -(2**31) - 1),
+        (torch.tensor([2**31 - 1, -(2**31)]), None),
+        (torch.tensor([7, 2**32 - 1], dtype=torch.uint32), 2**32 - 1),
+        (torch.tensor([7, 255], dtype=torch.uint8), None),
+    ],
+)
+def test_ids_that_the_module_cannot_hold_are_named_and_never_wrap(
+    ids: torch.Tensor, held: int | None, folder: Path
+) -> None:
+    (folder / "ids.py").write_text(
+        "import torch\nfrom torch import nn\n\ndef make():\n    net = nn.Module()\n"
+        "    net.register_buffer('codes', torch.zeros(2, dtype=torch.int32))\n    return net\n"
+    )
+    save_file({"codes": ids}, folder / "w.safetensors")
+    named = ModelSource(factory="ids.py:make", weights="w.safetensors")
+    if held is None:
+        assert load_module(named, base=folder).get_buffer("codes").tolist() == ids.tolist()
+    else:
+        with pytest.raises(RecipeError, match=f"codes holds {held}, which int32 cannot hold"):
+            load_module(named, base=folder)
+
+
 def test_without_weights_what_differs_between_two_calls_is_random(folder: Path) -> None:
     loaded = load_trained(ModelSource(factory="convert.py:make"), base=folder)
     assert loaded.random == ("weight", "bias")

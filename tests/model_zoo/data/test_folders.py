@@ -194,3 +194,47 @@ def test_a_folder_of_other_sets_leaves_movielens_to_the_cache(
 def test_an_unknown_set_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no data set 'netflix'; expected one of ml-100k, amazon-beauty"):
         folders.folder("netflix")
+
+
+def test_the_file_that_is_not_there_is_named_with_its_folder(
+    pinned: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write_files(pinned / "mine" / "ml-100k")
+    (place / "ml-100k.item").unlink()
+    (place / "ml-100k.item").mkdir()
+    monkeypatch.setenv("POCKETREC_DATA", str(pinned / "mine"))
+    with pytest.raises(DataError, match=re.escape(f"are there; {place} has no file ml-100k.item; set ")):
+        folders.folder()
+    monkeypatch.setenv("POCKETREC_DATA", str(place / "ml-100k.user"))
+    with pytest.raises(DataError, match=re.escape(f"are there; {place / 'ml-100k.user'} is no folder; set ")):
+        folders.folder()
+
+
+def test_a_damaged_file_of_the_cache_is_fetched_again_when_it_is_removed(
+    pinned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write_files(folders.cache_folder("ml-100k"))
+    (place / "ml-100k.user").write_bytes(b"cut")
+    with pytest.raises(DataError, match=re.escape(f"; remove {place}, and it is fetched again, or set ")):
+        folders.folder()
+    shutil.rmtree(place)
+    serve_wheel(monkeypatch, pinned / "recbole.whl")
+    assert folders.folder() == place
+
+
+def test_a_home_folder_that_is_not_there_is_a_data_error(
+    pinned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POCKETREC_DATA", "~nobody-of-that-name/data")
+    with pytest.raises(DataError, match="POCKETREC_DATA=~nobody-of-that-name/data: there is no such home"):
+        folders.folder()
+    monkeypatch.delenv("POCKETREC_DATA")
+
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    assert folders.cache_folder("ml-100k") == pinned / "cache" / "pocketrec" / "ml-100k"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    with pytest.raises(DataError, match=r"determine home directory\. Set XDG_CACHE_HOME to a folder"):
+        folders.folder()

@@ -78,5 +78,7 @@ def test_another_process_that_is_done_may_remove_what_was_kept(
 def test_what_cannot_be_kept_is_said_with_its_file_and_what_to_do(run: Run) -> None:
     assert run.kept is not None
     run.kept.write_text("a file in the folder's place")
-    with pytest.raises(StorageError, match=r"training/k{16}-fit\.pt: .*; what was kept before is still there"):
+    with pytest.raises(
+        StorageError, match=r"training/k{16}-fit\.pt: .*; what was kept before is still there"
+    ):
         run.keep("fit", {"epoch": 1})

@@ -1,4 +1,4 @@
-"""Weights that are written are those of a training that ended well; what cannot be is said before it begins."""
+"""Weights that are written are of a training that ended well; what cannot be is said before it begins."""
 
 from __future__ import annotations
 

@@ -366,6 +366,21 @@ def test_an_arm_is_drawn_by_its_probability_or_is_the_best() -> None:
     assert refusal(model, "decide", weight=1, draw=0.5) == refusal(model, "decide", weight=1) == said
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    """As a page's length or a draw of a generator comes from NumPy."""
+    assert ids(recommender().host.call("recommend", {"history": ["a"], "k": np.int64(1)})) == [2]
+    assert refusal(recommender(), "recommend", history=["a"], k=np.float32(1.5))[1].startswith("k is 1.5;")
+    chance = scores(name="chance", meaning="probability")
+    signature = Signature(inputs=(WEIGHT,), outputs=(chance,), role="decide")
+    model = Model(contract_of(signature), {"chance": [[0.5, 0.1, 0.1, 0.3, 0, 0]]})
+    for weight in (np.float32(2), np.int32(2), np.array(2)):
+        drawn = plain(model.host.call("decide", {"weight": weight, "draw": np.float32(0.5)}))
+        assert drawn["arm"]["token"] == "c"
+        assert model.inputs[-1]["weight"].tolist() == [2.0]
+    for wrong in (np.float32("nan"), np.bool_(True)):
+        assert refusal(model, "decide", weight=wrong)[0] == "wrong_type"
+
+
 def test_an_arm_is_judged_by_the_first_of_several_scores() -> None:
     """As with every other role: a bound decides that stands before the mean and width it is made of."""
     width = Output(name="width", meaning="score", shape=("batch", 6), vocabulary="film")

@@ -45,3 +45,10 @@ def test_a_key_of_a_users_own_is_left_alone() -> None:
 @pytest.mark.parametrize("value", [True, 3, 1.5, 'a "b" \\c', [1, 2], {"min": 1, "a b": "x"}])
 def test_a_value_is_read_back_as_it_was(value: object) -> None:
     assert tomllib.loads(f"key = {as_toml(value)}") == {"key": value}
+
+
+@pytest.mark.parametrize(
+    "text", ['a "b" \\ c', "tab\tline\nend\x00\x1b\x7f\x80", "\u65e5\u672c \U0001f4da", ""]
+)
+def test_any_text_is_the_same_when_it_is_read_again(text: str) -> None:
+    assert tomllib.loads(f"key = {as_toml(text)}") == {"key": text}
