@@ -34,8 +34,8 @@ from pocketrec.errors import UsageError
 def init(folder: Path, origin: str, example: Path | None, weights: Path | None, as_json: bool) -> None:
     """Start a project in DIR: a model, its data, a recipe with every key explained, a test, a workflow.
 
-    From a model of the zoo it builds as it is. From your own module the recipe is drafted from an example;
-    held-out rows are yours to write.
+    From a model of the zoo it builds as it is. From your own module there are the recipe, drafted from an
+    example, and a `data.py`, whose held-out rows are yours to write.
     """
     files = _own(folder, origin, example, weights) if example else _zoo(folder, origin, weights)
     steps = _steps(folder, drafted=example is not None)
@@ -46,7 +46,9 @@ def init(folder: Path, origin: str, example: Path | None, weights: Path | None, 
         return
     for each in files:
         click.echo(str(each))
-    click.echo("next: " + " && ".join(steps))
+    # What a person does stands before the commands, which can be pasted as they are.
+    by_hand = f"{steps.pop(0)}, then " if example else ""
+    click.echo(f"next: {by_hand}{' && '.join(steps)}")
 
 
 def _zoo(folder: Path, name: str, weights: Path | None) -> tuple[Path, ...]:
@@ -64,7 +66,8 @@ def _zoo(folder: Path, name: str, weights: Path | None) -> tuple[Path, ...]:
             "--weights goes with a module of your own and --example; a model of the zoo has its own"
         )
     found = family(name)
-    spec = find_spec(found.train.partition(":")[0])
+    module, _, function = found.train.partition(":")
+    spec = find_spec(module)
     assert spec is not None
     assert spec.origin is not None
     return start_project(
@@ -74,6 +77,8 @@ def _zoo(folder: Path, name: str, weights: Path | None) -> tuple[Path, ...]:
             paper=found.paper,
             recipe=found.recipe,
             module=Path(spec.origin),
+            imported=module,
+            train=function,
             weights=found.weights,
             data=found.data,
         ),
@@ -88,9 +93,8 @@ def _own(folder: Path, factory: str, example: Path, weights: Path | None) -> tup
 
 
 def _steps(folder: Path, *, drafted: bool) -> list[str]:
-    """The commands that come next, as a shell takes them."""
-    place = shlex.quote(str(folder))
-    if drafted:
-        return [f"cd {place}", "edit data.py and recipe.toml", "pocketrec build recipe.toml"]
-    train = [] if (folder / "weights.safetensors").is_file() else ["python train.py"]
-    return [f"cd {place}", *train, "pocketrec build recipe.toml"]
+    """What comes next: what a person does, then commands as a shell takes them."""
+    edit = [f"edit {folder / 'data.py'} and {folder / 'recipe.toml'}"] if drafted else []
+    trained = drafted or (folder / "weights.safetensors").is_file()
+    train = [] if trained else ["python train.py"]
+    return [*edit, f"cd {shlex.quote(str(folder))}", *train, "pocketrec build recipe.toml"]

@@ -53,6 +53,12 @@ def argument_of(model: Recommender, method: str, stated: str) -> tuple[str, Any]
         return name, value  # the call says what was expected
 
 
+def tell_unfounded(history: Sequence[str], found: Recommendations) -> None:
+    """Says on stderr that a list follows from nothing, where no item of the history is known."""
+    if history and {*history} <= {each.given for each in found.unknown}:
+        click.echo("no item of the history is known, so the list does not follow from it", err=True)
+
+
 def print_list(found: Recommendations, reasons: Sequence[Explained] = (), *, as_json: bool) -> None:
     """Prints a list of items, with what moved each where that is known.
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pocketrec.cli.console import examples
-from pocketrec.cli.lists import argument_of, method_of, print_list
+from pocketrec.cli.lists import argument_of, method_of, print_list, tell_unfounded
 from pocketrec.cli.paths import PATH
 
 _ROLES = ("recommend", "search", "generate")
@@ -69,4 +69,5 @@ def recommend(
             given.setdefault("history", list(history))
         found: Any = model.call(name, given)  # the role lists items
         reasons = explained(model, name, given, found) if explain else ()
+    tell_unfounded(history, found)
     print_list(found, reasons, as_json=as_json)

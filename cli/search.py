@@ -51,8 +51,9 @@ def search(
 ) -> None:
     """List the items of BUNDLE that TEXT is about, best first.
 
-    The text is cut into words as a generated package does it. Where the model knows none of them, nothing is
-    listed, and titles that hold one, or are spelled like one, are named on stderr.
+    The text is cut into words as a generated package does it, and a word that the vocabulary has not into
+    pieces that it has: what nobody ever wrote has nearest titles, too. Where the model knows neither word nor
+    piece, nothing is listed, and titles that hold the text, or are spelled like it, are named on stderr.
     """
     from pocketrec import load
 

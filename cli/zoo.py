@@ -20,7 +20,7 @@ def zoo() -> None:
     """List the models that come with pocketrec, train them again, or find their recipes."""
 
 
-@zoo.command("list", epilog=examples("pocketrec zoo list"))
+@zoo.command("list", epilog=examples("pocketrec zoo list", "pocketrec zoo list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(as_json: bool) -> None:
     """List the models with what they are for, and what they were trained on."""
@@ -33,6 +33,10 @@ def list_models(as_json: bool) -> None:
         [each.area, name, each.summary, ", ".join(each.roles), each.data] for name, each in FAMILIES.items()
     ]
     print_table("", ["area", "name", "model", "role", "data"], rows)
+    untrained = [name for name, each in FAMILIES.items() if not each.weights.is_file()]
+    if untrained:
+        click.echo(f"no weights here: {', '.join(untrained)}; pocketrec zoo train NAME makes them", err=True)
+    click.echo("next: pocketrec init --from NAME DIR starts a project from one of them", err=True)
 
 
 def _described(one: Family) -> dict[str, Any]:

@@ -85,11 +85,24 @@ class Family:
     @property
     def weights(self) -> Path:
         """The file of the trained weights that the recipe names."""
-        return _HERE / "weights" / f"{self.name.replace('-', '_')}.safetensors"
+        return weights_of(self.name)
 
     def floor(self, metric: str) -> float:
         """The lowest value of the metric that the weights may have."""
         return dict(self.floors)[metric]
+
+
+def weights_of(name: str, module: str | None = None) -> Path:
+    """The file of the trained weights of the family `name`.
+
+    Args:
+        name: of the family.
+        module: the `__file__` of a family that asks for its own weights: in a project that was started from
+            it they lie beside its module. Left out, they are those of the zoo, wherever the caller lies.
+    """
+    if module is not None and Path(module).resolve().parent != (_HERE / "families").resolve():
+        return Path(module).with_name("weights.safetensors")
+    return _HERE / "weights" / f"{name.replace('-', '_')}.safetensors"
 
 
 def trained_by(module: str) -> str:

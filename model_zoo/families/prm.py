@@ -11,7 +11,6 @@ table begins as SASRec's, as their PV comes from a model before.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families.parts.attention import MASKED, Block
 from pocketrec.model_zoo.families.parts.pooling import pooled
+from pocketrec.model_zoo.family import weights_of
 from pocketrec.model_zoo.training.lists import LENGTH, markov_lists
 from pocketrec.model_zoo.training.loop import Schedule, fit, measured, shuffled, to_tensors
 from pocketrec.model_zoo.training.run import Run
@@ -99,7 +99,7 @@ def model(
 def train(run: Run, schedule: Schedule = SCHEDULE) -> PRM:
     """A PRM trained on lists of MovieLens-100K, in eval mode; the best epoch by NDCG@10 on validation."""
     net = model(num_items=len(movielens.item_vocabulary().tokens) - 1, dropout=DROPOUT)
-    before = load_file(Path(__file__).parents[1] / "weights" / "sasrec.safetensors")
+    before = load_file(weights_of("sasrec"))
     net.item_embedding.weight.data.copy_(before["item_embedding.weight"])
     lists, valid = markov_lists(split="train"), markov_lists(split="valid")
     inputs, places = to_tensors(lists.inputs), torch.from_numpy(lists.positives)

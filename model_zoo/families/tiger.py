@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.data.sequences import left_pad, training_parts
 from pocketrec.model_zoo.families.parts.attention import Block, CrossBlock
 from pocketrec.model_zoo.families.parts.rqvae import semantic_ids
+from pocketrec.model_zoo.family import weights_of
 from pocketrec.model_zoo.training.generative import hit_rate_and_ndcg_of
 from pocketrec.model_zoo.training.loop import Schedule, fit, shuffled
 from pocketrec.model_zoo.training.run import Run
@@ -35,7 +35,6 @@ BATCH_SIZE = 256
 EXAMPLES = 12_000  # an epoch
 VALIDATED = 256  # users
 DROPOUT = 0.2
-_WEIGHTS = Path(__file__).parents[1] / "weights"
 _LARGEST = 1 << 24  # bytes
 
 
@@ -144,7 +143,7 @@ def _loss(net: Tiger, items: Tensor) -> Tensor:
 
 def _features() -> Tensor:
     """What the semantic ids are made of, `[num_items, width]`, both parts of variance 1."""
-    content = read_file(_WEIGHTS / "sasrec.safetensors", largest=_LARGEST, error=DataError, remedy="train it")
+    content = read_file(weights_of("sasrec"), largest=_LARGEST, error=DataError, remedy="train it")
     table = load(content)["item_embedding.weight"][1:].float()
     genres = F.one_hot(torch.from_numpy(movielens.item_features()["genres"][1:]).long()).amax(dim=1)[:, 1:]
     return torch.cat([table / table.std(), genres / genres.float().std()], dim=1)
@@ -157,7 +156,7 @@ def code_vocabulary() -> Vocabulary:
 
 
 def spellings() -> Vocabulary:
-    """The codes of every item, as the committed weights have them; blank for what pads."""
+    """The codes of every item, as the trained weights have them; blank for what pads."""
     rows = trained().spelled[1:].tolist()
     return Vocabulary(tokens=("", *(" ".join(map(str, row)) for row in rows)))
 
@@ -180,10 +179,9 @@ def next_codes() -> RankingData:
 
 @cache
 def trained() -> Tiger:
-    """A Tiger with the committed weights, in eval mode."""
-    weights = load(
-        read_file(_WEIGHTS / "tiger.safetensors", largest=_LARGEST, error=DataError, remedy="train it")
-    )
+    """A Tiger with the trained weights, in eval mode."""
+    path = weights_of("tiger", __file__)
+    weights = load(read_file(path, largest=_LARGEST, error=DataError, remedy="train it"))
     net = model(num_items=len(weights["spelled"]) - 1)
     net.load_state_dict(weights)
     return net

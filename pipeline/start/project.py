@@ -16,7 +16,7 @@ from pocketrec.package.apps.tree import write_tree
 from pocketrec.pipeline.start.explained import as_toml, explained
 
 _PACKAGE = "pocketrec.pipeline.start"
-_REFERENCE = re.compile(r'"(pocketrec\.model_zoo\.data\.\w+):(\w+)"')
+_REFERENCE = re.compile(r'"(pocketrec\.model_zoo\.[\w.]+):(\w+)"')
 _WEIGHTS = "weights.safetensors"
 _BUILT = frozenset({"__pycache__"})
 
@@ -31,6 +31,8 @@ class Start:
         paper: where it comes from.
         recipe: its recipe.
         module: the file of its module.
+        imported: what that module is imported as.
+        train: the function in it that trains the model.
         weights: its trained weights; not there where they are to be trained.
         data: the data set that it is trained on.
     """
@@ -40,6 +42,8 @@ class Start:
     paper: str
     recipe: Path
     module: Path
+    imported: str
+    train: str
     weights: Path
     data: str
 
@@ -53,7 +57,7 @@ def start_project(start: Start, folder: Path) -> tuple[Path, ...]:
     check_free(folder)
     name = project_name(folder)
     text = read_text(start.recipe)
-    used = _used(text)
+    used = _used(text, start.imported)
     recipe = explained(_own(text, start, name))
     context = {
         "name": name,
@@ -61,6 +65,7 @@ def start_project(start: Start, folder: Path) -> tuple[Path, ...]:
         "summary": start.summary,
         "paper": start.paper,
         "data": start.data,
+        "train": start.train,
         "version": __version__,
         "imports": {module: sorted(names) for module, names in sorted(used.items())},
         "trained": start.weights.is_file(),
@@ -89,11 +94,12 @@ def check_free(folder: Path) -> None:
         raise UsageError(f"{folder.parent} is not there; create it, or pass another folder")
 
 
-def _used(text: str) -> dict[str, set[str]]:
-    """The functions of the zoo's data that the recipe names, by module."""
+def _used(text: str, own: str) -> dict[str, set[str]]:
+    """The functions of the zoo that the recipe names, by module; but those of `own`, which is copied."""
     found: dict[str, set[str]] = {}
     for module, name in _REFERENCE.findall(text):
-        found.setdefault(module, set()).add(name)
+        if module != own:
+            found.setdefault(module, set()).add(name)
     return found
 
 
@@ -102,11 +108,12 @@ def _own(text: str, start: Start, name: str) -> str:
     lines = {
         "name": as_toml(name),
         "version": '"0.1.0"',
-        "factory": '"model.py:model"',
         "weights": as_toml(_WEIGHTS),
         "trained_by": '"python train.py"',
     }
-    text = _REFERENCE.sub(r'"data.py:\2"', text)
+    text = _REFERENCE.sub(
+        lambda named: f'"{"model" if named[1] == start.imported else "data"}.py:{named[2]}"', text
+    )
     text = re.sub(r"^trained_by = .*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^(weights = .*)$", r'\1\ntrained_by = ""', text, count=1, flags=re.MULTILINE)
     return _with(text, lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.sources import load_source
 from pocketrec.pipeline.start.project import project_name
+from pocketrec.source.factory import load_factory
 
 OWN = """
 import torch
@@ -55,10 +57,19 @@ def test_a_project_from_the_zoo_names_its_own_files(name: str, tmp_path: Path) -
     )
     recipe = load_recipe(folder / "recipe.toml")
     assert (recipe.name, recipe.version) == ("shop-films", "0.1.0")
-    assert recipe.model.factory == "model.py:model"
+    assert recipe.model.factory is not None
+    assert recipe.model.factory.startswith("model.py:")
     assert recipe.model.weights == "weights.safetensors"
     assert recipe.model.trained_by == "python train.py"
-    assert "pocketrec.model_zoo.data" not in (folder / "recipe.toml").read_text(encoding="utf-8")
+    stated = (folder / "recipe.toml").read_text(encoding="utf-8")
+    assert "pocketrec.model_zoo" not in stated
+    for file in ("model", "data"):
+        text = (folder / f"{file}.py").read_text(encoding="utf-8")
+        assert "__file__)" not in text.replace(f'weights_of("{name}", __file__)', ""), "its place is another"
+        for named in re.findall(rf'"{file}\.py:(\w+)"', stated):
+            assert re.search(rf"^def {named}\(|^from .* import .*\b{named}\b", text, re.MULTILINE), named
+    fit = FAMILIES[name].train.partition(":")[2]
+    assert f"train_module(model.{fit}, " in (folder / "train.py").read_text(encoding="utf-8")
     assert (folder / "weights.safetensors").is_file() or said["next"][1] == "python train.py"
 
 
@@ -78,6 +89,25 @@ def test_the_next_command_can_be_given_to_a_shell(tmp_path: Path) -> None:
     said = start(tmp_path / "Shop's films; rm")
     place = shlex.split(said["next"][0])
     assert place == ["cd", str(tmp_path / "Shop's films; rm")]
+
+
+def test_a_project_spells_its_items_as_its_own_weights_do(tmp_path: Path) -> None:
+    """Not as those of the zoo, which it may have left behind long ago."""
+    from safetensors.numpy import load_file, save_file
+
+    start("--from", "tiger", tmp_path / "films")
+    weights = load_file(tmp_path / "films" / "weights.safetensors")
+    weights["spelled"][1] = [1, 34, 67, 100]
+    save_file(weights, tmp_path / "films" / "weights.safetensors")
+    spellings = load_factory("model.py:spellings", base=tmp_path / "films", key="spellings")
+    assert spellings().tokens[:2] == ("", "1 34 67 100")
+
+
+def test_what_is_done_by_hand_stands_before_the_commands(own: Path) -> None:
+    arguments = ["init", "--from", "own.py:make", "--example", "in.npz", "my shop"]
+    said = CliRunner().invoke(main, arguments).stdout.splitlines()[-1]
+    edited = "edit my shop/data.py and my shop/recipe.toml"
+    assert said == f"next: {edited}, then cd 'my shop' && pocketrec build recipe.toml"
 
 
 def test_model_contract_and_data_of_a_new_project_agree(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pocketrec.cli.lists import argument_of, method_of, print_list
+from pocketrec.cli.lists import argument_of, method_of, print_list, tell_unfounded
 from pocketrec.errors import UsageError
-from pocketrec.package.host.answers import Recommendation, Recommendations
+from pocketrec.package.host.answers import Recommendation, Recommendations, Unknown
 
 ROLES = ("recommend", "search", "generate")
 
@@ -52,6 +52,16 @@ def test_which_of_several_is_to_be_said() -> None:
 )
 def test_what_stands_for_a_word_is_a_word_and_all_else_json(stated: str, value: Any) -> None:
     assert argument_of(model("recommend"), "recommend", stated) == (stated.partition("=")[0], value)
+
+
+@pytest.mark.parametrize(
+    ("history", "told"), [([], False), (["Alpa"], True), (["Alpa", "Alpa"], True), (["Alpa", "Beta"], False)]
+)
+def test_a_list_that_follows_from_no_known_item_is_told_as_such(
+    history: list[str], told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_unfounded(history, Recommendations([], [Unknown(given="Alpa", near=("Alpha",))]))
+    assert ("no item of the history is known" in capsys.readouterr().err) is told
 
 
 def test_a_score_that_json_has_not_is_a_word(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,11 @@ def test_every_listed_model_has_a_recipe_that_loads() -> None:
         path = CliRunner().invoke(main, ["zoo", "path", name]).stdout.strip()
         assert path == each["recipe"]
         assert load_recipe(path).name == name
-    assert "sasrec" in CliRunner().invoke(main, ["zoo", "list"]).stdout
+    shown = CliRunner().invoke(main, ["zoo", "list"])
+    assert "sasrec" in shown.stdout
+    assert "next: pocketrec init --from NAME DIR" in shown.stderr
+    untrained = [name for name, each in FAMILIES.items() if not each.weights.is_file()]
+    assert f"no weights here: {', '.join(untrained)}; " in shown.stderr or not untrained
 
 
 @pytest.mark.parametrize("command", ["path", "train"])
