@@ -38,4 +38,17 @@ FAMILIES = (
         ),
         committed=False,
     ),
+    Family(
+        name="bpr-mf",
+        area="retrieval",
+        roles=("recommend",),
+        summary="tables of users and items, learned from pairs; does not beat transition counts",
+        paper="Rendle et al., 2009, BPR: Bayesian Personalized Ranking from Implicit Feedback",
+        train=trained_by("bpr_mf"),
+        floors=(("hr@10", 0.115), ("ndcg@10", 0.054)),
+        references=(
+            Reference(metric="hr@10", value=0.095, source=RECBOLE),
+            Reference(metric="ndcg@10", value=0.050, source=RECBOLE),
+        ),
+    ),
 )
