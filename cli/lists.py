@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from pocketrec.pipeline.app import Recommender
     from pocketrec.pipeline.explain import Explained, Moved
 
+_COMMANDS = {
+    "recommend": "pocketrec recommend",
+    "generate": "pocketrec recommend",
+    "search": "pocketrec search",
+}
 _SHOWN = 3  # items of the history beside a listed one
 
 
@@ -29,13 +34,23 @@ def method_of(model: Recommender, stated: str | None, roles: Collection[str], wi
     """
     known = [name for name in model.methods if name.partition("_")[0] in roles]
     if not known:
-        raise UsageError(f"{without}; it has {', '.join(model.methods)}")
+        raise UsageError(f"{without}; it has {', '.join(model.methods)}, {_asked_by(model.methods)}")
     if stated is None and len(known) == 1:
         return known[0]
     if stated not in known:
         came = "not given" if stated is None else repr(stated)
         raise UsageError(f"--method is {came}; expected one of {', '.join(known)}")
     return stated
+
+
+def _asked_by(methods: Collection[str]) -> str:
+    """How methods are asked that a command does not ask."""
+    commands = {_COMMANDS[role] for role in (name.partition("_")[0] for name in methods) if role in _COMMANDS}
+    if commands:
+        return f"which {' or '.join(sorted(commands))} asks"
+    if all(name.partition("_")[0] == "predict" for name in methods):
+        return "and lists items once the contract names the vocabulary of an output's scores"
+    return "which pocketrec.load(BUNDLE) has in Python"
 
 
 def argument_of(model: Recommender, method: str, stated: str) -> tuple[str, Any]:

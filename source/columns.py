@@ -19,6 +19,7 @@ Array = npt.NDArray[Any]
 Where = Callable[[int], str]  # a row's number among those at hand, to its file and its number there
 
 _BATCH_ROWS = 4096  # read at a time
+_AGAIN = "write the file again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +189,23 @@ def input_of(column: Any, spec: Column, where: Where) -> Array:
     wrong = lengths > size if spec.fill is not None else lengths != size
     if wrong.any():
         row = int(np.argmax(wrong))
-        most = f"{size} at most" if spec.fill is not None else str(size)
-        raise bad_value(spec.name, where(row), f"has {lengths[row]} values", most)
+        raise _wrong_length(spec, where(row), int(lengths[row]), size)
     filled = np.full((len(lengths), size), spec.fill or 0, spec.dtype)
     places = np.arange(size)[None]
     lengths = lengths[:, None]
     filled[places >= size - lengths if spec.left else places < lengths] = values
     return filled.reshape(-1, *spec.shape)
+
+
+def _wrong_length(spec: Column, place: str, came: int, size: int) -> DataError:
+    """What to raise where a list is too long, or too short for what nothing fills up."""
+    remedy = _AGAIN
+    if spec.fill is not None:
+        remedy += " with the most recent alone"
+    elif came < size and np.dtype(spec.dtype).kind == "i":
+        remedy += ", or state the input's padding_side and its vocabulary's padding_id, which fill up"
+    most = f"{size} at most" if spec.fill is not None else str(size)
+    return bad_value(spec.name, place, f"has {came} value{'s' * (came != 1)}", most, remedy)
 
 
 def lists_of(column: Any, name: str, dtype: str, where: Where) -> tuple[Array, Array]:
@@ -254,9 +265,9 @@ def _is_list(kind: Any) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def bad_value(name: str, place: str, came: str, expected: str) -> DataError:
+def bad_value(name: str, place: str, came: str, expected: str, remedy: str = _AGAIN) -> DataError:
     """What to raise where a row, given by its file and number, has a value that does not fit."""
-    return DataError(f"{place}, column {name!r} {came}; expected {expected}; write the file again")
+    return DataError(f"{place}, column {name!r} {came}; expected {expected}; {remedy}")
 
 
 def _line(error: Exception) -> str:

@@ -100,6 +100,7 @@ class Ranked:
         if self.vocabulary is None:
             yield (
                 f"output {self.evaluate.output} names no vocabulary: its items were not compared with tokens"
+                ", and apps get its numbers, no items"
             )
             return
         spec = self.contract.vocabularies[self.vocabulary]

@@ -36,6 +36,20 @@ def test_which_of_several_is_to_be_said() -> None:
 
 
 @pytest.mark.parametrize(
+    ("methods", "next_step"),
+    [
+        (["recommend", "embed"], r"it has recommend, embed, which pocketrec recommend asks$"),
+        (["generate_main"], r"which pocketrec recommend asks$"),
+        (["rank", "embed"], r"which pocketrec\.load\(BUNDLE\) has in Python$"),
+        (["predict"], r"once the contract names the vocabulary of an output's scores$"),
+    ],
+)
+def test_what_a_bundle_does_instead_is_told_with_how_it_is_asked(methods: list[str], next_step: str) -> None:
+    with pytest.raises(UsageError, match=next_step):
+        method_of(model(*methods), None, ("search",), "the bundle does not search by text")
+
+
+@pytest.mark.parametrize(
     ("stated", "value"),
     [
         ("words=7", "7"),

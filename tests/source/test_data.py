@@ -144,11 +144,12 @@ def test_labels_come_from_their_own_column(tmp_path: Path) -> None:
     [
         (
             {"history": [[1]] * 9 + [[1] * 4] * 2},
-            r"users-c\.parquet: row 4, column 'history' has 4 values; expected 3 at most",
+            r"users-c\.parquet: row 4, column 'history' has 4 values; expected 3 at most; write the file "
+            r"again with the most recent alone$",
         ),
         (
             {"pair": [[1.0, 2.0]] * 7 + [[1.0]] * 4},
-            r"users-c\.parquet: row 2, column 'pair' has 1 values; expected 2",
+            r"users-c\.parquet: row 2, column 'pair' has 1 value; expected 2; write the file again$",
         ),
         (
             {"history": [[1]] * 8 + [None] * 3},
@@ -197,6 +198,20 @@ def test_a_value_that_does_not_fit_is_named_with_its_file_and_row(
     write(tmp_path, columns() | changed)
     with pytest.raises(DataError, match=message):
         list(opened(tmp_path).parts(4))
+
+
+def test_a_list_of_ids_that_nothing_fills_up_is_told_with_what_would(tmp_path: Path) -> None:
+    write(tmp_path, columns())
+    known = contract()
+    main = known.functions["main"]
+    bare = tuple(
+        replace(each, padding_side=None, out_of_vocabulary="forbid") if each.name == "history" else each
+        for each in main.inputs
+    )
+    stated = replace(known, functions={"main": replace(main, inputs=bare)})
+    told = r"column 'history' has \d values?; expected 3; .* padding_side and .* padding_id, which fill up$"
+    with pytest.raises(DataError, match=told):
+        list(open_tables(EVALUATE, stated, tmp_path).parts(4))
 
 
 def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
