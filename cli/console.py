@@ -51,7 +51,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.text import Text
 
     console = stdout_console()
-    shown = [["\n".join(map(plain, cell.split("\n"))) for cell in row] for row in rows]
+    shown = [list(map(plain_lines, row)) for row in rows]
     widest = [max(map(len, cells)) for cells in zip(header, *shown, strict=True)]
     whole = sum(widest[:2]) <= console.width * _WHOLE  # else what does not wrap would be cut, unsaid
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
@@ -73,6 +73,11 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 def plain(text: str) -> str:
     """A line in which what a terminal would obey stands in letters, as files from outside may hold it."""
     return "".join(each if _is_plain(each) else ascii(each)[1:-1] for each in text)
+
+
+def plain_lines(text: str) -> str:
+    """Lines, each as `plain` shows it."""
+    return "\n".join(map(plain, text.split("\n")))
 
 
 def _is_plain(character: str) -> bool:

@@ -37,6 +37,10 @@ def init(folder: Path, origin: str, example: Path | None, weights: Path | None, 
     From a model of the zoo it builds as it is. From your own module there are the recipe, drafted from an
     example, and a `data.py`, whose held-out rows are yours to write.
     """
+    from pocketrec.model_zoo.registry import FAMILIES
+
+    if example is not None and origin in FAMILIES:
+        raise UsageError(f"--example goes with a module of your own; {origin} of the zoo has data of its own")
     files = _own(folder, origin, example, weights) if example else _zoo(folder, origin, weights)
     steps = _steps(folder, drafted=example is not None)
     if as_json:

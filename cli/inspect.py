@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pocketrec.cli.console import examples, print_json, print_table, show_bytes
+from pocketrec.cli.console import examples, plain, plain_lines, print_json, print_table, show_bytes
 from pocketrec.cli.references import BUNDLE
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _size(path: Path) -> int:
 
 def _print_bundle(bundle: Bundle) -> None:
     manifest = bundle.manifest
-    click.echo(f"{manifest.name} {manifest.version}, written by pocketrec {manifest.pocketrec}")
+    click.echo(plain(f"{manifest.name} {manifest.version}, written by pocketrec {manifest.pocketrec}"))
     rows = [(t, f, show_bytes(size), path) for t, f, path, size in _artifacts(bundle)]
     print_table("", ("target", "function", "size", "artifact"), rows)
     click.echo(f"files   {len(manifest.files) + len(bundle.evidence.files) - len(bundle.left_out)}")
@@ -92,14 +92,14 @@ def _print_bundle(bundle: Bundle) -> None:
 
 
 def _print_artifact(described: ArtifactDescription) -> None:
-    click.echo(f"{described.format}, {described.version}")
+    click.echo(plain(f"{described.format}, {described.version}"))
     for key, text in described.about.items():
-        click.echo(f"{key:<12}{' '.join(text.split())}")
+        click.echo(plain(f"{key:<12}{' '.join(text.split())}"))
     rows = [(way, each.name, each.dtype, _shape(each)) for way, each in _tensors(described)]
     print_table("", ("way", "name", "dtype", "shape"), rows)
     for _, each in _tensors(described):
         if each.description:
-            click.echo(f"{each.name}: {each.description}")
+            click.echo(plain_lines(f"{each.name}: {each.description}"))
     print_table("", ("op", "count"), [(op, str(count)) for op, count in described.op_counts.items()])
     stored = [(t.name, t.dtype, str(list(t.shape)), show_bytes(t.size_bytes)) for t in described.tensors]
     print_table("", ("tensor", "dtype", "shape", "size"), stored)

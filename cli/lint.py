@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pocketrec.cli.console import count_text, examples, print_json
+from pocketrec.cli.console import count_text, examples, plain, print_json
 from pocketrec.cli.paths import PATH
 
 if TYPE_CHECKING:
@@ -98,10 +98,10 @@ def _to_json(found: Mapping[str, tuple[Finding, ...]], counts: Counter[str]) -> 
 
 def _print(found: Mapping[str, tuple[Finding, ...]], counts: Counter[str]) -> None:
     for name, findings in found.items():
-        click.echo(f"{name}{'' if findings else ': nothing found'}")
+        click.echo(plain(f"{name}{'' if findings else ': nothing found'}"))
         for each in findings:
-            click.echo(f"  {each.severity:7}  {each.rule}  {each.place}")
-            click.echo(f"           {each.message}")
-            click.echo(f"           so: {each.consequence}")
-            click.echo(f"           do: {each.remedy}")
+            click.echo(plain(f"  {each.severity:7}  {each.rule}  {each.place}"))
+            click.echo(plain(f"           {each.message}"))
+            click.echo(plain(f"           so: {each.consequence}"))
+            click.echo(plain(f"           do: {each.remedy}"))
     click.echo(", ".join(count_text(counts[each], each) for each in _SEVERITIES))

@@ -24,6 +24,7 @@ _COMMANDS = {
     "search": "pocketrec search",
 }
 _SHOWN = 3  # items of the history beside a listed one
+_LONGEST = 80  # characters of a word in a message
 
 
 def method_of(model: Recommender, stated: str | None, roles: Collection[str], without: str) -> str:
@@ -56,7 +57,7 @@ def _asked_by(methods: Collection[str]) -> str:
 def argument_of(model: Recommender, method: str, stated: str) -> tuple[str, Any]:
     """An argument and its value: JSON where it is a list, an object, or no argument of words; else a word."""
     name, mark, value = stated.partition("=")
-    if not mark:
+    if not name or not mark:
         raise UsageError(f"--set {stated!r}: expected NAME=VALUE")
     if value[:1] in ("[", "{", '"'):
         return name, parse_json(value, name=f"--set {name}", error=UsageError)
@@ -82,8 +83,8 @@ def print_list(found: Recommendations, reasons: Sequence[Explained] = (), *, as_
     from pocketrec.package.host.answers import plain
 
     for each in found.unknown:
-        near = f"; did you mean {' or '.join(map(repr, each.near))}?" if each.near else ""
-        click.echo(f"unknown: {each.given!r}{near}", err=True)
+        near = f"; did you mean {' or '.join(map(_quoted, each.near))}?" if each.near else ""
+        click.echo(f"unknown: {_quoted(each.given)}{near}", err=True)
     if as_json:
         why = {"explained": [asdict(each)["moved"] for each in reasons]} if reasons else {}
         print_json({"schema": 1, **_written(plain(found)), **_written(why)})
@@ -98,6 +99,10 @@ def print_list(found: Recommendations, reasons: Sequence[Explained] = (), *, as_
         print_table("", (*columns, "because of"), because)
     else:
         print_table("", columns, rows)
+
+
+def _quoted(word: str) -> str:
+    return repr(word if len(word) <= _LONGEST else f"{word[:_LONGEST]}…")
 
 
 def _because(one: Explained) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pocketrec.cli.arrays import load_arrays, save_arrays
-from pocketrec.cli.console import examples
+from pocketrec.cli.console import examples, plain
 from pocketrec.cli.paths import PATH
 from pocketrec.errors import UsageError
 
@@ -36,5 +36,5 @@ def run(artifact: Path, source: Path, out: Path, runtime: str | None, function: 
     save_arrays(out, outputs)
     click.echo(f"{engine.runtime} {engine.version} ({engine.precision}, {engine.compute_units})")
     for name, array in outputs.items():
-        click.echo(f"{name}: {array.dtype} {list(array.shape)}")
+        click.echo(plain(f"{name}: {array.dtype} {list(array.shape)}"))
     click.echo(str(out))

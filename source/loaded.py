@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pocketrec.contract import Contract, Dim, VocabularyFiles
 from pocketrec.errors import DataError, RecipeError, UsageError
 from pocketrec.evaluation import Asked, ClassificationData, EvaluationData, RankingData
-from pocketrec.recipe import Evaluate, ModelSource, Recipe, check_evaluate
+from pocketrec.recipe import Evaluate, ModelSource, Recipe, check_evaluate, of_evaluation
 from pocketrec.recipe.contract import ContractSource, resolve_contract
 from pocketrec.source.contradictions import check_data, conformed
 from pocketrec.source.data import open_tables
@@ -80,10 +80,12 @@ def load_data(recipe: Recipe, base: Path, contract: Contract) -> tuple[tuple[Ask
     found: list[Asked] = []
     said: list[str] = []
     for each in recipe.evaluate:
-        check_evaluate(each, contract.functions)
-        data = _load_data(each, contract, base, "evaluate.data")
-        said += check_data(data, contract, each)
-        found.append(Asked(evaluate=each, data=data, name=recipe.name_of(each)))
+        name = recipe.name_of(each)
+        with of_evaluation(name):
+            check_evaluate(each, contract.functions)
+            data = _load_data(each, contract, base, "evaluate.data")
+            said += check_data(data, contract, each)
+        found.append(Asked(evaluate=each, data=data, name=name))
     return tuple(found), tuple(dict.fromkeys(said))
 
 
@@ -124,7 +126,8 @@ def search_data(loaded: Loaded) -> tuple[Asked, ...]:
         evaluate = replace(each.evaluate, data=named, arguments=stated, slices={})
         if each.name and not evaluate.in_files:
             evaluate = replace(evaluate, arguments={**each.evaluate.arguments, **stated})
-        data = _load_data(evaluate, loaded.model.contract, loaded.base, "compress.data")
+        with of_evaluation(each.name):
+            data = _load_data(evaluate, loaded.model.contract, loaded.base, "compress.data")
         found.append(replace(each, evaluate=evaluate, data=data))
     return tuple(found)
 

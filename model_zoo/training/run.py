@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ class Run:
         try:
             write_checked(place, content.getbuffer())
         except OSError as error:
+            with suppress(OSError):
+                place.parent.rmdir()  # where nothing was kept before
             raise StorageError(
                 f"{place}: {os.strerror(error.errno or 0)}; what was kept before is still there: free space, "
                 "and give the same command again, or write the weights to another folder"

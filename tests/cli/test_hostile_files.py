@@ -240,3 +240,16 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = make_onnx(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes().replace(b"product", b"prod\xffct"))
     assert_refused(read_with_all(path, tmp_path), "a name in it is no UTF-8 text")
+
+
+def test_a_terminal_obeys_no_name_of_a_file(tmp_path: Path) -> None:
+    path = make_onnx(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    old, new = model.graph.output[0].name, "y\x1b[2J"
+    for node in model.graph.node:
+        node.output[:] = [new if each == old else each for each in node.output]
+    model.graph.output[0].name = new
+    onnx.save(model, path)
+    done = read_with_all(path, tmp_path)
+    assert "y\\x1b[2J" in done["inspect"].stdout
+    assert "y\\x1b[2J: float32 [2, 4]" in done["run"].stdout

@@ -183,6 +183,7 @@ def test_a_draft_is_not_built_before_held_out_rows_are_there(own: Path) -> None:
         (["nowhere/new"], "nowhere is not there"),
         (["--from", "nobody", "new"], "no family 'nobody'"),
         (["--from", "own.py:make", "new"], "add --example FILE.npz"),
+        (["--from", "sasrec", "--example", "in.npz", "new"], "--example goes with a module of your own"),
         (["--weights", "w.pt", "new"], "--weights goes with a module of your own"),
     ],
 )

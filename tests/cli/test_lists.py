@@ -83,3 +83,19 @@ def test_a_score_that_json_has_not_is_a_word(capsys: pytest.CaptureFixture[str])
     print_list(Recommendations([item]), as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed["items"] == [{"id": 1, "token": "a", "title": "Alpha", "score": "inf", "probability": 0.5}]
+
+
+@pytest.mark.parametrize("stated", ["price", "=3", "="])
+def test_an_argument_without_a_name_is_none(stated: str) -> None:
+    with pytest.raises(UsageError, match=f"--set '{stated}': expected NAME=VALUE"):
+        argument_of(model("recommend"), "recommend", stated)
+
+
+def test_a_page_of_text_that_is_no_item_is_named_by_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = [Unknown(given="\x1b[2J" + "Q" * 100_000, near=("R" * 100_000, "an item"))]
+    print_list(Recommendations((), unknown), as_json=False)
+    said = capsys.readouterr().err
+    assert said.startswith("unknown: '\\x1b[2JQQQ")
+    assert said.endswith("R…' or 'an item'?\n")
+    assert len(said) < 300
+    assert (said.count("Q"), said.count("R")) == (76, 80)

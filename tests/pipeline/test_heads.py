@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.mean import write_mean
 from tests.two_heads import write
 
-from pocketrec.errors import RecipeError
+from pocketrec.errors import PocketrecError, RecipeError
 from pocketrec.package.bundle import read_bundle
 from pocketrec.pipeline.build import BuildResult, build
 from pocketrec.pipeline.compare.against import baseline_at, with_versus
@@ -20,7 +21,7 @@ from pocketrec.pipeline.evaluator import make_evaluator
 from pocketrec.pipeline.judged import contradictions
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.search import search_plan
-from pocketrec.pipeline.sources import load_source
+from pocketrec.pipeline.sources import load_evaluation, load_source
 from pocketrec.quantize import Plan
 from pocketrec.quantize.planner import Measured
 from pocketrec.quantize.schemes.palette import Palette
@@ -261,3 +262,44 @@ def test_limits_against_a_baseline_hold_each_head(built: BuildResult, loaded: Lo
 def test_a_limit_on_what_there_is_not_is_refused(more: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=told):
         load_recipe(write(tmp_path, more))
+
+
+@pytest.mark.parametrize(
+    ("stated", "changed", "said"),
+    [
+        (
+            'head = "buy"',
+            'head = "nobody"',
+            "evaluate 'buy': evaluate.data = 'model.py:data' raised ValueError",
+        ),
+        ('head = "buy"', "seed = 1", "evaluate 'buy': evaluate.data = .*missing a required argument: 'head'"),
+        ('head = "buy"', 'head = "lost"', "evaluate 'buy': labels: row 0 is nan; expected 0 or 1"),
+        (
+            'output = "purchase"',
+            'output = "sale"',
+            r"recipe\.toml: evaluate 'buy': evaluate: output 'sale' of function 'main'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_one_of_several_evaluations_is_said_by_its_name(
+    stated: str, changed: str, said: str, tmp_path: Path
+) -> None:
+    """The data of all come from one factory: its name alone would not tell them apart."""
+    path = write(tmp_path)
+    path.write_text(path.read_text().replace(stated, changed))
+    source = tmp_path / "model.py"
+    data = "ClassificationData(inputs=inputs, labels=np.full(ROWS, np.nan))"
+    lost = f"    if head == 'lost':\n        return {data}\n"
+    source.write_text(
+        source.read_text().replace("    with torch.no_grad()", f"{lost}    with torch.no_grad()")
+    )
+    with pytest.raises(PocketrecError, match=said) as caught:
+        load_evaluation(load_recipe(path), tmp_path)
+    assert str(caught.value).count("evaluate 'buy'") == 1
+
+
+def test_what_is_wrong_with_the_only_evaluation_is_said_without_a_name(tmp_path: Path) -> None:
+    path = write_mean(tmp_path)
+    path.write_text(path.read_text().replace('output = "scores"', 'output = "ranks"'))
+    with pytest.raises(RecipeError, match=r"recipe\.toml: evaluate: output 'ranks' of function 'main'"):
+        load_recipe(path)

@@ -6,7 +6,7 @@ Each module is one table of it. Files that a recipe names are relative to the re
 """
 
 from pocketrec.recipe.compress import Compress
-from pocketrec.recipe.evaluate import Evaluate, check_evaluate
+from pocketrec.recipe.evaluate import Evaluate, check_evaluate, of_evaluation
 from pocketrec.recipe.gates import GATE_RANGES, Gates, Limit
 from pocketrec.recipe.held import gates_by_name
 from pocketrec.recipe.latency import Latency
@@ -37,5 +37,6 @@ __all__ = [
     "check_evaluate",
     "check_type",
     "gates_by_name",
+    "of_evaluation",
     "parse_recipe",
 ]

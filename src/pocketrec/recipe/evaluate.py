@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pocketrec.contract import Signature
-from pocketrec.errors import RecipeError
+from pocketrec.errors import PocketrecError, RecipeError
 from pocketrec.recipe.measures import METRICS, PLACED, Metric, Slice, check_measures
 
 _MOST_K = 10_000
@@ -116,6 +117,17 @@ def check_names(evaluations: Sequence[Evaluate]) -> None:
     twice = [each for each in names if names.count(each) > 1]
     if twice:
         raise RecipeError(f"evaluate: two are called {twice[0]!r}; give each a name of its own")
+
+
+@contextmanager
+def of_evaluation(name: str) -> Iterator[None]:
+    """While it lasts, errors say which of several evaluations they are of; nothing where there is but one."""
+    try:
+        yield
+    except PocketrecError as error:
+        if name:
+            error.args = (f"evaluate {name!r}: {error}",)
+        raise
 
 
 def check_evaluate(evaluate: Evaluate, functions: Mapping[str, Signature]) -> None:

@@ -16,7 +16,7 @@ from pocketrec.errors import RecipeError, UsageError
 from pocketrec.outside import read_toml
 from pocketrec.recipe.compress import Compress
 from pocketrec.recipe.contract import ContractSource
-from pocketrec.recipe.evaluate import Evaluate, check_evaluate, check_names
+from pocketrec.recipe.evaluate import Evaluate, check_evaluate, check_names, of_evaluation
 from pocketrec.recipe.gates import Gates
 from pocketrec.recipe.held import check_held, gates_by_name
 from pocketrec.recipe.latency import Latency
@@ -88,7 +88,8 @@ class Recipe:
             _check_folder("targets: a target's name", name)
         if self.contract is not None:
             for each in self.evaluate:
-                check_evaluate(each, self.contract.functions)
+                with of_evaluation(self.name_of(each)):
+                    check_evaluate(each, self.contract.functions)
         elif self.model.example is None:
             raise RecipeError(
                 "contract is missing; add it, or model.example, an .npz file from which it is drafted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -82,3 +83,14 @@ def test_what_cannot_be_kept_is_said_with_its_file_and_what_to_do(run: Run) -> N
         StorageError, match=r"training/k{16}-fit\.pt: .*; what was kept before is still there"
     ):
         run.keep("fit", {"epoch": 1})
+
+
+def test_where_nothing_could_be_kept_no_folder_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "disk full")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StorageError, match=r"fit\.pt: No space left on device; .*free space"):
+        run.keep("fit", {"epoch": 1})
+    assert run.kept is not None
+    assert not run.kept.exists()
