@@ -51,4 +51,13 @@ FAMILIES = (
             Reference(metric="ndcg@10", value=0.050, source=RECBOLE),
         ),
     ),
+    Family(
+        name="multvae",
+        area="retrieval",
+        roles=("recommend",),
+        summary="an autoencoder of what somebody chose; does not beat transition counts on the next film",
+        paper="Liang et al., 2018, Variational Autoencoders for Collaborative Filtering",
+        train=trained_by("multvae"),
+        floors=(("hr@10", 0.118), ("ndcg@10", 0.06)),
+    ),
 )
