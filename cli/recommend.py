@@ -32,7 +32,11 @@ _ROLES = ("recommend", "search", "generate")
     "--set", "features", multiple=True, metavar="NAME=VALUE", help="Another argument: JSON or a word."
 )
 @click.option("--method", default=None, help="Which, where the bundle recommends in several ways.")
-@click.option("--target", default=None, help="Whose artifacts run; by default the first ONNX target.")
+@click.option(
+    "--target",
+    default=None,
+    help="Whose artifacts run; by default the first ONNX target, or the first that --runtime loads.",
+)
 @click.option("--runtime", default=None, help="The engine; by default the first that is there.")
 @click.option(
     "--explain", is_flag=True, help="Show what each item of the history did: the list without it, in turn."

@@ -40,7 +40,11 @@ if TYPE_CHECKING:
 )
 @click.option("--ids", is_flag=True, help="Whole numbers are ids of the vocabulary, not tokens.")
 @click.option("--method", default=None, help="Which, where the bundle has several.")
-@click.option("--target", default=None, help="Whose artifacts run; by default the first ONNX target.")
+@click.option(
+    "--target",
+    default=None,
+    help="Whose artifacts run; by default the first ONNX target, or the first that --runtime loads.",
+)
 @click.option("--runtime", default=None, help="The engine; by default the first that is there.")
 @click.option("--batch", type=int, default=None, help="Users per call; 1 for each alone.  [default: many]")
 @click.option(

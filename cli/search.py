@@ -35,7 +35,11 @@ _LOOKED_FOR = 20  # words: each is compared with every title
     "--set", "features", multiple=True, metavar="NAME=VALUE", help="Another argument: JSON or a word."
 )
 @click.option("--method", default=None, help="Which, where the bundle searches in several ways.")
-@click.option("--target", default=None, help="Whose artifacts run; by default the first ONNX target.")
+@click.option(
+    "--target",
+    default=None,
+    help="Whose artifacts run; by default the first ONNX target, or the first that --runtime loads.",
+)
 @click.option("--runtime", default=None, help="The engine; by default the first that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(

@@ -28,7 +28,7 @@ def load(path: str | Path, *, target: str | None = None, runtime: str | None = N
 
     Args:
         path: a bundle.
-        target: whose artifacts run; by default the first that runs everywhere.
+        target: whose artifacts run; by default the first that runs everywhere, of those that `runtime` loads.
         runtime: the engine; by default the first that the target has here.
 
     Raises:
@@ -37,19 +37,29 @@ def load(path: str | Path, *, target: str | None = None, runtime: str | None = N
     """
     bundle = read_bundle(Path(path))
     contract = read_contract(bundle)
-    return Recommender(bundle, contract, target_of(bundle, target), runtime)
+    return Recommender(bundle, contract, target_of(bundle, target, runtime), runtime)
 
 
-def target_of(bundle: Bundle, target: str | None) -> str:
-    """The target that is asked for, else the first that runs everywhere; UsageError names those there are."""
+def target_of(bundle: Bundle, target: str | None, runtime: str | None = None) -> str:
+    """The target that is asked for, else the first that runs everywhere; UsageError names those there are.
+
+    Where only a runtime is asked for, the target is one that it loads, if there is one.
+    """
     known = sorted(name for name, functions in bundle.manifest.artifacts.items() if functions)
     if not known:
         raise ArtifactError(f"{bundle.path}: manifest.json has no artifacts; build the bundle again")
     if target is None:
-        return first_portable(bundle, known)
+        loaded = [each for each in known if runtime is not None and _loads(bundle, each, runtime)]
+        return first_portable(bundle, loaded or known)
     if target not in known:
         raise UsageError(f"{target!r} is no target of {bundle.path}; expected one of {', '.join(known)}")
     return str(target)
+
+
+def _loads(bundle: Bundle, target: str, runtime: str) -> bool:
+    """Whether the runtime is one of those that load the target's artifacts, here or elsewhere."""
+    rows = (row_of_suffix(Path(path).suffix) for path in bundle.manifest.artifacts[target].values())
+    return all(row is not None and runtime in row.runtimes for row in rows)
 
 
 def first_portable(bundle: Bundle, names: Sequence[str]) -> str:

@@ -90,7 +90,8 @@ def load(path: str | Path, *, target: str | None = None, runtime: str | None = N
 
     Args:
         path: a bundle.
-        target: whose artifacts run; by default the first ONNX target, which runs everywhere.
+        target: whose artifacts run; by default the first ONNX target, which runs everywhere, or the first
+            that `runtime` loads.
         runtime: the engine's name; by default the first that can load them.
     """
     from pocketrec.pipeline.app import load as run

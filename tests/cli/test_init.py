@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -101,6 +102,19 @@ def test_a_project_spells_its_items_as_its_own_weights_do(tmp_path: Path) -> Non
     save_file(weights, tmp_path / "films" / "weights.safetensors")
     spellings = load_factory("model.py:spellings", base=tmp_path / "films", key="spellings")
     assert spellings().tokens[:2] == ("", "1 34 67 100")
+
+
+def test_a_training_that_lacks_its_data_says_so_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(tmp_path / "films")
+    lacking = 'from pocketrec.errors import DataError\ndef train(run):\n    raise DataError("no films")\n'
+    (tmp_path / "films" / "model.py").write_text(lacking, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path / "films")
+    monkeypatch.delitem(sys.modules, "model", raising=False)
+    with pytest.raises(SystemExit, match=r"^error: no films$"):
+        runpy.run_path(str(tmp_path / "films" / "train.py"), run_name="__main__")
+    monkeypatch.delitem(sys.modules, "model")
 
 
 def test_what_is_done_by_hand_stands_before_the_commands(own: Path) -> None:

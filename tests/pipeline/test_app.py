@@ -68,6 +68,22 @@ def test_a_list_is_explained_alike_on_every_runtime(bundle: Path) -> None:
     assert "because of" in table
 
 
+def test_a_runtime_alone_takes_a_target_that_it_loads(bundle: Path) -> None:
+    for runtime, target in (("coreml-interpreter", "coreml"), ("onnxruntime", "onnx"), (None, "onnx")):
+        with pocketrec.load(bundle, runtime=runtime) as model:
+            assert model.target == target
+            assert len(model.recommend(history=["item 3"], k=2)) == 2
+    with (
+        pytest.raises(UsageError, match="runtime 'nobody' cannot load"),
+        pocketrec.load(bundle, runtime="nobody") as model,
+    ):
+        model.recommend(history=["item 3"])
+    stated = ["--history", "item 3", "--target", "onnx", "--runtime", "coreml-interpreter"]
+    assert CliRunner().invoke(main, ["recommend", str(bundle), *stated]).exit_code == 2, (
+        "what is stated binds"
+    )
+
+
 def test_what_a_bundle_does_not_have_is_named(bundle: Path) -> None:
     with pocketrec.load(bundle) as model:
         with pytest.raises(AttributeError, match="'rank' is no method of the bundle; it has recommend"):
