@@ -35,16 +35,20 @@ def check_tokens(name: str, tokens: Tokens, source: VocabularySource) -> None:
 
 
 def _check_tokenizer(name: str, tokens: Tokens, source: VocabularySource) -> None:
-    """Checks that the tokens that a tokenizer puts in are there."""
+    """Checks that the tokens that a tokenizer puts in are there, and stand for what the vocabulary says."""
     if source.tokenizer is None:
         return
-    needed = {key: getattr(source.tokenizer, key) for key in ("unknown", "start", "end")}
-    there = {line.decode() for line in lines(tokens)} & set(needed.values())
+    needed = {key: getattr(source.tokenizer, key).encode() for key in ("unknown", "start", "end")}
+    places = {line: place for place, line in enumerate(lines(tokens)) if line in needed.values()}
     for key, token in needed.items():
-        if token not in there:
+        place, said = places.get(token), f"contract.vocabularies.{name}.tokenizer.{key} is {token.decode()!r}"
+        if place is None:
+            raise ContractError(f"{said}, which is none of its tokens; correct one of them")
+        if place == source.padding_id:
+            raise ContractError(f"{said}, which pads, as padding_id is {place}; correct one of them")
+        if key == "unknown" and source.unknown_id not in (None, place):
             raise ContractError(
-                f"contract.vocabularies.{name}.tokenizer.{key} is {token!r}, which is none of its tokens; "
-                "correct one of them"
+                f"{said}, which is id {place}, and unknown_id is {source.unknown_id}; correct one of them"
             )
 
 

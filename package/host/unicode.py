@@ -33,6 +33,12 @@ def belongs(character: str, kind: str) -> bool:
     return bisect_right(ends, ord(character)) % 2 == 1
 
 
+def _moves_and_goes(character: str) -> bool:
+    """Whether a character is a mark that decomposing leaves as it is, but for its place among others."""
+    moves = unicodedata.combining(character) and not unicodedata.decomposition(character)
+    return bool(moves) and belongs(character, MARKS)
+
+
 @cache
 def _small_letters() -> dict[int, str]:
     tables = _tables()
@@ -53,7 +59,8 @@ def lowercase(text: str) -> str:
 def without_marks(characters: Iterable[str]) -> Iterator[str]:
     """The characters canonically decomposed, without the marks that take no space of their own."""
     for decomposes, run in groupby(characters, lambda each: belongs(each, DECOMPOSES)):
-        text = "".join(run)
+        # Marks that only move among each other go first: to put a page of them in order takes minutes.
+        text = "".join(each for each in run if not (decomposes and _moves_and_goes(each)))
         # A character that is newer than the tables neither decomposes nor lets a mark move past it.
         parts = unicodedata.normalize("NFD", text) if decomposes else text
         yield from (each for each in parts if not belongs(each, MARKS))

@@ -107,7 +107,7 @@ class Tokenizer:
     def __post_init__(self) -> None:
         if not 1 <= self.max_characters_per_word <= _MOST:
             raise ContractError(
-                f"tokenizer max_characters_per_word is {self.max_characters_per_word}; expected 1 or more"
+                f"tokenizer max_characters_per_word is {self.max_characters_per_word}; expected 1 to {_MOST}"
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pocketrec.contract import (
@@ -45,6 +47,27 @@ def test_what_a_tokenizer_puts_in_is_a_token() -> None:
     check_tokens("word", Vocabulary(tokens=("[UNK]", "[BOS]", "[SEP]", "a")), source)
     with pytest.raises(ContractError, match=r"word\.tokenizer\.start is '\[BOS\]', which is none of its"):
         check_tokens("word", Vocabulary(tokens=("[UNK]", "[CLS]", "[SEP]", "a")), source)
+
+
+@pytest.mark.parametrize(
+    ("aside", "tokenizer", "said"),
+    [
+        ({"unknown_id": 3}, Tokenizer(), r"unknown is '\[UNK\]', which is id 1, and unknown_id is 3"),
+        ({"unknown_id": 1}, Tokenizer(unknown="a"), "unknown is 'a', which is id 4, and unknown_id is 1"),
+        ({"padding_id": 1}, Tokenizer(), r"unknown is '\[UNK\]', which pads, as padding_id is 1"),
+        ({"padding_id": 3}, Tokenizer(), r"end is '\[SEP\]', which pads, as padding_id is 3"),
+    ],
+)
+def test_what_stands_for_unknown_words_is_one_token_and_no_padding(
+    aside: dict[str, Any], tokenizer: Tokenizer, said: str
+) -> None:
+    """A word that is unknown would else be searched for as another word, or not at all."""
+    tokens = Vocabulary(tokens=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"))
+    good = VocabularySource(tokens="vocab.txt", padding_id=0, unknown_id=1, tokenizer=Tokenizer())
+    check_tokens("word", tokens, good)
+    wrong = VocabularySource(tokens="vocab.txt", tokenizer=tokenizer, **aside)
+    with pytest.raises(ContractError, match=rf"vocabularies\.word\.tokenizer\.{said}; correct one"):
+        check_tokens("word", tokens, wrong)
 
 
 SPELLED = VocabularySource(tokens="items.txt", padding_id=0, spelled_in="code", spellings="codes.txt")

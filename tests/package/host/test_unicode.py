@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tokenizers.normalizers import BertNormalizer
@@ -36,6 +38,21 @@ def test_marks_go_and_the_others_stay_in_the_order_of_hugging_face() -> None:
         # Every character follows one that decomposes into a mark, and is followed by one that moves.
         text = "".join(f"é{each}\u0334\U0001d165\u302e" for each in chunk)
         assert "".join(without_marks(text)) == rule.normalize_str(text)
+
+
+def test_a_page_of_marks_is_not_put_in_order_to_be_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To put them in order takes the square of how many they are: minutes, for a page of them."""
+    lengths, normalize = list[int](), unicodedata.normalize
+
+    def noted(form: Literal["NFD"], text: str) -> str:
+        lengths.append(len(text))
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", noted)
+    text = "e" + "\u0301\u0316" * 500 + "\U0001d165\u302e"
+    found = "".join(without_marks(text))
+    assert found == BertNormalizer(**{**NONE, "strip_accents": True}).normalize_str(text)
+    assert sum(lengths) <= 4
 
 
 def test_control_characters_go_and_white_space_is_a_space_as_hugging_face_has_it() -> None:
