@@ -3,14 +3,16 @@
 Of leave one out: a list is the LENGTH best items by the counts of the training parts (`families.markov`) of
 those that the user has not had. A list that trains is by the counts of all other users, as its own step would
 have counted itself; lists without what came next teach and tell a re-ranker nothing, and are left out.
+A re-ranker may be told the scores of a list in place of the history, as logarithms: their relevance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +26,47 @@ LENGTH = 30
 _REMEMBERED = 12  # items; what is left of the one before is .6^12, a five-hundredth
 _FIRST, _STEPS = 5, 30  # of a user's sequence: where lists begin, and how many train
 Counts = npt.NDArray[np.float32]
+Split = Literal["train", "valid", "test"]
 
 
-@cache
-def markov_lists(*, split: Literal["train", "valid", "test"] = "test", seed: int = 0) -> RankingData:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _List:
+    """One list: what was had before it, its items and their scores, and the place of what came next."""
+
+    history: Ints
+    items: Ints
+    scores: Counts
+    place: int
+
+
+def markov_lists(*, split: Split = "test", seed: int = 0) -> RankingData:
     """Ranking data with `history` `[rows, 50]` and `candidates` `[rows, 30]`; what is ranked are places.
 
     Args:
         split: `train` has many steps of a user, drawn by the seed; the others have the held-out one.
         seed: of the steps that train.
     """
+    found = _lists(split, seed)
+    history = left_pad([each.history for each in found], movielens.HISTORY_LENGTH)
+    return _ranked(found, {"history": history})
+
+
+def relevant_lists(*, split: Split = "test", seed: int = 0) -> RankingData:
+    """As `markov_lists`, with `relevance`, float32 `[rows, 30]`, in place of the history."""
+    found = _lists(split, seed)
+    return _ranked(found, {"relevance": np.log(np.stack([each.scores for each in found]))})
+
+
+def _ranked(found: Sequence[_List], inputs: Mapping[str, npt.NDArray[Any]]) -> RankingData:
+    return RankingData(
+        inputs={**inputs, "candidates": np.stack([each.items for each in found])},
+        positives=np.array([each.place for each in found], dtype=np.int64),
+        ignored_ids=(),
+    )
+
+
+@cache
+def _lists(split: Split, seed: int) -> tuple[_List, ...]:
     sequences = movielens.sequences()
     parts, counts = training_parts(sequences), counted(training_parts(sequences))
     often = counts.sum(axis=0)
@@ -47,15 +80,7 @@ def markov_lists(*, split: Literal["train", "valid", "test"] = "test", seed: int
         else:
             held = len(whole) - (1 if split == "test" else 2)
             rows.append(_row(counts, often, whole[:held], int(whole[held])))
-    found = [each for each in rows if each is not None]
-    return RankingData(
-        inputs={
-            "history": left_pad([each[0] for each in found], movielens.HISTORY_LENGTH),
-            "candidates": np.stack([each[1] for each in found]),
-        },
-        positives=np.array([each[2] for each in found], dtype=np.int64),
-        ignored_ids=(),
-    )
+    return tuple(each for each in rows if each is not None)
 
 
 def counted(sequences: Sequence[Ints]) -> Counts:
@@ -72,15 +97,17 @@ def _count(counts: Counts, sequence: Ints, by: int) -> None:
         counts[before, after] += by
 
 
-def _row(counts: Counts, often: Counts, history: Ints, following: int) -> tuple[Ints, Ints, int] | None:
-    """History, list, and the place of what came next in it; None where it is not there."""
-    listed = best(counts, often, history)
-    place = np.flatnonzero(listed == following)
-    return (history, listed, int(place[0])) if len(place) else None
+def _row(counts: Counts, often: Counts, history: Ints, following: int) -> _List | None:
+    """The list after a history; None where what came next is not in it."""
+    items, scores = best(counts, often, history)
+    place = np.flatnonzero(items == following)
+    if not len(place):
+        return None
+    return _List(history=history, items=items, scores=scores, place=int(place[0]))
 
 
-def best(counts: Counts, often: Counts, history: Ints, length: int = LENGTH) -> Ints:
-    """The best items after a history by decayed counts, then by how often they come, `[length]`."""
+def best(counts: Counts, often: Counts, history: Ints, length: int = LENGTH) -> tuple[Ints, Counts]:
+    """The best items after a history by decayed counts, then by how often they come, and their scores."""
     recent = history[-_REMEMBERED:]
     decays = (DECAY ** np.arange(len(recent) - 1, -1, -1)).astype(np.float32)
     scores = decays @ counts[recent] + SHARE * often / often.max()
@@ -88,4 +115,4 @@ def best(counts: Counts, often: Counts, history: Ints, length: int = LENGTH) -> 
     scores[0] = -np.inf
     first = np.argpartition(-scores, length)[:length]
     found: Ints = first[np.lexsort((first, -scores[first]))].astype(np.int32)
-    return found
+    return found, scores[found]

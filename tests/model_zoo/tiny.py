@@ -24,7 +24,7 @@ from pocketrec.recipe.contract import ContractSource, resolve_contract
 from pocketrec.validate.measure.inputs import Maker
 
 _FEW = 9
-_WIDTHS = {"dim": 8, "full": 8, "hidden": 8, "heads": 2, "kept": 4, "layers": 1, "top_k": 5}
+_WIDTHS = {"dim": 8, "full": 8, "hidden": 8, "heads": 2, "kept": 4, "layers": 1, "slots": 2, "top_k": 5}
 
 
 def tiny(family: Family) -> tuple[nn.Module, Contract]:
