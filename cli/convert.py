@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketrec.cli.console import examples, print_json, print_table, progress_on_stderr
+from pocketrec.cli.options import in_options
 from pocketrec.cli.paths import PATH
 from pocketrec.errors import ContractError, RecipeError, UsageError
 
@@ -142,18 +143,11 @@ def _module(
     try:
         loaded = load_trained(source, base=Path.cwd())
     except RecipeError as error:
-        raise UsageError(_in_options(str(error))) from error
+        raise UsageError(in_options(str(error), _OPTIONS)) from error
     if not loaded.random:
-        return loaded.module, tuple(map(_in_options, loaded.notes))
+        return loaded.module, tuple(in_options(each, _OPTIONS) for each in loaded.notes)
     drawn = f"there is no --weights, and FACTORY draws {random_text(loaded.random)} anew in every call"
     return loaded.module, (f"random numbers were converted: {drawn}",)
-
-
-def _in_options(text: str) -> str:
-    """What was said of a recipe's keys, said of the options."""
-    for key, option in _OPTIONS.items():
-        text = text.replace(key, option)
-    return text
 
 
 def _is_archive(path: str) -> bool:

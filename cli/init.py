@@ -8,8 +8,12 @@ from pathlib import Path
 import click
 
 from pocketrec.cli.console import examples, print_json
+from pocketrec.cli.options import in_options
 from pocketrec.cli.paths import PATH
-from pocketrec.errors import UsageError
+from pocketrec.errors import RecipeError, UsageError
+
+# What a recipe calls it: what says the same here.
+_OPTIONS = {"model.weights": "--weights", "model.factory": "--from", "model.arguments": "its defaults"}
 
 
 @click.command(
@@ -93,7 +97,10 @@ def _zoo(folder: Path, name: str, weights: Path | None) -> tuple[Path, ...]:
 def _own(folder: Path, factory: str, example: Path, weights: Path | None) -> tuple[Path, ...]:
     from pocketrec.pipeline.start.drafted import Own, start_draft
 
-    return start_draft(Own(factory=factory, example=example, weights=weights), folder)
+    try:
+        return start_draft(Own(factory=factory, example=example, weights=weights), folder)
+    except RecipeError as error:
+        raise UsageError(in_options(str(error), _OPTIONS)) from error
 
 
 def _steps(folder: Path, *, drafted: bool) -> list[str]:

@@ -215,7 +215,8 @@ def _check_one(name: str, tensor: Tensor, span: Span, weights: str) -> None:
     if span.shape != tuple(tensor.shape):
         raise RecipeError(
             f"model.weights: {weights}: {name} is {list(span.shape)}; the module has "
-            f"{list(tensor.shape)}; check model.arguments"
+            f"{list(tensor.shape)}; train again, or give the factory the sizes of that training in "
+            "model.arguments"
         )
     given = _DTYPES.get(span.dtype)
     if given is None or given.is_floating_point != tensor.dtype.is_floating_point:

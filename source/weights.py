@@ -218,7 +218,8 @@ def _check_fits(key: str, given: Tensor, wanted: Tensor, name: str) -> None:
     if given.shape != wanted.shape:
         raise RecipeError(
             f"model.weights: {name}: {key} is {list(given.shape)}; the module has "
-            f"{list(wanted.shape)}; check model.arguments"
+            f"{list(wanted.shape)}; train again, or give the factory the sizes of that training in "
+            "model.arguments"
         )
     if _kind(given) != _kind(wanted):
         raise RecipeError(

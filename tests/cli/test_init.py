@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors.numpy import load_file, save_file
 
 from pocketrec.cli.main import main
 from pocketrec.model_zoo.registry import FAMILIES
@@ -94,8 +95,6 @@ def test_the_next_command_can_be_given_to_a_shell(tmp_path: Path) -> None:
 
 def test_a_project_spells_its_items_as_its_own_weights_do(tmp_path: Path) -> None:
     """Not as those of the zoo, which it may have left behind long ago."""
-    from safetensors.numpy import load_file, save_file
-
     start("--from", "tiger", tmp_path / "films")
     weights = load_file(tmp_path / "films" / "weights.safetensors")
     weights["spelled"][1] = [1, 34, 67, 100]
@@ -115,6 +114,16 @@ def test_a_training_that_lacks_its_data_says_so_in_a_line(
     with pytest.raises(SystemExit, match=r"^error: no films$"):
         runpy.run_path(str(tmp_path / "films" / "train.py"), run_name="__main__")
     monkeypatch.delitem(sys.modules, "model")
+
+
+def test_a_mistake_is_told_by_the_option_that_made_it(own: Path) -> None:
+    save_file({"table.weight": np.ones((30, 5), np.float32)}, own / "other.safetensors")
+    asked = ["init", "--example", "in.npz", "mine"]
+    lost = CliRunner().invoke(main, [*asked, "--from", "nobody.py:make"])
+    assert (lost.exit_code, lost.stderr.partition(": ")[2][:7]) == (2, "--from:")
+    wide = CliRunner().invoke(main, [*asked, "--from", "own.py:make", "--weights", "other.safetensors"])
+    assert wide.exit_code == 2
+    assert "model." not in wide.stderr.replace("safetensors", "")
 
 
 def test_what_is_done_by_hand_stands_before_the_commands(own: Path) -> None:
