@@ -44,7 +44,7 @@ def folder(name: str = "ml-100k") -> Path:
     if place is None:
         place = cache_folder(name)
         _fetch(wanted, place)
-    _check_files(name, place)
+    _check_files(name, place, _seen(wanted, place))
     return place
 
 
@@ -123,9 +123,19 @@ def _remedy(wanted: Dataset) -> str:
     )
 
 
+def _seen(wanted: Dataset, place: Path) -> tuple[tuple[int, int, int], ...]:
+    """What tells that a file was changed or replaced since it was checked, without reading it."""
+    found = [(place / name).stat() for name in wanted.files]
+    return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
+
+
 @cache
-def _check_files(name: str, place: Path) -> None:
-    """Checks that every file in `place` has its pinned digest; raises DataError where one has not."""
+def _check_files(name: str, place: Path, seen: tuple[tuple[int, int, int], ...]) -> None:
+    """Checks that every file in `place` has its pinned digest; raises DataError where one has not.
+
+    Files are read once, as long as they are as they were `seen`.
+    """
+    del seen
     wanted = DATASETS[name]
     for file, expected in wanted.files.items():
         ours = wanted.wheel is not None and place.is_relative_to(cache_folder(name))

@@ -88,6 +88,21 @@ def test_a_changed_file_is_refused_with_both_digests(pinned: Path, monkeypatch: 
         folders.folder()
 
 
+def test_a_file_that_changes_after_it_was_checked_is_checked_again(
+    pinned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a process that lives long would train on whatever is put in the file's place."""
+    place = write_files(pinned / "mine")
+    monkeypatch.setenv("POCKETREC_DATA", str(place))
+    assert folders.folder() == place
+    content = (place / "ml-100k.item").read_bytes()
+    (place / "ml-100k.item").write_bytes(content.swapcase())
+    with pytest.raises(DataError, match=r"ml-100k\.item: sha256 is"):
+        folders.folder()
+    (place / "ml-100k.item").write_bytes(content)
+    assert folders.folder() == place
+
+
 def test_an_incomplete_folder_of_the_users_is_an_error_not_a_download(
     pinned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
