@@ -15,7 +15,6 @@ the softmax over the list; v are BPR-MF's items; θ is the largest that keeps 95
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from pocketrec.model_zoo.data import movielens
 from pocketrec.model_zoo.families.parts.attention import MASKED
+from pocketrec.model_zoo.family import weights_of
 from pocketrec.model_zoo.training.lists import LENGTH, relevant_lists
 from pocketrec.model_zoo.training.loop import Schedule, fit, measured, shuffled, to_tensors
 from pocketrec.model_zoo.training.run import Run
@@ -98,7 +98,7 @@ def model(*, num_items: int, list_length: int = LENGTH, slots: int = SLOTS, dim:
 def train(run: Run, schedule: Schedule = SCHEDULE) -> Slate:
     """A Slate whose quality is learned on lists of MovieLens-100K, in eval mode."""
     net = model(num_items=len(movielens.item_vocabulary().tokens) - 1)
-    before = load_file(Path(__file__).parents[1] / "weights" / "bpr_mf.safetensors")["item_factors.weight"]
+    before = load_file(weights_of("bpr-mf"))["item_factors.weight"]
     net.item_vectors.weight.data[1:] = before[1:].float() - before[1:].float().mean(dim=0)
     lists, valid = relevant_lists(split="train"), relevant_lists(split="valid")
     inputs, places = to_tensors(lists.inputs), torch.from_numpy(lists.positives)
