@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pocketrec.errors import CheckFailed
+from pocketrec.errors import CheckFailed, UsageError
 from pocketrec.evaluation import Arrays, RankingData, batches
 from pocketrec.model_zoo.training.run import Run
 
@@ -71,8 +71,10 @@ def fit(
         stage: the name of this loop where a family trains in several.
 
     Raises:
+        UsageError: by the schedule nothing would be trained, or looked at before it ends.
         CheckFailed: a loss or a metric is no finite number: the training diverged.
     """
+    _check_schedule(schedule)
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
@@ -98,6 +100,22 @@ def fit(
     module.load_state_dict(best.weights)
     module.eval()
     return float(best.metric)
+
+
+def _check_schedule(schedule: Schedule) -> None:
+    """Checks that an epoch is trained and looked at; else the weights would be those that it began with."""
+    epochs, every, patience = schedule.epochs, schedule.every, schedule.patience
+    if epochs < 1 or not 1 <= every <= patience:
+        raise UsageError(
+            f"schedule: epochs is {epochs}, every {every} and patience {patience}; expected epochs from 1, "
+            "every from 1, and a patience of at least every"
+        )
+    rate, decay = schedule.learning_rate, schedule.weight_decay
+    if not 0 < rate < math.inf or not 0 <= decay < math.inf:
+        raise UsageError(
+            f"schedule: learning_rate is {rate:g} and weight_decay {decay:g}; expected finite numbers, the "
+            "first above 0, the other from 0"
+        )
 
 
 def _resume(run: Run, stage: str, parts: Mapping[str, Any], best: _Best) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,7 +109,8 @@ def test_scores_that_are_no_numbers_rank_nothing_high() -> None:
     assert hit_rate_and_ndcg(scores, data) == pytest.approx((1 / 3, 1 / np.log2(1 + 3) / 3))
 
 
-def fit_once(loss: float, metric: float, **stated: int) -> nn.Module:
+def fit_once(loss: float, metric: float, **stated: float) -> nn.Module:
+    usual: dict[str, Any] = {"epochs": 1, "patience": 2, "learning_rate": 0.5}
     net = nn.Linear(1, 1, bias=False)
 
     def losses() -> Iterator[Tensor]:
@@ -118,7 +120,7 @@ def fit_once(loss: float, metric: float, **stated: int) -> nn.Module:
         net,
         losses=losses,
         measure=lambda: metric,
-        schedule=Schedule(epochs=1, patience=1, learning_rate=0.5, **stated),
+        schedule=Schedule(**{**usual, **stated}),
         run=Run(rng=np.random.default_rng(0)),
     )
     return net
@@ -145,3 +147,19 @@ def test_the_last_epoch_is_looked_at_whatever_lies_between_two_looks() -> None:
     before = nn.Linear(1, 1, bias=False).weight.item()
     torch.manual_seed(0)
     assert fit_once(1.0, 0.5, every=2).get_parameter("weight").item() != before
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"epochs": 0}, "schedule: epochs is 0, every 1 and patience 2; expected epochs from 1"),
+        ({"epochs": 9, "every": 3}, "every 3 and patience 2; .* a patience of at least every"),
+        ({"every": 0}, "every 0 and patience 2"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan and weight_decay 0; expected finite"),
+        ({"learning_rate": 0}, "learning_rate is 0"),
+        ({"weight_decay": -0.1}, "weight_decay -0.1; expected finite numbers"),
+    ],
+)
+def test_a_schedule_by_which_nothing_is_trained_is_refused(stated: dict[str, float], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        fit_once(1.0, 0.5, **stated)
