@@ -52,6 +52,16 @@ FAMILIES = (
         ),
     ),
     Family(
+        name="lightgcn",
+        area="retrieval",
+        roles=("recommend",),
+        summary="tables that a graph of who chose what has smoothed; does not beat transition counts",
+        paper="He et al., 2020, LightGCN: Simplifying and Powering Graph Convolution Network",
+        train=trained_by("lightgcn"),
+        floors=(("hr@10", 0.11), ("ndcg@10", 0.053)),
+        committed=False,
+    ),
+    Family(
         name="multvae",
         area="retrieval",
         roles=("recommend",),
