@@ -36,4 +36,13 @@ FAMILIES = (
         train=trained_by("hstu"),
         floors=(("hr@10", 0.195), ("ndcg@10", 0.102)),
     ),
+    Family(
+        name="bert4rec",
+        area="sequence",
+        roles=("recommend",),
+        summary="next item behind a mask; beats transition counts by HR@10, not by NDCG@10",
+        paper="Sun et al., 2019, BERT4Rec",
+        train=trained_by("bert4rec"),
+        floors=(("hr@10", 0.18), ("ndcg@10", 0.092)),
+    ),
 )
