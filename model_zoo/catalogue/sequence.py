@@ -45,4 +45,18 @@ FAMILIES = (
         train=trained_by("bert4rec"),
         floors=(("hr@10", 0.18), ("ndcg@10", 0.092)),
     ),
+    Family(
+        name="sasrec-beauty",
+        area="sequence",
+        roles=("recommend",),
+        summary="SASRec on the reviews of beauty products; beats transition counts",
+        paper="Kang and McAuley, 2018, Self-Attentive Sequential Recommendation",
+        train="pocketrec.model_zoo.families.sasrec:train_beauty",
+        data="amazon-beauty",
+        floors=(("hr@10", 0.088), ("ndcg@10", 0.052)),
+        references=(
+            Reference(metric="hr@10", value=0.0605, source="S3-Rec's table, leave one out, all items"),
+            Reference(metric="ndcg@10", value=0.0318, source="S3-Rec's table, leave one out, all items"),
+        ),
+    ),
 )
