@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.evaluation import Arrays, ClassificationData, RankingData
-from pocketrec.model_zoo.data import movielens
+from pocketrec.model_zoo.data import choices, movielens
 from pocketrec.model_zoo.data.sequences import Ints, items_before
 
 HISTORY_LENGTH = 20
@@ -58,9 +58,7 @@ def pages(*, split: Literal["valid", "test"] = "test", seed: int = 0) -> Ranking
 
 def _pages(inputs: Arrays, rng: np.random.Generator) -> tuple[Ints, npt.NDArray[np.int64]]:
     """Each row's page, and where on it the film is that was liked."""
-    table = movielens.ratings()
-    rated = np.zeros((int(table.user.max()) + 1, int(table.item.max()) + 1), dtype=bool)
-    rated[table.user, table.item] = True
+    rated = choices.chosen_in(movielens.sequences())
     rated[:, 0] = True
     unseen = {user: np.flatnonzero(~rated[user]) for user in np.unique(inputs["user"])}
     drawn = [rng.choice(unseen[user], PAGE_LENGTH, replace=False) for user in inputs["user"]]

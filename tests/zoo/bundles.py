@@ -101,12 +101,11 @@ def bundle_of(family: Family, preset: str, place: Path) -> Path:
 
 
 def passed_bundle(family: Family, preset: str, place: Path) -> Path:
-    """The bundle, trained and built where it is not there yet.
+    """The bundle of a family that is trained, built where it is not there yet.
 
     Raises:
         SystemExit: a gate failed; the first is named.
     """
-    trained(family)
     path = bundle_of(family, preset, place)
     failed = [each["message"] for each in evidence_in(path)["gates"] if each["status"] == "failed"]
     if failed:
