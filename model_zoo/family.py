@@ -63,6 +63,8 @@ class Family:
             that is the protocol of the others on its data.
         references: published figures under the same protocol; empty where there are none.
         committed: whether the weights come with the project; others are made by `pocketrec zoo train`.
+        measured_by: `module:function` that gives the trained weights' metrics on the test split, by name,
+            where the recipe's evaluation is of a step of what an app asks for; empty where it is of the whole.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Family:
     beside: tuple[Reference, ...] = ()
     references: tuple[Reference, ...] = ()
     committed: bool = True
+    measured_by: str = ""
 
     @property
     def recipe(self) -> Path:

@@ -13,5 +13,6 @@ FAMILIES = (
         paper="Rajput et al., 2023, Recommender Systems with Generative Retrieval",
         train=trained_by("tiger"),
         floors=(("hr@10", 0.12), ("ndcg@10", 0.057)),
+        measured_by="pocketrec.model_zoo.families.tiger:quality",
     ),
 )

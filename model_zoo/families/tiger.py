@@ -177,6 +177,12 @@ def next_codes() -> RankingData:
     )
 
 
+def quality() -> dict[str, float]:
+    """HR@10 and NDCG@10 of the items that a beam search of the trained weights lists, on the test split."""
+    hit_rate, ndcg = hit_rate_and_ndcg_of(trained(), movielens.leave_one_out())
+    return {"hr@10": hit_rate, "ndcg@10": ndcg}
+
+
 @cache
 def trained() -> Tiger:
     """A Tiger with the trained weights, in eval mode."""

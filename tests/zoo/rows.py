@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -65,7 +66,7 @@ def row_of(family: Family, place: Path) -> Row:
     except PocketrecError as error:
         return Row(family=family.name, status="red", why=str(error))
     evidence = {preset: evidence_in(each) for preset, each in bundles.items()}
-    metrics = _reference(evidence["float"])
+    metrics = _measured(family) if family.measured_by else _reference(evidence["float"])
     failures = [said for preset, each in evidence.items() for said in _failures(preset, each)]
     failures += _below(family, metrics)
     return Row(
@@ -92,6 +93,13 @@ def _below(family: Family, metrics: dict[str, float]) -> list[str]:
         for metric, floor in family.floors
         if not metrics.get(metric, float("-inf")) >= floor
     ]
+
+
+def _measured(family: Family) -> dict[str, float]:
+    """The trained model's own metrics by the family's own function."""
+    module, function = family.measured_by.split(":")
+    found: dict[str, float] = getattr(import_module(module), function)()
+    return found
 
 
 def _reference(evidence: dict[str, Any]) -> dict[str, float]:

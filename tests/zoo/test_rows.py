@@ -49,11 +49,11 @@ def evidence(ndcg: float = 0.11, status: str = "passed") -> dict[str, Any]:
     }
 
 
-def seen(found: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Row:
+def seen(found: dict[str, Any], monkeypatch: pytest.MonkeyPatch, family: Family = FAMILY) -> Row:
     monkeypatch.setattr(rows, "absent", lambda _: "")
     monkeypatch.setattr(rows, "bundle_of", lambda *_: Path())
     monkeypatch.setattr(rows, "evidence_in", lambda _: found)
-    return row_of(FAMILY, Path())
+    return row_of(family, Path())
 
 
 def test_a_family_whose_gates_passed_is_green_with_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +75,17 @@ def test_each_head_has_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     head = {"name": "liked", "reference": {"auc": 0.8}, "artifact": {"auc": 0.8}}
     found["results"][1] |= {"further": [head]}
     assert seen(found, monkeypatch).metrics == {"ndcg@10": 0.11, "auc": 0.8, "auc of liked": 0.8}
+
+
+def of_items() -> dict[str, float]:
+    return {"ndcg@10": 0.05}
+
+
+def test_a_family_evaluated_by_the_step_is_judged_by_what_an_app_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = seen(evidence(ndcg=0.9), monkeypatch, replace(FAMILY, measured_by=f"{__name__}:of_items"))
+    assert (row.status, row.metrics) == ("red", {"ndcg@10": 0.05})
 
 
 def test_a_model_that_does_not_beat_a_baseline_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
