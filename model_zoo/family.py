@@ -64,7 +64,7 @@ class Family:
         references: published figures under the same protocol; empty where there are none.
         committed: whether the weights come with the project; others are made by `pocketrec zoo train`.
         measured_by: `module:function` that gives the trained weights' metrics on the test split, by name,
-            where the recipe's evaluation is of a step of what an app asks for; empty where it is of the whole.
+            where the recipe evaluates a step of what an app asks for; empty where it evaluates all of it.
     """
 
     name: str
