@@ -5,40 +5,18 @@ from __future__ import annotations
 import json
 import plistlib
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from tests.docs.page import blocks, files, pattern, transcript
-from tests.swift.toolchain import run_swift, swift_is_there
+from tests.docs.page import files
+from tests.swift.pages import follow, steps
+from tests.swift.toolchain import swift_is_there
 
 import pocketrec
-from pocketrec.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/ios.md").read_text(encoding="utf-8")
-SOURCES = "/path/to/pocketrec"
-
-
-STEPS = [each for block in blocks(PAGE) if block.language == "console" for each in transcript(block)]
-
-
-def run(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """What a command of the page prints; one that sets a variable prints nothing."""
-    words = shlex.split(command)
-    if words[0] == "export":
-        name, _, value = words[1].partition("=")
-        environment[name] = value.replace(SOURCES, str(ROOT))
-        return ""
-    if words[0] == "pocketrec":
-        done = CliRunner().invoke(main, words[1:], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.stdout
-    assert words[0] == "swift", command
-    built = run_swift(folder, *words[1:], environment=environment)
-    assert built.returncode == 0, built.stdout
-    return built.stdout
+STEPS = steps(PAGE)
 
 
 def test_the_page_has_what_somebody_needs_who_has_nothing_else() -> None:
@@ -91,11 +69,5 @@ def test_a_new_engineer_gets_ten_titles_from_the_page_alone(
         pytest.skip("not run: no Swift is here")
     recipe = ROOT / "model_zoo/recipes/sasrec.toml"
     assert pocketrec.build(recipe, out=tmp_path / "sasrec", targets=("coreml",)).passed
-    for name, text in files(PAGE).items():
-        place = tmp_path / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    environment: dict[str, str] = {}
-    for command, printed in STEPS:
-        assert re.fullmatch(pattern(printed), run(command, tmp_path, environment)), command
+    follow(PAGE, tmp_path)
