@@ -16,6 +16,7 @@ import pocketrec
 from pocketrec.evaluation import RankingData
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.recipe import Recipe
 
 PAGE = (DOCS / "lists.md").read_text(encoding="utf-8")
 BEFORE, SWIFT = PAGE.split("## Swift")
@@ -52,7 +53,7 @@ def bundles(tmp_path: Path) -> Path:
         model=replace(recipe.model, weights=str(hybrid.weights)),
         evaluate=(replace(recipe.evaluate[0], data=f"{__name__}:few_queries"),),
     )
-    made = {"hybrid": small, "sasrec": FAMILIES["sasrec"].recipe}
+    made: dict[str, Recipe | Path] = {"hybrid": small, "sasrec": FAMILIES["sasrec"].recipe}
     for name, each in made.items():
         assert pocketrec.build(each, out=tmp_path / f"build/{name}-coreml", targets=(TARGET,)).passed
     return tmp_path
