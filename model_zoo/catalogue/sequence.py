@@ -46,6 +46,15 @@ FAMILIES = (
         floors=(("hr@10", 0.18), ("ndcg@10", 0.092)),
     ),
     Family(
+        name="gsasrec",
+        area="sequence",
+        roles=("recommend",),
+        summary="SASRec trained with few negatives, without overconfidence; beats transition counts",
+        paper="Petrov and Macdonald, 2023, gSASRec",
+        train=trained_by("gsasrec"),
+        floors=(("hr@10", 0.195), ("ndcg@10", 0.1)),
+    ),
+    Family(
         name="sasrec-beauty",
         area="sequence",
         roles=("recommend",),
