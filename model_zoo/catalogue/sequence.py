@@ -55,6 +55,15 @@ FAMILIES = (
         floors=(("hr@10", 0.195), ("ndcg@10", 0.1)),
     ),
     Family(
+        name="lrurec",
+        area="sequence",
+        roles=("recommend",),
+        summary="next item from a linear recurrence; does not beat transition counts",
+        paper="Yue et al., 2024, Linear Recurrent Units for Sequential Recommendation",
+        train=trained_by("lrurec"),
+        floors=(("hr@10", 0.175), ("ndcg@10", 0.086)),
+    ),
+    Family(
         name="sasrec-beauty",
         area="sequence",
         roles=("recommend",),
