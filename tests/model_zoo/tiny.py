@@ -1,8 +1,8 @@
 """A family as small as it can be: its own factory with small numbers, its contract with small vocabularies.
 
 What a recipe counts by `num_…` is counted down, each to another number, so that two that are mixed up do not
-fit; widths shrink, too. A vocabulary `x` has `num_xs` ids, and one more where it has an id for padding or for
-what is unknown: that holds for the zoo, so no data are read.
+fit; widths shrink, too, and titles are drawn. A vocabulary `x` has `num_xs` ids, and one more where it has an
+id for padding or for what is unknown: that holds for the zoo, so no data are read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from pocketrec.recipe.contract import ContractSource, resolve_contract
 from pocketrec.validate.measure.inputs import Maker
 
 _FEW = 9
-_WIDTHS = {"dim": 8, "full": 8, "hidden": 8, "heads": 2, "kept": 4, "layers": 1, "slots": 2, "top_k": 5}
+_WIDTHS = {
+    **{"dim": 8, "full": 8, "hidden": 8, "heads": 2, "kept": 4, "layers": 1, "slots": 2, "top_k": 5},
+    **{"table": 4, "query_words": 7, "title_words": 6},
+}
 
 
 def tiny(family: Family) -> tuple[nn.Module, Contract]:
@@ -62,7 +65,8 @@ def _defaults(factory: Any) -> dict[str, Any]:
 def _shrunk(usual: Mapping[str, Any]) -> dict[str, Any]:
     counted = [name for name, value in usual.items() if name.startswith("num_") and isinstance(value, int)]
     few = {name: min(usual[name], _FEW + place) for place, name in enumerate(counted)}
-    return few | {name: min(usual[name], width) for name, width in _WIDTHS.items() if name in usual}
+    widths = {name: min(usual[name], width) for name, width in _WIDTHS.items() if name in usual}
+    return few | widths | ({"titles": ""} if "titles" in usual else {})
 
 
 def _replaced(usual: Mapping[str, Any], small: Mapping[str, Any]) -> dict[int, int]:
