@@ -5,7 +5,8 @@
 is theirs, with BERT for h (their section 3; their loss is of each pair). Here h is small, and reads q once
 for all titles of a page: a title's words see the query's and each other, the query's see themselves. Words of
 a title that are asked for are marked (Boualili et al., 2020, MarkedBERT), and instead of [CLS] every word of
-a title has its say, s_i = sum_t w . h_t / sqrt(T). Words begin as the first components of MiniLM's.
+a title has its say, s_i = sum_t w . h_t / sqrt(T). Words begin as the first components of MiniLM's; the
+weights are left on a grid that 8-bit codes hold.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pocketrec.model_zoo.data.known_items import OFFICE_WORDS
 from pocketrec.model_zoo.data.texts import END, START, encoded
 from pocketrec.model_zoo.families.minilm import pretrained
 from pocketrec.model_zoo.families.parts.attention import MASKED, SelfAttention, feed_forward
+from pocketrec.model_zoo.training.grid import to_grid
 from pocketrec.model_zoo.training.loop import Schedule, fit, measured, shuffled, to_tensors
 from pocketrec.model_zoo.training.pages import office_pages
 from pocketrec.model_zoo.training.run import Run
@@ -161,6 +163,7 @@ def train(run: Run, schedule: Schedule = SCHEDULE) -> CrossEncoder:
         return measured(lambda batch: net(**batch), valid, size=32)[1]
 
     fit(net, losses=losses, measure=measure, schedule=schedule, run=run)
+    to_grid(net)
     return net
 
 
