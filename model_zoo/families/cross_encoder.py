@@ -104,7 +104,7 @@ class CrossEncoder(nn.Module):
             x = layer(x, asked[:, None, None, :])
             y = layer(y, both[:, None, None, :], repeated(x, page))
         said = self.score(self.norm(y)).squeeze(-1) * real.to(y.dtype)
-        scores = (said.sum(dim=-1) * said.shape[-1] ** -0.5).unflatten(0, (-1, page))
+        scores: Tensor = (said.sum(dim=-1) * said.shape[-1] ** -0.5).unflatten(0, (-1, page))
         return scores.masked_fill(candidates == 0, MASKED)
 
     def know(self, titles: Sequence[str]) -> None:

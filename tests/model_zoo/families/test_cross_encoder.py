@@ -57,7 +57,8 @@ def by_hand(net: cross_encoder.CrossEncoder, text: Tensor, title: Tensor) -> Ten
         assert isinstance(layer, cross_encoder.Layer)
         x = layer_by_hand(layer, x, x[:0])
         y = layer_by_hand(layer, y, x)
-    return (net.norm(y) @ net.score.weight[0] + net.score.bias).sum() / TITLE**0.5
+    score: Tensor = (net.norm(y) @ net.score.weight[0] + net.score.bias).sum() / TITLE**0.5
+    return score
 
 
 def layer_by_hand(layer: cross_encoder.Layer, x: Tensor, before: Tensor) -> Tensor:
@@ -69,7 +70,8 @@ def layer_by_hand(layer: cross_encoder.Layer, x: Tensor, before: Tensor) -> Tens
         shares = torch.softmax(query[:, h] @ key[:, h].T / len(h) ** 0.5, dim=-1)
         heads.append(shares @ value[:, h])
     x = x + parts.out(torch.cat(heads, dim=-1))
-    return x + layer.feed_forward(layer.feed_forward_norm(x))
+    out: Tensor = x + layer.feed_forward(layer.feed_forward_norm(x))
+    return out
 
 
 @torch.no_grad()
