@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Contract, Signature
-from pocketrec.evaluation import EvaluationData, RankingData, sample_for
+from pocketrec.evaluation import Arrays, EvaluationData, RankingData, sample_for
 from pocketrec.foreign import torch_threads
 
 if TYPE_CHECKING:
@@ -189,16 +189,21 @@ def _examples(
     signature: Signature, data: Sequence[EvaluationData], size: int
 ) -> Iterator[list[npt.NDArray[Any]]]:
     """Batches of inputs in the signature's order, spread evenly over the data; none where it has none."""
+    source = inputs_for(signature, data)
+    if source is None:
+        return
+    rows = len(source[signature.inputs[0].name])
+    count = -(-min(rows, _EXAMPLES) // size) * size
+    chosen = np.linspace(0, rows - 1, count).astype(np.int64).reshape(size, -1)
+    for batch in chosen.T:  # of rows that lie far apart, so that it is as mixed as the data
+        yield [np.ascontiguousarray(source[each.name][batch]) for each in signature.inputs]
+
+
+def inputs_for(signature: Signature, data: Sequence[EvaluationData]) -> Arrays | None:
+    """Inputs of a function in the data, of its queries or of its catalogue; None where it has none."""
     sample = sample_for(signature, data)
     sources = [sample.inputs, *([sample.catalogue] if isinstance(sample, RankingData) else [])]
-    for source in sources:
-        if all(each.name in source for each in signature.inputs):
-            rows = len(source[signature.inputs[0].name])
-            count = -(-min(rows, _EXAMPLES) // size) * size
-            chosen = np.linspace(0, rows - 1, count).astype(np.int64).reshape(size, -1)
-            for batch in chosen.T:  # of rows that lie far apart, so that it is as mixed as the data
-                yield [np.ascontiguousarray(source[each.name][batch]) for each in signature.inputs]
-            return
+    return next((each for each in sources if all(one.name in each for one in signature.inputs)), None)
 
 
 def _differentiable(outputs: tuple[Tensor, ...]) -> list[Tensor]:

@@ -43,7 +43,7 @@ def explicit_plan(
     if compress.preset is None:
         return plan_from_table(compress.tensors)
     shapes = {name: tuple(each.shape) for name, each in compressible(module).items() if name in read}
-    plan = preset_plan(compress.preset, shapes, usage or {})
+    plan = preset_plan(compress.preset, shapes, usage or {}, compress.rounding)
     if not plan.tensors:
         raise PlanError(
             f"compress: preset {compress.preset!r} finds no float32 table or matrix that a function reads as "

@@ -46,7 +46,7 @@ class Planned:
         usage: what is known of the tensors.
         notes: what must be said of that.
         front: of a search.
-        asked: what inputs of dense layers are calibrated on; nothing for the probes.
+        asked: what inputs of dense layers are calibrated on, and outputs distilled; nothing for the probes.
     """
 
     plan: Plan
@@ -77,7 +77,7 @@ def recipe_planner(
 
     def plan(tried: Tried) -> Planned:
         compress, module = loaded.recipe.compress, loaded.trials.core.lowered
-        asked = search_data(loaded) if compress.activations or compress.searches else ()
+        asked = search_data(loaded) if _needs_data(compress) else ()
         if compress.tensors:
             stated = explicit_plan(compress, module, ())
             usage, notes = _calibrated(loaded, before, gradients=stated.needs_gradients)
@@ -92,6 +92,12 @@ def recipe_planner(
         return _searched(loaded, tried.first, found, read, targets, out, workers, report)
 
     return plan
+
+
+def _needs_data(compress: Compress) -> bool:
+    """Whether inputs are calibrated, plans measured, or codes distilled."""
+    distilled = [each.get("rounding") == "distilled" for each in compress.tensors.values()]
+    return bool(compress.activations or compress.searches or compress.rounding or any(distilled))
 
 
 def _calibrated(

@@ -19,6 +19,7 @@ from pocketrec.foreign import seldom_collected
 from pocketrec.pipeline.attempts import Attempt, Tried
 from pocketrec.pipeline.audit import constant_notes, left_out_notes
 from pocketrec.pipeline.compression import check_gathered_names
+from pocketrec.pipeline.distilling import distil_trials
 from pocketrec.pipeline.plans import Planned
 from pocketrec.pipeline.refusal import is_the_modules
 from pocketrec.pipeline.rounding import round_trials
@@ -162,7 +163,7 @@ def _road(trials: Trials, journey: Journey, planner: Planner | None) -> Built:
                 break  # the other targets carry it
             raise next(each for each in refused.values() if isinstance(each, Derived))
         left_out += sorted(names)
-    notes = (*planned.notes, *left_out_notes(left_out))
+    notes = (*compressed.planned.notes, *left_out_notes(left_out))
     if found:
         captures = next(iter(found.values())).attempt.captures
         notes = (*notes, *constant_notes(compressed.compression.module, captures))
@@ -188,6 +189,10 @@ def compressed_trials(trials: Trials, planned: Planned, journey: Journey, *, num
     values = journey.folder / ".values" / f"compressed-{number}"
     values.mkdir(parents=True)
     made, compression = compress_trials(trials, planned.plan, planned.usage, values)
+    if planned.plan.distils:
+        data = [each.data for each in planned.asked]
+        made, compression, said = distil_trials(made, compression, data, journey.report)
+        planned = replace(planned, notes=(*planned.notes, said))
     rounded: tuple[RoundedInput, ...] = ()
     if journey.compress.activations is not None:
         journey.report("calibrate inputs", 0, 1)

@@ -92,10 +92,12 @@ def _product(shares: Floats, errors: Floats) -> Floats:
 def feedback_of(name: str, rounding: Rounding, usage: Usage) -> Feedback | None:
     """The feedback for a tensor; None where each number is rounded for itself.
 
+    Codes that are distilled begin with feedback where there can be some.
+
     Raises:
         PlanError: nobody knows how the tensor's errors act on the outputs.
     """
-    if rounding == "nearest":
+    if rounding == "nearest" or (rounding == "distilled" and usage.moment is None):
         return None
     if usage.moment is None:
         raise PlanError(

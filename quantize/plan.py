@@ -44,8 +44,13 @@ class Plan:
 
     @property
     def needs_gradients(self) -> bool:
-        """Whether some scheme rounds with error feedback, which `Usage.moment` steers."""
-        return any(getattr(each, "rounding", "nearest") == "feedback" for each in self.tensors.values())
+        """Whether some scheme rounds with error feedback, or begins with it; `Usage.moment` steers that."""
+        return any(getattr(each, "rounding", "nearest") != "nearest" for each in self.tensors.values())
+
+    @property
+    def distils(self) -> bool:
+        """Whether codes and levels of some tensor are tuned together."""
+        return any(is_distilled(each) for each in self.tensors.values())
 
     def to_table(self) -> dict[str, dict[str, Any]]:
         """The plan as the table `compress.tensors` of a recipe; `plan_from_table` gives it back."""
@@ -58,6 +63,11 @@ class Plan:
             pairs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
             lines.append(f"{json.dumps(name)} = {{ {pairs} }}")
         return "\n".join(lines) + "\n"
+
+
+def is_distilled(scheme: Scheme) -> bool:
+    """Whether the codes of a scheme are tuned after they were found."""
+    return getattr(scheme, "rounding", "nearest") == "distilled"
 
 
 def plan_from_table(table: Mapping[str, Mapping[str, Any]], *, source: str = "recipe") -> Plan:

@@ -16,15 +16,18 @@ PRESETS = ("int8", "int4")
 _SMALL = 2048  # numbers: what fewer bits save here is less than the graph that unpacks them
 
 
-def preset_plan(name: str, shapes: Mapping[str, Shape], usage: Usages) -> Plan:
+def preset_plan(
+    name: str, shapes: Mapping[str, Shape], usage: Usages, rounding: Rounding | None = None
+) -> Plan:
     """The plan of a preset for tensors of those shapes; biases and norms, of one axis, stay float32.
 
-    Small tensors are stored as float16. Rounding is with error feedback where the tensor's moment is known.
+    Small tensors are stored as float16. Rounding is as stated, or else with error feedback where the tensor's
+    moment is known.
     """
     matrices = {tensor: shape for tensor, shape in shapes.items() if len(shape) > 1}
     return Plan(
         tensors={
-            tensor: _scheme(name, shape, usage.get(tensor, UNKNOWN).rounding)
+            tensor: _scheme(name, shape, rounding or usage.get(tensor, UNKNOWN).rounding)
             for tensor, shape in matrices.items()
         }
     )

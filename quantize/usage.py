@@ -9,7 +9,7 @@ from typing import Literal
 from pocketrec.quantize.frozen import Frozen
 from pocketrec.quantize.tensor import Array
 
-Rounding = Literal["nearest", "feedback"]
+Rounding = Literal["nearest", "feedback", "distilled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

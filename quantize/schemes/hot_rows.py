@@ -17,7 +17,7 @@ from pocketrec.quantize.schemes.base import values_by_row
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.tensor import Array, Floats, PartsTensor, RowTensor
-from pocketrec.quantize.usage import UNKNOWN, Usage
+from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 Part = Linear | ScaledPalette
 
@@ -30,12 +30,14 @@ class HotRows:
         share: of the rows that are hot, above 0 and below 1.
         hot_bits: 8 or 4, linear per row.
         cold_bits: 4, linear per row; 1, 2 or 3 as a scaled palette.
+        rounding: of both parts.
     """
 
     scheme: ClassVar[str] = "hot_rows"
     share: float = 0.1
     hot_bits: Literal[4, 8] = 8
     cold_bits: Literal[1, 2, 3, 4] = 4
+    rounding: Rounding = "nearest"
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -67,7 +69,7 @@ class HotRows:
     @property
     def parts(self) -> tuple[Part, Part]:
         """The schemes of hot and of cold rows."""
-        return _part(self.hot_bits), _part(self.cold_bits)
+        return _part(self.hot_bits, self.rounding), _part(self.cold_bits, self.rounding)
 
     def joined(
         self, name: str, shape: tuple[int, ...], hot: Array, parts: tuple[RowTensor, ...]
@@ -95,9 +97,9 @@ class HotRows:
         return self.joined(name, values.shape, hot, parts)
 
 
-def _part(bits: Literal[1, 2, 3, 4, 8]) -> Part:
+def _part(bits: Literal[1, 2, 3, 4, 8], rounding: Rounding) -> Part:
     if bits == 8:
-        return Linear(bits=8)
+        return Linear(bits=8, rounding=rounding)
     if bits == 4:
-        return Linear(bits=4, clipping="search")
-    return ScaledPalette(bits=bits)
+        return Linear(bits=4, clipping="search", rounding=rounding)
+    return ScaledPalette(bits=bits, rounding=rounding)

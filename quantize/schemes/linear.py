@@ -50,7 +50,8 @@ class Linear:
         block_size: columns in a block; for `per_block` only.
         symmetric: signed codes around zero; else unsigned codes with a zero point.
         clipping: `range` takes in every value; `search` clips for the least squared error.
-        rounding: to the `nearest` level, or with error `feedback` for the least change of the outputs.
+        rounding: to the `nearest` level, with error `feedback` for the least change of the
+            outputs, or `distilled`, which then tunes codes and levels together.
     """
 
     scheme: ClassVar[str] = "linear"

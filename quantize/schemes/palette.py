@@ -35,7 +35,8 @@ class Palette:
         bits: of a code.
         groups: how many codebooks there are.
         axis: what is divided into groups, `rows` or `columns`.
-        rounding: to the `nearest` entry, or with error `feedback` for the least change of the outputs.
+        rounding: to the `nearest` entry, with error `feedback` for the least change of the
+            outputs, or `distilled`, which then tunes codes and levels together.
     """
 
     scheme: ClassVar[str] = "palette"

@@ -29,12 +29,14 @@ class Product:
         bits: of a code.
         width: numbers in a vector.
         shared: one codebook for all parts; else each part has its own.
+        rounding: to the `nearest` entry, or `distilled`, which then tunes codes and codebooks together.
     """
 
     scheme: ClassVar[str] = "product"
     bits: Literal[4, 6, 8] = 8
     width: int = 4
     shared: bool = False
+    rounding: Literal["nearest", "distilled"] = "nearest"
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Checks that vectors fill the rows of that shape; else PlanError."""

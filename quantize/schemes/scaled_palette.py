@@ -33,7 +33,8 @@ class ScaledPalette:
     Attributes:
         bits: of a code.
         block_size: columns that share a scale; the whole row where it is left out.
-        rounding: to the `nearest` entry, or with error `feedback` for the least change of the outputs.
+        rounding: to the `nearest` entry, with error `feedback` for the least change of the
+            outputs, or `distilled`, which then tunes codes and levels together.
     """
 
     scheme: ClassVar[str] = "scaled_palette"

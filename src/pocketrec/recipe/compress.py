@@ -68,6 +68,8 @@ class Compress:
             (`widen`), or ends the build by name (`refuse`).
         scale_headroom: by what share fitted scales reach further than their numbers, as numbers may grow.
         float_layers: names, or patterns with `*`, of dense layers whose inputs are not rounded.
+        rounding: of a preset `int8` or `int4`: `distilled` tunes codes and scales of all tensors together, on
+            the inputs of `data`, so that the outputs follow the original's.
     """
 
     tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Compress:
     scales_from: str | None = None
     out_of_range: Literal["widen", "refuse"] = "widen"
     scale_headroom: float = 0.0
+    rounding: Literal["distilled"] | None = None
 
     def __post_init__(self) -> None:
         if self.data is None and self.arguments:
@@ -109,6 +112,16 @@ class Compress:
             key = "scales_from" if self.scales_from is not None else "scale_headroom"
             raise RecipeError(
                 f"compress.{key}: nothing is compressed; add a preset or tensors, or leave it out"
+            )
+        if self.rounding is not None and self.preset not in ("int8", "int4"):
+            raise RecipeError(
+                "compress.rounding goes with preset = 'int8' or 'int4'; in a plan each tensor has its own: "
+                "{ scheme = 'linear', rounding = 'distilled' }"
+            )
+        if self.rounding is not None and self.scales_from is not None:
+            raise RecipeError(
+                "compress.rounding: distilled scales follow from the whole model, and none can be kept; "
+                "leave out scales_from, or rounding"
             )
         if self.scales_from is None and self.out_of_range != "widen":
             raise RecipeError("compress.out_of_range goes with scales_from; give both or neither")

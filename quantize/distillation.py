@@ -1,0 +1,186 @@
+"""Codes, scales and codebooks tuned together so that the model's outputs follow those it had: distillation.
+
+    teacher   the module as it was, on inputs of its own data; labels are not looked at
+    student   the same module with what the codes stand for, `trainable` in place of each tensor
+
+    lists     KL(softmax of the teacher's scores ‖ softmax of the student's): the head of a list counts most
+    others    squared error as a share of the output's own variance
+
+Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network", arXiv 1503.02531; end to end
+for codebooks as in Egiazarian et al. (2024), "Extreme compression of large language models via additive
+quantization", arXiv 2401.06118. A share of the inputs is held out; the best state on them is kept, and the
+one that it began with where none is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pocketrec.quantize.reference import compressible, to_array
+from pocketrec.quantize.tensor import QuantizedTensor
+from pocketrec.quantize.trainable import Trainable, trainable
+
+Batch = tuple[Tensor, ...]
+_EVERY, _PATIENCE = 50, 3  # steps between two looks at what was held out, and looks without gain
+_RATE, _BETAS = 0.008, (0.9, 0.99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """One function of the module, and inputs of it.
+
+    Attributes:
+        function: the function as a module, whose parameters and buffers are the compressed module's.
+        prefix: what stands before the module's own names in it.
+        batches: inputs, each in the function's order.
+        held_out: inputs that nothing is trained on.
+        lists: of every output, whether it scores items that are ranked.
+    """
+
+    function: nn.Module
+    prefix: str
+    batches: Sequence[Batch]
+    held_out: Sequence[Batch]
+    lists: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distilled:
+    """What distillation came to.
+
+    Attributes:
+        codes: by tensor name, of the tensors that were tuned.
+        before: the loss on what was held out, with the codes that it began with.
+        after: the same with `codes`.
+        steps: how many were taken until then.
+    """
+
+    codes: Mapping[str, QuantizedTensor]
+    before: float
+    after: float
+    steps: int
+
+
+def distil(
+    module: nn.Module,
+    codes: Mapping[str, QuantizedTensor],
+    names: Sequence[str],
+    lessons: Sequence[Lesson],
+    *,
+    steps: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Distilled:
+    """The codes of the named tensors, tuned on the lessons.
+
+    Args:
+        module: as it was, in eval mode; it is not changed.
+        codes: of every tensor that is compressed, by name; those not named stay as they are.
+        names: of the tensors to tune.
+        lessons: what the outputs are compared on; their functions call `module`.
+        steps: the most that are taken.
+        progress: told the number of the step.
+    """
+    tensors = compressible(module)
+    student = {name: trainable(codes[name], to_array(tensors[name])) for name in names}
+    fixed = {name: torch.from_numpy(each.dequantize()) for name, each in codes.items() if name not in names}
+    school = _School(module=module, student=student, fixed=fixed, lessons=lessons)
+    before = best = school.measure()
+    kept = {name: codes[name] for name in names}
+    taken, since = 0, 0
+    groups = [group for each in student.values() for group in each.groups(_RATE)]
+    optimizer = torch.optim.Adam(groups, betas=_BETAS)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    for step, (lesson, batch) in enumerate(school.turns(steps), start=1):
+        loss = school.loss(lesson, batch)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        progress(step)
+        if step % _EVERY and step < steps:
+            continue
+        now = school.measure()
+        since += 1
+        if now < best:
+            best, taken, since = now, step, 0
+            kept = {name: each.stored() for name, each in student.items()}
+        elif since >= _PATIENCE:
+            break
+    return Distilled(codes=kept, before=before, after=best, steps=taken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _School:
+    """Teacher and student on the same inputs."""
+
+    module: nn.Module
+    student: Mapping[str, Trainable]
+    fixed: Mapping[str, Tensor]
+    lessons: Sequence[Lesson]
+
+    def turns(self, steps: int) -> Iterator[tuple[Lesson, Batch]]:
+        """A lesson and a batch for every step, the functions in turns, their batches in rounds."""
+        for step in range(steps):
+            lesson = self.lessons[step % len(self.lessons)]
+            yield lesson, lesson.batches[step // len(self.lessons) % len(lesson.batches)]
+
+    def loss(self, lesson: Lesson, batch: Batch) -> Tensor:
+        """How far the student's outputs are from the teacher's, `[]`."""
+        values = {**self.fixed, **{name: each() for name, each in self.student.items()}}
+        return self._loss(lesson, batch, values)
+
+    @torch.no_grad()
+    def measure(self) -> float:
+        """The mean loss on what was held out."""
+        values = {**self.fixed, **{name: each() for name, each in self.student.items()}}
+        losses = [self._loss(lesson, batch, values) for lesson in self.lessons for batch in lesson.held_out]
+        return float(torch.stack(losses).mean())
+
+    def _loss(self, lesson: Lesson, batch: Batch, values: Mapping[str, Tensor]) -> Tensor:
+        with torch.no_grad():
+            expected = lesson.function(*batch)
+        given = {f"{lesson.prefix}{name}": each for name, each in self._everywhere(values).items()}
+        outputs = functional_call(lesson.function, given, batch, tie_weights=False)
+        total = torch.zeros(())
+        for wanted, found, is_list in zip(expected, outputs, lesson.lists, strict=True):
+            if found.is_floating_point():
+                total = total + (_divergence if is_list else _error)(wanted, found)
+        return total
+
+    def _everywhere(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The values under every name that the module has for their tensor, in its shape and dtype."""
+        tensors = compressible(self.module)
+        places = {(tensors[name].data_ptr(), tensors[name].shape): name for name in values}
+        named = (
+            *self.module.named_parameters(remove_duplicate=False),
+            *self.module.named_buffers(remove_duplicate=False),
+        )
+        found = {}
+        for name, tensor in named:
+            known = places.get((tensor.data_ptr(), tensor.shape))
+            if known is not None:
+                found[name] = values[known].reshape(tensor.shape).to(tensor.dtype)
+        return found
+
+
+def _divergence(wanted: Tensor, found: Tensor) -> Tensor:
+    """KL of the softmax over the last axis, the mean over all others; what is forbidden has no part in it."""
+    real = torch.isfinite(wanted) & torch.isfinite(found)
+    low = torch.finfo(wanted.dtype).min
+    teacher = wanted.masked_fill(~real, low).log_softmax(dim=-1)
+    student = found.masked_fill(~real, low).log_softmax(dim=-1)
+    return (teacher.exp() * (teacher - student)).masked_fill(~real, 0.0).sum(dim=-1).mean()
+
+
+def _error(wanted: Tensor, found: Tensor) -> Tensor:
+    """The mean squared error as a share of the variance of what is wanted."""
+    real = torch.isfinite(wanted) & torch.isfinite(found)
+    wanted, found = wanted[real], found[real]
+    if wanted.numel() < 2:
+        return torch.zeros(())
+    return (found - wanted).square().mean() / wanted.var().clamp(min=torch.finfo(wanted.dtype).tiny)

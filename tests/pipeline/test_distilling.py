@@ -1,0 +1,84 @@
+"""Distilled codes on the road: what ships is the tuned reference, for every scheme on every target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.mean import model_of, recipe_of, write_mean
+
+import pocketrec
+from pocketrec.errors import PlanError, RecipeError
+from pocketrec.pipeline.build import BuildResult
+from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.report import COMPRESSED
+
+SCHEMES = {
+    "linear": "{ scheme = 'linear', bits = 4",
+    "affine": "{ scheme = 'linear', bits = 4, symmetric = false",
+    "blocks": "{ scheme = 'linear', bits = 4, granularity = 'per_block', block_size = 4",
+    "palette": "{ scheme = 'palette', bits = 3, groups = 2",
+    "scaled_palette": "{ scheme = 'scaled_palette', bits = 2",
+    "product": "{ scheme = 'product', bits = 4, width = 2",
+    "hot_rows": "{ scheme = 'hot_rows', share = 0.25, cold_bits = 2",
+}
+TARGETS = """
+[targets.onnx]
+[targets.coreml]
+precision = "float32"
+minimum_deployment_target = "iOS18"
+[compress]
+max_ndcg_drop = 0.9
+[compress.tensors]
+"item.weight" = SCHEME, rounding = "ROUNDING" }
+"""
+
+
+def built(folder: Path, scheme: str, rounding: str, model: str | None = None) -> BuildResult:
+    folder.mkdir(exist_ok=True)
+    given = TARGETS.replace("SCHEME", SCHEMES[scheme]).replace("ROUNDING", rounding)
+    files = {"model": model or model_of(items=60, users=400), "recipe": recipe_of(items=60)}
+    return pocketrec.build(write_mean(folder, given, items=60, **files), out=folder / "bundle")
+
+
+def gates(result: BuildResult, gate: str) -> Mapping[str, str]:
+    return {each.target: each.status for each in result.evidence.gates if each.gate.startswith(gate)}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_artifact_equals_the_compressed_reference_distilled_or_not(scheme: str, tmp_path: Path) -> None:
+    lost, sizes = {}, {}
+    for rounding in ("nearest", "distilled"):
+        result = built(tmp_path / rounding, scheme, rounding)
+        compared = [each for each in result.evidence.results if each.target in ("onnx", "coreml")]
+        assert {each.target for each in compared if each.parity} == {"onnx", "coreml"}
+        for each in compared:
+            assert all(one.max_abs_error < 1e-5 for one in each.parity), (each.target, rounding)
+        (tensor,) = result.evidence.compression
+        lost[rounding], sizes[rounding] = tensor.sqnr_db, tensor.bits
+    assert lost["nearest"] != lost["distilled"]
+    assert sizes["nearest"] == sizes["distilled"]
+
+
+def test_it_is_said_what_distillation_came_to(tmp_path: Path) -> None:
+    result = built(tmp_path, "product", "distilled")
+    (said,) = (each for each in result.evidence.notes if each.startswith("Distilled"))
+    assert "Distilled 1 tensors in" in said
+    assert any(each.target == COMPRESSED for each in result.evidence.results)
+
+
+def test_a_module_without_gradients_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    model = model_of(items=60, users=400).replace("# HERE", "user = user.detach().sign() * 0 + 1")
+    model = model.replace("user @ self.item.weight.T", "user @ self.item.weight.detach().T")
+    with pytest.raises(PlanError, match=r"'distilled' needs gradients of the outputs .* use rounding"):
+        built(tmp_path, "linear", "distilled", model)
+
+
+def test_a_preset_is_distilled_as_a_whole_and_a_search_is_not(tmp_path: Path) -> None:
+    recipe = write_mean(tmp_path, "[targets.onnx]\n[compress]\npreset = 'int4'\nrounding = 'distilled'\n")
+    assert load_recipe(recipe).compress.rounding == "distilled"
+    for wrong in ("preset = 'smallest-neutral'\n", "", "preset = 'int8'\nscales_from = 'old'\n"):
+        recipe = write_mean(tmp_path, f"[targets.onnx]\n[compress]\nrounding = 'distilled'\n{wrong}")
+        with pytest.raises(RecipeError, match=r"compress\.rounding"):
+            load_recipe(recipe)
