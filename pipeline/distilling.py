@@ -15,7 +15,7 @@ from pocketrec.contract import Contract, Output, Signature
 from pocketrec.errors import PlanError
 from pocketrec.evaluation import EvaluationData
 from pocketrec.foreign import torch_threads
-from pocketrec.pipeline.calibration import inputs_for
+from pocketrec.pipeline.calibration import MAX_NUMBERS, inputs_for
 from pocketrec.progress import Progress
 from pocketrec.source.model import Trials
 
@@ -56,6 +56,12 @@ def distil_trials(
     tensors = compressible(compression.original)
     chosen = compression.plan.schemes_for(tensors)
     names = [name for name, scheme in chosen.items() if is_distilled(scheme)]
+    large = [name for name in names if tensors[name].numel() > MAX_NUMBERS]
+    if large:
+        raise PlanError(
+            f"{large[0]}: holds {tensors[large[0]].numel():,} numbers, of which 'distilled' trains "
+            f"{MAX_NUMBERS:,} at most; {_REMEDY}"
+        )
     found = _distilled(trials, compression, names, data, report)
     codes = {**compression.codes, **found.codes}
     module = with_values(compression.original, {name: each.dequantize() for name, each in codes.items()})

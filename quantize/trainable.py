@@ -6,8 +6,9 @@
 
 A code is always the nearest of the present levels to the latent number (Bengio, Léonard and Courville, 2013,
 for the gradient; van den Oord et al., 2017, "Neural discrete representation learning", for codes that are
-vectors). Levels are rounded to the numbers that are stored, float16 or int8, in every forward pass. What is
-exactly zero, a padding row, stays so.
+vectors). Latent numbers begin as those that were compressed, save where rounding chose another code than the
+nearest: there they begin as what that code stands for. Levels are rounded to the numbers that are stored,
+float16 or int8, in every forward pass. What is exactly zero, a padding row, stays so.
 """
 
 from __future__ import annotations
@@ -60,6 +61,13 @@ class Trainable(nn.Module, ABC):
                 found.append({"params": [each], "lr": rate * max(size, _SMALLEST)})
         return found
 
+    @torch.no_grad()
+    def begin(self, form: QuantizedTensor, width: int = 1) -> None:
+        """Has the codes be those of the form, pieces of `width` neighbouring columns at a time."""
+        chosen = torch.from_numpy(form.dequantize_rows(0, form.rows))
+        other = chosen.ne(self.meaning()).unflatten(1, (-1, width)).any(dim=-1, keepdim=True)
+        self.latent.copy_(torch.where(other.expand(*other.shape[:2], width).flatten(1), chosen, self.latent))
+
     @abstractmethod
     def meaning(self) -> Tensor:
         """The values of the codes, with gradients for the levels alone."""
@@ -79,6 +87,7 @@ class TrainableLinear(Trainable):
         self.register_buffer("none", torch.from_numpy(form.scales == 0))
         zeros = np.zeros_like(form.scales) if form.zero_points is None else form.zero_points
         self.register_buffer("zeros", torch.from_numpy(zeros.astype(np.float32)))
+        self.begin(form)
 
     def meaning(self) -> Tensor:
         """`(code - zero point) · scale`."""
@@ -112,6 +121,7 @@ class TrainablePalette(Trainable):
         books = torch.from_numpy(form.codebooks.astype(np.float32))
         self.books = nn.Parameter(books)
         self.register_buffer("moved", books.ne(0).any(dim=-1, keepdim=True))
+        self.begin(form, books.shape[-1])
 
     def meaning(self) -> Tensor:
         """`codebook[code]`."""
@@ -160,6 +170,7 @@ class TrainableScaledPalette(Trainable):
         self.book = nn.Parameter(torch.from_numpy(form.codebooks.reshape(-1).astype(np.float32)))
         self.log_scales = _logarithm(form.scales)
         self.register_buffer("none", torch.from_numpy(form.scales == 0))
+        self.begin(form)
 
     def meaning(self) -> Tensor:
         """`codebook[code] · scale`."""

@@ -218,7 +218,7 @@ def test_only_a_budget_or_the_neutral_preset_searches() -> None:
 def test_every_compress_table_of_the_docs_loads_and_its_schemes_are_known() -> None:
     text = (Path(__file__).parents[2] / "docs" / "compression.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```toml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         compress = from_table(Compress, tomllib.loads(block)["compress"], source="docs/compression.md")
         assert compress.active

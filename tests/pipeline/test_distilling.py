@@ -10,6 +10,7 @@ from tests.mean import model_of, recipe_of, write_mean
 
 import pocketrec
 from pocketrec.errors import PlanError, RecipeError
+from pocketrec.pipeline import distilling
 from pocketrec.pipeline.build import BuildResult
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.report import COMPRESSED
@@ -73,6 +74,15 @@ def test_a_module_without_gradients_is_refused_with_a_way_out(tmp_path: Path) ->
     model = model.replace("user @ self.item.weight.T", "user @ self.item.weight.detach().T")
     with pytest.raises(PlanError, match=r"'distilled' needs gradients of the outputs .* use rounding"):
         built(tmp_path, "linear", "distilled", model)
+
+
+def test_a_table_that_is_too_large_to_train_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distilling, "MAX_NUMBERS", 100)
+    said = r"item\.weight: holds 480 numbers, of which 'distilled' trains 100 at most; use rounding"
+    with pytest.raises(PlanError, match=said):
+        built(tmp_path, "linear", "distilled")
 
 
 def test_a_preset_is_distilled_as_a_whole_and_a_search_is_not(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,20 @@ def test_a_form_means_before_training_what_is_stored(made: tuple[Any, Any]) -> N
     student = trainable(form, table)
     np.testing.assert_array_equal(student().detach().numpy(), student.stored().dequantize())
     np.testing.assert_allclose(student().detach().numpy(), form.dequantize(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "scheme", [Linear(bits=4, rounding="feedback"), Palette(bits=3, rounding="feedback")]
+)
+def test_codes_that_feedback_chose_are_those_that_training_begins_with(
+    scheme: Scheme, make_table: MakeTable
+) -> None:
+    table = make_table(64, 16)
+    draw = np.random.default_rng(1).standard_normal((16, 16))
+    form: Any = scheme.quantize("item", table, usage=Usage(moment=draw @ draw.T))
+    nearest: Any = replace(scheme, rounding="nearest").quantize("item", table)  # type: ignore[type-var]
+    assert not np.array_equal(form.codes, nearest.codes)
+    np.testing.assert_array_equal(trainable(form, table).stored().codes, form.codes)
 
 
 def test_after_training_it_still_means_what_is_stored_and_zeros_are_zero(made: tuple[Any, Any]) -> None:
