@@ -8,8 +8,9 @@
 
 Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network", arXiv 1503.02531; end to end
 for codebooks as in Egiazarian et al. (2024), "Extreme compression of large language models via additive
-quantization", arXiv 2401.06118. A share of the inputs is held out; the best state on them is kept, and the
-one that it began with where none is better.
+quantization", arXiv 2401.06118. A share of the inputs is held out. Where they gain nothing, the best state is
+gone back to and steps are shorter, until they are too short to move a code; what is kept is the best state,
+and the one that it began with where none is better.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from pocketrec.quantize.tensor import QuantizedTensor
 from pocketrec.quantize.trainable import Trainable, trainable
 
 Batch = tuple[Tensor, ...]
-_EVERY, _PATIENCE = 50, 3  # steps between two looks at what was held out, and looks without gain
-_RATE, _BETAS = 0.008, (0.9, 0.99)
+_EVERY = 50  # steps between two looks at what was held out
+# Steps, as a share of the size of what they move: at first, times this after every look without gain, at last.
+_RATE, _SHORTER, _LEAST_RATE = 0.008, 0.3, 0.0002
+_BETAS = (0.9, 0.99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,28 +93,28 @@ def distil(
     fixed = {name: torch.from_numpy(each.dequantize()) for name, each in codes.items() if name not in names}
     school = _School(module=module, student=student, fixed=fixed, lessons=lessons)
     before = best = school.measure()
-    kept = {name: codes[name] for name in names}
-    taken, since = 0, 0
-    groups = [group for each in student.values() for group in each.groups(_RATE)]
-    optimizer = torch.optim.Adam(groups, betas=_BETAS)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
-    for step, (lesson, batch) in enumerate(school.turns(steps), start=1):
+    state, kept = school.state(), {name: codes[name] for name in names}
+    rate, gained, turns = _RATE, 0, school.turns(steps)
+    optimizer = school.optimizer(rate)
+    for step, (lesson, batch) in enumerate(turns, start=1):
         loss = school.loss(lesson, batch)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        schedule.step()
         progress(step)
         if step % _EVERY and step < steps:
             continue
         now = school.measure()
-        since += 1
         if now < best:
-            best, taken, since = now, step, 0
-            kept = {name: each.stored() for name, each in student.items()}
-        elif since >= _PATIENCE:
+            best, gained = now, step
+            state, kept = school.state(), {name: each.stored() for name, each in student.items()}
+            continue
+        rate *= _SHORTER
+        if rate < _LEAST_RATE:
             break
-    return Distilled(codes=kept, before=before, after=best, steps=taken)
+        school.restore(state)
+        optimizer = school.optimizer(rate)
+    return Distilled(codes=kept, before=before, after=best, steps=gained)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,22 @@ class _School:
     student: Mapping[str, Trainable]
     fixed: Mapping[str, Tensor]
     lessons: Sequence[Lesson]
+
+    def optimizer(self, rate: float) -> torch.optim.Optimizer:
+        """Adam with steps of `rate` of what they move."""
+        groups = [group for each in self.student.values() for group in each.groups(rate)]
+        return torch.optim.Adam(groups, betas=_BETAS)
+
+    def state(self) -> list[Mapping[str, Tensor]]:
+        """A copy of what is trained."""
+        return [
+            {name: each.clone() for name, each in one.state_dict().items()} for one in self.student.values()
+        ]
+
+    def restore(self, state: Sequence[Mapping[str, Tensor]]) -> None:
+        """Puts a copy back."""
+        for one, known in zip(self.student.values(), state, strict=True):
+            one.load_state_dict(known)
 
     def turns(self, steps: int) -> Iterator[tuple[Lesson, Batch]]:
         """A lesson and a batch for every step, the functions in turns, their batches in rounds."""
