@@ -28,7 +28,7 @@ from pocketrec.quantize.trainable import Trainable, trainable
 
 Batch = tuple[Tensor, ...]
 _EVERY = 50  # steps between two looks at what was held out
-# Steps, as a share of the size of what they move: at first, times this after every look without gain, at last.
+# Steps as shares of the size of what they move: the first, the factor after each look without gain, the last.
 _RATE, _SHORTER, _LEAST_RATE = 0.008, 0.3, 0.0002
 _BETAS = (0.9, 0.99)
 
