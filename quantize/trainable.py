@@ -65,8 +65,8 @@ class Trainable(nn.Module, ABC):
     def begin(self, form: QuantizedTensor, width: int = 1) -> None:
         """Has the codes be those of the form, pieces of `width` neighbouring columns at a time."""
         chosen = torch.from_numpy(form.dequantize_rows(0, form.rows))
-        other = chosen.ne(self.meaning()).unflatten(1, (-1, width)).any(dim=-1, keepdim=True)
-        self.latent.copy_(torch.where(other.expand(*other.shape[:2], width).flatten(1), chosen, self.latent))
+        other = chosen.ne(self.meaning()).reshape(form.rows, -1, width).any(dim=-1)
+        self.latent.copy_(torch.where(other.repeat_interleave(width, dim=1), chosen, self.latent))
 
     @abstractmethod
     def meaning(self) -> Tensor:

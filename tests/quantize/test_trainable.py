@@ -64,7 +64,8 @@ def test_codes_that_feedback_chose_are_those_that_training_begins_with(
     form: Any = scheme.quantize("item", table, usage=Usage(moment=draw @ draw.T))
     nearest: Any = replace(scheme, rounding="nearest").quantize("item", table)  # type: ignore[type-var]
     assert not np.array_equal(form.codes, nearest.codes)
-    np.testing.assert_array_equal(trainable(form, table).stored().codes, form.codes)
+    begun: Any = trainable(form, table).stored()
+    np.testing.assert_array_equal(begun.codes, form.codes)
 
 
 def test_after_training_it_still_means_what_is_stored_and_zeros_are_zero(made: tuple[Any, Any]) -> None:

@@ -75,6 +75,7 @@ def _state(family: Family, row: Row, baselines: Mapping[str, Mapping[str, float]
     beaten_by = [
         name
         for name, figures in baselines.items()
+        if name.lower() != family.name  # a family that is the baseline is not compared with itself
         for metric, _ in family.floors
         if row.metrics.get(metric, float("inf")) <= figures.get(metric, float("-inf"))
     ]
