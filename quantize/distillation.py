@@ -16,7 +16,7 @@ and the one that it began with where none is better.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -87,19 +87,22 @@ def distil(
         lessons: what the outputs are compared on; their functions call `module`.
         steps: the most that are taken.
         progress: told the number of the step.
+
+    Raises:
+        RuntimeError: no output's gradient reaches any of the tensors.
     """
     tensors = compressible(module)
     student = {name: trainable(codes[name], to_array(tensors[name])) for name in names}
     fixed = {name: torch.from_numpy(each.dequantize()) for name, each in codes.items() if name not in names}
-    school = _School(module=module, student=student, fixed=fixed, lessons=lessons)
+    school = _School(module=module, student=student, fixed=fixed, lessons=lessons).reaching()
+    if not school.lessons:
+        raise RuntimeError(f"none reaches {', '.join(names[:3])}")
     before = best = school.measure()
     state, kept = school.state(), {name: codes[name] for name in names}
     rate, gained, turns = _RATE, 0, school.turns(steps)
     optimizer = school.optimizer(rate)
     for step, (lesson, batch) in enumerate(turns, start=1):
-        loss = school.loss(lesson, batch)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        school.learn(lesson, batch)
         optimizer.step()
         progress(step)
         if step % _EVERY and step < steps:
@@ -126,6 +129,11 @@ class _School:
     fixed: Mapping[str, Tensor]
     lessons: Sequence[Lesson]
 
+    def reaching(self) -> _School:
+        """The same with the lessons alone whose outputs what is trained moves."""
+        found = [each for each in self.lessons if self.loss(each, each.batches[0]).requires_grad]
+        return replace(self, lessons=found)
+
     def optimizer(self, rate: float) -> torch.optim.Optimizer:
         """Adam with steps of `rate` of what they move."""
         groups = [group for each in self.student.values() for group in each.groups(rate)]
@@ -148,21 +156,24 @@ class _School:
             lesson = self.lessons[step % len(self.lessons)]
             yield lesson, lesson.batches[step // len(self.lessons) % len(lesson.batches)]
 
-    def loss(self, lesson: Lesson, batch: Batch) -> Tensor:
-        """How far the student's outputs are from the teacher's, `[]`."""
-        values = {**self.fixed, **{name: each() for name, each in self.student.items()}}
-        return self._loss(lesson, batch, values)
+    def learn(self, lesson: Lesson, batch: Batch) -> None:
+        """Gives what is trained the gradients of how far the student's outputs are; the module gets none."""
+        trained = [one for each in self.student.values() for one in each.parameters() if one.requires_grad]
+        found = torch.autograd.grad(self.loss(lesson, batch), trained, allow_unused=True)
+        for one, gradient in zip(trained, found, strict=True):
+            one.grad = gradient
 
     @torch.no_grad()
     def measure(self) -> float:
         """The mean loss on what was held out."""
-        values = {**self.fixed, **{name: each() for name, each in self.student.items()}}
-        losses = [self._loss(lesson, batch, values) for lesson in self.lessons for batch in lesson.held_out]
+        losses = [self.loss(lesson, batch) for lesson in self.lessons for batch in lesson.held_out]
         return float(torch.stack(losses).mean())
 
-    def _loss(self, lesson: Lesson, batch: Batch, values: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, lesson: Lesson, batch: Batch) -> Tensor:
+        """How far the student's outputs are from the teacher's, `[]`."""
         with torch.no_grad():
             expected = lesson.function(*batch)
+        values = {**self.fixed, **{name: each() for name, each in self.student.items()}}
         given = {f"{lesson.prefix}{name}": each for name, each in self._everywhere(values).items()}
         outputs = functional_call(lesson.function, given, batch, tie_weights=False)
         total = torch.zeros(())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,7 @@ def test_outputs_come_nearer_to_those_of_the_module_as_it_was(net: Next) -> None
     assert 0 < done.steps <= 150
     assert done.after < 0.8 * done.before
     assert all(torch.equal(each, before[name]) for name, each in net.state_dict().items())
+    assert all(each.grad is None for each in net.parameters())
 
     ids = torch.randint(1, 50, (200, 2), generator=torch.Generator().manual_seed(7))
 
@@ -77,6 +80,28 @@ def test_only_what_is_named_is_tuned_and_the_rest_counts_as_it_is_compressed(net
     _, codes = compress(net, PLAN)
     done = distil(net, codes, ["item.weight"], [lesson(net)], steps=50)
     assert list(done.codes) == ["item.weight"]
+
+
+class Constant(nn.Module):
+    """A function that reads nothing that is compressed."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        return ids.float(), ids.float()
+
+
+def test_a_function_that_reads_none_of_the_tensors_teaches_nothing_and_stops_nothing(net: Next) -> None:
+    _, codes = compress(net, PLAN)
+    idle = replace(lesson(net), function=Constant(net), prefix="module.")
+    alone, both = (
+        distil(net, codes, list(codes), each, steps=50) for each in ([lesson(net)], [idle, lesson(net)])
+    )
+    assert both.after == alone.after
+    with pytest.raises(RuntimeError, match=r"none reaches item\.weight, mix\.weight"):
+        distil(net, codes, list(codes), [idle], steps=50)
 
 
 def test_the_same_lessons_give_the_same_bytes(net: Next) -> None:

@@ -18,7 +18,7 @@ def lines_of(rows: Sequence[Row], baselines: Baselines) -> list[str]:
     """The page's tables.
 
     Args:
-        rows: a line a family.
+        rows: a line a family; of those that were not asked for there is none.
         baselines: of each data set, the metrics of each baseline.
     """
     known = {each.family: each for each in rows}
@@ -41,8 +41,8 @@ def _quality(
         "| area | family | paper | role | data | parameters | test split | published | baselines | state |",
         "|---|---|---|---|---|--:|---|---|---|---|",
     ]
-    for name, family in FAMILIES.items():
-        row = known.get(name, Row(family=name, status="not run", why="was not asked for"))
+    for name, row in _in_order(known):
+        family = FAMILIES[name]
         cells = [
             family.area,
             name,
@@ -57,6 +57,11 @@ def _quality(
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _in_order(known: Mapping[str, Row]) -> list[tuple[str, Row]]:
+    """The lines in the order of the zoo."""
+    return [(name, known[name]) for name in FAMILIES if name in known]
 
 
 def _untrained(family: Family, baselines: Baselines) -> Mapping[str, Mapping[str, float]]:
@@ -99,8 +104,8 @@ def _beside(family: Family, baselines: Mapping[str, Mapping[str, float]]) -> str
 
 def _artifacts(known: Mapping[str, Row]) -> list[str]:
     lines = ["| family | bundle | target | kB | parity, dB | p50 ms |", "|---|---|---|--:|---|---|"]
-    for name in FAMILIES:
-        for built in known[name].built if name in known else ():
+    for name, row in _in_order(known):
+        for built in row.built:
             lines += [_artifact(name, built, target, size) for target, size in sorted(built.sizes.items())]
     return lines
 
