@@ -43,7 +43,7 @@ def work(families: list[str], presets: list[str], folder: Path, zoo: Path) -> di
             keep(path, key, asdict(row))
         return row
 
-    jobs: dict[str, Callable[[], Row]] = {"pytest": pytests}
+    jobs: dict[str, Callable[[], Row]] = {"pytest": partial(pytests, families)}
     if sys.platform == "linux":  # elsewhere there is the framework itself
         jobs["stand-in"] = partial(stand_in, folder)
     pairs = [(family, preset) for preset in presets for family in families]

@@ -10,10 +10,31 @@ from typing import Any
 import pytest
 from tests.swift import workshop
 from tests.swift.packages import write_scores
+from tests.swift.toolchain import ROOT
 from tests.swift.totals import Outcome
 from tests.swift.workshop import Package, alter
 
 from pocketrec.package.manifest import file_sha256
+
+
+@pytest.mark.parametrize(
+    ("families", "followed"), [(["sasrec"], False), (["sasrec", "hybrid", "dlrm"], True)]
+)
+def test_a_page_about_families_is_followed_where_all_of_them_are_asked_for(
+    families: list[str], followed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, made = list[list[str]](), list[str]()
+
+    def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(words)
+        return subprocess.CompletedProcess(words, 0, stdout="2 passed in 1s")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(workshop, "trained", lambda family: made.append(family.name))
+    assert workshop.pytests(families).passed == 2
+    assert ("--ignore=tests/swift/test_lists_page.py" in asked[0]) is not followed
+    assert sorted(made) == (["hybrid", "sasrec"] if followed else [])
+    assert all((ROOT / page).is_file() for page in workshop.PAGES)
 
 
 class Replayed:

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 from tests.swift.packages import write_fixtures
 from tests.swift.toolchain import ROOT, STAND_IN, run_swift
 from tests.swift.totals import Outcome, first_line, pytest_total, swift_total
+from tests.zoo.bundles import trained
 
 from pocketrec.contract import Contract
+from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.package.api import answered, read_api, spread
 from pocketrec.package.bundle import Bundle, read_bundle
 from pocketrec.package.host.answers import plain
@@ -28,6 +30,7 @@ from pocketrec.pipeline.opening import open_artifact
 from pocketrec.validate.runtimes.runtime import Array, Runtime
 
 PRESETS = {"float32": ("float", "coreml"), "float16": ("float", "coreml_fp16"), "int8": ("int8", "coreml")}
+PAGES = {"tests/swift/test_lists_page.py": {"hybrid", "sasrec"}}  # by the families that they speak of
 _STRICT = ("-Xswiftc", "-warnings-as-errors")
 _TRIES = 40  # bytes of weights that may be changed until an answer changes
 _WARNING = re.compile(r"warning: ")
@@ -220,8 +223,14 @@ def stand_in(folder: Path) -> Row:
     return row_of(STAND_IN.name, Package(path=STAND_IN, scratch=scratch, environment=environment).test())
 
 
-def pytests() -> Row:
-    """The tests of pytest that need a compiler."""
+def pytests(families: Collection[str]) -> Row:
+    """The tests of pytest that need a compiler; a page about families where all of them are asked for."""
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "swift"]
+    for page, named in PAGES.items():
+        if named <= set(families):
+            for each in named:
+                trained(FAMILIES[each])
+        else:
+            words.append(f"--ignore={page}")
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     return row_of("pytest -m swift", pytest_total(done.stdout, done.returncode))
