@@ -100,10 +100,7 @@ def _distilled(
                 steps=_STEPS,
                 progress=lambda step: report("distil", step, _STEPS),
             )
-    except (
-        RuntimeError,
-        NotImplementedError,
-    ) as error:  # a module of anyone's, which need not be differentiable
+    except RuntimeError as error:  # a module of anyone's, which need not be differentiable
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PlanError(
             f"compress: rounding = 'distilled' needs gradients of the outputs ({reason[0]}); {_REMEDY}"

@@ -22,7 +22,7 @@ from pocketrec.model_zoo.data import office
 from pocketrec.model_zoo.data.known_items import OFFICE_WORDS
 from pocketrec.model_zoo.data.texts import END, START, encoded
 from pocketrec.model_zoo.families.minilm import pretrained
-from pocketrec.model_zoo.families.parts.attention import MASKED, SelfAttention, feed_forward
+from pocketrec.model_zoo.families.parts.attention import MASKED, Block
 from pocketrec.model_zoo.training.grid import to_grid
 from pocketrec.model_zoo.training.loop import Schedule, fit, measured, shuffled, to_tensors
 from pocketrec.model_zoo.training.pages import office_pages
@@ -37,16 +37,8 @@ SCALE = 0.2  # of words and marks at the beginning
 TITLES: Mapping[str, Callable[[], Vocabulary]] = {"amazon-office": office.item_titles}
 
 
-class Layer(nn.Module):
-    """Attention and a feed-forward net, each normalised before and added after."""
-
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(dim)
-        self.attention = SelfAttention(dim, heads, dropout)
-        self.feed_forward_norm = nn.LayerNorm(dim)
-        self.feed_forward = feed_forward(dim, dropout)
-        self.dropout = nn.Dropout(dropout)
+class Layer(Block):
+    """A block whose places see another sequence, too, in the same attention."""
 
     def forward(self, x: Tensor, allowed: Tensor, before: Tensor | None = None) -> Tensor:
         """The layer's output `[B, T, d]`: `x` sees itself and `before` `[B, S, d]` where `allowed`."""
