@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 from tests.kept import keep, kept, source_sha256
-from tests.swift.toolchain import NoSwift, set_up
+from tests.swift.toolchain import ROOT, NoSwift, set_up, shown
 from tests.swift.workshop import PRESETS, Row, packaged, pytests, stand_in
 from tests.zoo.bundles import here, key_of, passed_bundle, trained
 
@@ -70,6 +70,8 @@ def main() -> int:
     except NoSwift as error:
         print(f"not run: {error}")
         return 1
+    if not shown(asked.folder):
+        parser.error(f"--folder: the unpacked Swift does not see {asked.folder}; name a folder in {ROOT}")
     for each in (asked.folder, asked.zoo):
         each.mkdir(parents=True, exist_ok=True)
     jobs = work(here(asked.families), asked.presets, asked.folder, asked.zoo)

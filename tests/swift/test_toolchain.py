@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.swift.toolchain import (
     mirror,
     run_swift,
     set_up,
+    shown,
     swift_is_there,
     unzip_is_there,
 )
@@ -33,6 +35,17 @@ def unpack(root: Path) -> None:
     swift = root / "usr/libexec/swift/bin/swift"
     swift.parent.mkdir(parents=True)
     swift.touch()
+
+
+def test_a_folder_outside_of_the_tree_is_seen_by_a_swift_of_this_system_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert shown(Path("build/swift"))
+    assert shown(tmp_path)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "other"))
+    assert not shown(tmp_path / "build")
+    monkeypatch.setattr(toolchain, "own_swift", lambda: "/usr/bin/swift")
+    assert shown(tmp_path / "build")
 
 
 def test_where_there_is_none_the_next_step_is_named(nothing_found: Path) -> None:

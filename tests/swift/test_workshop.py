@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,13 +83,38 @@ def test_a_byte_is_changed_that_changes_an_answer(tmp_path: Path, monkeypatch: p
         return ["same" if len(seen) < 3 else "other"]
 
     monkeypatch.setattr(workshop, "answers_on", answers)
-    bundle: Any = None
+    bundle: Any = SimpleNamespace(path=tmp_path)
     assert str(path) in alter(bundle, tmp_path, [{"answer": "same"}])
     changed = (tmp_path / path).read_bytes()
     assert seen[-1] == changed
     assert sum(one != other for one, other in zip(whole, changed, strict=True)) == 1
     files = json.loads((tmp_path / "manifest.json").read_text())["files"]
     assert files[str(path)]["sha256"] == file_sha256(tmp_path / path)
+
+
+def test_a_part_of_the_weights_is_changed_where_no_byte_alone_changes_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a table few rows are read; what describes a blob stays, so that it is opened all the same."""
+    heads = (bytes(64), bytes.fromhex("efbeadde").ljust(64, b"\1"))
+    whole = b"".join((*heads, bytes(range(64)) * 32))
+    (tmp_path / "weight.bin").write_bytes(whole)
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"weight.bin": {"sha256": ""}}}))
+
+    def differing() -> list[int]:
+        now = (tmp_path / "weight.bin").read_bytes()
+        return [place for place, (one, other) in enumerate(zip(whole, now, strict=True)) if one != other]
+
+    monkeypatch.setattr(workshop, "answers_on", lambda *_: ["other" if len(differing()) > 1 else "same"])
+    bundle: Any = SimpleNamespace(path=tmp_path)
+    said = alter(bundle, tmp_path, [{"answer": "same"}])
+    changed = differing()
+    assert said == f"{len(changed)} bytes from {changed[0]} on of weight.bin"
+    assert len(changed) > 1
+    assert all(place % 4 == 3 and place >= 128 for place in changed)
+    monkeypatch.setattr(workshop, "answers_on", lambda *_: ["same"])
+    with pytest.raises(SystemExit, match="no byte of its weights changes an answer"):
+        alter(bundle, tmp_path, [{"answer": "same"}])
 
 
 def test_a_warning_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

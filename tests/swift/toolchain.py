@@ -93,6 +93,12 @@ def run_swift(
     return run_built(folder, own_swift() or f"/{_SWIFT}", *arguments, environment=environment)
 
 
+def shown(folder: Path) -> bool:
+    """Whether Swift sees what lies in a folder, wherever it runs: an unpacked system sees the tree alone."""
+    outside = (ROOT, Path(tempfile.gettempdir()).resolve())
+    return own_swift() is not None or any(folder.resolve().is_relative_to(each) for each in outside)
+
+
 def run_built(
     folder: Path, *words: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

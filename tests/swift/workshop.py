@@ -33,6 +33,7 @@ PRESETS = {"float32": ("float", "coreml"), "float16": ("float", "coreml_fp16"), 
 PAGES = {"tests/swift/test_lists_page.py": {"hybrid", "sasrec"}}  # by the families that they speak of
 _STRICT = ("-Xswiftc", "-warnings-as-errors")
 _TRIES = 40  # bytes of weights that may be changed until an answer changes
+_ALIGNED, _BLOB = 64, bytes.fromhex("efbeadde")  # a blob of MIL's storage: where it is described, and by what
 _WARNING = re.compile(r"warning: ")
 
 
@@ -161,30 +162,45 @@ def _altered(built: Built, answers: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 def alter(bundle: Bundle, model: Path, answers: list[dict[str, Any]]) -> str:
-    """Changes one byte of a package's weights so that Python's own answers change; says which.
+    """Changes a package's weights so that Python's own answers change; says which bytes.
 
+    One byte where the answers read one of those tried, else a part of the file: of a table few rows are read.
     The digests of the model folder's manifest are made to fit, so that only a comparison of answers notices.
     """
     manifest = json.loads((model / "manifest.json").read_text())
     names = [each for each in manifest["files"] if each.endswith("weight.bin")]
-    for name, place in _places(model, names):
+    for name, places in _places(model, names):
         whole = (model / name).read_bytes()
-        changed = bytes((*whole[:place], whole[place] ^ 8, *whole[place + 1 :]))
-        (model / name).write_bytes(changed)
+        made = bytearray(whole)
+        for place in places:
+            made[place] ^= 8
+        (model / name).write_bytes(made)
         if answers_on(bundle, model) != [each["answer"] for each in answers]:
             manifest["files"][name]["sha256"] = file_sha256(model / name)
             (model / "manifest.json").write_text(json.dumps(manifest))
-            return f"byte {place} of {name}"
+            some = f"byte {places[0]}" if len(places) == 1 else f"{len(places)} bytes from {places[0]} on"
+            return f"{some} of {name}"
         (model / name).write_bytes(whole)
-    raise SystemExit(f"{bundle.path.name}: none of {_TRIES} bytes of its weights changes an answer")
+    raise SystemExit(f"{bundle.path.name}: no byte of its weights changes an answer")
 
 
-def _places(model: Path, names: list[str]) -> Iterator[tuple[str, int]]:
-    """High bytes of numbers all over the weights, whose change leaves a number of another size."""
-    for name in names:
-        size = (model / name).stat().st_size
-        for share in range(1, 1 + _TRIES // len(names)):
-            yield name, size * share // (1 + _TRIES // len(names)) | 3
+def _places(model: Path, names: list[str]) -> Iterator[tuple[str, list[int]]]:
+    """High bytes of numbers, whose change leaves a number of another size: some alone, then all in parts."""
+    for alone in (True, False):
+        for name in names:
+            data = (model / name).read_bytes()
+            parts = 1 + _TRIES // len(names)
+            for share in range(1, parts):
+                start, stop = (len(data) * each // parts | 3 for each in (share, share + 1))
+                found = [each for each in range(start, stop, 4) if _is_number(data, each)]
+                if found:
+                    yield name, found[:1] if alone else found
+
+
+def _is_number(data: bytes, place: int) -> bool:
+    """Whether a byte of a file of weights is part of one, and not of what describes the file or a blob."""
+    head = place - place % _ALIGNED
+    return head > 0 and not data.startswith(_BLOB, head)
 
 
 def answers_on(bundle: Bundle, model: Path) -> list[Any]:
