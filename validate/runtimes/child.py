@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from pocketrec.validate.runtimes.frames import BrokenFrame, Frame, read_frame, write_frame
 from pocketrec.validate.runtimes.lifeline import PREFIX
@@ -70,7 +70,7 @@ class Child:
             for each in theirs:
                 os.close(each)
         os.set_blocking(self._to, False)
-        self._printed = bytearray()
+        self._printed, self._printing = bytearray(), threading.Lock()
         self._drain = threading.Thread(target=self._keep, daemon=True)
         self._drain.start()
         self._open = True
@@ -82,7 +82,12 @@ class Child:
 
     @property
     def printed(self) -> str:
-        """The end of what it wrote to stdout and stderr."""
+        """The end of what it wrote to stdout and stderr until now, so that all before an answer is in it."""
+        stream = self._process.stdout
+        assert stream is not None
+        with self._printing:
+            while not stream.closed and self._take(stream):
+                pass
         return bytes(self._printed).decode("utf-8", "replace").strip()
 
     def ask(self, header: Mapping[str, Any], tensors: Mapping[str, Array], *, until: float) -> Frame | None:
@@ -135,12 +140,29 @@ class Child:
         self._folder.cleanup()
 
     def _keep(self) -> None:
+        """Takes what it writes, so that it never waits for room, until its end."""
         stream = self._process.stdout
         assert stream is not None
-        with stream:
-            while part := os.read(stream.fileno(), _PART):
-                self._printed += part
-                del self._printed[:-_KEPT]
+        poll = select.poll()
+        poll.register(stream, select.POLLIN)
+        more = True
+        while more:
+            poll.poll()
+            with self._printing:
+                more = self._take(stream) is not None
+        with self._printing:
+            stream.close()
+
+    def _take(self, stream: IO[bytes]) -> bool | None:
+        """Keeps a part of what it wrote; False where there is none now, None where there will be none."""
+        poll = select.poll()
+        poll.register(stream, select.POLLIN)
+        if not poll.poll(0):
+            return False
+        part = os.read(stream.fileno(), _PART)
+        self._printed += part
+        del self._printed[:-_KEPT]
+        return True if part else None
 
 
 class _Pipe:

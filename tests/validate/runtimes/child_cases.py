@@ -29,6 +29,8 @@ def main(reads: int, writes: int, lifeline: int, case: str, *more: str) -> None:
                 signal.pause()
             if case == "prints":
                 print("word " * 50_000, "last", flush=True)
+            if case == "says a word":
+                print("word", flush=True)
             write_frame(writer, {"pid": os.getpid()}, frame.arrays("tensors"))
 
 

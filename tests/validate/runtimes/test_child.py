@@ -52,6 +52,16 @@ def test_what_is_sent_comes_back_however_much_is_printed() -> None:
     assert len(made.printed) <= 8 << 10
 
 
+def test_what_was_printed_before_an_answer_is_there_with_it_however_slow_the_thread_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Child, "_keep", lambda _: None)
+    with child("says a word") as made:
+        for count in (1, 2):
+            ask(made)
+            assert made.printed.split() == ["word"] * count
+
+
 def test_an_end_within_a_frame_is_an_end_and_its_code_is_told() -> None:
     with child("dies in a frame") as made:
         assert ask(made) is None
