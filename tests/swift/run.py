@@ -28,24 +28,33 @@ from tests.zoo.bundles import here, key_of, passed_bundle, trained
 
 from pocketrec.model_zoo.registry import FAMILIES
 
+ROOMS = ("tests/swift", "swift", "package/swift")
+
 
 def work(families: list[str], presets: list[str], folder: Path, zoo: Path) -> dict[str, Callable[[], Row]]:
     """What is to be done, by name."""
 
-    def both(family: str, preset: str) -> Row:
-        trained(FAMILIES[family])
-        key = key_of(FAMILIES[family], PRESETS[preset][0]) + source_sha256(rooms=("tests/swift", "swift"))
-        path = folder / "rows" / f"{family}-{preset}.json"
+    def once(name: str, key: str, job: Callable[[], Row]) -> Row:
+        path = folder / "rows" / f"{name}.json"
         if (found := kept(path, key)) is not None:
             return Row(**found)
-        row = packaged(passed_bundle(FAMILIES[family], PRESETS[preset][0], zoo), preset, folder)
+        row = job()
         if not row.failure:
             keep(path, key, asdict(row))
         return row
 
-    jobs: dict[str, Callable[[], Row]] = {"pytest": partial(pytests, families)}
+    def both(family: str, preset: str) -> Row:
+        trained(FAMILIES[family])
+        key = key_of(FAMILIES[family], PRESETS[preset][0]) + source_sha256(rooms=ROOMS)
+        bundle = partial(passed_bundle, FAMILIES[family], PRESETS[preset][0], zoo)
+        return once(f"{family}-{preset}", key, lambda: packaged(bundle(), preset, folder))
+
+    all_of_it = f"{source_sha256()} {families}"
+    jobs: dict[str, Callable[[], Row]] = {
+        "pytest": lambda: once("pytest", all_of_it, partial(pytests, families))
+    }
     if sys.platform == "linux":  # elsewhere there is the framework itself
-        jobs["stand-in"] = partial(stand_in, folder)
+        jobs["stand-in"] = lambda: once("stand-in", all_of_it, partial(stand_in, folder))
     pairs = [(family, preset) for preset in presets for family in families]
     return jobs | {f"{family} {preset}": partial(both, family, preset) for family, preset in pairs}
 

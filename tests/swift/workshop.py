@@ -88,16 +88,23 @@ class Package:
     scratch: Path
     environment: Mapping[str, str]
 
-    def test(self, *more: str, **environment: str) -> Outcome:
+    def test(self, *more: str) -> Outcome:
         """Builds everything with warnings as errors, and runs the tests."""
-        scratch = ("--scratch-path", str(self.scratch), "-j", "2")
-        built = run_swift(self.path, "build", "--build-tests", *scratch, *_STRICT)
+        built = run_swift(self.path, "build", "--build-tests", *self._scratch(), *_STRICT)
         warnings = len(_WARNING.findall(built.stdout))
         if built.returncode or warnings:
             return Outcome(warnings=warnings, failure=first_line(built.stdout))
+        return self.test_again(*more)
+
+    def test_again(self, *more: str, **environment: str) -> Outcome:
+        """Runs the tests as they were built."""
         given = {**self.environment, **environment}
-        done = run_swift(self.path, "test", *scratch, *_STRICT, *more, environment=given)
+        words = ("--skip-build", *self._scratch(), *_STRICT, *more)
+        done = run_swift(self.path, "test", *words, environment=given)
         return swift_total(done.stdout, done.returncode)
+
+    def _scratch(self) -> tuple[str, ...]:
+        return "--scratch-path", str(self.scratch), "-j", "2"
 
 
 def row_of(name: str, tested: Outcome) -> Row:
@@ -119,16 +126,20 @@ class Built(Package):
     model: Path
 
 
-def package_of(bundle: Bundle, target: str, name: str, folder: Path, answers: list[dict[str, Any]]) -> Built:
-    """The bundle's package with its vectors, and the answers that its tests compare."""
+def package_of(bundle: Bundle, preset: str, name: str, folder: Path, answers: list[dict[str, Any]]) -> Built:
+    """The bundle's package with its vectors, and the answers that its tests compare.
+
+    Packages of one preset, which all have names of their own, are built in one place: what they depend on,
+    once.
+    """
     from pocketrec.package.swift.generate import write_swift_package
 
-    written = write_swift_package(bundle, folder / "packages" / name, target=target, vectors=True)
+    written = write_swift_package(bundle, folder / "packages" / name, target=PRESETS[preset][1], vectors=True)
     expected = folder.resolve() / f"{name}.json"
     expected.write_text(json.dumps(answers, ensure_ascii=False), encoding="utf-8")
     return Built(
         path=written.path.resolve(),
-        scratch=folder.resolve() / "scratch" / name,
+        scratch=folder.resolve() / "scratch" / preset,
         environment={"POCKETREC_EXPECTED": str(expected)},
         bundle=bundle,
         model=written.path / "Sources" / written.module / "Resources" / "Model",
@@ -139,11 +150,11 @@ def packaged(bundle: Path, preset: str, folder: Path) -> Row:
     """A target's package: built, tested, tested on padded rows, and tested with a weight changed."""
     read, (_, target) = read_bundle(bundle), PRESETS[preset]
     answers, name = answers_of(read, target), f"{bundle.name.rpartition('-')[0]}-{preset}"
-    built = package_of(read, target, name, folder, answers)
+    built = package_of(read, preset, name, folder, answers)
     row = replace(row_of(name, built.test()), answers=len(answers))
     if row.failure:
         return row
-    padded = built.test("--filter", "Vectors", POCKETREC_COREML_PAD_ROWS="1")
+    padded = built.test_again("--filter", "Vectors", POCKETREC_COREML_PAD_ROWS="1")
     if padded.failure:
         return replace(row, failure=f"with padded rows: {padded.failure}")
     altered, failure = _altered(built, answers)
