@@ -32,7 +32,17 @@ from tests.web.workshop import (
     install_tools,
     served,
 )
-from tests.zoo.bundles import JUDGED, ON_WEBGPU, PRESETS, here, key_of, passed_bundle, trained
+from tests.zoo.bundles import (
+    JUDGED,
+    ON_WEBGPU,
+    PRESETS,
+    evidence_in,
+    here,
+    in_no_browser,
+    key_of,
+    passed_bundle,
+    trained,
+)
 
 from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.package import bundle as bundles
@@ -172,10 +182,9 @@ def _listing(built: Built) -> Iterator[str]:
                 yield out.name
 
 
-def evidence_of(bundle: Path) -> list[Mapping[str, Any]]:
+def results_of(bundle: Path) -> list[Mapping[str, Any]]:
     """The web target's results in a bundle's evidence."""
-    table = json.loads((bundle / "evidence" / "evidence.json").read_text())
-    return [each for each in table["results"] if each["target"] == "web"]
+    return [each for each in evidence_in(bundle)["results"] if each["target"] == "web"]
 
 
 def table_of(rows: list[Row], folder: Path) -> list[str]:
@@ -196,7 +205,7 @@ def table_of(rows: list[Row], folder: Path) -> list[str]:
         "|---|---|--:|--:|---|--:|--:|--:|--:|",
     ]
     for row in rows:
-        results = {each["runtime"]: each for each in evidence_of(folder / row.bundle)}
+        results = {each["runtime"]: each for each in results_of(folder / row.bundle)}
         found = results.get(f"web-{row.provider}")
         if found is None:  # golden vectors and calls alone
             counted = f"{row.golden} | {row.calls} | {len(row.failures)}"
@@ -266,9 +275,8 @@ def shown(family: str, preset: str, asked: argparse.Namespace, browser: Any, too
     if (found := kept(path, key)) is not None:
         return [row_from(each) for each in found]
     place = passed_bundle(FAMILIES[family], preset, asked.zoo)
-    missing = [each["reason"] for each in evidence_of(place) if each["status"] != "ran"]
-    if missing:
-        raise SystemExit(f"{place.name}: not run: {missing[0]}")
+    if missing := in_no_browser(evidence_in(place)):
+        raise SystemExit(f"{place.name}: not run: {missing}")
     package = build_package(read_bundle(place), asked.folder / "packages" / place.name, tools)
     rows = list(rows_of(package, browser, PROVIDERS, timed=family in ON_WEBGPU and preset in JUDGED))
     if not any(each.failures for each in rows):

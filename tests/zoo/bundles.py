@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import json
 import re
@@ -79,7 +80,13 @@ def bundle_of(family: Family, preset: str, place: Path) -> Path:
     neither is kept.
     """
     out = place / f"{family.name}-{preset}"
-    key = place / f"{out.name}.key"
+    with (place / f"{out.name}.lock").open("w") as lock:  # two runs that share a folder build it once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _built(family, preset, out)
+
+
+def _built(family: Family, preset: str, out: Path) -> Path:
+    key = out.with_name(f"{out.name}.key")
     now = key_of(family, preset)
     if key.is_file() and key.read_text() == now and out.is_dir():
         return out
@@ -95,7 +102,7 @@ def bundle_of(family: Family, preset: str, place: Path) -> Path:
         compress=compress,
     )
     result = build(made, out=out)
-    if result.passed:
+    if result.passed and not in_no_browser(evidence_in(result.path)):  # there may be one later
         key.write_text(now)
     return result.path
 
@@ -163,6 +170,12 @@ def evidence_in(bundle: Path) -> dict[str, Any]:
     """The evidence of a bundle, or of a failed build."""
     found: dict[str, Any] = json.loads((bundle / "evidence" / "evidence.json").read_text(encoding="utf-8"))
     return found
+
+
+def in_no_browser(evidence: dict[str, Any]) -> str:
+    """Why the web target did not run in a browser; empty where it did."""
+    web = [each for each in evidence["results"] if each["target"] == "web"]
+    return next((str(each["reason"]) for each in web if each["status"] != "ran"), "")
 
 
 def ran(evidence: dict[str, Any]) -> Iterator[dict[str, Any]]:
