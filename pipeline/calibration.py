@@ -1,6 +1,7 @@
-"""What a model's own data says of its tensors: how often rows are read, and how errors move the outputs.
+"""What a model's own data says of its tensors: which rows count, and how errors move the outputs.
 
     evaluation data ─▶ row_popularity                      reads per row of a table
+                    ├▶ listings                            places in lists per row
                     └▶ examples ─▶ gradients of outputs ─▶ Usage.moment per tensor
 
 The moment is the Gauss-Newton matrix of the outputs, shared by the rows of a tensor: for v of independent
@@ -19,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec.contract import Contract, Signature
-from pocketrec.evaluation import Arrays, EvaluationData, RankingData, sample_for
+from pocketrec.evaluation import EvaluationData, RankingData, inputs_for
 from pocketrec.foreign import torch_threads
+from pocketrec.pipeline.listings import by_listing, listings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,27 +62,38 @@ def calibrate(
     """
     from pocketrec.quantize.usage import Usage
 
-    reads = row_popularity(module, contract, data)
+    lists, notes = ({}, ()) if _has_stubs(module) else listings(module, contract, data)
+    counts = row_popularity(module, contract, data, lists)
     moments: Mapping[str, Counts] = {}
-    notes: tuple[str, ...] = ()
     if gradients:
         batches = {
             name: _examples(each, data, _batch_size(contract, each))
             for name, each in contract.functions.items()
         }
-        moments, notes = output_moments(module, contract, batches)
-    names = [*reads, *(name for name in moments if name not in reads)]
-    usage = {name: Usage(popularity=reads.get(name), moment=moments.get(name)) for name in names}
+        moments, more = output_moments(module, contract, batches)
+        notes = (*notes, *more)
+    names = [*counts, *(name for name in moments if name not in counts)]
+    usage = {name: Usage(popularity=counts.get(name), moment=moments.get(name)) for name in names}
     return Calibration(usage=usage, notes=notes)
 
 
 def row_popularity(
-    module: nn.Module, contract: Contract, data: Sequence[EvaluationData]
+    module: nn.Module,
+    contract: Contract,
+    data: Sequence[EvaluationData],
+    lists: Mapping[str, Counts] | None = None,
 ) -> dict[str, Counts]:
-    """How often each row of a table is read, by tensor name, float `[rows]`, one added to each.
+    """How much each row of a table counts, by tensor name, float `[rows]`, at least 1.
 
-    Counted over the evaluation data's inputs and the ids that users have had. A table belongs to
-    the one vocabulary of its number of rows; where two have that size, nothing is said of it.
+    Where nothing lists its ids: how often it is read, over the evaluation data's inputs and the ids that
+    users have had. A table belongs to the one vocabulary of its number of rows; where two have that size,
+    nothing is said of it.
+
+    Args:
+        module: whose tables are meant.
+        contract: of the module.
+        data: whose ids are counted.
+        lists: how often each id is listed, by vocabulary; see `listings`.
     """
     from pocketrec.quantize.reference import compressible
 
@@ -92,12 +105,21 @@ def row_popularity(
             counts += np.bincount(inside, minlength=vocabulary.size)
         if vocabulary.padding_id is not None:
             counts[vocabulary.padding_id] = 1
+        if lists and name in lists:
+            counts = by_listing(counts, lists[name])
         by_size.setdefault(vocabulary.size, []).append(counts)
     return {
         name: by_size[len(tensor)][0]
         for name, tensor in compressible(module).items()
         if tensor.ndim == 2 and len(by_size.get(len(tensor), [])) == 1
     }
+
+
+def _has_stubs(module: nn.Module) -> bool:
+    from pocketrec.quantize.reference import compressible
+    from pocketrec.source.stubs import number_of
+
+    return any(number_of(each) is not None for each in compressible(module).values())
 
 
 def _ids_of(
@@ -197,13 +219,6 @@ def _examples(
     chosen = np.linspace(0, rows - 1, count).astype(np.int64).reshape(size, -1)
     for batch in chosen.T:  # of rows that lie far apart, so that it is as mixed as the data
         yield [np.ascontiguousarray(source[each.name][batch]) for each in signature.inputs]
-
-
-def inputs_for(signature: Signature, data: Sequence[EvaluationData]) -> Arrays | None:
-    """Inputs of a function in the data, of its queries or of its catalogue; None where it has none."""
-    sample = sample_for(signature, data)
-    sources = [sample.inputs, *([sample.catalogue] if isinstance(sample, RankingData) else [])]
-    return next((each for each in sources if all(one.name in each for one in signature.inputs)), None)
 
 
 def _differentiable(outputs: tuple[Tensor, ...]) -> list[Tensor]:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketrec.contract import Contract, Output, Signature
+from pocketrec.contract import Contract, Signature
 from pocketrec.errors import PlanError
-from pocketrec.evaluation import EvaluationData
+from pocketrec.evaluation import EvaluationData, inputs_for
 from pocketrec.foreign import torch_threads
-from pocketrec.pipeline.calibration import MAX_NUMBERS, inputs_for
+from pocketrec.pipeline.calibration import MAX_NUMBERS
+from pocketrec.pipeline.listings import scored
 from pocketrec.progress import Progress
 from pocketrec.source.model import Trials
 
@@ -140,18 +141,9 @@ def _lessons(
             prefix="module.",
             batches=batches(order[held:]),
             held_out=batches(order[:held]),
-            lists=tuple(_is_list(each, contract) for each in signature.outputs),
+            lists=tuple(bool(scored(each, contract)) for each in signature.outputs),
         )
     ]
-
-
-def _is_list(output: Output, contract: Contract) -> bool:
-    """Whether an output scores all ids of a vocabulary, of which the best are taken."""
-    return (
-        output.vocabulary is not None
-        and output.meaning in ("score", "logit")
-        and output.shape[-1] == contract.vocabularies[output.vocabulary].size
-    )
 
 
 def _said(found: Distilled, tensors: int) -> str:

@@ -255,32 +255,38 @@ RowTensor = LinearTensor | PaletteTensor | ScaledPaletteTensor | Float16Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PartsTensor(_Compressed):
-    """A table's rows in parts of different forms.
+    """A table's rows in two parts of different forms.
 
     Attributes:
-        parts: the forms, each of some of the rows.
-        order: int32 `[rows]`, row to its place in the concatenated parts.
+        parts: the forms of the rows under the mask and of the others, each in the table's order.
+        mask: bool `[rows]`, true where a row is of the first part. It is what is stored of the order: 4
+            bytes a row would be half a bit a number of a table that is 64 wide.
     """
 
     scheme = "hot_rows"
-    parts: tuple[RowTensor, ...]
-    order: Array
+    parts: tuple[RowTensor, RowTensor]
+    mask: Array
+
+    @property
+    def order(self) -> Array:
+        """Each row's place in the concatenated parts, int32 `[rows]`."""
+        first = np.cumsum(self.mask, dtype=np.int32)
+        second = np.cumsum(~self.mask, dtype=np.int32)
+        places: Array = np.where(self.mask, first, second + self.parts[0].rows) - 1
+        return places.astype(np.int32)
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all parts and of the order."""
-        return sum(each.size_bytes for each in self.parts) + index_bytes(self.rows)
+        """Bytes of both parts and of the mask."""
+        return sum(each.size_bytes for each in self.parts) + packed_bytes(self.rows, 1)
 
     def dequantize_rows(self, start: int, stop: int) -> Floats:
         """The rows, each from its part."""
-        places = self.order[start:stop]
-        dense = np.empty((len(places), self.columns), np.float32)
-        first = 0
-        for part in self.parts:
-            inside = (places >= first) & (places < first + part.rows)
+        dense = np.empty((len(self.mask[start:stop]), self.columns), np.float32)
+        for part, mask in zip(self.parts, (self.mask, ~self.mask), strict=True):
+            before, inside = int(np.count_nonzero(mask[:start])), mask[start:stop]
             if inside.any():
-                dense[inside] = part.dequantize_rows(0, part.rows)[places[inside] - first]
-            first += part.rows
+                dense[inside] = part.dequantize_rows(before, before + int(np.count_nonzero(inside)))
         return dense
 
     def describe(self) -> str:
@@ -312,11 +318,6 @@ def rows_and_columns(shape: tuple[int, ...]) -> tuple[int, int]:
 def packed_bytes(count: int, bits: int) -> int:
     """Bytes of `count` codes of `bits` bits, packed without gaps."""
     return -(-count * bits // 8)
-
-
-def index_bytes(rows: int) -> int:
-    """Bytes of the order of `rows` rows; int32, as every target gathers with it."""
-    return 4 * rows
 
 
 def _rows_of(array: Array, start: int, stop: int) -> Array:

@@ -67,7 +67,7 @@ class Table:
     number: int
     span: Span
     parts: tuple[Part, ...] = ()
-    joined: Callable[[tuple[RowTensor, ...]], PartsTensor] | None = None
+    joined: Callable[..., PartsTensor] | None = None
 
     @property
     def rows(self) -> int:
@@ -77,7 +77,7 @@ class Table:
     def tensor(self) -> QuantizedTensor:
         """The compressed tensor with stubs in place of the arrays that have a row per row of the table."""
         parts = tuple(self._tensor(each) for each in self.parts)
-        return parts[0] if self.joined is None else self.joined(parts)
+        return parts[0] if self.joined is None else self.joined(*parts)
 
     def _tensor(self, part: Part) -> RowTensor:
         rows, columns = part.rows(self.rows), self.span.shape[1]
@@ -147,7 +147,7 @@ def _in_parts(table: Table, scheme: HotRows, usage: Usage) -> Table:
     return replace(
         table,
         parts=tuple(parts),
-        joined=lambda tensors: scheme.joined(table.name, table.span.shape, hot, tensors),
+        joined=lambda *both: scheme.joined(table.name, table.span.shape, hot, both),
     )
 
 

@@ -8,7 +8,7 @@
     scaled_palette  iOS18  constexpr_lut_to_dense to int8, then constexpr_blockwise_shift_scale
     sparse          iOS16  constexpr_sparse_to_dense
     float16         iOS16  constexpr_cast
-    hot_rows        as its parts; concatenated and put in order
+    hot_rows        as its parts; concatenated and put in order, which is counted from bits
 
 coremltools is imported with this module, so import it inside functions.
 """
@@ -201,6 +201,24 @@ def _hot_rows(tensor: PartsTensor, place: Place) -> Var:
     axis = 1 if place.transposed else 0
     parts = [constexpr(each, place) for each in tensor.parts]
     joined = Builder.concat(values=parts, axis=axis, before_op=place.before, name=_name(tensor, "parts"))
+    order = _order(tensor, place)
     return Builder.gather(
-        x=joined, indices=tensor.order, axis=axis, before_op=place.before, name=_name(tensor, "rows")
+        x=joined, indices=order, axis=axis, before_op=place.before, name=_name(tensor, "rows")
     )
+
+
+def _order(tensor: PartsTensor, place: Place) -> Var:
+    """The order of a table in parts from its mask, int32: counted in the program, as its bits are few."""
+
+    def write(op: str, **inputs: Any) -> Var:
+        return getattr(Builder, op)(**inputs, before_op=place.before)
+
+    bits = _sub_byte(tensor.mask.astype(np.uint8), 1)
+    values = np.array([[[0], [1]]], np.int8)
+    hot = write("constexpr_lut_to_dense", indices=bits, lut=values, name=_name(tensor, "mask"))
+    first = write("cast", x=hot, dtype="int32")
+    second = write("sub", x=np.int32(1), y=first)
+    after = write("add", x=write("cumsum", x=second, axis=0), y=np.int32(tensor.parts[0].rows))
+    before = write("mul", x=write("cumsum", x=first, axis=0), y=first)
+    places = write("add", x=before, y=write("mul", x=after, y=second))
+    return write("sub", x=places, y=np.int32(1))

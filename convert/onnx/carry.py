@@ -92,6 +92,7 @@ class _Rewriter:
                 blocks = dialect.blocks and name not in scanned
                 few = most.get(name, 0) < MANY
                 self._codes[name] = _codes(match.tensor, writer, blocks=blocks, few=few)
+                self.prologue += writer.take()
 
     @property
     def constants(self) -> list[onnx.TensorProto]:

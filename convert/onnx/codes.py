@@ -47,6 +47,7 @@ class OnnxCodes:
         self.tensor, self._writer = tensor, writer
         parts = tensor.parts if isinstance(tensor, PartsTensor) else ()
         self._parts = [OnnxCodes(each, writer) for each in parts]
+        self._order = self._places(tensor) if isinstance(tensor, PartsTensor) else ""
 
     def rows(self, ids: str) -> str:
         """The values of the rows `ids`, float32 `[*ids.shape, columns]`."""
@@ -148,11 +149,10 @@ class OnnxCodes:
     def _joined(self, tensor: PartsTensor, ids: str | None) -> str:
         """Rows of a table in parts: from either part where the order says so."""
         write = self._writer
-        stored = write.constant(tensor.order, "order")
         if ids is None:
             table = write.node("Concat", [each.whole() for each in self._parts], axis=0)
-            return write.node("Gather", [table, stored], axis=0)
-        place = write.node("Gather", [stored, ids], axis=0)
+            return write.node("Gather", [table, self._order], axis=0)
+        place = write.node("Gather", [self._order, ids], axis=0)
         hot = write.constant(np.int32(tensor.parts[0].rows))
         last = write.constant(np.int32(tensor.parts[0].rows - 1))
         first = self._parts[0].rows(write.node("Min", [place, last]))
@@ -160,6 +160,19 @@ class OnnxCodes:
         inside = write.node("Less", [place, hot])
         mask = write.node("Unsqueeze", [inside, write.constant(np.array([-1], np.int64), "shape")])
         return write.node("Where", [mask, first, self._parts[1].rows(cold)])
+
+    def _places(self, tensor: PartsTensor) -> str:
+        """The order of a table in parts from its mask, int32; ONNX Runtime folds this when it loads."""
+        write, axis = self._writer, self._writer.constant(np.int64(0))
+        packed = write.constant(pack(tensor.mask.astype(np.uint8)[None], 1), "mask")
+        flat = write.reshape(_unpacked(packed, 1, tensor.rows, write), (-1,))
+        first = write.cast(flat, TensorProto.INT32)
+        second = write.node("Sub", [write.constant(np.int32(1)), first])
+        count = write.constant(np.int32(tensor.parts[0].rows))
+        after = write.node("Add", [write.node("CumSum", [second, axis]), count])
+        mask = write.cast(flat, TensorProto.BOOL)
+        places = write.node("Where", [mask, write.node("CumSum", [first, axis]), after])
+        return write.node("Sub", [places, write.constant(np.int32(1))])
 
 
 class OnnxLinear(OnnxCodes):

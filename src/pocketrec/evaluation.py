@@ -292,6 +292,13 @@ def sample_for(signature: Signature, data: Sequence[EvaluationData]) -> RankingD
     return samples[0]
 
 
+def inputs_for(signature: Signature, data: Sequence[EvaluationData]) -> Arrays | None:
+    """Inputs of a function in the data, of its queries or of its catalogue; None where it has none."""
+    sample = sample_for(signature, data)
+    sources = [sample.inputs, *([sample.catalogue] if isinstance(sample, RankingData) else [])]
+    return next((each for each in sources if all(one.name in each for one in signature.inputs)), None)
+
+
 def _numbers(name: str, values: Any) -> npt.NDArray[Any]:
     """The values as an array of numbers; DataError where they are ragged, or something else."""
     try:

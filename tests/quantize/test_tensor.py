@@ -47,10 +47,10 @@ MakeTable = Callable[..., Floats]
         (ScaledPalette(bits=3), 100 * 24 + 8 + 100 * 2),
         (Product(bits=8, width=4), 100 * 16 + 16 * 256 * 4 * 2),
         (Sparse(sparsity=0.75), 100 * 16 * 2 + 100 * 8),
-        (HotRows(share=0.1), 10 * 66 + 90 * 34 + 100 * 4),
+        (HotRows(share=0.1), 10 * 66 + 90 * 34 + 13),
     ],
 )
-def test_size_counts_codes_scales_zero_points_codebooks_masks_and_order(
+def test_size_counts_codes_scales_zero_points_codebooks_and_masks(
     scheme: Scheme, expected: int, make_table: MakeTable
 ) -> None:
     done = scheme.quantize("w", make_table(100, 64, padding=False), usage=Usage(popularity=np.arange(100.0)))
@@ -106,7 +106,7 @@ def test_sqnr_is_that_of_the_definition(make_table: MakeTable) -> None:
         (ScaledPalette(), ScaledPaletteTensor, {"codes", "scales", "codebooks"}),
         (Float16(), Float16Tensor, {"codes"}),
         (Sparse(), SparseTensor, {"mask", "kept"}),
-        (HotRows(), PartsTensor, {"parts", "order"}),
+        (HotRows(), PartsTensor, {"parts", "mask"}),
     ],
 )
 def test_a_form_has_only_the_arrays_that_it_is_read_from_and_can_be_sent_to_a_worker(

@@ -34,6 +34,7 @@ SCHEMES: list[Scheme] = [
     Product(bits=4, width=4),
     Product(bits=6, width=2, shared=True),
     HotRows(share=0.25, cold_bits=2),
+    HotRows(share=0.25, hot_bits=4, cold_bits=4, cold_width=4),
 ]
 NAMES = [f"{each.scheme}-{place}" for place, each in enumerate(SCHEMES)]
 

@@ -87,6 +87,7 @@ COREML: list[tuple[Scheme | None, str, str]] = [
     (ScaledPalette(bits=3), "float16", "iOS18"),
     (HotRows(share=0.3), "float16", "iOS18"),
     (HotRows(share=0.01, cold_bits=2), "float32", "iOS18"),
+    (HotRows(share=0.1, cold_bits=8, cold_width=4), "float32", "iOS18"),
 ]
 
 

@@ -55,6 +55,7 @@ FROM_IOS18: list[Scheme] = [
     Product(bits=4, width=2, shared=True),
     HotRows(),
     HotRows(cold_bits=2),
+    HotRows(hot_bits=4, cold_bits=6, cold_width=4),
 ]
 ALL = [(each, "iOS16") for each in FROM_IOS16] + [(each, "iOS18") for each in FROM_IOS16[:2] + FROM_IOS18]
 

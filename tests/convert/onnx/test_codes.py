@@ -60,6 +60,7 @@ SCHEMES: list[Scheme] = [
     Float16(),
     HotRows(),
     HotRows(cold_bits=2),
+    HotRows(hot_bits=4, cold_bits=6, cold_width=4),
 ]
 
 
