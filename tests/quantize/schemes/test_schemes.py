@@ -48,6 +48,7 @@ OTHER_SCHEMES: list[Scheme] = [
     Sparse(sparsity=0.5),
     HotRows(share=0.2),
     HotRows(share=0.2, hot_bits=4, cold_bits=2),
+    HotRows(share=0.2, hot_bits=4, cold_bits=4, cold_width=4),
 ]
 
 
@@ -137,6 +138,7 @@ def test_small_odd_and_one_dimensional_tensors_are_compressed_like_any_other(
         (Linear(granularity="per_block", block_size=5), (2, 5, 5), r"w: blocks need one or two axes"),
         (HotRows(share=0.1), (4, 8), r"w: hot_rows needs a table with rows in both parts; \[4, 8\]"),
         (HotRows(), (100,), r"w: hot_rows needs a table"),
+        (HotRows(cold_width=3), (100, 8), r"w: 8 columns do not divide into vectors of 3; use width=2 or 4"),
     ],
 )
 def test_a_shape_that_does_not_divide_fails_by_name_with_a_way_out(
@@ -251,6 +253,12 @@ def test_groups_of_rows_cannot_be_fitted_from_a_sample(make_table: MakeTable) ->
         ({"scheme": "sparse", "sparsity": 1.5}, r"sparsity is 1\.5; expected above 0 and below 1"),
         ({"scheme": "hot_rows", "share": 1.0}, r"share is 1\.0"),
         ({"scheme": "hot_rows", "hot_bits": 4, "cold_bits": 4}, r"cold_bits 4 is not below hot_bits 4"),
+        ({"scheme": "hot_rows", "cold_width": 0}, r"cold_width is 0; expected 1 or more"),
+        ({"scheme": "hot_rows", "cold_bits": 8}, r"cold_bits is 8 with cold_width 1; expected 1, 2, 3, 4"),
+        (
+            {"scheme": "hot_rows", "cold_bits": 3, "cold_width": 2},
+            r"cold_bits is 3 with cold_width 2; expected 4, 6, 8",
+        ),
     ],
 )
 def test_a_wrong_scheme_in_a_recipe_is_an_error_with_its_key(table: dict[str, Any], message: str) -> None:
