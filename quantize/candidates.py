@@ -6,10 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from pocketrec.errors import PlanError
 from pocketrec.quantize.feedback import output_noise
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.float16 import Float16
+from pocketrec.quantize.schemes.hot_rows import HotRows
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import Product
@@ -37,13 +40,23 @@ def _matrices(rounding: Rounding) -> tuple[Scheme, ...]:
     )
 
 
+def _in_parts(rounding: Rounding) -> tuple[Scheme, ...]:
+    """Tables whose rows are known to count for more or less."""
+    return (
+        *(HotRows(share=0.1, hot_bits=8, cold_bits=bits, rounding=rounding) for bits in (4, 3, 2)),
+        HotRows(share=0.1, hot_bits=8, cold_bits=8, cold_width=4, rounding=rounding),
+        HotRows(share=0.2, hot_bits=4, cold_bits=6, cold_width=4, rounding=rounding),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One way to store one tensor; `scheme` is None where it is left in float32.
 
     Attributes:
         noise: amplitude of what is lost: of the outputs' change where the tensor's moment is known, else
-            as a share of the tensor. Those of one tensor compare with each other.
+            as a share of the tensor; rows weigh as much as they are listed or read. Those of one tensor
+            compare with each other.
     """
 
     scheme: Scheme | None
@@ -74,7 +87,8 @@ def candidates(
         made = scheme.quantize(name, values, usage=usage)
         return made, made
 
-    return candidates_by(trial, name, values.shape, values, usage=usage, allowed=allowed)
+    more = _in_parts(usage.rounding) if usage.popularity is not None else ()
+    return candidates_by(trial, name, values.shape, values, usage=usage, allowed=allowed, more=more)
 
 
 def candidates_by(
@@ -85,6 +99,7 @@ def candidates_by(
     *,
     usage: Usage,
     allowed: Callable[[QuantizedTensor], bool],
+    more: tuple[Scheme, ...] = (),
 ) -> tuple[Candidate, ...]:
     """As `candidates`, for a tensor of which a sample of rows is seen.
 
@@ -95,9 +110,10 @@ def candidates_by(
         sample: of its rows.
         usage: of the sample.
         allowed: as there.
+        more: schemes beside those that every tensor is tried with.
     """
     found = [Candidate(scheme=None, size_bytes=4 * math.prod(shape), noise=0.0)]
-    for scheme in _matrices(usage.rounding) if len(shape) > 1 else _VECTORS:
+    for scheme in (*_matrices(usage.rounding), *more) if len(shape) > 1 else _VECTORS:
         try:
             scheme.check(name, shape)
             whole, made = trial(scheme)
@@ -110,10 +126,15 @@ def candidates_by(
 
 
 def _noise(made: QuantizedTensor, values: Floats, usage: Usage) -> float:
-    if usage.moment is None:
-        return float(10 ** (-made.sqnr_db(values) / 20))
-    error = made.dequantize().reshape(made.rows, -1) - values.reshape(made.rows, -1)
-    return math.sqrt(max(0.0, output_noise(usage.moment, error)))
+    rows = values.reshape(made.rows, -1)
+    error = made.dequantize().reshape(rows.shape) - rows
+    if usage.popularity is not None:
+        weights = np.sqrt(usage.popularity / usage.popularity.mean()).astype(np.float32)[:, None]
+        rows, error = rows * weights, error * weights
+    if usage.moment is not None:
+        return math.sqrt(max(0.0, output_noise(usage.moment, error)))
+    signal = float(np.square(rows, dtype=np.float64).sum())
+    return math.sqrt(float(np.square(error, dtype=np.float64).sum()) / signal) if signal else 0.0
 
 
 def _undominated(found: list[Candidate]) -> tuple[Candidate, ...]:

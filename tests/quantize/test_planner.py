@@ -15,6 +15,7 @@ from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.tensor import QuantizedTensor
+from pocketrec.quantize.usage import Usage
 
 MakeTable = Callable[..., npt.NDArray[np.float32]]
 
@@ -169,6 +170,23 @@ def test_candidates_fall_in_size_and_none_is_beaten(make_table: MakeTable) -> No
     assert all(later <= 0.9 * earlier for earlier, later in pairwise(sizes))
     noise = [each.noise for each in found]
     assert noise == sorted(noise)
+
+
+def test_where_few_rows_count_they_alone_get_the_bits(make_table: MakeTable) -> None:
+    """Of a table of which nobody knows what counts no row is a candidate for more bits than another."""
+    table = make_table(400, 32)
+    few = np.ones(400)
+    few[:40] = 500.0
+    schemes = {
+        known: {
+            each.scheme.scheme
+            for each in candidates("item.weight", table, usage=usage)
+            if each.scheme is not None
+        }
+        for known, usage in (("few", Usage(popularity=few)), ("nobody", Usage()))
+    }
+    assert "hot_rows" in schemes["few"]
+    assert "hot_rows" not in schemes["nobody"]
 
 
 def test_what_a_target_cannot_carry_is_no_candidate(make_table: MakeTable) -> None:
