@@ -14,6 +14,7 @@ from pocketrec.contract import CORE_ML_WORDS, Contract, Dim, Feature, Signature
 from pocketrec.convert.capture.capture import Capture
 from pocketrec.convert.capture.export import export_program
 from pocketrec.convert.coreml.canonical import canonicalize
+from pocketrec.convert.coreml.compact import compact
 from pocketrec.convert.coreml.described import describe
 from pocketrec.convert.coreml.int32 import check_int32, narrow_program
 from pocketrec.convert.coreml.origins import number_nodes, program_origins
@@ -28,7 +29,7 @@ from pocketrec.convert.watch.lines import line_in_trace
 from pocketrec.convert.watch.patches import quiet_converters
 from pocketrec.errors import CannotCarry, ContractError, ConversionError, PocketrecError, Refused
 from pocketrec.files import whole_or_nothing
-from pocketrec.origin import ACTIVATIONS, ORIGINS, to_text
+from pocketrec.origin import ACTIVATIONS
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.activations import rounding_of
 from pocketrec.source.tables import Table
@@ -104,7 +105,6 @@ def to_coreml(
         )
         carrier.check(needed, "Core ML")
         origins = program_origins(model._mil_program, program, [each.name for each in signature.outputs])
-        model.user_defined_metadata[ORIGINS] = to_text(origins)
         if carrier.carried:
             model.user_defined_metadata[METADATA] = carrier.summary()
         if rounding is not None:
@@ -113,6 +113,7 @@ def to_coreml(
         model._mil_program = None
         model.save(str(package))
         _check_names(model.get_spec(), signature, path)
+        compact(package, origins)
         if layouts is not None:
             write_weights(package, layouts, tables)
         canonicalize(package)

@@ -32,6 +32,7 @@ from pocketrec.convert.onnx.patches import (
     traced_once,
     weights_kept,
 )
+from pocketrec.convert.onnx.short import shorten
 from pocketrec.convert.onnx.values import drop_unread
 from pocketrec.convert.watch.patches import quick_decompositions, quiet_converters
 from pocketrec.errors import ConversionError
@@ -106,10 +107,12 @@ def to_onnx(
     carrier.check(carrier.used_by(capture.program), "ONNX")
     _widen_indices(model)
     _finish(model, capture)
-    origins = _origins(model, capture, exported.exported_program)
-    metadata = _metadata(capture, origins)
+    found = _origins(model, capture, exported.exported_program)
     _strip(model)
     drop_unread(model.graph)
+    names = shorten(model.graph)
+    origins = {names.get(name, name): each for name, each in found.items()}
+    metadata = _metadata(capture, origins)
     if carrier.carried:
         metadata[METADATA] = carrier.summary()
     rounding = rounding_of(capture.program)

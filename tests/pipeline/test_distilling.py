@@ -23,6 +23,7 @@ SCHEMES = {
     "scaled_palette": "{ scheme = 'scaled_palette', bits = 2",
     "product": "{ scheme = 'product', bits = 4, width = 2",
     "hot_rows": "{ scheme = 'hot_rows', share = 0.25, cold_bits = 2",
+    "hot_vectors": "{ scheme = 'hot_rows', share = 0.25, cold_bits = 4, cold_width = 2",
 }
 TARGETS = """
 [targets.onnx]
