@@ -24,8 +24,7 @@ IDS = [np.array([1, 2, 3], np.int32), np.array([39, 0, 7], np.int32)]
 def package(tmp_path: Path) -> Path:
     """Rows of a stored table, twice shifted, and one of two things done with them by their sum."""
 
-    @mb.program(input_specs=[mb.TensorSpec(shape=(3,), dtype=ct.converters.mil.mil.types.int32)])
-    def prog(ids: Any) -> Any:
+    def branching(ids: Any) -> Any:
         rows = mb.gather(x=TABLE, indices=ids, axis=0, name="the_rows_of_the_table")
         first = mb.add(x=rows, y=np.float32(0.25), name="a_value_with_a_long_name")
         second = mb.mul(x=first, y=np.float32(0.25), name="another_value_with_a_long_name")
@@ -37,6 +36,8 @@ def package(tmp_path: Path) -> Path:
             name="scores",
         )
 
+    given = mb.TensorSpec(shape=(3,), dtype=ct.converters.mil.mil.types.int32)
+    prog = mb.program(input_specs=[given])(eval("lambda ids: branching(ids)", {"branching": branching}))
     options = {"convert_to": "mlprogram", "skip_model_load": True, "compute_precision": ct.precision.FLOAT32}
     model = ct.convert(prog, minimum_deployment_target=ct.target.iOS17, **options)
     path = tmp_path / "main.mlpackage"

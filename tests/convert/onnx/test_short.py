@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -47,7 +49,7 @@ def branching() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
-def run(model: onnx.ModelProto, x: list[float]) -> list[float]:
+def run(model: onnx.ModelProto, x: Sequence[float]) -> list[float]:
     session = onnxruntime.InferenceSession(model.SerializeToString())
     found: list[float] = session.run(None, {"x": np.array(x, np.float32)})[0].tolist()
     return found
