@@ -22,10 +22,10 @@ def list_popularity(lists: Lists, counts: Ids, users: int) -> Doubles:
     return mean_of_lists(lists, counts / users)
 
 
-def popularity_shift(before: Doubles, after: Doubles) -> float:
-    """The relative change of the users' mean; NaN where it was 0 before."""
+def popularity_shift(before: Doubles, after: Doubles) -> float | None:
+    """The relative change of the users' mean; None where it was 0 before."""
     base = float(before.mean()) if len(before) else 0.0
-    return float(after.mean()) / base - 1 if base else float("nan")
+    return float(after.mean()) / base - 1 if base else None
 
 
 def mean_of_lists(lists: Lists, values: Doubles) -> Doubles:

@@ -103,7 +103,7 @@ def test_coverage_diversity_novelty_and_popularity_are_their_definitions() -> No
 
 def test_popularity_shifts_by_the_change_of_its_mean() -> None:
     assert popularity_shift(np.array([0.2, 0.4]), np.array([0.4, 0.8])) == pytest.approx(1)
-    assert math.isnan(popularity_shift(np.zeros(2), np.ones(2)))
+    assert popularity_shift(np.zeros(2), np.ones(2)) is None
 
 
 def test_who_fell_is_seen_though_the_mean_rose() -> None:
