@@ -40,6 +40,7 @@ ALLOWED = {
     "cli.serve_pipe: os.open": "the null device, in the place of stdin",
     "convert.coreml.canonical: model.read_bytes": "coremltools wrote it a moment ago",
     "convert.coreml.canonical: manifest.read_text": "likewise",
+    "convert.coreml.compact: path.read_bytes": "likewise",
     "convert.coreml.multifunction: load_spec": "likewise",
     "convert.coreml.multifunction: np.memmap": "likewise",
     "kept: np.load": "it is handed bytes whose digest was checked",
