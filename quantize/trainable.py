@@ -209,7 +209,9 @@ class TrainableParts(Trainable):
         self.latent.requires_grad_(False)  # each part has its own
         ends = np.cumsum([0, *(each.rows for each in form.parts)])
         placed = np.empty_like(values)
-        placed[form.order] = values
+        order = form.order  # counted from the mask, so not in every forward pass
+        self._order = torch.from_numpy(order.astype(np.int64))
+        placed[order] = values
         pairs = zip(form.parts, ends[:-1], ends[1:], strict=True)
         self.parts = nn.ModuleList(trainable(each, placed[low:high]) for each, low, high in pairs)
 
@@ -220,7 +222,7 @@ class TrainableParts(Trainable):
     def meaning(self) -> Tensor:
         """The rows of the parts, in the table's order."""
         joined = torch.cat([each() for each in self.parts])
-        return joined[torch.from_numpy(self._form.order.astype(np.int64))]
+        return joined[self._order]
 
     def stored(self) -> PartsTensor:
         """The form with trained parts."""

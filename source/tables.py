@@ -67,7 +67,7 @@ class Table:
     number: int
     span: Span
     parts: tuple[Part, ...] = ()
-    joined: Callable[..., PartsTensor] | None = None
+    joined: Callable[[RowTensor, RowTensor], PartsTensor] | None = None
 
     @property
     def rows(self) -> int:
@@ -147,7 +147,7 @@ def _in_parts(table: Table, scheme: HotRows, usage: Usage) -> Table:
     return replace(
         table,
         parts=tuple(parts),
-        joined=lambda *both: scheme.joined(table.name, table.span.shape, hot, both),
+        joined=lambda first, second: scheme.joined(table.name, table.span.shape, hot, (first, second)),
     )
 
 

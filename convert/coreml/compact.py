@@ -44,20 +44,17 @@ def _share_constants(block: Any) -> None:
     """Has all ops of a block and of those inside of it read one of its equal small constants."""
     first: dict[bytes, str] = {}
     same: dict[str, str] = {}
-    kept = []
-    for op in block.operations:
+    repeated = []
+    for place, op in enumerate(block.operations):
         if op.type == "const" and op.attributes[_VALUE].HasField("immediateValue"):
             value = op.attributes[_VALUE].SerializeToString(deterministic=True)
             name = op.outputs[0].name
             if first.setdefault(value, name) != name and name not in block.outputs:
                 same[name] = first[value]
-                continue
-        kept.append(op)
-    if same:
-        copies = [type(op).FromString(op.SerializeToString(deterministic=True)) for op in kept]
-        del block.operations[:]
-        block.operations.extend(copies)
-        _rename(block, same)
+                repeated.append(place)
+    for place in reversed(repeated):
+        del block.operations[place]
+    _rename(block, same)
 
 
 def _rename(block: Any, names: Mapping[str, str]) -> None:
