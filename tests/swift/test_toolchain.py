@@ -182,8 +182,10 @@ def test_an_own_swift_gets_the_stand_in_of_the_tree(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(toolchain, "own_swift", lambda: "/usr/bin/swift")
     monkeypatch.setattr(toolchain, "_run", run)
     monkeypatch.setenv("POCKETREC_COREML_PAD_ROWS", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     run_swift(tmp_path, "test", environment={"POCKETREC_EXPECTED": "a.json"})
     assert given["words"] == ["/usr/bin/swift", "test"]
     assert Path(given["POCKETREC_COREML_LINUX"], "Package.swift").is_file()
     assert Path(given["POCKETREC"]).name == "pocketrec"
     assert (given["POCKETREC_COREML_PAD_ROWS"], given["POCKETREC_EXPECTED"]) == ("1", "a.json")
+    assert given["OMP_NUM_THREADS"] == "3"  # numbers are summed alike on both sides

@@ -21,6 +21,8 @@ STAND_IN = ROOT / "swift" / "CoreMLLinux"
 PLACE = "POCKETREC_SWIFT_ROOT"
 _SWIFT = "usr/libexec/swift/bin/swift"  # in the unpacked system; its links are absolute
 _SUITE = "trixie"  # has swiftlang 6
+# Handed on: ours, and how many threads sums are shared by, as answers are compared to the last bit.
+_HANDED_ON = ("POCKETREC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # What Swift links with, and what a Python that was built elsewhere loads.
 _PACKAGES = (
     *("base-files", "dash", "coreutils"),
@@ -104,8 +106,9 @@ def run_built(
 ) -> subprocess.CompletedProcess[str]:
     """What a program gives that Swift built, or Swift itself, in `folder`: all its output as text.
 
-    Variables that begin with POCKETREC are handed on, and those of `environment`. The stand-in for Core ML is
-    this repository's, and it asks this Python's `pocketrec`.
+    Variables that begin with POCKETREC are handed on, those that say how many threads numbers are summed by,
+    and those of `environment`. The stand-in for Core ML is this repository's, and it asks this Python's
+    `pocketrec`.
 
     Raises:
         NoSwift: there is none, and so nothing that it built could run.
@@ -113,7 +116,7 @@ def run_built(
     given = {
         "POCKETREC": str(Path(sys.executable).with_name("pocketrec")),
         "POCKETREC_COREML_LINUX": str(STAND_IN),
-        **{name: value for name, value in os.environ.items() if name.startswith("POCKETREC")},
+        **{name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)},
         **(environment or {}),
     }
     if own_swift() is not None:
