@@ -207,7 +207,8 @@ def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:
 def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
     """The recipe with its plan spelled out, so that it is replayed without a search; its budget is a gate."""
     asked, gates = recipe.compress, recipe.gates
-    stated = replace(asked, tensors=plan.to_table(), preset=None, max_size_mb=None, max_ratio=None)
+    tensors = plan.to_table()
+    stated = replace(asked, tensors=tensors, preset=None, max_size_mb=None, max_ratio=None, rounding=None)
     if gates.max_size_mb is None:
         gates = replace(gates, max_size_mb=asked.max_size_mb)
     return replace(recipe, compress=stated, gates=gates)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pocketrec.quantize.distillation import Distilled, Lesson
     from pocketrec.source.compressed import Compression
+    from pocketrec.source.streamed import Stubbed
 
 _BATCH, _MOST_ROWS, _MOST_HELD = 64, 1 << 15, 512
 _STEPS = 1200
@@ -49,11 +50,7 @@ def distil_trials(
     from pocketrec.quantize.reference import compressible, to_array, with_values
 
     core = trials.core
-    if core.tables:
-        raise PlanError(
-            f"compress: rounding = 'distilled' holds the model, and {core.tables[0].name} is streamed; "
-            f"raise model.stream_mb to hold it, or {_REMEDY}"
-        )
+    check_held(core)
     tensors = compressible(compression.original)
     chosen = compression.plan.schemes_for(tensors)
     names = [name for name, scheme in chosen.items() if is_distilled(scheme)]
@@ -69,6 +66,15 @@ def distil_trials(
     lost = {name: found.codes[name].sqnr_db(to_array(tensors[name])) for name in names}
     made = replace(compression, module=module, codes=codes, sqnr_db={**compression.sqnr_db, **lost})
     return trials.of(replace(core, lowered=module), trials.spans), made, _said(found, len(names))
+
+
+def check_held(core: Stubbed) -> None:
+    """Checks that all tables are in memory, as distillation trains them; else PlanError."""
+    if core.tables:
+        raise PlanError(
+            f"compress: rounding = 'distilled' holds the model, and {core.tables[0].name} is streamed; "
+            f"raise model.stream_mb to hold it, or {_REMEDY}"
+        )
 
 
 def _distilled(

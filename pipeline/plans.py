@@ -16,6 +16,7 @@ from pocketrec.pipeline.audit import tensors_read
 from pocketrec.pipeline.calibration import calibrate, output_moments
 from pocketrec.pipeline.carried import tensor_shapes
 from pocketrec.pipeline.compression import explicit_plan
+from pocketrec.pipeline.distilling import check_held
 from pocketrec.pipeline.frozen import Taken
 from pocketrec.quantize import Plan
 from pocketrec.quantize.presets import PRESETS
@@ -77,6 +78,8 @@ def recipe_planner(
 
     def plan(tried: Tried) -> Planned:
         compress, module = loaded.recipe.compress, loaded.trials.core.lowered
+        if compress.rounding is not None:
+            check_held(loaded.trials.core)  # and not after a search
         asked = search_data(loaded) if _needs_data(compress) else ()
         if compress.tensors:
             stated = explicit_plan(compress, module, ())
@@ -151,7 +154,7 @@ def _searched(
             progress=report,
             besides=besides,
         )
-    return replace(planned, plan=plan, front=front)
+    return replace(planned, plan=plan.distilled if recipe.compress.rounding else plan, front=front)
 
 
 def example_planner(asked: str | Plan | Compress) -> Callable[[Tried], Planned]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -43,6 +43,11 @@ class Plan:
         return Plan(tensors={name: each for name, each in self.tensors.items() if name not in names})
 
     @property
+    def distilled(self) -> Plan:
+        """The plan whose codes are tuned after they were found, wherever a scheme has levels to tune."""
+        return Plan(tensors={name: _tuned(each) for name, each in self.tensors.items()})
+
+    @property
     def needs_gradients(self) -> bool:
         """Whether some scheme rounds with error feedback, or begins with it; `Usage.moment` steers that."""
         return any(getattr(each, "rounding", "nearest") != "nearest" for each in self.tensors.values())
@@ -68,6 +73,11 @@ class Plan:
 def is_distilled(scheme: Scheme) -> bool:
     """Whether the codes of a scheme are tuned after they were found."""
     return getattr(scheme, "rounding", "nearest") == "distilled"
+
+
+def _tuned(scheme: Scheme) -> Scheme:
+    fitting: Any = scheme  # a protocol does not say that it is a dataclass
+    return replace(fitting, rounding="distilled") if hasattr(scheme, "rounding") else scheme
 
 
 def plan_from_table(table: Mapping[str, Mapping[str, Any]], *, source: str = "recipe") -> Plan:

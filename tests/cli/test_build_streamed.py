@@ -264,6 +264,10 @@ def test_a_factory_that_allocates_its_table_works_and_the_report_says_so(
             '[compress.tensors]\n"item.*" = {scheme = "palette", axis = "rows", groups = 2}\n',
             f"{TABLE}: groups of rows need the whole table",
         ),
+        (
+            '[compress]\nmax_ratio = 0.3\nrounding = "distilled"\n',
+            f"'distilled' holds the model, and {TABLE} is streamed",
+        ),
     ],
 )
 def test_what_needs_the_whole_table_is_refused_by_name(

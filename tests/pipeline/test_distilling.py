@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -86,10 +87,29 @@ def test_a_table_that_is_too_large_to_train_is_refused_by_name(
         built(tmp_path, "linear", "distilled")
 
 
-def test_a_preset_is_distilled_as_a_whole_and_a_search_is_not(tmp_path: Path) -> None:
-    recipe = write_mean(tmp_path, "[targets.onnx]\n[compress]\npreset = 'int4'\nrounding = 'distilled'\n")
-    assert load_recipe(recipe).compress.rounding == "distilled"
-    for wrong in ("preset = 'smallest-neutral'\n", "", "preset = 'int8'\nscales_from = 'old'\n"):
+def test_rounding_goes_with_a_preset_or_a_budget_and_with_nothing_else(tmp_path: Path) -> None:
+    for right in ("preset = 'int4'\n", "preset = 'smallest-neutral'\n", "max_ratio = 0.3\n"):
+        recipe = write_mean(tmp_path, f"[targets.onnx]\n[compress]\nrounding = 'distilled'\n{right}")
+        assert load_recipe(recipe).compress.rounding == "distilled"
+    for wrong in ("", "preset = 'int8'\nscales_from = 'old'\n"):
         recipe = write_mean(tmp_path, f"[targets.onnx]\n[compress]\nrounding = 'distilled'\n{wrong}")
         with pytest.raises(RecipeError, match=r"compress\.rounding"):
             load_recipe(recipe)
+
+
+SEARCH = """
+[targets.onnx]
+[compress]
+rounding = "distilled"
+max_size_mb = 0.004
+time_limit_s = 5
+"""
+
+
+def test_what_a_search_found_is_distilled_and_written_down_as_that(tmp_path: Path) -> None:
+    files = {"model": model_of(items=60, users=400), "recipe": recipe_of(items=60)}
+    result = pocketrec.build(write_mean(tmp_path, SEARCH, items=60, **files), out=tmp_path / "bundle")
+    assert any(each.startswith("Distilled") for each in result.evidence.notes)
+    stated = json.loads((result.path / "recipe.json").read_text())["compress"]
+    assert stated["rounding"] is None
+    assert {each["rounding"] for each in stated["tensors"].values()} == {"distilled"}

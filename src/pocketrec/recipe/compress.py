@@ -68,8 +68,9 @@ class Compress:
             (`widen`), or ends the build by name (`refuse`).
         scale_headroom: by what share fitted scales reach further than their numbers, as numbers may grow.
         float_layers: names, or patterns with `*`, of dense layers whose inputs are not rounded.
-        rounding: of a preset `int8` or `int4`: `distilled` tunes codes and scales of all tensors together, on
-            the inputs of `data`, so that the outputs follow the original's.
+        rounding: of a preset, or of what a search finds: `distilled` tunes codes and scales of all tensors
+            together, on the inputs of `data`, so that the outputs follow the original's. A search measures
+            plans before they are tuned.
     """
 
     tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -113,9 +114,9 @@ class Compress:
             raise RecipeError(
                 f"compress.{key}: nothing is compressed; add a preset or tensors, or leave it out"
             )
-        if self.rounding is not None and self.preset not in ("int8", "int4"):
+        if self.rounding is not None and self.preset is None and not self.searches:
             raise RecipeError(
-                "compress.rounding goes with preset = 'int8' or 'int4'; in a plan each tensor has its own: "
+                "compress.rounding goes with a preset, or with a budget; in a plan each tensor has its own: "
                 "{ scheme = 'linear', rounding = 'distilled' }"
             )
         if self.rounding is not None and self.scales_from is not None:
