@@ -11,7 +11,7 @@ from pocketrec.package.api_rules import NO_ITEM, odd_words, rules_of
 from pocketrec.package.host.answering import ROLES
 from pocketrec.package.host.calls import Host, States
 from pocketrec.package.host.items import Items
-from pocketrec.package.host.roles import Call, has_rows, is_text, rest_of
+from pocketrec.package.host.roles import SEQUENCES, Call, along, has_rows, is_text, rest_of
 
 _TEXT = "the quick brown fox jumps"
 _LISTED = 5  # items of most answers
@@ -97,16 +97,22 @@ class _Calls:
         """Something that a feature takes."""
         if is_text(self.host.contract, feature):
             return _TEXT
-        if feature.kind in ("id_sequence", "id_bag"):
-            most = self.host.contract.bounds(feature.shape[-1])[1]
-            return _some(self.vocabulary(feature), min(3, most))
+        if feature.kind in SEQUENCES:
+            return _some(self.vocabulary(feature), self.drawn(feature.shape[-1]))
         if feature.kind == "id":
             return _some(self.vocabulary(feature), 3)[-1]
+        source = along(self.signature, feature)
+        if source is not None:
+            return self._numbers(feature, [self.drawn(source.shape[-1])], place)
         sizes = [self.size(each) for each in rest_of(self.signature, feature)]
         return self._numbers(feature, sizes, place)
 
+    def drawn(self, axis: int | str) -> int:
+        """How many entries of a sequence, and of what runs along it, are drawn."""
+        return min(3, self.host.contract.bounds(axis)[1])
+
     def size(self, axis: int | str) -> int:
-        """How long an axis of the drawn arguments is."""
+        """How long any other axis of the drawn arguments is."""
         low, high = self.host.contract.bounds(axis)
         return low if low == high else min(3, high)
 

@@ -13,12 +13,11 @@ from pocketrec.contract import Contract, Feature, PaddingSide, Signature, Tokeni
 from pocketrec.errors import CallError
 from pocketrec.package.host.answers import Unknown
 from pocketrec.package.host.items import Items, shown
-from pocketrec.package.host.roles import axis_of, has_rows, is_text, rest_of
+from pocketrec.package.host.roles import SEQUENCES, along, axis_of, has_rows, is_text, rest_of, sequence_of
 
 Array = npt.NDArray[np.generic]
 Arguments = Mapping[str, Any]
 Tokenize = Callable[[str, Tokenizer, Items, int], list[int]]
-_SEQUENCES = ("id_sequence", "id_bag")
 _FLOAT32_END = (2 - 2**-24) * 2.0**127  # the first number that float32 takes for infinite
 
 
@@ -89,9 +88,9 @@ class Encoder:
             if each.name not in arguments:
                 continue
             given = arguments[each.name]
-            if each.kind in _SEQUENCES:
+            if each.kind in SEQUENCES:
                 entries[each.name] = self._sequence(each, given)
-            elif self._along(each):
+            elif along(self.signature, each) is not None:
                 entries[each.name] = self._recent(
                     each, _listed(self._named(each), given, "a list of numbers")
                 )
@@ -159,16 +158,6 @@ class Encoder:
         assert found is not None  # the contract's own check
         return found
 
-    def _along(self, feature: Feature) -> bool:
-        """Whether a feature has one number for every entry of a sequence."""
-        axis = axis_of(self.signature, feature)
-        along = feature.kind == "dense" and axis is not None and self._sequence_of(axis) is not None
-        return along and len(feature.shape) == 1 + has_rows(self.signature)
-
-    def _sequence_of(self, axis: int | str) -> Feature | None:
-        found = (each for each in self.signature.inputs if each.kind in _SEQUENCES)
-        return next((each for each in found if axis_of(self.signature, each) == axis), None)
-
     def _bounds(self, feature: Feature) -> tuple[int, int]:
         axis = axis_of(self.signature, feature)
         assert axis is not None  # a sequence, or what runs along one
@@ -183,7 +172,7 @@ class Encoder:
         found: dict[int | str, int] = {}
         for each in self.signature.inputs:
             axis = axis_of(self.signature, each)
-            if each.kind not in _SEQUENCES or axis is None:
+            if each.kind not in SEQUENCES or axis is None:
                 continue
             low, high = self.contract.bounds(axis)
             padding = self.vocabularies[str(each.vocabulary)].spec.padding_id
@@ -201,11 +190,15 @@ class Encoder:
             entries = row.entries[feature.name]
             self._check_along(feature, axis, row)
             return self._padded(feature, entries, lengths[axis])
-        if feature.kind == "mask" and axis is not None and (source := self._sequence_of(axis)) is not None:
+        if (
+            feature.kind == "mask"
+            and axis is not None
+            and (source := sequence_of(self.signature, axis)) is not None
+        ):
             marks = [1] * len(row.entries[source.name])
             return _pad(marks, lengths[axis], 0, _side(source))
         if feature.kind == "length" and feature.name not in row.values:
-            source = next(each for each in self.signature.inputs if each.kind in _SEQUENCES)
+            source = next(each for each in self.signature.inputs if each.kind in SEQUENCES)
             return _shaped(feature, self.signature, len(row.entries[source.name]))
         value = row.values[feature.name]
         if feature.kind == "id":
@@ -214,7 +207,7 @@ class Encoder:
 
     def _check_along(self, feature: Feature, axis: int | str, row: Row) -> None:
         """Checks that what runs along a sequence is as long as it is."""
-        source = self._sequence_of(axis)
+        source = sequence_of(self.signature, axis)
         if source is None or source.name not in row.entries:
             return
         expected, came = len(row.entries[source.name]), len(row.entries[feature.name])
@@ -228,8 +221,8 @@ class Encoder:
     def _padded(self, feature: Feature, entries: list[Any], length: int) -> list[Any]:
         axis = axis_of(self.signature, feature)
         assert axis is not None
-        if feature.kind not in _SEQUENCES:
-            source = self._sequence_of(axis)
+        if feature.kind not in SEQUENCES:
+            source = sequence_of(self.signature, axis)
             assert source is not None
             numbers = [
                 _number(f"{self._named(feature)}[{i}]", each, feature) for i, each in enumerate(entries)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pocketrec.contract import SCORES, Contract, Feature, Output, Role, Signature
 from pocketrec.errors import ContractError
 
-_SEQUENCES = ("id_sequence", "id_bag")
+SEQUENCES = ("id_sequence", "id_bag")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "recommend": ("k", "excluding"),
     "search": ("k", "excluding"),
@@ -93,7 +93,7 @@ def items_of(contract: Contract, function: str) -> str:
         return spelled[0] if spelled else ""
     listed = [str(each.vocabulary) for each in signature.outputs if lists_items(contract, each)]
     singles = {each.vocabulary for each in signature.inputs if each.kind == "id"}
-    shared = [str(e.vocabulary) for e in signature.inputs if e.kind in _SEQUENCES and e.vocabulary in singles]
+    shared = [str(e.vocabulary) for e in signature.inputs if e.kind in SEQUENCES and e.vocabulary in singles]
     read = {str(each.vocabulary) for each in signature.inputs if each.is_id}
     titled = [name for name in sorted(read) if contract.vocabularies[name].titles_sha256]
     for found in (listed[:1], shared[:1], titled if len(titled) == 1 else []):
@@ -139,7 +139,7 @@ def prefix_of(contract: Contract, function: str, items: str) -> Feature:
     spelled = [
         each
         for each in contract.functions[function].inputs
-        if each.vocabulary == code and each.kind in _SEQUENCES
+        if each.vocabulary == code and each.kind in SEQUENCES
     ]
     return next((each for each in reversed(spelled) if each.name not in before), spelled[-1])
 
@@ -154,7 +154,7 @@ def has_rows(signature: Signature) -> bool:
     leading = {each.shape[:1] for each in signature.inputs if each.kind != "state"}
     if len(leading) != 1 or () in leading:
         return False
-    return all(len(each.shape) > 1 for each in signature.inputs if each.kind in _SEQUENCES)
+    return all(len(each.shape) > 1 for each in signature.inputs if each.kind in SEQUENCES)
 
 
 def rows_stack(signature: Signature) -> bool:
@@ -185,6 +185,20 @@ def axis_of(signature: Signature, feature: Feature) -> int | str | None:
     return rest[-1] if rest else None
 
 
+def sequence_of(signature: Signature, axis: int | str) -> Feature | None:
+    """The sequence whose entries an axis counts; None where it counts something else."""
+    found = (each for each in signature.inputs if each.kind in SEQUENCES)
+    return next((each for each in found if axis_of(signature, each) == axis), None)
+
+
+def along(signature: Signature, feature: Feature) -> Feature | None:
+    """The sequence that a feature has one number for every entry of; None where it has none, or others."""
+    rest = rest_of(signature, feature)
+    if feature.kind != "dense" or len(rest) != 1:
+        return None
+    return sequence_of(signature, rest[0])
+
+
 def _recommends(contract: Contract, signature: Signature, items: str) -> bool:
     return any(lists_items(contract, each) for each in signature.outputs)
 
@@ -199,7 +213,7 @@ def _embeds(contract: Contract, signature: Signature, items: str) -> bool:
 
 
 def _arranges(contract: Contract, signature: Signature, items: str) -> bool:
-    axes = {axis_of(signature, each) for each in _of_items(signature, items) if each.kind in _SEQUENCES}
+    axes = {axis_of(signature, each) for each in _of_items(signature, items) if each.kind in SEQUENCES}
     return any(
         each.meaning in SCORES and rest_of(signature, each)[-1:] and each.shape[-1] in axes
         for each in signature.outputs
@@ -286,7 +300,7 @@ def _asked_inputs(contract: Contract, function: str, role: Role, items: str) -> 
 
 
 def _candidate(signature: Signature, role: Role, items: str) -> str:
-    kinds = {"rank": ("id",), "arrange": _SEQUENCES}.get(role, ())
+    kinds = {"rank": ("id",), "arrange": SEQUENCES}.get(role, ())
     return next((each.name for each in _of_items(signature, items) if each.kind in kinds), "")
 
 
@@ -294,7 +308,7 @@ def _is_filled(signature: Signature, feature: Feature) -> bool:
     """Whether the host knows what a feature holds: states, and what sequences say of themselves."""
     if feature.kind == "state":
         return True
-    sequences = [each for each in signature.inputs if each.kind in _SEQUENCES]
+    sequences = [each for each in signature.inputs if each.kind in SEQUENCES]
     if feature.kind == "mask":
         return any(axis_of(signature, each) == axis_of(signature, feature) for each in sequences)
     return feature.kind == "length" and len(sequences) == 1
@@ -313,7 +327,7 @@ def _arguments(
     A feature with the name of an option, such as `k`, is called `k_feature`.
     """
     words = {items, contract.vocabularies[items].spelled_in} if role == "generate" else {items} - {""}
-    histories = [each.name for each in inputs if each.vocabulary in words and each.kind in _SEQUENCES]
+    histories = [each.name for each in inputs if each.vocabulary in words and each.kind in SEQUENCES]
     texts = [each.name for each in inputs if is_text(contract, each)]
     own = {each.name for each in inputs}
     for each in inputs:

@@ -35,6 +35,17 @@ RANK = contract_of(
 )
 
 
+PAGE = contract_of(
+    Signature(
+        inputs=(
+            history(name="slate", shape=("batch", 5), padding_side="right"),
+            Feature(name="worth", kind="dense", dtype="float32", shape=("batch", 5), maximum=8.0),
+        ),
+        outputs=(Output(name="places", meaning="score", shape=("batch", 5)),),
+    )
+)
+
+
 def session_model(function: str, inputs: Mapping[str, Any], shift: float = 0.0) -> dict[str, Any]:
     """A score for each film: how often it stands in the history, a tenth of its id, and the state."""
     ids = np.asarray(inputs["history"])
@@ -70,6 +81,17 @@ def test_every_rule_has_a_call_or_a_vector_of_its_own() -> None:
     assert {each["rule"] for each in VECTORS.rules} == {
         *("top_k", "softmax", "sigmoid", "drawn", "edit_distance", "find")
     }
+
+
+def test_numbers_along_a_page_of_one_length_are_as_many_as_its_candidates() -> None:
+    """Else every call but an empty page's would be refused, and nothing of the model be compared."""
+    drawn = api_vectors(host(PAGE, lambda _, inputs: {"places": np.asarray(inputs["worth"])}))
+    answers = {each.name: each.answer for each in drawn.calls}
+    whole, one = answers["as an app would"], answers["one of the page"]
+    assert whole is not None
+    assert one is not None
+    assert [each["score"] for each in whole["items"]] == [6.0, 3.0, 1.0]
+    assert one["items"] == whole["items"][:1]
 
 
 def test_answers_are_those_of_the_model() -> None:
