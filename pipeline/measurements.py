@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _LARGEST = 1 << 30  # bytes of measurements; a search of a day makes a thousandth
+_LARGEST_LOSS = 1e9  # of any metric; what is larger was written by hand
 _MOVE = "move what is in the way, or free space"
 
 
@@ -64,7 +65,8 @@ class MeasurementFile:
             return
         from pocketrec.quantize.planner import Measured
 
-        if set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1:
+        believable = all(abs(each) <= _LARGEST_LOSS for each in entry.losses.values())
+        if set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1 and believable:
             self._known[entry.key] = Measured(losses=entry.losses, distortion=entry.distortion)
 
     def get(self, key: str) -> Measured | None:

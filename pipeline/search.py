@@ -26,6 +26,7 @@ from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.pipeline.compression import limits
 from pocketrec.pipeline.evaluator import Arrays, Evaluator, Run
+from pocketrec.pipeline.identity import module_sha256
 from pocketrec.pipeline.measurements import MeasurementFile, search_folder
 from pocketrec.progress import Progress
 from pocketrec.recipe import Compress, Target
@@ -208,7 +209,7 @@ def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
     """Digest of everything besides the plan that a measurement depends on."""
     from pocketrec.source.trials import table_digest
 
-    digest, tables = hashlib.sha256(), _tables(evaluator)
+    digest, tables = hashlib.sha256(_code(evaluator).encode()), _tables(evaluator)
     for name, table in sorted(tables.items()):
         digest.update(f"{name} {table_digest(table)}".encode())
     held = {name: array for name, array in values.items() if name not in tables}
@@ -225,6 +226,12 @@ def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
         ).encode()
     )
     return digest.hexdigest()
+
+
+def _code(evaluator: Evaluator) -> str:
+    """What the module computes with its tensors; of one whose code is no file, the text of its graph."""
+    module = evaluator.module
+    return module_sha256(module) or f"{module} {getattr(module, 'code', '')}"
 
 
 def _arrays(data: RankingData | ClassificationData) -> dict[str, Any]:

@@ -15,6 +15,7 @@ and the one that it began with where none is better.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -161,13 +162,15 @@ class _School:
         trained = [one for each in self.student.values() for one in each.parameters() if one.requires_grad]
         found = torch.autograd.grad(self.loss(lesson, batch), trained, allow_unused=True)
         for one, gradient in zip(trained, found, strict=True):
-            one.grad = gradient
+            # A root has no finite gradient at zero: what that reaches stays where it is.
+            one.grad = None if gradient is None else gradient.nan_to_num(0.0, 0.0, 0.0)
 
     @torch.no_grad()
     def measure(self) -> float:
-        """The mean loss on what was held out."""
+        """The mean loss on what was held out; infinite where an output is no number that was one."""
         losses = [self.loss(lesson, batch) for lesson in self.lessons for batch in lesson.held_out]
-        return float(torch.stack(losses).mean())
+        mean = float(torch.stack(losses).mean())
+        return mean if math.isfinite(mean) else math.inf
 
     def loss(self, lesson: Lesson, batch: Batch) -> Tensor:
         """How far the student's outputs are from the teacher's, `[]`."""
@@ -200,7 +203,7 @@ class _School:
 
 def _divergence(wanted: Tensor, found: Tensor) -> Tensor:
     """KL of the softmax over the last axis, the mean over all others; what is forbidden has no part in it."""
-    real = torch.isfinite(wanted) & torch.isfinite(found)
+    real = torch.isfinite(wanted)
     low = torch.finfo(wanted.dtype).min
     teacher = wanted.masked_fill(~real, low).log_softmax(dim=-1)
     student = found.masked_fill(~real, low).log_softmax(dim=-1)
@@ -209,7 +212,7 @@ def _divergence(wanted: Tensor, found: Tensor) -> Tensor:
 
 def _error(wanted: Tensor, found: Tensor) -> Tensor:
     """The mean squared error as a share of the variance of what is wanted."""
-    real = torch.isfinite(wanted) & torch.isfinite(found)
+    real = torch.isfinite(wanted)
     wanted, found = wanted[real], found[real]
     if wanted.numel() < 2:
         return torch.zeros(())

@@ -31,7 +31,7 @@ from pocketrec.quantize.tensor import (
     ScaledPaletteTensor,
 )
 
-_SMALLEST = 2.0**-24  # the smallest float16 above zero
+_SMALLEST, _LARGEST = 2.0**-24, 65504.0  # of float16 above zero
 
 
 class Trainable(nn.Module, ABC):
@@ -255,8 +255,8 @@ def _logarithm(scales: Array) -> nn.Parameter:
 
 
 def _half(values: Tensor) -> Tensor:
-    """The nearest float16 numbers, as float32, with the gradients of the values."""
-    return values + (values.half().float() - values).detach()
+    """The nearest float16 numbers that are finite, as float32, with the gradients of the values."""
+    return values + (values.clamp(-_LARGEST, _LARGEST).half().float() - values).detach()
 
 
 def _nearest(pieces: Tensor, book: Tensor) -> Tensor:

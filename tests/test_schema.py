@@ -26,6 +26,7 @@ class Inner:
 class Outer:
     name: str
     kind: Literal["id", "dense"] = "id"
+    bits: Literal[4, 8] = 8
     flag: bool = False
     inner: Inner | None = None
     many: Mapping[str, Inner] = field(default_factory=dict)
@@ -49,10 +50,15 @@ def test_defaults_and_nesting() -> None:
     ("table", "message"),
     [
         ({"nmae": "y"}, "a.toml: nmae is not a known key; did you mean 'name'?"),
-        ({"zzz": 1}, "a.toml: zzz is not a known key; known here: name, kind, flag, inner, many, shape"),
+        (
+            {"zzz": 1},
+            "a.toml: zzz is not a known key; known here: name, kind, bits, flag, inner, many",
+        ),
         ({"name": 3}, "a.toml: name is 3; expected a string"),
         ({"flag": 1}, "a.toml: flag is 1; expected true or false"),
         ({"kind": "dens"}, "a.toml: kind is 'dens'; expected one of 'id', 'dense'; did you mean 'dense'?"),
+        ({"bits": 8.0}, "a.toml: bits is 8.0; expected one of 4, 8"),
+        ({"bits": True}, "a.toml: bits is True; expected one of 4, 8"),
         ({"inner": {"size": True}}, "a.toml: inner.size is True; expected a whole number"),
         ({"inner": {"size": 1.0}}, "a.toml: inner.size is 1.0; expected a whole number"),
         ({"inner": {"size": 1, "ratio": "x"}}, "a.toml: inner.ratio is 'x'; expected a number"),

@@ -115,7 +115,7 @@ def _convert(hint: Any, value: object, source: str, key: str) -> Any:
     if origin in (Union, types.UnionType):
         return _convert_union(arguments, value, source, key)
     if origin is Literal:
-        if value not in arguments or isinstance(value, bool):
+        if not any(value == each and type(value) is type(each) for each in arguments):  # 8.0 is not 8
             near = _nearest(value, list(arguments)) if isinstance(value, str) else ""
             raise _wrong(source, key, value, "one of " + ", ".join(map(repr, arguments)) + near)
         return value

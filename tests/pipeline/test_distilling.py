@@ -97,6 +97,14 @@ def test_rounding_goes_with_a_preset_or_a_budget_and_with_nothing_else(tmp_path:
             load_recipe(recipe)
 
 
+def test_a_tensor_whose_scales_are_to_be_kept_is_not_distilled(tmp_path: Path) -> None:
+    plan = "[compress.tensors]\n'item.weight' = { scheme = 'linear', rounding = 'distilled' }\n"
+    recipe = write_mean(tmp_path, f"[targets.onnx]\n[compress]\nscales_from = 'old'\n{plan}")
+    said = r"compress\.tensors\.'item\.weight': distilled scales .* leave out scales_from"
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(recipe)
+
+
 SEARCH = """
 [targets.onnx]
 [compress]

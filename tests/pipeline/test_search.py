@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,27 @@ def test_a_second_search_measures_nothing_again(evaluator: Evaluator, tmp_path: 
     assert (tmp_path / "measurements.jsonl").read_text() == lines
 
 
+class Turned(Model):
+    """The same weights, read otherwise."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return -super().forward(ids)
+
+
+def test_what_was_measured_of_other_code_with_the_same_weights_is_measured_again(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    run(Compress(max_ratio=0.3), evaluator, tmp_path)
+    before = (tmp_path / "measurements.jsonl").read_text().splitlines()
+    turned = Turned().eval().requires_grad_(False)
+    turned.load_state_dict(evaluator.module.state_dict())
+    run(Compress(max_ratio=0.3), replace(evaluator, module=turned, _original=None, _values={}), tmp_path)
+    after = (tmp_path / "measurements.jsonl").read_text().splitlines()[len(before) :]
+    keys = [{json.loads(each)["key"] for each in lines} for lines in (before, after)]
+    assert keys[1]
+    assert keys[0].isdisjoint(keys[1])
+
+
 def test_an_impossible_budget_names_the_nearest_plan_and_writes_it(
     evaluator: Evaluator, tmp_path: Path
 ) -> None:
@@ -185,6 +207,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_spoils_no_other(tmp_path: Path)
         '{"key": "a", "distortion": 0.2}',
         '{"key": "a", "losses": {"auc": NaN}, "distortion": 0.2}',
         '{"key": "a", "losses": {"auc": 0.1}, "distortion": 1e308}',
+        '{"key": "a", "losses": {"auc": -1e308}, "distortion": 0.2}',
         '{"key": "a", "losses": {"ndcg@10": 0.1}, "distortion": 0.2}',
         '{"key": 5, "losses": {"auc": 0.1}, "distortion": 0.2}',
         "[" * 5000,

@@ -120,3 +120,68 @@ def test_where_no_step_helps_on_what_was_held_out_the_codes_stay(net: Next) -> N
     done = distil(net, codes, ["mix.weight"], [lesson(net)], steps=50)
     assert done.before == pytest.approx(0, abs=1e-9)
     assert (done.steps, done.codes["mix.weight"]) == (0, codes["mix.weight"])
+
+
+class Lengths(nn.Module):
+    """Rows of length 1: of a row of zeros the length has no gradient that is a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item = nn.Embedding(50, 16, padding_idx=0)
+        self.mix = nn.Linear(16, 16, bias=False)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor]:
+        user = self.mix(self.item(ids).mean(1))
+        return (user / (user.square().sum(-1, keepdim=True).sqrt() + 1e-6) @ self.item.weight.T,)
+
+
+def of_lengths(net: Lengths) -> Lesson:
+    draw = torch.Generator().manual_seed(0)
+    drawn = [torch.randint(1, 50, (16, 2), generator=draw) for _ in range(24)]
+    for each in drawn:
+        each[:2] = 0  # histories of nothing
+    batches = [(each,) for each in drawn]
+    return Lesson(function=net, prefix="", batches=batches[4:], held_out=batches[:4], lists=(True,))
+
+
+def test_a_gradient_that_is_no_number_leaves_what_it_reaches_where_it_is() -> None:
+    torch.manual_seed(0)
+    net = Lengths().eval()
+    _, codes = compress(net, Plan(tensors={"item.weight": Linear(bits=4), "mix.weight": Linear(bits=4)}))
+    done = distil(net, codes, list(codes), [of_lengths(net)], steps=100)
+    assert 0 < done.after <= done.before
+    assert all(np.isfinite(each.dequantize()).all() for each in done.codes.values())
+
+
+class Broken(nn.Module):
+    """Outputs that are numbers as long as the table is what it was."""
+
+    def __init__(self, net: Lengths) -> None:
+        super().__init__()
+        self.module, self.known = net, net.item.weight.detach().clone()
+
+    def forward(self, ids: Tensor) -> tuple[Tensor]:
+        (scores,) = self.module(ids)
+        same = (self.module.item.weight == self.known).all()
+        return (torch.where(same, scores, scores * torch.nan),)
+
+
+def test_an_output_that_is_no_number_any_more_is_never_nearer() -> None:
+    """Left out of the loss it would be none, and what gives nothing but NaN would be perfect."""
+    torch.manual_seed(0)
+    net = Lengths().eval()
+    _, codes = compress(net, Plan(tensors={"item.weight": Linear(bits=4)}))
+    broken = replace(of_lengths(net), function=Broken(net), prefix="module.")
+    done = distil(net, codes, ["item.weight"], [broken], steps=60)
+    assert (done.steps, done.before, done.after) == (0, np.inf, np.inf)
+    assert done.codes["item.weight"] is codes["item.weight"]
+
+
+def test_scales_stay_within_what_float16_holds() -> None:
+    torch.manual_seed(0)
+    net = Next().eval()
+    with torch.no_grad():
+        net.item.weight.mul_(65000 * 7 / net.item.weight.abs().max())
+    _, codes = compress(net, Plan(tensors={"item.weight": Linear(bits=4)}))
+    done = distil(net, codes, ["item.weight"], [lesson(net)], steps=100)
+    assert np.isfinite(done.codes["item.weight"].dequantize()).all()

@@ -119,10 +119,12 @@ class Compress:
                 "compress.rounding goes with a preset, or with a budget; in a plan each tensor has its own: "
                 "{ scheme = 'linear', rounding = 'distilled' }"
             )
-        if self.rounding is not None and self.scales_from is not None:
+        tuned = [name for name, each in self.tensors.items() if each.get("rounding") == "distilled"]
+        if self.scales_from is not None and (self.rounding is not None or tuned):
+            key = f"tensors.{tuned[0]!r}" if tuned else "rounding"
             raise RecipeError(
-                "compress.rounding: distilled scales follow from the whole model, and none can be kept; "
-                "leave out scales_from, or rounding"
+                f"compress.{key}: distilled scales follow from the whole model, and none can be kept; "
+                "leave out scales_from, or the rounding"
             )
         if self.scales_from is None and self.out_of_range != "widen":
             raise RecipeError("compress.out_of_range goes with scales_from; give both or neither")
