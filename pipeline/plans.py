@@ -154,7 +154,7 @@ def _searched(
             progress=report,
             besides=besides,
         )
-    return replace(planned, plan=plan.distilled if recipe.compress.rounding else plan, front=front)
+    return replace(planned, plan=plan, front=front)
 
 
 def example_planner(asked: str | Plan | Compress) -> Callable[[Tried], Planned]:

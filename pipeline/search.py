@@ -102,6 +102,8 @@ def search_plan(
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
     ).run()
+    if compress.rounding is not None:
+        outcome = _tuned(outcome)
     points = tuple(_plan_point(each, outcome, total) for each in outcome.front)
     with search_folder(folder):
         (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
@@ -264,6 +266,18 @@ def _key(fingerprint: str, schemes: Mapping[str, Scheme]) -> str:
 
     plan = {name: scheme_to_table(each) for name, each in schemes.items()}
     return hashlib.sha256((fingerprint + json.dumps(plan, sort_keys=True)).encode()).hexdigest()
+
+
+def _tuned(outcome: Outcome) -> Outcome:
+    """The outcome with the plans that are built of it, whose codes are tuned after they were found."""
+    found = (outcome.nearest, *outcome.front, *([outcome.best] if outcome.best else []))
+    made = {id(each): replace(each, plan=each.plan.distilled) for each in found}
+    return replace(
+        outcome,
+        best=made[id(outcome.best)] if outcome.best else None,
+        nearest=made[id(outcome.nearest)],
+        front=tuple(made[id(each)] for each in outcome.front),
+    )
 
 
 def _plan_point(point: Point, outcome: Outcome, total: int) -> PlanPoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -121,3 +122,5 @@ def test_what_a_search_found_is_distilled_and_written_down_as_that(tmp_path: Pat
     stated = json.loads((result.path / "recipe.json").read_text())["compress"]
     assert stated["rounding"] is None
     assert {each["rounding"] for each in stated["tensors"].values()} == {"distilled"}
+    written = tomllib.loads((tmp_path / "bundle.search" / "plan.toml").read_text())
+    assert written["compress"]["tensors"] == stated["tensors"]  # so that it is replayed as it was built
