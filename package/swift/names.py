@@ -112,7 +112,7 @@ _SWIFT = frozenset(
         ),
         *("Dispatch",),
         *("FileAttributeType", "FixedWidthInteger", "Linux", "MainActor", "OSSignpostIntervalState", "UUID"),
-        *("URLResourceKey", "UTF8", "UnsafeBufferPointer", "UnsafeMutableBufferPointer"),
+        *("URLResourceKey", "UTF8", "UnsafePointer", "UnsafeMutablePointer"),
         *("UnsafeMutableRawBufferPointer", "UnsafeRawBufferPointer"),
         *("MLDictionaryFeatureProvider", "MLFeatureProvider", "MLFeatureValue", "MLModel", "MLModelAsset"),
         *("MLModelConfiguration", "MLMultiArray", "MLMultiArrayConstraint", "MLMultiArrayDataType"),
