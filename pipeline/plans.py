@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pocketrec.recipe import Target
 
 
+_SIZED = 5  # searches until the files are within the budget; all but the first know what was measured
 _SEARCHED: Literal["smallest-neutral"] = "smallest-neutral"
 
 
@@ -127,7 +128,7 @@ def _searched(
 ) -> Planned:
     from pocketrec.pipeline.evaluator import make_evaluator
     from pocketrec.pipeline.measurements import search_folder
-    from pocketrec.pipeline.overhead import check_room
+    from pocketrec.pipeline.overhead import check_room, written_size
     from pocketrec.pipeline.search import search_plan, streamed_trials
 
     folder, model, recipe = out.with_name(f"{out.name}.search"), loaded.model, loaded.recipe
@@ -144,16 +145,25 @@ def _searched(
             trials,
             behind=model.behind,
         )
-        plan, front = search_plan(
-            recipe.compress,
-            evaluator,
-            targets,
-            read,
-            folder,
-            workers=workers or Workers(),
-            progress=report,
-            besides=besides,
-        )
+        asked = recipe.compress
+        for number in range(_SIZED):
+            if number:
+                asked = replace(asked, time_limit_s=recipe.compress.time_limit_s / 4)
+            plan, front = search_plan(
+                asked,
+                evaluator,
+                targets,
+                read,
+                folder,
+                workers=workers or Workers(),
+                progress=report,
+                besides=besides,
+            )
+            made, limit = (plan, planned.usage), recipe.compress.max_size_mb
+            size = written_size(attempt, loaded.trials, made, limit, targets, folder, report)
+            if limit is None or size <= limit * 1e6:
+                break
+            besides = size - next(each.size_bytes for each in front if each.chosen)
     return replace(planned, plan=plan, front=front)
 
 
