@@ -191,15 +191,21 @@ def pocketrec(job: Job, preset: str | None) -> Call:
 
 
 def contract(job: Job) -> Any:
-    from latency_models import CANDIDATES, CATEGORIES, DENSE, LENGTH, TOP
+    from latency_models import CANDIDATES, CATEGORIES, DENSE, HOURS, LENGTH, RECENT, SHELVES, TOP
 
     from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 
     def ids(name: str, size: int, vocabulary: str) -> Any:
         return Feature(name=name, kind="id_sequence", shape=("batch", size), vocabulary=vocabulary)
 
+    def one(name: str) -> Any:
+        return Feature(name=name, kind="id", shape=("batch",), vocabulary=name)
+
     inputs = [ids("history", LENGTH, "item")]
-    if job.kind == "retrieval":
+    if job.kind == "shelves":
+        inputs = [ids("recent", RECENT, "item"), one("category"), one("hour")]
+        outputs = [Output(name="scores", meaning="score", shape=("batch", SHELVES))]
+    elif job.kind == "retrieval":
         outputs = [
             Output(name="scores", meaning="top_k_scores", shape=("batch", TOP)),
             Output(name="ids", meaning="top_k_ids", dtype="int32", shape=("batch", TOP), vocabulary="item"),
@@ -211,7 +217,11 @@ def contract(job: Job) -> Any:
     return Contract(
         functions={"main": Signature(inputs=tuple(inputs), outputs=tuple(outputs))},
         dims={"batch": Dim(max=16)},
-        vocabularies={"item": VocabularySpec(size=job.rows), "category": VocabularySpec(size=CATEGORIES)},
+        vocabularies={
+            name: VocabularySpec(size=size)
+            for name, size in (("item", job.rows), ("category", CATEGORIES), ("hour", HOURS))
+            if any(each.vocabulary == name for each in inputs)
+        },
     )
 
 
