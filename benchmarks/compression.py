@@ -1,13 +1,15 @@
-"""Compression against its peers on the model zoo: bytes, ranking quality, overlap and latency.
+"""Compression against its peers: bytes, ranking quality, overlap and latency.
 
     python benchmarks/compression.py [--quick] [--json] [--model NAME ...] [--time-limit SECONDS]
 
-All evaluation users, full ranking; every artifact runs in this process, ONNX on ONNX Runtime and
-Core ML on the interpreter (whose latency says nothing about a device). Quality has a 95 % interval
-from three seeds of bootstrap over users. Peers start from the same uncompressed artifact and use
-their defaults; beside each stands our plan that stores no more than it. Searches choose on validation
-data, and everything is judged on test data. `--quick`: SASRec only. Exits with 1 where a preset misses
-what it promises.
+The zoo's models on MovieLens, and of the shops SASRec and two towers (`compression_models.py`). All
+evaluation users, full ranking; artifacts run in this process, ONNX on ONNX Runtime and Core ML on the
+interpreter (whose latency says nothing about a device), OpenVINO's and LiteRT's in environments of their own.
+Quality has a 95 % interval from three seeds of bootstrap over users, what compression changed one from the
+same users' differences. Peers start from the same uncompressed model and use their defaults; beside each
+stands our plan whose files are no larger. A share such as `8 %` is of the whole float32 files. Searches
+choose on validation data, and everything is judged on test data. `--quick`: SASRec only. Exits with 1 where a
+preset misses what it promises.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,20 +29,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from compression_models import SHOP_MODELS, recipe_of
+from compression_peers import FOREIGN, WRITTEN, Foreign, Missing, Tool, exported, tell
+from compression_rows import MODELS, Row, beaten, misses, show
 
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.onnx.lower import to_onnx
 from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData
-from pocketrec.model_zoo.registry import FAMILIES
 from pocketrec.pipeline.attempts import Attempt, Tried
 from pocketrec.pipeline.audit import tensors_read
 from pocketrec.pipeline.calibration import calibrate
-from pocketrec.pipeline.compression import (
-    NEUTRAL_AUC_LOSS,
-    NEUTRAL_NDCG_LOSS,
-    explicit_plan,
-)
+from pocketrec.pipeline.compression import explicit_plan
+from pocketrec.pipeline.distilling import distil_trials
 from pocketrec.pipeline.evaluator import make_evaluator
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.references import torch_runtimes
@@ -60,54 +61,45 @@ from pocketrec.validate.open import open_artifact
 from pocketrec.validate.runtimes.fit import fit_inputs
 from pocketrec.workers import Workers
 
-MODELS = ("sasrec", "two-tower", "dlrm")
 PRESETS = ("int8", "int4", "smallest-neutral")
-MAX_RATIO, WORTH_HAVING, MIN_INT8_OVERLAP = 0.14, 0.08, 0.99
+# Of the whole float32 files, distilled: where graphs weigh something, and where they weigh nothing.
+SHARES = {**dict.fromkeys(MODELS, (0.12,)), **dict.fromkeys(SHOP_MODELS, (0.08, 0.05))}
 SEEDS, RESAMPLES = (0, 1, 2), 200
 TARGET = "iOS18"
-MAX_ERROR = 1e-5
 Paths = dict[str, Path]
-Way = tuple[str, str, Paths, Any]  # target, method, artifacts, and the compressed reference of our own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One way to compress one model for one target.
+class Way:
+    """One way to compress one model for one target, ready to be asked.
 
     Attributes:
-        weights_ratio: stored tensors as a share of the float32 artifact's.
-        artifact_ratio: the same of the files.
-        low, high: the 95 % interval of `quality`.
-        loss: how much lower `quality` is than the original's.
-        overlap: top-k overlap with the original's lists; None for labels.
-        max_abs_error: from the compressed reference, on probes; None for what is not ours.
+        stored: bytes of its tensors; None where only the files are known.
+        size: bytes of its files.
+        runtimes: by function.
+        module: the compressed reference of our own.
     """
 
-    model: str
     target: str
     method: str
-    weights_bytes: int
-    weights_ratio: float
-    artifact_bytes: int
-    artifact_ratio: float
-    metric: str
-    quality: float
-    low: float
-    high: float
-    loss: float
-    overlap: float | None
-    max_abs_error: float | None
-    p50_ms: float
+    stored: int | None
+    size: int
+    runtimes: Mapping[str, Any]
+    module: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """Gains per user, or scores and labels, and the lists."""
+    """What is resampled, gains per user or scores and labels, what is counted of it, and the lists."""
 
     metric: str
-    value: float
-    interval: tuple[float, float]
+    rows: Any
+    statistic: Callable[[Any], Any]
     top_k: Any
+
+    @property
+    def value(self) -> float:
+        return float(self.statistic(self.rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +116,7 @@ class Model:
     cache: Path
     time_limit_s: float
 
-    def compressed(self, **compress: Any) -> Any:
+    def compressed(self, *, besides: int = 0, **compress: Any) -> Any:
         """The compressed module and codes for what a recipe's `compress` asks, chosen on validation data."""
         asked = Compress(time_limit_s=self.time_limit_s, **compress)
         if asked.searches:
@@ -135,11 +127,18 @@ class Model:
                 self.read,
                 self.cache / self.name,
                 workers=Workers(),
-                progress=tell,
+                progress=started,
+                besides=besides,
             )
         else:
             plan = explicit_plan(asked, self.loaded.model.module, self.read, self.usage)
         return compress_trials(self.loaded.trials, plan, self.usage, Path())[1]
+
+    def distilled(self, compression: Any) -> Any:
+        """The same with its codes tuned on the validation data's inputs."""
+        plan = compression.plan.distilled
+        trials, begun = compress_trials(self.loaded.trials, plan, self.usage, Path())
+        return distil_trials(trials, begun, [each.data for each in search_data(self.loaded)], started)[1]
 
     def lowered(self, compression: Any, folder: Path) -> dict[str, Paths]:
         """Target to function to artifact of a compressed module."""
@@ -150,7 +149,7 @@ class Model:
 
 def model_of(name: str, asked: Any) -> tuple[Model, Any]:
     """The model, and captures of it as it is."""
-    path = FAMILIES[name].recipe
+    path = recipe_of(name, asked.models)
     recipe = load_recipe(path)
     search = Compress(data=recipe.evaluate[0].data, arguments={"split": "valid"})
     loaded = prepare(replace(recipe, compress=search), path.parent)
@@ -174,9 +173,9 @@ def model_of(name: str, asked: Any) -> tuple[Model, Any]:
     return model, captures
 
 
-def tell(stage: str, done: int, total: int) -> None:
+def started(stage: str, done: int, total: int) -> None:
     if done == 0:
-        print(f"  {stage} ({total})", file=sys.stderr)
+        tell(f"  {stage} ({total})")
 
 
 def lower(captures: Mapping[str, Any], folder: Path, codes: Any) -> dict[str, Paths]:
@@ -195,149 +194,149 @@ def lower(captures: Mapping[str, Any], folder: Path, codes: Any) -> dict[str, Pa
     return made
 
 
-def peers(plain: dict[str, Paths], folder: Path) -> Iterator[tuple[str, str, Paths]]:
-    """(target, method, artifacts) of every peer, made from the uncompressed artifacts."""
-    ways: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
-        "onnxruntime quantize_dynamic int8": ("onnx", ort_dynamic),
-        "onnxruntime MatMulNBits and Gather 4 bit": ("onnx", ort_4_bit),
-        "coremltools linear int8": ("coreml", ct_linear),
-        "coremltools palettize 4 bit": ("coreml", ct_palettize),
-    }
-    for method, (target, write) in ways.items():
-        made = {}
-        for function, path in plain[target].items():
-            made[function] = folder / f"{method.replace(' ', '_')}-{path.name}"
-            write(path, made[function])
-        yield target, method, made
-
-
-def ort_dynamic(source: Path, goal: Path) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(str(source), str(goal), weight_type=QuantType.QInt8)
-
-
-def ort_4_bit(source: Path, goal: Path) -> None:
-    import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-
-    # Its default block of 128 fits no table of 64 columns; 32 is what its documentation shows.
-    quantizer = MatMulNBitsQuantizer(
-        onnx.load(source), block_size=32, op_types_to_quantize=("MatMul", "Gather")
-    )
-    quantizer.process()
-    quantizer.model.save_model_to_file(str(goal), use_external_data_format=False)
-
-
-def ct_linear(source: Path, goal: Path) -> None:
-    from coremltools.optimize.coreml import (
-        OpLinearQuantizerConfig,
-        OptimizationConfig,
-        linear_quantize_weights,
-    )
-
-    ct_save(
-        linear_quantize_weights, OptimizationConfig(global_config=OpLinearQuantizerConfig()), source, goal
-    )
-
-
-def ct_palettize(source: Path, goal: Path) -> None:
-    from coremltools.optimize.coreml import OpPalettizerConfig, OptimizationConfig, palettize_weights
-
-    config = OptimizationConfig(global_config=OpPalettizerConfig(mode="kmeans", nbits=4))
-    ct_save(palettize_weights, config, source, goal)
-
-
-def ct_save(compress: Any, config: Any, source: Path, goal: Path) -> None:
-    from coremltools.models import MLModel
-
-    compress(MLModel(str(source), skip_model_load=True), config).save(str(goal))
-
-
 def quality(loaded: Loaded, runtimes: Mapping[str, Any]) -> Quality:
     """The recipe's metric with its interval."""
     evaluate, data = loaded.asked[0].evaluate, loaded.asked[0].data
     run = quality_of(evaluate, loaded.model.contract, runtimes, data)
     if isinstance(data, ClassificationData):
         rows = np.stack([run.scores, data.labels], axis=1)
-        spread = interval(rows, lambda rows: auc(rows[:, 0], rows[:, 1]))
-        return Quality(metric="auc", value=auc(run.scores, data.labels), interval=spread, top_k=None)
+        return Quality(
+            metric="auc", rows=rows, statistic=lambda rows: auc(rows[:, 0], rows[:, 1]), top_k=None
+        )
     assert run.places is not None
     gains = ndcg(Ranks.of_one(run.places), evaluate.longest)
-    name = f"ndcg@{evaluate.longest}"
-    return Quality(metric=name, value=run.metrics[name], interval=interval(gains, np.mean), top_k=run.top_k)
+    return Quality(metric=f"ndcg@{evaluate.longest}", rows=gains, statistic=np.mean, top_k=run.top_k)
 
 
-def interval(values: Any, statistic: Callable[[Any], Any]) -> tuple[float, float]:
+def interval(count: int, statistic: Callable[[Any], float]) -> tuple[float, float]:
+    """The 95 % interval of a statistic of resampled rows, which is told their numbers."""
     found = []
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
-        found += [
-            float(statistic(values[rng.integers(0, len(values), len(values))])) for _ in range(RESAMPLES)
-        ]
+        found += [statistic(rng.integers(0, count, count)) for _ in range(RESAMPLES)]
     return float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))
 
 
 def rows_of(name: str, asked: Any) -> list[Row]:
     """Every row of one model."""
-    print(f"{name} ...", file=sys.stderr)
+    tell(f"{name} ...")
     model, captures = model_of(name, asked)
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
         plain = lower(captures, folder / "plain", None)
-        ways: list[Way] = [(target, "float32", paths, None) for target, paths in plain.items()]
-        for preset in PRESETS:
-            compression = model.compressed(preset=preset)
-            made = model.lowered(compression, folder / preset)
+        ways = [opened(target, "float32", paths, stack) for target, paths in plain.items()]
+        for method, compression in ours(model, ways):
+            made = model.lowered(compression, folder / method)
             ways += [
-                (target, f"pocketrec {preset}", paths, compression.module) for target, paths in made.items()
+                opened(target, f"pocketrec {method}", paths, stack, compression.module)
+                for target, paths in made.items()
             ]
-        for target, method, paths in peers(plain, folder):
-            ways.append((target, method, paths, None))
-            own = of_its_size(model, target, paths, plain, folder)
+        for peer in [*written(plain, folder, stack), *foreign(model, plain["onnx"], folder, stack)]:
+            ways.append(peer)
+            own = of_its_size(model, peer, ways, folder, stack)
             if own is not None:
                 ways.append(own)
-        opened = [
-            {
-                function: stack.enter_context(open_artifact(path, engine(target)))
-                for function, path in paths.items()
-            }
-            for target, _, paths, _ in ways
-        ]
-        found = [quality(model.loaded, runtimes) for runtimes in opened]
-        times = latencies(model.loaded, model.reference, opened)
-        errors = [
-            None if module is None else codes_error(model, module, runtimes)
-            for (_, _, _, module), runtimes in zip(ways, opened, strict=True)
-        ]
-        base = {target: place for place, (target, method, *_) in enumerate(ways) if method == "float32"}
+        found = []
+        for each in ways:
+            tell(f"  evaluates {each.method} on {each.target}")
+            found.append(quality(model.loaded, each.runtimes))
+        times = latencies(model.loaded, model.reference, [each.runtimes for each in ways])
+        base = {each.target: place for place, each in enumerate(ways) if each.method == "float32"}
         return [
-            row(name, way[:3], found[i], found[base[way[0]]], ways[base[way[0]]][2], times[i], errors[i])
-            for i, way in enumerate(ways)
+            row(name, each, found[i], found[base[each.target]], ways[base[each.target]], times[i], model)
+            for i, each in enumerate(ways)
         ]
 
 
-def of_its_size(model: Model, target: str, peer: Paths, plain: dict[str, Paths], folder: Path) -> Way | None:
-    """Our plan of least distortion whose artifacts store no more than the peer's; None where none is."""
-    before, allowed = (sum(weights(path) for path in each.values()) for each in (plain[target], peer))
-    ratio, method = allowed / before, f"pocketrec, as small as {peer_name(peer)}"
-    if ratio >= 1:
-        return None
-    for attempt in range(8):
+def opened(target: str, method: str, paths: Paths, stack: ExitStack, module: Any = None) -> Way:
+    """Artifacts that are written, opened."""
+    return Way(
+        target=target,
+        method=method,
+        stored=sum(each.size_bytes for path in paths.values() for each in tensor_sizes(path)),
+        size=sum(map(artifact_bytes, paths.values())),
+        runtimes={
+            function: stack.enter_context(open_artifact(path, engine(target)))
+            for function, path in paths.items()
+        },
+        module=module,
+    )
+
+
+def ours(model: Model, plain: Sequence[Way]) -> Iterator[tuple[str, Any]]:
+    """(method, compression) of what needs no peer to be compared with."""
+    for preset in PRESETS:
+        yield preset, model.compressed(preset=preset)
+    if not isinstance(model.loaded.asked[0].data, ClassificationData):
+        yield "int4 distilled", model.distilled(model.compressed(preset="int4"))
+    for share in SHARES[model.name]:
+        found = within(model, {each.target: share * each.size for each in plain}, plain)
+        if found is not None:
+            yield f"{share:.0%} of the files, distilled", model.distilled(found)
+
+
+def within(model: Model, budgets: Mapping[str, float], plain: Sequence[Way]) -> Any | None:
+    """The plan of least distortion whose files fit the budgets of all those targets; None where none does."""
+    before = {each.target: each for each in plain}
+    besides = {target: each.size - (each.stored or 0) for target, each in before.items()}
+    tightest = min(budgets, key=lambda target: budgets[target] / before[target].size)
+    budget = budgets[tightest]
+    for _ in range(8):
         try:
-            compression = model.compressed(max_ratio=ratio)
+            compression = model.compressed(max_size_mb=budget / 1e6, besides=besides[tightest])
         except BudgetMissed:
             return None
-        made = model.lowered(compression, folder / f"{peer_name(peer)}-{attempt}".replace(" ", "-"))
-        stored = sum(weights(path) for path in made[target].values())
-        if stored <= allowed:
-            return target, method, made[target], compression.module
-        ratio *= 0.99 * allowed / stored
+        with tempfile.TemporaryDirectory() as temporary:
+            made = model.lowered(compression, Path(temporary) / "tried")
+            sizes = {target: sum(map(artifact_bytes, made[target].values())) for target in budgets}
+        over = max(sizes[target] / budgets[target] for target in budgets)
+        if over <= 1:
+            return compression
+        budget *= 0.995 / over
     return None
 
 
-def peer_name(peer: Paths) -> str:
-    return next(iter(peer.values())).name.rpartition("-")[0].replace("_", " ")
+def of_its_size(model: Model, peer: Way, ways: Sequence[Way], folder: Path, stack: ExitStack) -> Way | None:
+    """Our plan of least distortion whose files are no larger than the peer's; None where none is."""
+    plain = [each for each in ways if each.method == "float32" and each.target == peer.target]
+    if peer.size >= plain[0].size:
+        return None
+    method = f"pocketrec, as small as {peer.method}"
+    compression = within(model, {peer.target: peer.size}, plain)
+    if compression is None:
+        return None
+    made = model.lowered(compression, folder / method)
+    return opened(peer.target, method, made[peer.target], stack, compression.module)
+
+
+def written(plain: Mapping[str, Paths], folder: Path, stack: ExitStack) -> Iterator[Way]:
+    """Peers that write an artifact which is opened here."""
+    for method, (target, write) in WRITTEN.items():
+        tell(f"  {method}")
+        made = {}
+        for function, path in plain[target].items():
+            made[function] = folder / f"{method.replace(' ', '_')}-{path.name}"
+            write(path, made[function])
+        yield opened(target, method, made, stack)
+
+
+def foreign(model: Model, plain: Paths, folder: Path, stack: ExitStack) -> Iterator[Way]:
+    """Peers of other environments, which are compared with our ONNX files."""
+    contract = model.loaded.model.contract
+    programs = exported(model.loaded.model.module, contract, folder / "programs")
+    for method, (_, takes_onnx) in FOREIGN.items():
+        tell(f"  {method}")
+        try:
+            tool = Tool(method, plain if takes_onnx else programs, folder / method)
+        except Missing as error:
+            tell(f"  {method}: missing: {error}")
+            continue
+        stack.callback(tool.close)
+        runtimes = {
+            function: Foreign(tool=tool, function=function, signature=signature, contract=contract)
+            for function, signature in contract.functions.items()
+        }
+        yield Way(target="onnx", method=method, stored=None, size=sum(tool.sizes.values()), runtimes=runtimes)
 
 
 def codes_error(model: Model, module: Any, runtimes: Mapping[str, Any]) -> float:
@@ -358,7 +357,7 @@ def engine(target: str) -> str:
     return "onnxruntime" if target == "onnx" else "coreml-interpreter"
 
 
-def latencies(loaded: Loaded, reference: Any, opened: list[dict[str, Any]]) -> list[float]:
+def latencies(loaded: Loaded, reference: Any, opened: Sequence[Mapping[str, Any]]) -> list[float]:
     """p50 of the evaluated function on its widest probe, all ways in turns."""
     function = loaded.recipe.evaluate[0].function
     signature = loaded.model.contract.functions[function]
@@ -373,102 +372,42 @@ def latencies(loaded: Loaded, reference: Any, opened: list[dict[str, Any]]) -> l
     return [measured[str(place)].p50_ms for place in range(len(opened))]
 
 
-def row(
-    name: str,
-    way: tuple[str, str, Paths],
-    mine: Quality,
-    base: Quality,
-    plain: Paths,
-    p50_ms: float,
-    error: float | None,
-) -> Row:
-    target, method, paths = way
-    stored, stored_before = (sum(weights(path) for path in each.values()) for each in (paths, plain))
-    size, size_before = (sum(artifact_bytes(path) for path in each.values()) for each in (paths, plain))
+def row(name: str, way: Way, mine: Quality, base: Quality, plain: Way, p50_ms: float, model: Model) -> Row:
+    count = len(mine.rows)
+    low, high = interval(count, lambda chosen: float(mine.statistic(mine.rows[chosen])))
+    least, most = interval(
+        count, lambda chosen: float(base.statistic(base.rows[chosen]) - mine.statistic(mine.rows[chosen]))
+    )
     return Row(
         model=name,
-        target=target,
-        method=method,
-        weights_bytes=stored,
-        weights_ratio=stored / stored_before,
-        artifact_bytes=size,
-        artifact_ratio=size / size_before,
+        target=way.target,
+        method=way.method,
+        weights_ratio=None if way.stored is None or plain.stored is None else way.stored / plain.stored,
+        artifact_bytes=way.size,
+        artifact_ratio=way.size / plain.size,
         metric=mine.metric,
         quality=mine.value,
-        low=mine.interval[0],
-        high=mine.interval[1],
+        low=low,
+        high=high,
         loss=base.value - mine.value,
+        least_loss=least,
+        most_loss=most,
         overlap=None if mine.top_k is None else float(top_k_overlap(base.top_k, mine.top_k).mean()),
-        max_abs_error=error,
+        max_abs_error=None if way.module is None else codes_error(model, way.module, way.runtimes),
         p50_ms=p50_ms,
     )
-
-
-def weights(path: Path) -> int:
-    return sum(each.size_bytes for each in tensor_sizes(path))
-
-
-def misses(rows: list[Row]) -> list[str]:
-    """What the presets promise and do not hold."""
-    found = []
-    originals = {(each.model, each.target): each for each in rows if each.method == "float32"}
-    for each in rows:
-        where = f"{each.model} on {each.target}, {each.method}"
-        limit = NEUTRAL_AUC_LOSS
-        if each.metric != "auc":
-            limit = NEUTRAL_NDCG_LOSS * originals[each.model, each.target].quality
-        if each.method == "pocketrec smallest-neutral":
-            if each.weights_ratio > MAX_RATIO:
-                found.append(f"{where}: {each.weights_ratio:.1%} of float32, promised {MAX_RATIO:.0%}")
-            if each.loss > limit:
-                found.append(f"{where}: {each.metric} loss {each.loss:.5f}, promised {limit:.5f}")
-        if each.method == "pocketrec int8" and (each.overlap or 1) < MIN_INT8_OVERLAP:
-            found.append(f"{where}: overlap {each.overlap:.4f}, promised {MIN_INT8_OVERLAP}")
-        if (each.max_abs_error or 0) > MAX_ERROR:
-            found.append(f"{where}: {each.max_abs_error:.1e} from its reference, promised {MAX_ERROR:g}")
-    return found
-
-
-def beaten(rows: list[Row]) -> list[str]:
-    """Peers with a better quality, or lists nearer to the original's, than everything of ours no larger."""
-    found = []
-    for peer in rows:
-        if peer.method.startswith("pocketrec") or peer.method == "float32":
-            continue
-        ours = [
-            each
-            for each in rows
-            if each.method.startswith("pocketrec")
-            and (each.model, each.target) == (peer.model, peer.target)
-            and each.weights_bytes <= peer.weights_bytes
-        ]
-        where = f"{peer.model} on {peer.target}"
-        if not ours:
-            found.append(f"{where}: nothing of ours is as small as {peer.method}")
-            continue
-        best = max(ours, key=lambda each: each.quality)
-        if best.quality < peer.quality:
-            inside = peer.low <= best.quality <= peer.high
-            found.append(
-                f"{where}: {peer.method} has {peer.metric} {peer.quality:.5f}, {best.method} "
-                f"{best.quality:.5f} with {best.weights_bytes / peer.weights_bytes:.0%} of its bytes; "
-                f"{'within' if inside else 'outside'} the interval"
-            )
-        nearest = max((each.overlap or 0 for each in ours), default=0)
-        if peer.overlap is not None and nearest < peer.overlap:
-            found.append(f"{where}: {peer.method} has an overlap of {peer.overlap:.4f}, ours {nearest:.4f}")
-    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--model", action="append", choices=list(MODELS))
+    parser.add_argument("--model", action="append", choices=list(SHARES))
     parser.add_argument("--time-limit", type=float, default=240.0)
     parser.add_argument("--cache", type=Path, default=Path("build/benchmark-search"))
+    parser.add_argument("--models", type=Path, default=Path("build/benchmark-models"))
     asked = parser.parse_args()
-    names = asked.model or (["sasrec"] if asked.quick else list(MODELS))
+    names = asked.model or (["sasrec"] if asked.quick else list(SHARES))
     rows = [each for name in names for each in rows_of(name, asked)]
     missed, better = misses(rows), beaten(rows)
     if asked.json:
@@ -477,20 +416,6 @@ def main() -> None:
         show(rows)
         print("\n".join(["", *better, *(f"MISSED: {each}" for each in missed)]))
     sys.exit(1 if missed else 0)
-
-
-def show(rows: list[Row]) -> None:
-    head = f"{'model':10} {'target':7} {'method':42} {'weights':>10} {'':>6} {'file':>10} {'':>6}"
-    print(f"{head}  quality (95 % interval)            loss  overlap   error      p50")
-    for each in rows:
-        overlap = "" if each.overlap is None else f"{each.overlap:.4f}"
-        error = "" if each.max_abs_error is None else f"{each.max_abs_error:.1e}"
-        print(
-            f"{each.model:10} {each.target:7} {each.method:42} {each.weights_bytes / 1e3:8.1f}kB "
-            f"{each.weights_ratio:6.1%} {each.artifact_bytes / 1e3:8.1f}kB {each.artifact_ratio:6.1%}  "
-            f"{each.metric} {each.quality:.5f} ({each.low:.4f} to {each.high:.4f}) {each.loss:+9.5f} "
-            f"{overlap:>8} {error:>7} {each.p50_ms:6.2f}ms"
-        )
 
 
 if __name__ == "__main__":
