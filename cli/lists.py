@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pocketrec.cli.console import print_json, print_table
-from pocketrec.errors import UsageError
+from pocketrec.errors import UsageError, meant
 from pocketrec.outside import parse_json
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def method_of(model: Recommender, stated: str | None, roles: Collection[str], wi
         return known[0]
     if stated not in known:
         came = "not given" if stated is None else repr(stated)
-        raise UsageError(f"--method is {came}; expected one of {', '.join(known)}")
+        raise UsageError(f"--method is {came}; expected one of {', '.join(known)}{meant(stated, known)}")
     return stated
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketrec.errors import UsageError
+from pocketrec.errors import UsageError, meant
 from pocketrec.model_zoo.catalogue import (
     bandits,
     creatives,
@@ -40,5 +40,7 @@ FAMILIES: dict[str, Family] = {each.name: each for area in _AREAS for each in ar
 def family(name: str) -> Family:
     """The family of that name; UsageError names those that there are."""
     if name not in FAMILIES:
-        raise UsageError(f"zoo: no family {name!r}; expected one of {', '.join(FAMILIES)}")
+        raise UsageError(
+            f"zoo: no family {name!r}; expected one of {', '.join(FAMILIES)}{meant(name, FAMILIES)}"
+        )
     return FAMILIES[name]

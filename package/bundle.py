@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pocketrec.contract import Contract
-from pocketrec.errors import ArtifactError, RecipeError, UsageError
+from pocketrec.errors import ArtifactError, RecipeError, UsageError, meant
 from pocketrec.outside import exists, parse_json, read_file
 from pocketrec.package.manifest import (
     MANIFEST,
@@ -99,7 +99,10 @@ class Bundle:
 
 def _pick(table: Mapping[str, T], name: str, what: str) -> T:
     if name not in table:
-        raise UsageError(f"{name!r} is no {what} of the bundle; expected one of {', '.join(sorted(table))}")
+        raise UsageError(
+            f"{name!r} is no {what} of the bundle; expected one of {', '.join(sorted(table))}"
+            f"{meant(name, table)}"
+        )
     return table[name]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pocketrec.errors import ArtifactError, UsageError
+from pocketrec.errors import ArtifactError, UsageError, meant
 from pocketrec.outside import exists
 from pocketrec.package.manifest import PART, EvidenceManifest, Manifest, read_json
 
@@ -34,6 +34,7 @@ def kept_artifacts(manifest: Manifest, only: Iterable[str]) -> Mapping[str, Mapp
             known = ", ".join(sorted(manifest.artifacts)) or "none"
             raise UsageError(
                 f"{target!r} is no target of {manifest.name} {manifest.version}; expected one of {known}"
+                f"{meant(target, manifest.artifacts)}"
             )
     return {target: manifest.artifacts[target] for target in only}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pocketrec.contract import Contract
 from pocketrec.convert.targets import row_of_suffix
-from pocketrec.errors import ArtifactError, CallError, ExecutionError, UsageError
+from pocketrec.errors import ArtifactError, CallError, ExecutionError, UsageError, meant
 from pocketrec.package.bundle import Bundle, read_bundle, read_contract
 from pocketrec.package.host.answers import Answer
 from pocketrec.package.host.calls import Host, Run, States
@@ -52,7 +52,10 @@ def target_of(bundle: Bundle, target: str | None, runtime: str | None = None) ->
         loaded = [each for each in known if runtime is not None and _loads(bundle, each, runtime)]
         return first_portable(bundle, loaded or known)
     if target not in known:
-        raise UsageError(f"{target!r} is no target of {bundle.path}; expected one of {', '.join(known)}")
+        raise UsageError(
+            f"{target!r} is no target of {bundle.path}; expected one of {', '.join(known)}"
+            f"{meant(target, known)}"
+        )
     return str(target)
 
 

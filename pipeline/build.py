@@ -9,7 +9,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from pocketrec.convert.targets import resolve_targets, with_others
-from pocketrec.errors import ConversionError, RecipeError
+from pocketrec.errors import ConversionError, RecipeError, meant
 from pocketrec.foreign import generators_kept
 from pocketrec.kept import Parts
 from pocketrec.package.host.roles import calls_of
@@ -198,7 +198,10 @@ def _offered(evidence: Evidence, front: Sequence[PlanPoint], out: Path) -> tuple
 def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:
     unknown = [name for name in names if name not in recipe.targets]
     if unknown:
-        raise RecipeError(f"target {unknown[0]!r} is not in the recipe; known: {', '.join(recipe.targets)}")
+        raise RecipeError(
+            f"target {unknown[0]!r} is not in the recipe; known: {', '.join(recipe.targets)}"
+            f"{meant(unknown[0], recipe.targets)}"
+        )
     if not names:
         return recipe
     return replace(recipe, targets={name: each for name, each in recipe.targets.items() if name in names})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pocketrec.convert.targets import TARGETS
-from pocketrec.errors import UsageError
+from pocketrec.errors import UsageError, meant
 from pocketrec.validate.runtimes.faults import UNANSWERED, Fault
 
 Status = Literal["passed", "failed", "not_run"]
@@ -99,10 +99,15 @@ class Asked:
         for each in self.runtimes:
             if each not in (*engines, *TARGETS):
                 known = ", ".join((*engines, *TARGETS))
-                raise UsageError(f"--runtime {each!r}: expected an engine or a format: {known}")
+                raise UsageError(
+                    f"--runtime {each!r}: expected an engine or a format: {known}"
+                    f"{meant(each, (*engines, *TARGETS))}"
+                )
         for each in self.required:
             if each not in engines:
-                raise UsageError(f"--require {each!r}: expected one of {', '.join(engines)}")
+                raise UsageError(
+                    f"--require {each!r}: expected one of {', '.join(engines)}{meant(each, engines)}"
+                )
             if not self.wants(each):
                 raise UsageError(f"--require {each}: it is not among --runtime; add --runtime {each}")
         if not self.timeout > 0:

@@ -40,7 +40,7 @@ def test_its_recipe_builds_and_goes_on_with_its_search(tmp_path: Path) -> None:
 def test_a_newer_format_is_one_clear_line(name: str, kind: type[Contract], tmp_path: Path) -> None:
     table = json.loads((FIRST / "mean" / name).read_text())
     (tmp_path / name).write_text(json.dumps({**table, "schema": 2}))
-    with pytest.raises(ArtifactError, match=r"contract\.json: schema is 2; expected one of 1"):
+    with pytest.raises(ArtifactError, match=r"contract\.json: schema is 2; expected 1"):
         read_json(tmp_path, name, kind)
 
 

@@ -90,7 +90,7 @@ def test_the_hash_follows_the_meaning_and_not_the_spelling(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("schema = 1", "schema = 2", "schema is 2; expected one of 1"),
+        ("schema = 1", "schema = 2", "schema is 2; expected 1"),
         ("schema = 1\n", "", "schema is missing; add it"),
         ("[model]", "[modle]", "modle is not a known key; did you mean 'model'?"),
         ('factory = "', 'fatcory = "', "model.fatcory is not a known key; did you mean 'factory'?"),
@@ -260,7 +260,7 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str) ->
         ('version = "1.0"', 'version = "../1"', "recipe.toml: version is '../1'; expected letters"),
         ('version = "1.0"', 'version = " "', "recipe.toml: version is ' '; expected letters"),
         ('version = "1.0"', 'version = "a\\u0000"', "expected letters that can name a folder"),
-        ("schema = 1", 'schema = "1"', "schema is '1'; expected one of 1"),
+        ("schema = 1", 'schema = "1"', "schema is '1'; expected 1"),
         (
             "[targets.onnx]",
             "[targets.onnx]\nmultifunction = true",

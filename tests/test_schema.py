@@ -31,6 +31,7 @@ class Outer:
     inner: Inner | None = None
     many: Mapping[str, Inner] = field(default_factory=dict)
     shape: tuple[int | str, ...] = ()
+    mode: Literal["fast"] | None = None
 
 
 def read(**table: object) -> Outer:
@@ -52,12 +53,13 @@ def test_defaults_and_nesting() -> None:
         ({"nmae": "y"}, "a.toml: nmae is not a known key; did you mean 'name'?"),
         (
             {"zzz": 1},
-            "a.toml: zzz is not a known key; known here: name, kind, bits, flag, inner, many",
+            "a.toml: zzz is not a known key; known here: name, kind, bits, flag, inner, many, shape, mode",
         ),
         ({"name": 3}, "a.toml: name is 3; expected a string"),
         ({"flag": 1}, "a.toml: flag is 1; expected true or false"),
         ({"kind": "dens"}, "a.toml: kind is 'dens'; expected one of 'id', 'dense'; did you mean 'dense'?"),
         ({"bits": 8.0}, "a.toml: bits is 8.0; expected one of 4, 8"),
+        ({"mode": "fsat"}, "a.toml: mode is 'fsat'; expected 'fast'"),
         ({"bits": True}, "a.toml: bits is True; expected one of 4, 8"),
         ({"inner": {"size": True}}, "a.toml: inner.size is True; expected a whole number"),
         ({"inner": {"size": 1.0}}, "a.toml: inner.size is 1.0; expected a whole number"),

@@ -13,7 +13,7 @@ from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketrec.errors import UsageError
+from pocketrec.errors import UsageError, meant
 from pocketrec.validate.runtimes.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -162,14 +162,20 @@ def runtime_for(path: Path, runtime: str | None = None, *, formats: Mapping[str,
     """The name of the engine that loads an artifact; arguments and errors as for `open_artifact`."""
     choices = format_of(path, formats).runtimes
     if runtime is not None and runtime not in choices:
-        raise UsageError(
-            f"{path.name}: runtime {runtime!r} cannot load {path.suffix}; expected {' or '.join(choices)}"
-        )
+        raise UsageError(f"{path.name}: {_not_loading(runtime, path.suffix, choices, formats)}")
     if not path.exists():
         raise UsageError(f"{path}: no such artifact; pass the path of a .onnx file or an .mlpackage folder")
     if runtime is None:
         runtime = next(name for name in choices if name != "coreml-framework" or sys.platform == "darwin")
     return runtime
+
+
+def _not_loading(runtime: str, suffix: str, choices: Mapping[str, str], formats: Mapping[str, Format]) -> str:
+    """Why a runtime does not load artifacts of that suffix: nobody knows it, or it is another format's."""
+    known = dict.fromkeys(name for each in formats.values() for name in each.runtimes)
+    if runtime in known:
+        return f"runtime {runtime!r} cannot load {suffix}; expected {' or '.join(choices)}"
+    return f"unknown runtime {runtime!r}; expected one of {', '.join(known)}{meant(runtime, known)}"
 
 
 def open_onnx(path: Path, options: Options) -> Runtime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from pocketrec.contract import CORE_ML_WORDS, RESERVED_NAMES
 from pocketrec.convert.example.wide import InFloat32
-from pocketrec.errors import InputError, Refused
+from pocketrec.errors import InputError, Refused, meant
 
 _INT32 = (-(2**31), 2**31 - 1)
 _UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
@@ -205,9 +204,8 @@ def _misnamed(keys: Collection[str], known: Collection[str], required: Collectio
     """What to say of keyword arguments that `forward` does not take, or that it lacks."""
     lacking, surplus = sorted(set(required) - set(keys)), sorted(set(keys) - set(known))
     wrong = f"has {surplus[0]!r}" if surplus else f"lacks {lacking[0]!r}"
-    near = difflib.get_close_matches(surplus[0], known, n=1) if surplus else []
-    meant = f"; did you mean {near[0]!r}?" if near else ""
-    return f"the example {wrong}; forward takes {', '.join(known)}{meant}"
+    near = meant(surplus[0], known) if surplus else ""
+    return f"the example {wrong}; forward takes {', '.join(known)}{near}"
 
 
 def _in_order(module: nn.Module, named: Mapping[str, Any]) -> tuple[Any, ...]:

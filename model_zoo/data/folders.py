@@ -21,7 +21,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-from pocketrec.errors import DataError, UsageError
+from pocketrec.errors import DataError, UsageError, meant
 from pocketrec.model_zoo.data.sets import DATASETS, Dataset, Wheel
 from pocketrec.outside import read_file
 
@@ -38,7 +38,9 @@ def folder(name: str = "ml-100k") -> Path:
         DataError: the files cannot be had, or are not what their digests say.
     """
     if name not in DATASETS:
-        raise UsageError(f"zoo data: no data set {name!r}; expected one of {', '.join(DATASETS)}")
+        raise UsageError(
+            f"zoo data: no data set {name!r}; expected one of {', '.join(DATASETS)}{meant(name, DATASETS)}"
+        )
     wanted = DATASETS[name]
     place = _given(wanted) or _find(wanted, cache_folder(name))
     if place is None:

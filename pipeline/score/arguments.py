@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pocketrec.contract import Contract, Feature
-from pocketrec.errors import DataError, UsageError
+from pocketrec.errors import DataError, UsageError, meant
 from pocketrec.package.host.roles import OPTIONS, Call, is_text, rest_of
 from pocketrec.source.columns import pyarrow
 
@@ -70,6 +70,7 @@ def arguments_of(
         if name not in known:
             raise UsageError(
                 f"--column {name}=...: no argument of {call.method}; expected {', '.join(known)}"
+                f"{meant(name, known)}"
             )
     found = []
     for each in _all(contract, call, columns):

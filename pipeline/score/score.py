@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from pocketrec import __version__
-from pocketrec.errors import UsageError
+from pocketrec.errors import UsageError, meant
 from pocketrec.files import check_outside, check_place, whole_file
 from pocketrec.kept import Parts, key_of, path_sha256
 from pocketrec.package.bundle import read_bundle
@@ -226,7 +226,7 @@ def _method(model: Recommender, stated: str | None) -> str:
         return known[0]
     if stated not in known:
         came = "not given" if stated is None else repr(stated)
-        raise UsageError(f"--method is {came}; expected one of {', '.join(known)}")
+        raise UsageError(f"--method is {came}; expected one of {', '.join(known)}{meant(stated, known)}")
     return stated
 
 

@@ -161,6 +161,12 @@ def float16_numbers(name: str, values: Array) -> Array:
     return values.astype(np.float16)
 
 
+def check_least(key: str, value: int | None, least: int) -> None:
+    """Checks a number of a scheme that no table can have lower, such as a width; PlanError where it is."""
+    if value is not None and value < least:
+        raise PlanError(f"{key} is {value}; expected {least} or more")
+
+
 def check_block(name: str, columns: int, block_size: int) -> None:
     """Checks that blocks of that size fill a row; PlanError names the sizes that do."""
     if block_size < 1 or columns % block_size:

@@ -27,6 +27,7 @@ from pocketrec.quantize.schemes.base import (
     Encoded,
     ScaledRows,
     check_block,
+    check_least,
     float16_scales,
     join,
     quantize_rows,
@@ -65,6 +66,7 @@ class Linear:
     def __post_init__(self) -> None:
         if (self.block_size is None) == (self.granularity == "per_block"):
             raise PlanError("linear: block_size goes with granularity='per_block', and only with it")
+        check_least("linear: block_size", self.block_size, 1)
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Checks that blocks fill the rows of a tensor of that shape; else PlanError."""

@@ -18,6 +18,7 @@ from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
 from pocketrec.quantize.schemes.base import (
     Encoded,
     check_group,
+    check_least,
     float16_numbers,
     quantize_rows,
     values_by_row,
@@ -44,6 +45,9 @@ class Palette:
     groups: int = 1
     axis: Literal["rows", "columns"] = "columns"
     rounding: Rounding = "nearest"
+
+    def __post_init__(self) -> None:
+        check_least("palette: groups", self.groups, 1)
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Checks that the rows or columns of that shape divide into the groups; else PlanError."""

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pocketrec.errors import PlanError
-from pocketrec.quantize.schemes.base import Encoded, divisors, float16_numbers, quantize_rows
+from pocketrec.quantize.schemes.base import Encoded, check_least, divisors, float16_numbers, quantize_rows
 from pocketrec.quantize.schemes.lloyd import centres_of_vectors, nearest_vector
 from pocketrec.quantize.tensor import Array, Floats, ProductTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Usage
@@ -38,12 +38,15 @@ class Product:
     shared: bool = False
     rounding: Literal["nearest", "distilled"] = "nearest"
 
+    def __post_init__(self) -> None:
+        check_least("product: width", self.width, 2)
+
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Checks that vectors fill the rows of that shape; else PlanError."""
         columns = rows_and_columns(shape)[1]
         if len(shape) > 2:
             raise PlanError(f"{name}: product needs one or two axes, it has {len(shape)}; use 'palette'")
-        if self.width < 2 or columns % self.width:
+        if columns % self.width:
             fitting = [str(each) for each in divisors(columns) if 2 <= each <= 16]
             advice = f"use width={' or '.join(fitting)}" if fitting else "use 'palette'"
             raise PlanError(f"{name}: {columns} columns do not divide into vectors of {self.width}; {advice}")

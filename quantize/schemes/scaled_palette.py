@@ -16,7 +16,13 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pocketrec.quantize.feedback import Feedback, Nearest, feedback_of
-from pocketrec.quantize.schemes.base import ScaledRows, check_block, float16_scales, quantize_rows
+from pocketrec.quantize.schemes.base import (
+    ScaledRows,
+    check_block,
+    check_least,
+    float16_scales,
+    quantize_rows,
+)
 from pocketrec.quantize.schemes.lloyd import centres_of_numbers, nearest_number
 from pocketrec.quantize.tensor import Array, Floats, ScaledPaletteTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
@@ -41,6 +47,9 @@ class ScaledPalette:
     bits: Literal[1, 2, 3, 4, 6] = 3
     block_size: int | None = None
     rounding: Rounding = "nearest"
+
+    def __post_init__(self) -> None:
+        check_least("scaled_palette: block_size", self.block_size, 1)
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Checks that blocks fill the rows of that shape; else PlanError."""

@@ -38,7 +38,11 @@ Every message says what, where, what came, what was expected and the next step, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
+
+_SHORTEST_BEGINNING = 3  # letters from which on a word tells what it is the beginning of
+_MOST_MEANT = 3  # names in one message
 
 
 class PocketrecError(Exception):
@@ -241,3 +245,17 @@ class Expired(Untrusted):
 def in_one_line(error: object, longest: int = 200) -> str:
     """What an error from elsewhere says, in one line of so many letters; its type where it says nothing."""
     return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def meant(word: object, known: Iterable[object]) -> str:
+    """What a word that is not known may have been meant for, as the end of a message; empty where nothing is.
+
+    Words that begin with it, such as `onnxruntime` for `onnx`; where there are none, the one most like it.
+    """
+    if not isinstance(word, str):
+        return ""
+    names = {each.lower(): each for each in known if isinstance(each, str)}
+    given = word.lower()
+    longer = [each for each in names if each.startswith(given)] if len(given) >= _SHORTEST_BEGINNING else []
+    near = longer if 0 < len(longer) <= _MOST_MEANT else difflib.get_close_matches(given, names, n=1)
+    return f"; did you mean {' or '.join(repr(names[each]) for each in near)}?" if near else ""

@@ -7,7 +7,6 @@ what was expected, and the nearest valid name.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import re
 import types
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union
 
-from pocketrec.errors import PocketrecError, RecipeError
+from pocketrec.errors import PocketrecError, RecipeError, meant
 
 T = TypeVar("T")
 OneOrMore = Annotated[tuple[T, ...], "one table stands for a list of one"]
@@ -116,8 +115,7 @@ def _convert(hint: Any, value: object, source: str, key: str) -> Any:
         return _convert_union(arguments, value, source, key)
     if origin is Literal:
         if not any(value == each and type(value) is type(each) for each in arguments):  # 8.0 is not 8
-            near = _nearest(value, list(arguments)) if isinstance(value, str) else ""
-            raise _wrong(source, key, value, "one of " + ", ".join(map(repr, arguments)) + near)
+            raise _wrong(source, key, value, _one_of(arguments, value))
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
@@ -163,6 +161,13 @@ def _convert_scalar(hint: Any, value: object, source: str, key: str) -> Any:
     return value
 
 
+def _one_of(choices: tuple[Any, ...], value: object) -> str:
+    """What was expected where only some values are known; of several, which was meant."""
+    if len(choices) == 1:
+        return repr(choices[0])
+    return "one of " + ", ".join(map(repr, choices)) + meant(value, choices)
+
+
 def _describe(hint: Any) -> str:
     known = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
     origin = typing.get_origin(hint)
@@ -191,10 +196,5 @@ def shown(value: object, longest: int = _LONGEST) -> str:
 
 
 def _unknown(source: str, key: str, name: str, known: list[str]) -> RecipeError:
-    hint = _nearest(name, known) or f"; known here: {', '.join(known)}"
+    hint = meant(name, known) or f"; known here: {', '.join(known)}"
     return RecipeError(f"{source}: {key} is not a known key{hint}")
-
-
-def _nearest(name: str, known: list[Any]) -> str:
-    close = difflib.get_close_matches(name, [each for each in known if isinstance(each, str)], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

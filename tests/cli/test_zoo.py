@@ -31,3 +31,5 @@ def test_an_unknown_model_names_the_known_ones(command: str) -> None:
     done = CliRunner().invoke(main, ["zoo", command, "nobody"])
     assert done.exit_code == 2
     assert done.stderr == f"error: zoo: no family 'nobody'; expected one of {', '.join(FAMILIES)}\n"
+    near = CliRunner().invoke(main, ["zoo", command, "sasrek"])
+    assert near.stderr.endswith("qr-dlrm; did you mean 'sasrec'?\n")

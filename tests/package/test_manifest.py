@@ -152,7 +152,7 @@ def test_a_hostile_manifest_cannot_reach_outside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"schema": 2}, "manifest.json: schema is 2; expected one of 1"),
+        ({"schema": 2}, "manifest.json: schema is 2; expected 1"),
         ({"filse": {}}, "manifest.json: filse is not a known key; did you mean 'files'?"),
         ({"files": []}, "manifest.json: files is []; expected a table"),
         ({"files": {}}, "manifest.json: manifest.json: tree_sha256 does not follow"),

@@ -74,7 +74,7 @@ def test_a_runtime_alone_takes_a_target_that_it_loads(bundle: Path) -> None:
             assert model.target == target
             assert len(model.recommend(history=["item 3"], k=2)) == 2
     with (
-        pytest.raises(UsageError, match="runtime 'nobody' cannot load"),
+        pytest.raises(UsageError, match="unknown runtime 'nobody'; expected one of onnxruntime"),
         pocketrec.load(bundle, runtime="nobody") as model,
     ):
         model.recommend(history=["item 3"])
@@ -96,6 +96,8 @@ def test_what_a_bundle_does_not_have_is_named(bundle: Path) -> None:
         assert "recommend(history, k, excluding)" in str(model.recommend.__doc__)
     with pytest.raises(UsageError, match="'web' is no target"):
         pocketrec.load(bundle, target="web")
+    with pytest.raises(UsageError, match=r"expected one of coreml, onnx; did you mean 'onnx'\?$"):
+        pocketrec.load(bundle, target="onx")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,14 @@ def test_an_onnx_file_runs_and_describes_itself(onnx_file: Path) -> None:
         ("model.pt", None, r"'\.pt' is unknown; expected \.onnx, \.mlpackage"),
         ("absent.onnx", None, "no such artifact"),
         ("absent.onnx", "coreml-interpreter", "expected onnxruntime"),
-        ("absent.mlpackage", "onnx", "expected coreml-framework or coreml-interpreter"),
+        ("absent.mlpackage", "onnxruntime", "cannot load .mlpackage; expected coreml-framework or coreml-"),
+        (
+            "absent.onnx",
+            "onnx",
+            r"unknown runtime 'onnx'; expected one of onnxruntime, .*; did you mean 'onnxr",
+        ),
+        ("absent.onnx", "coreml", r"mean 'coreml-framework' or 'coreml-interpreter'\?$"),
+        ("absent.onnx", "tvm", r"unknown runtime 'tvm'; expected one of .*coreml-interpreter$"),
     ],
 )
 def test_what_cannot_be_opened_is_a_usage_error_with_the_choices(
