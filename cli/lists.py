@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ import click
 
 from pocketrec.cli.console import print_json, print_table
 from pocketrec.errors import UsageError, meant
-from pocketrec.outside import parse_json
 
 if TYPE_CHECKING:
     from pocketrec.package.host.answers import Recommendations
@@ -25,6 +24,10 @@ _COMMANDS = {
 }
 _SHOWN = 3  # items of the history beside a listed one
 _LONGEST = 80  # characters of a word in a message
+_EFFECT = (
+    "because of: an item of the history, and the score less what it is without that item, in the score's own "
+    "unit; places where there is no score"
+)
 
 
 def method_of(model: Recommender, stated: str | None, roles: Collection[str], without: str) -> str:
@@ -54,37 +57,40 @@ def _asked_by(methods: Collection[str]) -> str:
     return "which pocketrec.load(BUNDLE) has in Python"
 
 
-def argument_of(model: Recommender, method: str, stated: str) -> tuple[str, Any]:
-    """An argument and its value: JSON where it is a list, an object, or no argument of words; else a word."""
-    name, mark, value = stated.partition("=")
-    if not name or not mark:
-        raise UsageError(f"--set {stated!r}: expected NAME=VALUE")
-    if value[:1] in ("[", "{", '"'):
-        return name, parse_json(value, name=f"--set {name}", error=UsageError)
-    if model.takes_words(method, name):
-        return name, value
-    try:
-        return name, parse_json(value, name=f"--set {name}", error=UsageError)
-    except UsageError:
-        return name, value  # the call says what was expected
-
-
-def tell_unfounded(history: Sequence[str], found: Recommendations) -> None:
-    """Says on stderr that a list follows from nothing, where no item of the history is known."""
-    if history and {*history} <= {each.given for each in found.unknown}:
+def tell_unfounded(given: Mapping[str, Any], found: Recommendations) -> None:
+    """Says on stderr that a list follows from no history: none was given, or nothing of it is known."""
+    history = given.get("history")
+    if history == []:
+        others = [name for name in given if name not in ("history", "k", "excluding")]
+        what = f"from {', '.join(others)} alone" if others else "from the model alone, for everybody the same"
+        click.echo(f"no history was given, so the list follows {what}; add --history ITEM", err=True)
+    elif isinstance(history, list) and {*history} <= {each.given for each in found.unknown}:
         click.echo("no item of the history is known, so the list does not follow from it", err=True)
 
 
-def print_list(found: Recommendations, reasons: Sequence[Explained] = (), *, as_json: bool) -> None:
+def print_list(
+    found: Recommendations,
+    reasons: Sequence[Explained] = (),
+    choices: Mapping[str, str] | None = None,
+    *,
+    as_json: bool,
+) -> None:
     """Prints a list of items, with what moved each where that is known.
 
-    Words that are unknown go to stderr with what they may have been meant for.
+    Words that are unknown go to stderr with what they may have been meant for, or with what there is.
+
+    Args:
+        found: the list.
+        reasons: of each of its items.
+        choices: what can stand in place of an unknown word, by that word.
+        as_json: whether JSON is printed.
     """
     from pocketrec.package.host.answers import plain
 
     for each in found.unknown:
-        near = f"; did you mean {' or '.join(map(_quoted, each.near))}?" if each.near else ""
-        click.echo(f"unknown: {_quoted(each.given)}{near}", err=True)
+        near = f"did you mean {' or '.join(map(_quoted, each.near))}?" if each.near else ""
+        said = [near or (choices or {}).get(each.given, "")]
+        click.echo("; ".join([f"unknown: {_quoted(each.given)}", *filter(None, said)]), err=True)
     if as_json:
         why = {"explained": [asdict(each)["moved"] for each in reasons]} if reasons else {}
         print_json({"schema": 1, **_written(plain(found)), **_written(why)})
@@ -97,6 +103,7 @@ def print_list(found: Recommendations, reasons: Sequence[Explained] = (), *, as_
     if reasons:
         because = [(*row, _because(each)) for row, each in zip(rows, reasons, strict=True)]
         print_table("", (*columns, "because of"), because)
+        click.echo(_EFFECT)
     else:
         print_table("", columns, rows)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from pocketrec.cli.asking import argument_of, ask, choices_of
 from pocketrec.cli.console import examples
-from pocketrec.cli.lists import argument_of, method_of, print_list, tell_unfounded
+from pocketrec.cli.lists import method_of, print_list, tell_unfounded
 from pocketrec.cli.paths import PATH
 
 _ROLES = ("recommend", "search", "generate")
@@ -71,7 +72,8 @@ def recommend(
             given["text"] = text
         if history or "history" in model.methods[name]:
             given.setdefault("history", list(history))
-        found: Any = model.call(name, given)  # the role lists items
+        found: Any = ask(model, name, given)  # the role lists items
         reasons = explained(model, name, given, found) if explain else ()
-    tell_unfounded(history, found)
-    print_list(found, reasons, as_json=as_json)
+        choices = choices_of(model, name, given) if found.unknown else {}
+    tell_unfounded(given, found)
+    print_list(found, reasons, choices, as_json=as_json)

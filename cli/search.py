@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pocketrec.cli.asking import argument_of, ask
 from pocketrec.cli.console import examples
-from pocketrec.cli.lists import argument_of, method_of, print_list
+from pocketrec.cli.lists import method_of, print_list
 from pocketrec.cli.paths import PATH
 from pocketrec.errors import UsageError
 
@@ -67,7 +68,7 @@ def search(
         name = method_of(model, method, ("search",), "the bundle does not search by text")
         given: dict[str, Any] = {model.text_argument(name): text, "k": k, "excluding": list(excluding)}
         given.update(argument_of(model, name, each) for each in features)
-        found = model.call(name, given) if model.knows(name, text) else _suggested(model, name, text)
+        found = ask(model, name, given) if model.knows(name, text) else _suggested(model, name, text)
     print_list(found, as_json=as_json)  # type: ignore[arg-type]  # the role lists items
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pocketrec.contract import Contract
+from pocketrec.contract import Contract, Feature
 from pocketrec.convert.targets import row_of_suffix
 from pocketrec.errors import ArtifactError, CallError, ExecutionError, UsageError, meant
 from pocketrec.package.bundle import Bundle, read_bundle, read_contract
@@ -147,18 +147,25 @@ class Recommender:
 
     def takes_words(self, method: str, argument: str) -> bool:
         """Whether an argument of a method is words to look up, or text, and no number."""
-        contract, call = self._host.contract, self._host.calls[method]
-        inputs = [each for function in contract.functions.values() for each in function.inputs]
+        feature = self.feature(method, argument)
+        return feature is not None and feature.is_id
+
+    def feature(self, method: str, argument: str) -> Feature | None:
+        """What an argument of a method holds, as the contract says it; None for options such as `k`."""
+        call = self.check_method(method)
         named = call.arguments.get(argument)
-        own = [*contract.functions[call.function].inputs, *inputs]
-        return any(each.is_id for each in own if each.name == named)
+        functions = (self.contract.functions[call.function], *self.contract.functions.values())
+        return next((each for one in functions for each in one.inputs if each.name == named), None)
+
+    def takes_text(self, method: str, argument: str) -> bool:
+        """Whether an argument of a method is text, which is cut into tokens."""
+        feature = self.feature(method, argument)
+        return feature is not None and is_text(self.contract, feature)
 
     def text_argument(self, method: str) -> str:
         """The argument of a method that is text; UsageError where there is none."""
-        call = self.check_method(method)
-        signature = self.contract.functions[call.function]
-        for name, feature in call.arguments.items():
-            if is_text(self.contract, signature.input(feature)):
+        for name in self.check_method(method).arguments:
+            if self.takes_text(method, name):
                 return name
         raise UsageError(f"{method} takes no text; expected a method that does")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pocketrec.cli.lists import argument_of, method_of, print_list, tell_unfounded
+from pocketrec.cli.lists import method_of, print_list, tell_unfounded
 from pocketrec.errors import UsageError
 from pocketrec.package.host.answers import Recommendation, Recommendations, Unknown
 
@@ -17,10 +17,8 @@ ROLES = ("recommend", "search", "generate")
 
 
 def model(*methods: str) -> Any:
-    """A model whose arguments are words where they are called so."""
-    return SimpleNamespace(
-        methods=dict.fromkeys(methods, ()), takes_words=lambda method, argument: argument == "words"
-    )
+    """A model that has these methods."""
+    return SimpleNamespace(methods=dict.fromkeys(methods, ()))
 
 
 @pytest.mark.parametrize("method", ["recommend", "search", "generate", "recommend_main"])
@@ -50,32 +48,36 @@ def test_what_a_bundle_does_instead_is_told_with_how_it_is_asked(methods: list[s
 
 
 @pytest.mark.parametrize(
-    ("stated", "value"),
+    ("given", "said"),
     [
-        ("words=7", "7"),
-        ("words=true", "true"),
-        ('words=["7"]', ["7"]),
-        ("price=7", 7),
-        ("price=-2.5e3", -2500.0),
-        ("flag=true", True),
-        ("price=[1, 2]", [1, 2]),
-        ("price=cheap", "cheap"),
-        ("price=", ""),
-        ("price=a=b", "a=b"),
+        ({"history": []}, "no history was given, so the list follows from the model alone"),
+        ({"history": [], "age": "7", "k": 3}, "so the list follows from age alone; add --history ITEM"),
+        ({"history": ["Alpa"]}, "no item of the history is known"),
+        ({"history": ["Alpa", "Alpa"]}, "no item of the history is known"),
+        ({"history": ["Alpa", "Beta"]}, ""),
+        ({"history": "Alpa"}, ""),  # which the call refuses
+        ({"text": "Alpa"}, ""),
     ],
 )
-def test_what_stands_for_a_word_is_a_word_and_all_else_json(stated: str, value: Any) -> None:
-    assert argument_of(model("recommend"), "recommend", stated) == (stated.partition("=")[0], value)
-
-
-@pytest.mark.parametrize(
-    ("history", "told"), [([], False), (["Alpa"], True), (["Alpa", "Alpa"], True), (["Alpa", "Beta"], False)]
-)
-def test_a_list_that_follows_from_no_known_item_is_told_as_such(
-    history: list[str], told: bool, capsys: pytest.CaptureFixture[str]
+def test_a_list_that_follows_from_no_history_is_told_as_such(
+    given: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell_unfounded(history, Recommendations([], [Unknown(given="Alpa", near=("Alpha",))]))
-    assert ("no item of the history is known" in capsys.readouterr().err) is told
+    tell_unfounded(given, Recommendations([], [Unknown(given="Alpa", near=("Alpha",))]))
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert printed.err.count("\n") == bool(said)
+
+
+def test_a_word_that_nothing_is_near_is_told_with_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = [Unknown(given="25"), Unknown(given="Alpa", near=("Alpha",)), Unknown(given="x")]
+    choices = {"25": "age is one of 18-24, 25-34", "Alpa": "history is one of many"}
+    print_list(Recommendations((), unknown), choices=choices, as_json=True)
+    assert capsys.readouterr().err.splitlines() == [
+        "unknown: '25'; age is one of 18-24, 25-34",
+        "unknown: 'Alpa'; did you mean 'Alpha'?",
+        "unknown: 'x'",
+    ]
 
 
 def test_a_score_that_json_has_not_is_a_word(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,12 +85,6 @@ def test_a_score_that_json_has_not_is_a_word(capsys: pytest.CaptureFixture[str])
     print_list(Recommendations([item]), as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed["items"] == [{"id": 1, "token": "a", "title": "Alpha", "score": "inf", "probability": 0.5}]
-
-
-@pytest.mark.parametrize("stated", ["price", "=3", "="])
-def test_an_argument_without_a_name_is_none(stated: str) -> None:
-    with pytest.raises(UsageError, match=f"--set '{stated}': expected NAME=VALUE"):
-        argument_of(model("recommend"), "recommend", stated)
 
 
 def test_a_page_of_text_that_is_no_item_is_named_by_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:

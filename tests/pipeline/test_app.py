@@ -65,7 +65,7 @@ def test_a_list_is_explained_alike_on_every_runtime(bundle: Path) -> None:
             [each["change"] for each in theirs], abs=2e-2
         )
     table = CliRunner().invoke(main, ["recommend", str(bundle), *asked]).stdout
-    assert "because of" in table
+    assert "because of: an item of the history, and the score less what it is without that item" in table
 
 
 def test_a_runtime_alone_takes_a_target_that_it_loads(bundle: Path) -> None:
@@ -157,6 +157,13 @@ def test_a_call_from_the_command_line_that_cannot_be_answered_exits_with_2(
     run = CliRunner().invoke(main, ["recommend", str(bundle), *arguments])
     assert run.exit_code == 2
     assert message in run.stderr
+
+
+def test_a_list_without_a_history_is_told_beside_the_json(bundle: Path) -> None:
+    run = CliRunner().invoke(main, ["recommend", str(bundle), "--k", "2", "--json"])
+    assert len(json.loads(run.stdout)["items"]) == 2
+    assert run.stderr.startswith("no history was given, so the list follows from the model alone")
+    assert CliRunner().invoke(main, ["recommend", str(bundle), "--history", "item 3"]).stderr == ""
 
 
 def test_a_number_is_a_number_where_no_word_is_asked_for(bundle: Path) -> None:
