@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from pocketrec.cli.console import examples, print_json
 from pocketrec.cli.options import in_options
 from pocketrec.cli.paths import PATH
 from pocketrec.errors import RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from pocketrec.pipeline.start.drafted import Draft
 
 # What a recipe calls it: what says the same here.
 _OPTIONS = {"model.weights": "--weights", "model.factory": "--from", "model.arguments": "its defaults"}
@@ -45,8 +49,9 @@ def init(folder: Path, origin: str, example: Path | None, weights: Path | None, 
 
     if example is not None and origin in FAMILIES:
         raise UsageError(f"--example goes with a module of your own; {origin} of the zoo has data of its own")
-    files = _own(folder, origin, example, weights) if example else _zoo(folder, origin, weights)
-    steps = _steps(folder, drafted=example is not None)
+    draft = _own(folder, origin, example, weights) if example else None
+    files = draft.files if draft else _zoo(folder, origin, weights)
+    steps = _steps(folder, draft)
     if as_json:
         print_json(
             {"schema": 1, "files": [each.relative_to(folder).as_posix() for each in files], "next": steps}
@@ -55,7 +60,7 @@ def init(folder: Path, origin: str, example: Path | None, weights: Path | None, 
     for each in files:
         click.echo(str(each))
     # What a person does stands before the commands, which can be pasted as they are.
-    by_hand = f"{steps.pop(0)}, then " if example else ""
+    by_hand = f"{steps.pop(0)}, then " if draft else ""
     click.echo(f"next: {by_hand}{' && '.join(steps)}")
 
 
@@ -94,7 +99,7 @@ def _zoo(folder: Path, name: str, weights: Path | None) -> tuple[Path, ...]:
     )
 
 
-def _own(folder: Path, factory: str, example: Path, weights: Path | None) -> tuple[Path, ...]:
+def _own(folder: Path, factory: str, example: Path, weights: Path | None) -> Draft:
     from pocketrec.pipeline.start.drafted import Own, start_draft
 
     try:
@@ -103,9 +108,17 @@ def _own(folder: Path, factory: str, example: Path, weights: Path | None) -> tup
         raise UsageError(in_options(str(error), _OPTIONS)) from error
 
 
-def _steps(folder: Path, *, drafted: bool) -> list[str]:
+def _steps(folder: Path, draft: Draft | None) -> list[str]:
     """What comes next: what a person does, then commands as a shell takes them."""
-    edit = [f"edit {folder / 'data.py'} and {folder / 'recipe.toml'}"] if drafted else []
-    trained = drafted or (folder / "weights.safetensors").is_file()
+    edit = [_edited(folder, draft)] if draft else []
+    trained = draft is not None or (folder / "weights.safetensors").is_file()
     train = [] if trained else ["python train.py"]
     return [*edit, f"cd {shlex.quote(str(folder))}", *train, "pocketrec build recipe.toml"]
+
+
+def _edited(folder: Path, draft: Draft) -> str:
+    """What of a draft a person has to correct."""
+    files = ", ".join(map(str, (folder / "data.py", *draft.tokens)))
+    guessed = "; ".join(f"{key} of {', '.join(names)}" for key, names in draft.guessed.items())
+    told = f" (guessed there: {guessed})" if guessed else ""
+    return f"edit {files} and {folder / 'recipe.toml'}{told}"

@@ -70,6 +70,43 @@ def test_what_does_not_fit_is_named(given: dict[str, Any], message: str) -> None
         RankingData(**(good | given))
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[0.5, 1], [1, 0]],
+        [(0.5,), (1,)],
+        [np.array([0.5, 1]), np.array([1, 2])],
+        [[[1, 2], [3, 4]], [[5, 6], [7, 8]]],
+    ],
+)
+def test_the_numbers_of_a_feature_are_no_ids_and_stay_as_they_are(rows: Any) -> None:
+    """Whatever the length of the histories beside them is."""
+    data = RankingData.from_lists(
+        inputs={"history": [[1, 2, 3], [4]], "taste": rows}, positives=[7, 8], length=5
+    )
+    assert data.inputs["history"].shape == (2, 5)
+    assert data.inputs["taste"].tolist() == [np.asarray(each).tolist() for each in rows]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[0.5, 1], [1]], r"x: row 0 is of shape \[2\], row 1 of \[1\]; pass as many numbers in each row"),
+        ([[], [0.5]], r"x: row 0 is of shape \[0\], row 1 of \[1\]; pass as many"),
+        ([[[1, 2]], [[1, 2], [3, 4]]], r"x: row 0 is of shape \[1, 2\], row 1 of \[2, 2\]"),
+        ([[[1, 2], [3]], [[1, 2], [3]]], r"x: row 0 holds lists of several lengths; pass as many numbers"),
+        ([[1, 2], 3], r"x: row 1 is 3, and others are lists; expected lists alone"),
+        ([3, [1, 2]], r"x: row 0 is 3, and others are lists"),
+        ([[1, float("nan")], [2, 3]], r"x: entry 1 is nan; expected whole numbers"),
+        ([["a"], ["b"]], r"x: holds <U1; expected numbers"),
+        (["ab", "c"], r"x: holds <U2; expected numbers"),
+    ],
+)
+def test_a_list_of_neither_ids_nor_numbers_of_a_feature_is_refused(rows: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        RankingData.from_lists(inputs={"x": rows}, positives=[1, 2])
+
+
 def test_lists_of_another_number_are_named() -> None:
     with pytest.raises(DataError, match=r"seen: 1 lists for 2 users; expected one each, or none"):
         RankingData.from_lists(inputs={"x": [1, 2]}, positives=[1, 2], seen=[[1]])

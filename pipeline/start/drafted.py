@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from pocketrec.files import whole_folder
 from pocketrec.package.apps.tree import render_template
+from pocketrec.package.host.roles import SEQUENCES, rest_of
 from pocketrec.pipeline.start.explained import as_toml, explained
 from pocketrec.pipeline.start.project import check_free, project_name
 
 if TYPE_CHECKING:
-    from pocketrec.contract import Contract
+    from pocketrec.contract import Contract, Feature, Signature
 
 _PACKAGE = "pocketrec.pipeline.start"
+_ENDS = ("minimum", "maximum")
+_OF_EXAMPLE = (
+    "# The ends of the example's rows alone; within them artifacts are tried, and refused. State what\n"
+    "#   callers may pass."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +41,24 @@ class Own:
     weights: Path | None = None
 
 
-def start_draft(own: Own, folder: Path) -> tuple[Path, ...]:
-    """The files of a project around the module in `folder`, which may be there if it is empty.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What was written around a module.
+
+    Attributes:
+        files: all of the project's.
+        tokens: those of them that hold tokens, which are made up.
+        guessed: keys of the contract that the example does not decide, to the inputs and outputs that have
+            them.
+    """
+
+    files: tuple[Path, ...]
+    tokens: tuple[Path, ...]
+    guessed: Mapping[str, tuple[str, ...]]
+
+
+def start_draft(own: Own, folder: Path) -> Draft:
+    """A project around the module in `folder`, which may be there if it is empty.
 
     Names, kinds, sizes and bounds are what the example shows; a person has to correct them. Held-out rows are
     for the user to write: until then a build ends with what is to be done.
@@ -56,7 +78,28 @@ def start_draft(own: Own, folder: Path) -> tuple[Path, ...]:
         (made / "data.py").write_text(_data(contract), encoding="utf-8")
         text = "\n".join(_recipe(own, contract, name, folder))
         (made / "recipe.toml").write_text(explained(text), encoding="utf-8")
-    return tuple(sorted(each for each in folder.rglob("*") if each.is_file()))
+    return Draft(
+        files=tuple(sorted(each for each in folder.rglob("*") if each.is_file())),
+        tokens=tuple(folder / f"{each}.txt" for each in contract.vocabularies),
+        guessed=_guessed(contract),
+    )
+
+
+def _guessed(contract: Contract) -> dict[str, tuple[str, ...]]:
+    """What of the contract the example does not decide: keys to the inputs and outputs that have them."""
+    signature = next(iter(contract.functions.values()))
+    inputs, sizes = signature.inputs, {each.size for each in contract.vocabularies.values()}
+    found = {
+        "vocabulary": [
+            each.name
+            for each in signature.outputs
+            if each.vocabulary is None and (each.meaning == "top_k_ids" or sizes & {*each.shape[-1:]})
+        ],
+        "padding_side": [each.name for each in inputs if each.kind in SEQUENCES and not each.padding_side],
+        "out_of_vocabulary": [each.name for each in inputs if each.is_id],
+        "minimum and maximum": [each.name for each in inputs if {*_ENDS} & {*_stated(each)}],
+    }
+    return {key: tuple(names) for key, names in found.items() if names}
 
 
 def _drafted(own: Own) -> Contract:
@@ -92,7 +135,7 @@ def _recipe(own: Own, contract: Contract, name: str, folder: Path) -> Iterator[s
             yield from ("", f"[{place}]", f"method = {as_toml(signature.method)}")
         for kind in ("inputs", "outputs"):
             for one in getattr(signature, kind):
-                yield from ("", f"[[{place}.{kind}]]", *_lines(_stated(one)))
+                yield from ("", f"[[{place}.{kind}]]", *_remarked(_stated(one)))
     kind, output = _judged(contract)
     yield from (
         "",
@@ -127,6 +170,13 @@ def _lines(stated: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {as_toml(value)}" for key, value in stated.items() if value is not None]
 
 
+def _remarked(stated: Mapping[str, Any]) -> list[str]:
+    """The lines of an input or an output; above the ends of a number, what they are worth."""
+    lines = _lines(stated)
+    first = next((place for place, each in enumerate(lines) if each.startswith(_ENDS)), None)
+    return lines if first is None else [*lines[:first], _OF_EXAMPLE, *lines[first:]]
+
+
 def _judged(contract: Contract) -> tuple[str, str]:
     """How the first output can be judged: probabilities by labels, all else by ranks."""
     outputs = next(iter(contract.functions.values())).outputs
@@ -136,17 +186,28 @@ def _judged(contract: Contract) -> tuple[str, str]:
 
 def _data(contract: Contract) -> str:
     kind, _ = _judged(contract)
-    inputs = [each.name for each in next(iter(contract.functions.values())).inputs]
-    rows = ", ".join(f'"{each}": …' for each in inputs)
+    signature = next(iter(contract.functions.values()))
+    inputs = {each.name: _entry(signature, each) for each in signature.inputs}
+    rows = ", ".join(f'"{each}": […]' for each in inputs)
     ranking = kind == "ranking"
     call = (
         f"RankingData.from_lists(inputs={{{rows}}}, positives=[…], seen=[[…], …])"
         if ranking
-        else (f"ClassificationData(inputs={{{rows}}}, labels=…)")
+        else f"ClassificationData(inputs={{{rows}}}, labels=[…])"
     )
     context = {
         "kind": "RankingData" if ranking else "ClassificationData",
-        "inputs": ", ".join(inputs),
+        "inputs": inputs,
         "call": call,
     }
     return render_template(_PACKAGE, "draft_data.py", context, filters={})
+
+
+def _entry(signature: Signature, feature: Feature) -> str:
+    """What an input has for each row, in words."""
+    rest = rest_of(signature, feature)
+    if feature.kind in SEQUENCES:
+        return f"a list of ids, which are places in {feature.vocabulary}.txt"
+    if feature.is_id:
+        return f"an id, which is a place in {feature.vocabulary}.txt"
+    return f"{' x '.join(map(str, rest))} numbers" if rest else "a number"

@@ -137,18 +137,20 @@ class RankingData:
         """The data from plain lists, one entry per user; histories may be of any length.
 
         Args:
-            inputs: by name, one entry per user: a number, or a list of ids.
+            inputs: by name, one entry per user: a number, a list of ids, or the numbers of a feature, as many
+                for each, which a fraction in any of them, or a list in it, tells from ids.
             positives: the held-out item of each user.
             seen: the items that each user has had; nothing by default.
             catalogue: the item-side function's inputs, one entry per item id.
             ignored_ids: ids that are no items.
-            length: of every list: longer ones keep their last ids; by default that of the longest.
+            length: of every list of ids: longer ones keep their last ids; by default that of the longest.
             padding_id: what shorter lists are filled with.
             padding_side: where.
             columns: what else is known of each user, by name.
 
         Raises:
-            DataError: a list is of something else than numbers, or there are not as many as users.
+            DataError: a list is of something else than numbers, there are not as many as users, or a feature
+                has more numbers for one user than for another.
         """
 
         def array(name: str, rows: Sequence[Any]) -> Array:
@@ -323,7 +325,8 @@ def _ids(name: str, values: Any) -> Ids:
     array = _numbers(name, given) if count else _no_ids()
     if array.ndim != 1:
         raise DataError(f"{name}: shape {list(array.shape)}; expected one axis")
-    ids = array.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # what is no whole number is told below
+        ids = array.astype(np.int64)
     wrong = np.flatnonzero(ids != array)
     if len(wrong):
         raise DataError(f"{name}: entry {wrong[0]} is {array[wrong[0]]}; expected whole numbers")
@@ -375,16 +378,52 @@ def column_of(data: RankingData | ClassificationData, name: str) -> Array:
 def _padded(
     name: str, rows: Sequence[Any], length: int | None, padding_id: int, side: Literal["left", "right"]
 ) -> Array:
-    """Rows of one number as they are; rows of lists cut to their last, and filled up."""
-    if not any(isinstance(each, Sequence | np.ndarray) for each in rows):
+    """Rows of one number or of a feature's as they are; lists of ids cut to their last, and filled up."""
+    if not any(isinstance(each, Sequence | np.ndarray) and not isinstance(each, str) for each in rows):
         return _numbers(name, rows)
-    size = max(1, max(len(each) for each in rows)) if length is None else length
+    arrays = _rows(name, rows)
+    if any(map(_is_feature, arrays)):
+        return _features(name, arrays)
+    size = max(1, max(len(each) for each in arrays)) if length is None else length
     filled = np.full((len(rows), size), padding_id, np.int64)
-    for target, row in zip(filled, rows, strict=True):
-        recent = _ids(name, list(row)[-size:])
+    for target, row in zip(filled, arrays, strict=True):
+        recent = _ids(name, row[len(row) - min(size, len(row)) :])
         place = slice(size - len(recent), size) if side == "left" else slice(len(recent))
         target[place] = recent
     return filled
+
+
+def _is_feature(array: Array) -> bool:
+    """Whether a row holds a fraction, or rows of its own, so that it is no list of ids."""
+    fractions = array.dtype.kind == "f" and bool((np.isfinite(array) & (array != np.trunc(array))).any())
+    return array.ndim > 1 or fractions
+
+
+def _rows(name: str, rows: Sequence[Any]) -> list[Array]:
+    """Each row as an array; DataError where one holds lists of several lengths, or what is no list."""
+    found = []
+    for place, row in enumerate(rows):
+        try:
+            found.append(np.asarray(row))
+        except ValueError:
+            raise DataError(
+                f"{name}: row {place} holds lists of several lengths; pass as many numbers in each"
+            ) from None
+        if not found[-1].ndim:
+            raise DataError(f"{name}: row {place} is {row!r}, and others are lists; expected lists alone")
+    return found
+
+
+def _features(name: str, rows: Sequence[Array]) -> Array:
+    """Rows of numbers that are no ids, which nothing can fill up."""
+    wrong = next((place for place, each in enumerate(rows) if each.shape != rows[0].shape), None)
+    if wrong is not None:
+        first, other = list(rows[0].shape), list(rows[wrong].shape)
+        raise DataError(
+            f"{name}: row 0 is of shape {first}, row {wrong} of {other}; pass as many numbers in each row: "
+            "only lists of ids, which are whole numbers, are filled up"
+        )
+    return _numbers(name, np.stack(rows))
 
 
 def cuts(size: int, start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -129,7 +129,10 @@ def test_a_mistake_is_told_by_the_option_that_made_it(own: Path) -> None:
 def test_what_is_done_by_hand_stands_before_the_commands(own: Path) -> None:
     arguments = ["init", "--from", "own.py:make", "--example", "in.npz", "my shop"]
     said = CliRunner().invoke(main, arguments).stdout.splitlines()[-1]
-    edited = "edit my shop/data.py and my shop/recipe.toml"
+    edited = (
+        "edit my shop/data.py, my shop/history.txt and my shop/recipe.toml (guessed there: vocabulary of "
+        "output; padding_side of history; out_of_vocabulary of history; minimum and maximum of age)"
+    )
     assert said == f"next: {edited}, then cd 'my shop' && pocketrec build recipe.toml"
 
 
@@ -184,12 +187,37 @@ def test_a_project_around_an_own_module_is_drafted_from_its_example(own: Path) -
     assert len((own / "mine" / "history.txt").read_text(encoding="utf-8").splitlines()) == 30
 
 
+def test_a_draft_says_what_of_it_is_of_the_example_alone(own: Path) -> None:
+    start("--from", "own.py:make", "--example", "in.npz", "mine")
+    text = (own / "mine" / "recipe.toml").read_text(encoding="utf-8")
+    assert text.count("# The ends of the example's rows alone") == 1, "of one number"
+    remark, _, rest = text.partition("# The ends of the example's rows alone")[2].partition("\nminimum = ")
+    assert "State what" in remark
+    assert "\nmaximum = " in rest
+    data = (own / "mine" / "data.py").read_text(encoding="utf-8")
+    assert "    history: a list of ids, which are places in history.txt.\n    age: a number.\n" in data
+
+
+def test_what_an_example_decides_is_no_guess(own: Path) -> None:
+    """A module of numbers alone, whose output is as long as no vocabulary."""
+    (own / "dense.py").write_text(
+        "from torch import nn\n\nclass Net(nn.Linear):\n    def forward(self, taste):\n"
+        "        return super().forward(taste)\n\ndef make():\n    return Net(3, 1).eval()\n",
+        encoding="utf-8",
+    )
+    np.savez("taste.npz", taste=np.array([[0.0, 1.0, 0.5], [0.2, 0.3, 0.4]], np.float32))
+    said = start("--from", "dense.py:make", "--example", "taste.npz", "mine")
+    assert said["next"][0] == "edit mine/data.py and mine/recipe.toml"
+    assert "    taste: 3 numbers.\n" in (own / "mine" / "data.py").read_text(encoding="utf-8")
+
+
 def test_a_draft_is_not_built_before_held_out_rows_are_there(own: Path) -> None:
     start("--from", "own.py:make", "--example", "in.npz", "mine")
     done = CliRunner().invoke(main, ["build", "mine/recipe.toml", "--out", "out"])
     assert done.exit_code == 2
     assert "evaluation() has to return held-out rows" in done.stderr
     text = (own / "mine" / "data.py").read_text(encoding="utf-8")
+    assert '{"history": […], "age": […]}' in text
     rows = '{"history": [[3, 4, 5], [1, 2, 9]], "age": [0.5, 0.25]}, positives=[7, 8]'
     lines = [line for line in text.splitlines() if "raise" not in line and "# return" not in line]
     made = [*lines, f"    return RankingData.from_lists(inputs={rows})", ""]
