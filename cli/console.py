@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from pocketrec.cli.signals import endings
+from pocketrec.progress import in_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pocketrec.progress import Progress
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?( [a-zA-Z%]+)?\Z|-?\Z")
-_QUIET_SECONDS = 60.0  # in which a stage says nothing where stderr is no terminal
 _WIDTH = 120  # columns where stdout is no terminal, so that logs do not depend on the machine
 _WHOLE = 2 / 3  # of the width that the first two columns may take and stay on one line
 _HARMLESS = "\u00ad\u200c\u200d"  # a soft hyphen, and what keeps letters and emoji apart or together
@@ -115,7 +115,7 @@ def progress_on_stderr() -> Iterator[Progress]:
 @contextmanager
 def _drawn() -> Iterator[Progress]:
     if not sys.stderr.isatty():
-        with _lines() as advance:
+        with in_lines(partial(click.echo, err=True)) as advance:
             yield advance
         return
     from rich.console import Console
@@ -152,32 +152,3 @@ class _Stages:
         if task is not None:
             self._bars.update(task, completed=self._bars.tasks[task].total)
             self._bars.stop_task(task)
-
-
-@contextmanager
-def _lines(clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
-    """A line for each stage as it begins, with the time since the start and how long the last one took.
-
-    A stage that is long says once a minute how far it is.
-    """
-    start = clock()
-    current, began, said = "", start, start
-
-    def line(what: str) -> float:
-        now = clock()
-        took = f"  ({current} took {now - began:.1f} s)" if current else ""
-        click.echo(f"{now - start:7.1f} s  {what}{took}", err=True)
-        return now
-
-    def advance(stage: str, done: int, total: int) -> None:
-        nonlocal current, began, said
-        if stage != current:
-            began = said = line(f"{stage} ...")
-            current = stage
-        elif 0 < done < total and (now := clock()) - said >= _QUIET_SECONDS:
-            said = now
-            click.echo(f"{now - start:7.1f} s  {stage}: {done} of {total}", err=True)
-
-    yield advance
-    if current:
-        line("done")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,4 +105,4 @@ def train(name: str, seed: int, out: Path | None) -> None:
     """
     from pocketrec.model_zoo.training.train import train as run
 
-    click.echo(str(run(name, seed=seed, out=out, progress=sys.stderr.isatty())))
+    click.echo(str(run(name, seed=seed, out=out)))

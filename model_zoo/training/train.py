@@ -6,12 +6,14 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from pocketrec.errors import CheckFailed, MissingExtra, UsageError
 from pocketrec.files import check_place, whole_file
@@ -19,11 +21,12 @@ from pocketrec.kept import key_of, path_sha256
 from pocketrec.model_zoo.family import Family
 from pocketrec.model_zoo.registry import family
 from pocketrec.outside import exists
+from pocketrec.progress import in_lines
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pocketrec.model_zoo.training.run import Run
+    from pocketrec.model_zoo.training.run import Progress, Run
 
 LARGEST_SEED = 2**63 - 1  # what both generators take
 _FROM_EXTRAS = ("torch", "sklearn", "scipy")
@@ -39,7 +42,7 @@ def train(name: str, *, seed: int = 0, out: str | Path | None = None, progress: 
         seed: as there.
         out: the file to write; `<name>.safetensors` here if None, and where the family's recipe looks for it
             if its weights do not come with the project.
-        progress: whether to draw a progress bar on stderr.
+        progress: whether stderr shows how far it is: a bar on a terminal, else a line now and then.
 
     Raises:
         UsageError: for an unknown name, a seed that is none, or where `out` cannot be written.
@@ -64,10 +67,10 @@ def train_module(
     Args:
         fit: called with a Run, which its loops are handed.
         path: of the file.
-        name: of the model, for the progress bar.
+        name: of the model, as it is shown.
         seed: of initialisation, order and dropout; the same seed on the same machine and number of threads
             gives the same weights.
-        progress: whether to draw a progress bar on stderr.
+        progress: whether stderr shows how far it is: a bar on a terminal, else a line now and then.
 
     Raises:
         UsageError: the seed is none, or the file cannot be written.
@@ -82,18 +85,7 @@ def train_module(
     _check(path, seed)
     kept = _kept(path)
     torch.manual_seed(seed)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[best]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task(f"train {name}", total=None, best="")
-
-        def advance(epoch: int, epochs: int, best: float) -> None:
-            bar.update(task, completed=epoch, total=epochs, best=f"epoch {epoch}, best {best:.4f}")
-
+    with _drawn(f"train {name}", shows=progress) as advance:
         run = Run(
             rng=np.random.default_rng(seed),
             progress=advance,
@@ -105,6 +97,29 @@ def train_module(
     _write(module, path)
     run.forget()
     return path
+
+
+@contextmanager
+def _drawn(stage: str, *, shows: bool) -> Iterator[Progress]:
+    """A function (epoch, epochs, best) that draws a bar on a terminal, else writes a line now and then."""
+    if shows and not sys.stderr.isatty():
+        with in_lines(partial(print, file=sys.stderr, flush=True)) as advance:
+            advance(stage, 0, 0)
+            yield lambda epoch, epochs, best: advance(stage, epoch, epochs, f", best {best:.4f}")
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[best]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), disable=not shows) as bar:
+        task = bar.add_task(stage, total=None, best="")
+
+        def draw(epoch: int, epochs: int, best: float) -> None:
+            bar.update(task, completed=epoch, total=epochs, best=f"epoch {epoch}, best {best:.4f}")
+
+        yield draw
 
 
 def _default(found: Family) -> Path:

@@ -1,4 +1,4 @@
-"""Progress on stderr: a line for each stage, and an end where somebody interrupts."""
+"""Progress on stderr: a bar for each stage, and an end where somebody interrupts."""
 
 from __future__ import annotations
 
@@ -9,36 +9,8 @@ from typing import Any
 
 import pytest
 
-from pocketrec.cli.console import _lines, _Stages, plain, print_table, progress_on_stderr
+from pocketrec.cli.console import _Stages, plain, print_table, progress_on_stderr
 from pocketrec.cli.signals import Terminated
-
-
-def test_stages_are_lines_with_their_time_where_stderr_is_no_terminal(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """When each began since the start, and how long the one before it took."""
-    times = iter([100.0, 100.5, 103.0, 103.25])
-    with _lines(lambda: next(times)) as progress:
-        for stage in ("load", "load", "lower"):
-            progress(stage, 0, 2)
-    assert capsys.readouterr().err.splitlines() == [
-        "    0.5 s  load ...",
-        "    3.0 s  lower ...  (load took 2.5 s)",
-        "    3.2 s  done  (lower took 0.2 s)",
-    ]
-
-
-def test_a_long_stage_says_once_a_minute_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 1.0, 30.0, 61.0, 90.0, 122.0, 130.0])
-    with _lines(lambda: next(times)) as progress:
-        for done in range(6):
-            progress("quality", done, 5)
-    assert capsys.readouterr().err.splitlines() == [
-        "    1.0 s  quality ...",
-        "   61.0 s  quality: 2 of 5",
-        "  122.0 s  quality: 4 of 5",
-        "  130.0 s  done  (quality took 129.0 s)",
-    ]
 
 
 class Bars:
