@@ -26,7 +26,8 @@ class SummaryRow:
     """One target on one runtime, as text ready to print; an em dash stands for what there is not.
 
     Attributes:
-        status: `reference`, `passed`, `failed`, `skipped` or `not gated`.
+        status: `reference`, `passed`, `failed`, `skipped` (it did not run, as it may) or `not gated` (it ran,
+            and no gate judged it).
         parity: worst error over all outputs, or why there is none.
         ranking: the metrics, where some example's is another the interval of its change, and the overlap
             where there are lists.
@@ -77,9 +78,9 @@ def _status(
     ]
     if "failed" in mine:
         return "failed"
-    if not mine:
-        return "not gated"
-    return "passed" if "passed" in mine else "skipped"
+    if "passed" in mine:
+        return "passed"
+    return "skipped" if mine and result.status == "not_run" else "not gated"
 
 
 def _whole(result: RuntimeResult) -> str:

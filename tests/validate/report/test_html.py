@@ -153,6 +153,20 @@ def test_rows_for_the_terminal(evidence: Evidence) -> None:
     assert rows[3].parity == "not run"
 
 
+def test_what_was_measured_is_not_said_to_be_skipped(evidence: Evidence) -> None:
+    """Where a recipe states a size alone, what that cost is measured, and no gate is on it."""
+    cost = GateResult(
+        gate="compression loss: ndcg@10", target="compressed", runtime="pytorch", status="skipped", message=""
+    )
+    compressed = RuntimeResult(target="compressed", runtime="pytorch", status="ran", ranking=RANKING)
+    made = replace(evidence, results=(*evidence.results, compressed), gates=(*evidence.gates, cost))
+    assert summary_rows(made)[-1].status == "not gated"
+    failed = replace(made, gates=(*made.gates, replace(cost, status="failed")))
+    assert summary_rows(failed)[-1].status == "failed"
+    passed = replace(made, gates=(*made.gates, replace(cost, status="passed")))
+    assert summary_rows(passed)[-1].status == "passed"
+
+
 def test_a_failed_comparison_is_not_shown_as_a_number(evidence: Evidence) -> None:
     broken = replace(evidence.results[0], parity=(replace(PARITY, failure="3 NaN"),))
     rows = summary_rows(replace(evidence, results=(broken,)))
