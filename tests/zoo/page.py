@@ -77,19 +77,25 @@ def _untrained(family: Family, baselines: Baselines) -> Mapping[str, Mapping[str
 def _state(family: Family, row: Row, baselines: Mapping[str, Mapping[str, float]]) -> str:
     if row.status == "not run":
         return f"not run: {row.why.split(';')[0]}"
-    beaten_by = [
-        name
-        for name, figures in baselines.items()
-        if name.lower() != family.name  # a family that is the baseline is not compared with itself
-        for metric, _ in family.floors
-        if row.metrics.get(metric, float("inf")) <= figures.get(metric, float("-inf"))
-    ]
-    return row.status + (f"; does not beat {', '.join(dict.fromkeys(beaten_by))}" if beaten_by else "")
+    beaten_by: dict[str, list[str]] = {}
+    for name, figures in baselines.items():
+        for metric, _ in family.floors if name.lower() != family.name else ():  # none is compared with itself
+            if row.metrics.get(metric, float("inf")) <= figures.get(metric, float("-inf")):
+                beaten_by.setdefault(name, []).append(metric)
+    said = ", ".join(f"{name} by {' and '.join(metrics)}" for name, metrics in beaten_by.items())
+    return row.status + (f"; does not beat {said}" if said else "")
 
 
 def _shown(metrics: Mapping[str, float], first: Sequence[str]) -> str:
-    names = [*first, *(name for name in metrics if name not in first)]
-    return "; ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
+    """The metrics, some of them first; one that a head's has, too, is shown as the head's alone."""
+    names = [_head(name, metrics) for name in (*first, *metrics) if name in metrics]
+    return "; ".join(f"{name} {metrics[name]:.4f}" for name in dict.fromkeys(names))
+
+
+def _head(name: str, metrics: Mapping[str, float]) -> str:
+    """The name of the same metric with that of its head; the name itself where no head has it."""
+    same = (each for each, value in metrics.items() if value == metrics[name])
+    return next((each for each in same if each.startswith(f"{name} of ")), name)
 
 
 def _beside(family: Family, baselines: Mapping[str, Mapping[str, float]]) -> str:
@@ -111,7 +117,7 @@ def _artifacts(known: Mapping[str, Row]) -> list[str]:
 
 
 def _artifact(name: str, built: Built, target: str, size: int) -> str:
-    parity = _by_runtime(built.parity, target, "{:.0f}")
+    parity = _by_runtime(built.parity, target, "{:.0f}").replace(" inf", " exact")
     absent = [key.partition(" ")[2] for key in built.not_run if key.partition(" ")[0] == target]
     parity += "".join(f", {each} not run" for each in absent)
     return (

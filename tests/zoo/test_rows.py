@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from tests.zoo import rows
 from tests.zoo.page import MARKS, lines_of, total, write
-from tests.zoo.rows import Row, row_of
+from tests.zoo.rows import Built, Row, row_of
 
 from pocketrec.errors import RecipeError
 from pocketrec.model_zoo.family import Family, Reference
@@ -90,8 +91,29 @@ def test_a_family_evaluated_by_the_step_is_judged_by_what_an_app_asks_for(
 
 def test_a_model_that_does_not_beat_a_baseline_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     row = seen(evidence(ndcg=0.11), monkeypatch)
-    page = "\n".join(lines_of([row], {"ml-100k": {"Markov": {"ndcg@10": 0.12}}}))
-    assert "green; does not beat Markov" in page
+    beside = {"Pop": {"ndcg@10": 0.1}, "Markov": {"ndcg@10": 0.12, "hr@10": 0.9}}
+    page = "\n".join(lines_of([row], {"ml-100k": beside}))
+    assert "| green; does not beat Markov by ndcg@10 |" in page, "by what its floor is on"
+
+
+def test_what_a_head_has_too_is_shown_once_and_as_the_heads() -> None:
+    metrics = {"ndcg@10": 0.34, "auc of film": 0.78, "auc": 0.78, "ndcg@10 of page": 0.34, "ece": 0.02}
+    row = Row(family="sasrec", status="green", metrics=metrics)
+    page = "\n".join(lines_of([row], {}))
+    assert "| ndcg@10 of page 0.3400; auc of film 0.7800; ece 0.0200 |" in page
+
+
+def test_equal_numbers_are_said_to_be_exact() -> None:
+    built = Built(
+        preset="float",
+        sizes={"onnx": 1500},
+        parity={"onnx onnxruntime": math.inf, "onnx web-wasm": 61.5},
+        p50_ms={},
+        not_run={},
+        metrics={},
+    )
+    page = "\n".join(lines_of([Row(family="sasrec", status="green", built=(built,))], {}))
+    assert "| onnxruntime exact, web-wasm 62 |" in page
 
 
 def test_a_family_of_an_own_protocol_stands_beside_baselines_of_that(monkeypatch: pytest.MonkeyPatch) -> None:
