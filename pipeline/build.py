@@ -76,7 +76,7 @@ def build(
     A build whose gates fail goes to `<out>.failed`, with its evidence; a good bundle at `out` is
     never replaced by a bad one. A build that was killed goes on where it was when it is asked for again:
     parts of the evaluation data that were examined are kept until it is done, by everything that decides
-    what was found.
+    what was found, and so is how far codes were distilled, which stays in `<out>.search`.
 
     Args:
         recipe: the path of a recipe.toml, or a recipe that was read (its paths are then relative
@@ -125,6 +125,7 @@ def build(
             compress=chosen.compress,
             workers=workers,
             report=report,
+            kept=_searched(out),
         )
         planner = recipe_planner(loaded, chosen.targets, out, workers, report, last)
         built = road(loaded.trials, journey, planner if chosen.compress.active else None)
@@ -192,7 +193,12 @@ def _offered(evidence: Evidence, front: Sequence[PlanPoint], out: Path) -> tuple
     from pocketrec.pipeline.search import offered
 
     lost = any(each.target == COMPRESSED and each.status == "failed" for each in evidence.gates)
-    return offered(front, out.with_name(f"{out.name}.search")) if lost and front else ()
+    return offered(front, _searched(out)) if lost and front else ()
+
+
+def _searched(out: Path) -> Path:
+    """The folder of what a search measured and how far a distillation came, for the next build."""
+    return out.with_name(f"{out.name}.search")
 
 
 def _choose(recipe: Recipe, names: Sequence[str]) -> Recipe:

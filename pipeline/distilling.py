@@ -6,7 +6,9 @@ The compressed reference is then the tuned one, so conversion and compression st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,7 @@ from pocketrec.errors import PlanError
 from pocketrec.evaluation import EvaluationData, inputs_for
 from pocketrec.foreign import torch_threads
 from pocketrec.pipeline.calibration import MAX_NUMBERS
+from pocketrec.pipeline.courses import CourseFile, course_key
 from pocketrec.pipeline.listings import scored
 from pocketrec.progress import Progress
 from pocketrec.source.model import Trials
@@ -33,7 +36,11 @@ _REMEDY = "use rounding = 'feedback' or 'nearest'"
 
 
 def distil_trials(
-    trials: Trials, compression: Compression, data: Sequence[EvaluationData], report: Progress
+    trials: Trials,
+    compression: Compression,
+    data: Sequence[EvaluationData],
+    report: Progress,
+    kept: Path | None = None,
 ) -> tuple[Trials, Compression, str]:
     """The trials with what the plan has as distilled tuned, what was done, and what is to be said of it.
 
@@ -42,9 +49,11 @@ def distil_trials(
         compression: what was done so far.
         data: whose inputs the outputs are compared on; labels are not looked at.
         report: told of every step.
+        kept: the folder that remembers how far it came, so that it goes on from there; None for none.
 
     Raises:
-        PlanError: there are no inputs, tables are on disk, or the module has no gradients.
+        PlanError: there are no inputs, tables are on disk, or the module fails or has no gradients.
+        StorageError: nothing can be written to the folder.
     """
     from pocketrec.quantize.plan import is_distilled
     from pocketrec.quantize.reference import compressible, to_array, with_values
@@ -60,7 +69,7 @@ def distil_trials(
             f"{large[0]}: holds {tensors[large[0]].numel():,} numbers, of which 'distilled' trains "
             f"{MAX_NUMBERS:,} at most; {_REMEDY}"
         )
-    found = _distilled(trials, compression, names, data, report)
+    found = _distilled(trials, compression, names, data, report, kept)
     codes = {**compression.codes, **found.codes}
     module = with_values(compression.original, {name: each.dequantize() for name, each in codes.items()})
     lost = {name: found.codes[name].sqnr_db(to_array(tensors[name])) for name in names}
@@ -83,8 +92,9 @@ def _distilled(
     names: Sequence[str],
     data: Sequence[EvaluationData],
     report: Progress,
+    kept: Path | None,
 ) -> Distilled:
-    from pocketrec.quantize.distillation import distil
+    from pocketrec.quantize.distillation import NoGradients, Untaught, distil
 
     contract = next(iter(trials)).model.contract
     lessons = [
@@ -97,20 +107,27 @@ def _distilled(
             "compress: rounding = 'distilled' follows the outputs on the evaluation data's inputs, and there "
             f"are none, or but one row; add compress.data, or {_REMEDY}"
         )
+    work = compression.original, compression.codes, names, lessons
     try:
         with torch_threads(1):  # sums do not depend on how many the machine has
-            return distil(
-                compression.original,
-                compression.codes,
-                names,
-                lessons,
-                steps=_STEPS,
-                progress=lambda step: report("distil", step, _STEPS),
-            )
-    except RuntimeError as error:  # a module of anyone's, which need not be differentiable
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+            key = course_key(*work, contract=contract, steps=_STEPS) if kept else None
+            file = CourseFile(folder=kept, key=key) if kept and key else None
+            with file.told() if file else nullcontext():
+                return distil(
+                    *work,
+                    steps=_STEPS,
+                    progress=lambda step: report("distil", step, _STEPS),
+                    begun=file.read() if file else None,
+                    keep=file.write if file else lambda _: None,
+                )
+    except NoGradients as error:
         raise PlanError(
-            f"compress: rounding = 'distilled' needs gradients of the outputs ({reason[0]}); {_REMEDY}"
+            f"compress: rounding = 'distilled' needs gradients of the outputs ({error}); {_REMEDY}"
+        ) from error
+    except Untaught as error:
+        raise PlanError(
+            "compress: rounding = 'distilled' runs the module on the evaluation data's inputs, and there it "
+            f"fails ({error}); {_REMEDY}"
         ) from error
 
 
@@ -144,7 +161,6 @@ def _lessons(
     return [
         Lesson(
             function=ContractModule(module, contract, signature),
-            prefix="module.",
             batches=batches(order[held:]),
             held_out=batches(order[:held]),
             lists=tuple(bool(scored(each, contract)) for each in signature.outputs),

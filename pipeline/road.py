@@ -116,6 +116,7 @@ class Journey:
         workers: who examines the evaluation data.
         report: told what is being done.
         names: of an artifact's file, without suffix, by function; the function's own by default.
+        kept: the folder that remembers how far a distillation came; None keeps nothing.
     """
 
     targets: Mapping[str, Target]
@@ -125,6 +126,7 @@ class Journey:
     workers: Workers | None = None
     report: Progress = silent
     names: Mapping[str, str] = field(default_factory=dict)
+    kept: Path | None = None
 
 
 def road(trials: Trials, journey: Journey, planner: Planner | None = None) -> Built:
@@ -181,7 +183,7 @@ def compressed_trials(trials: Trials, planned: Planned, journey: Journey, *, num
     Raises:
         PlanError: a scheme does not fit its tensor.
         TableError: a table on disk holds a number that is not finite.
-        StorageError: there is no room for what compressed tables stand for.
+        StorageError: there is no room for what compressed tables stand for, or for what is kept.
     """
     from pocketrec.source.compressed import compress_trials
 
@@ -191,7 +193,7 @@ def compressed_trials(trials: Trials, planned: Planned, journey: Journey, *, num
     made, compression = compress_trials(trials, planned.plan, planned.usage, values)
     if planned.plan.distils:
         data = [each.data for each in planned.asked]
-        made, compression, said = distil_trials(made, compression, data, journey.report)
+        made, compression, said = distil_trials(made, compression, data, journey.report, journey.kept)
         planned = replace(planned, notes=(*planned.notes, said))
     rounded: tuple[RoundedInput, ...] = ()
     if journey.compress.activations is not None:

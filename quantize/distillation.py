@@ -10,28 +10,37 @@ Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network",
 for codebooks as in Egiazarian et al. (2024), "Extreme compression of large language models via additive
 quantization", arXiv 2401.06118. A share of the inputs is held out. Where they gain nothing, the best state is
 gone back to and steps are shorter, until they are too short to move a code; what is kept is the best state,
-and the one that it began with where none is better.
+and the one that it began with where none is better. After every look its `Course` is told, and one that was
+told goes on to the same bits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from pocketrec.quantize.reference import compressible, to_array
+from pocketrec.quantize.copies import copied
+from pocketrec.quantize.course import EVERY, MOMENTS, SHORTER, Course
+from pocketrec.quantize.reference import compressible, stand_ins, to_array
 from pocketrec.quantize.tensor import QuantizedTensor
 from pocketrec.quantize.trainable import Trainable, trainable
 
 Batch = tuple[Tensor, ...]
-_EVERY = 50  # steps between two looks at what was held out
-# Steps as shares of the size of what they move: the first, the factor after each look without gain, the last.
-_RATE, _SHORTER, _LEAST_RATE = 0.008, 0.3, 0.0002
 _BETAS = (0.9, 0.99)
+_NO_MEMORY = ("can't allocate memory", "out of memory")  # PyTorch's words, of the CPU a RuntimeError
+
+
+class Untaught(Exception):
+    """The module fails on a lesson; `__cause__` is its own exception."""
+
+
+class NoGradients(Untaught):
+    """The module runs, and what is to be tuned has no gradients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +48,13 @@ class Lesson:
     """One function of the module, and inputs of it.
 
     Attributes:
-        function: the function as a module, whose parameters and buffers are the compressed module's.
-        prefix: what stands before the module's own names in it.
+        function: the function as a module, which calls the compressed module.
         batches: inputs, each in the function's order.
         held_out: inputs that nothing is trained on.
         lists: of every output, whether it scores items that are ranked.
     """
 
     function: nn.Module
-    prefix: str
     batches: Sequence[Batch]
     held_out: Sequence[Batch]
     lists: tuple[bool, ...]
@@ -78,6 +85,8 @@ def distil(
     *,
     steps: int,
     progress: Callable[[int], None] = lambda _: None,
+    begun: Course | None = None,
+    keep: Callable[[Course], None] = lambda _: None,
 ) -> Distilled:
     """The codes of the named tensors, tuned on the lessons.
 
@@ -88,79 +97,165 @@ def distil(
         lessons: what the outputs are compared on; their functions call `module`.
         steps: the most that are taken.
         progress: told the number of the step.
+        begun: what an earlier call with the same arguments told `keep`; one that cannot be that is left out.
+        keep: told after every look how far it came.
 
     Raises:
-        RuntimeError: no output's gradient reaches any of the tensors.
+        NoGradients: no output's gradient reaches any of the tensors, or the module has none.
+        Untaught: the module fails for another reason.
     """
     tensors = compressible(module)
     student = {name: trainable(codes[name], to_array(tensors[name])) for name in names}
-    fixed = {name: torch.from_numpy(each.dequantize()) for name, each in codes.items() if name not in names}
-    school = _School(module=module, student=student, fixed=fixed, lessons=lessons).reaching()
-    if not school.lessons:
-        raise RuntimeError(f"none reaches {', '.join(names[:3])}")
-    before = best = school.measure()
-    state, kept = school.state(), {name: codes[name] for name in names}
-    rate, gained, turns = _RATE, 0, school.turns(steps)
-    optimizer = school.optimizer(rate)
-    for step, (lesson, batch) in enumerate(turns, start=1):
-        school.learn(lesson, batch)
+    course = begun if begun is not None and begun.fits(_trained(student), steps) else None
+    if course is None or not course.ended(steps):
+        course = _taught(_school(module, codes, student, lessons), course, steps, progress, keep)
+    _restore(student, course)
+    tuned = {name: each.stored() if course.gained else codes[name] for name, each in student.items()}
+    return Distilled(codes=tuned, before=course.before, after=course.best, steps=course.gained)
+
+
+def _taught(
+    school: _School,
+    begun: Course | None,
+    steps: int,
+    progress: Callable[[int], None],
+    keep: Callable[[Course], None],
+) -> Course:
+    """How far it came at its end."""
+    if begun is None:
+        loss = school.measure()
+        begun = Course(before=loss, best=loss, state=_state(school.student))
+    course = begun
+    _restore(school.student, course)
+    optimizer = _optimizer(school.student, course)
+    for step in range(course.step + 1, steps + 1):
+        school.learn(step)
         optimizer.step()
         progress(step)
-        if step % _EVERY and step < steps:
+        if step % EVERY and step < steps:
             continue
-        now = school.measure()
-        if now < best:
-            best, gained = now, step
-            state, kept = school.state(), {name: each.stored() for name, each in student.items()}
-            continue
-        rate *= _SHORTER
-        if rate < _LEAST_RATE:
+        course = _looked(school, course, step, optimizer)
+        if course.ended(steps):
+            course = replace(course, moments={}, lengths={})
+        keep(course)
+        if course.ended(steps):
             break
-        school.restore(state)
-        optimizer = school.optimizer(rate)
-    return Distilled(codes=kept, before=before, after=best, steps=gained)
+        if not course.moments:
+            _restore(school.student, course)
+            optimizer = _optimizer(school.student, course)
+    return course
+
+
+def _looked(school: _School, course: Course, step: int, optimizer: torch.optim.Optimizer) -> Course:
+    """The course after a look at what was held out."""
+    now = school.measure()
+    if now >= course.best:
+        return replace(course, step=step, rate=course.rate * SHORTER, moments={}, lengths={})
+    trained = _trained(school.student)
+    moments = {
+        name: {kind: optimizer.state[each][kind].clone() for kind in MOMENTS}
+        for name, each in trained.items()
+        if each in optimizer.state
+    }
+    lengths = {name: each["lr"] for name, each in zip(trained, optimizer.param_groups, strict=True)}
+    state = _state(school.student)
+    return replace(course, best=now, step=step, gained=step, state=state, moments=moments, lengths=lengths)
+
+
+def _trained(student: Mapping[str, Trainable]) -> dict[str, nn.Parameter]:
+    """What is trained, by names that tell the tensor, too; in the order of the optimizer's groups."""
+    return {
+        f"{name}/{part}": each
+        for name, one in student.items()
+        for part, each in one.named_parameters()
+        if each.requires_grad
+    }
+
+
+def _state(student: Mapping[str, Trainable]) -> dict[str, Tensor]:
+    """A copy of what is trained."""
+    return {name: each.detach().clone() for name, each in _trained(student).items()}
+
+
+@torch.no_grad()
+def _restore(student: Mapping[str, Trainable], course: Course) -> None:
+    """Puts the course's state back."""
+    for name, each in _trained(student).items():
+        each.copy_(course.state[name])
+
+
+def _optimizer(student: Mapping[str, Trainable], course: Course) -> torch.optim.Optimizer:
+    """Adam as the course left it, or fresh with steps of its rate of what they move."""
+    groups = [group for each in student.values() for group in each.groups(course.rate)]
+    optimizer = torch.optim.Adam(groups, betas=_BETAS)
+    for (name, each), group in zip(_trained(student).items(), optimizer.param_groups, strict=True):
+        group["lr"] = course.lengths.get(name, group["lr"])
+        if name in course.moments:
+            optimizer.state[each] = {kind: known.clone() for kind, known in course.moments[name].items()}
+    return optimizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """A lesson, and its function as the student calls it."""
+
+    lesson: Lesson
+    function: nn.Module
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _School:
-    """Teacher and student on the same inputs."""
+    """Teacher and student on the same inputs.
 
-    module: nn.Module
+    Attributes:
+        student: what is trained.
+        leaves: by tensor name, what stands in the student's module for what that means.
+        desks: lessons.
+    """
+
     student: Mapping[str, Trainable]
-    fixed: Mapping[str, Tensor]
-    lessons: Sequence[Lesson]
+    leaves: Mapping[str, Tensor]
+    desks: Sequence[_Desk]
 
     def reaching(self) -> _School:
-        """The same with the lessons alone whose outputs what is trained moves."""
-        found = [each for each in self.lessons if self.loss(each, each.batches[0]).requires_grad]
-        return replace(self, lessons=found)
+        """The same with the lessons alone whose outputs what is trained moves; NoGradients without any."""
+        self._write({name: each() for name, each in self.student.items()})
+        found = []
+        for each in self.desks:
+            batch = each.lesson.batches[0]
+            try:
+                reached = _loss(each, batch).requires_grad
+            except Exception as error:  # a module of anyone's
+                _tell(error, each, batch)
+            if reached:
+                found.append(each)
+        if not found:
+            raise NoGradients(f"none reaches {', '.join([*self.student][:3])}")
+        return replace(self, desks=found)
 
-    def optimizer(self, rate: float) -> torch.optim.Optimizer:
-        """Adam with steps of `rate` of what they move."""
-        groups = [group for each in self.student.values() for group in each.groups(rate)]
-        return torch.optim.Adam(groups, betas=_BETAS)
+    def learn(self, step: int) -> None:
+        """Gives what is trained the gradients of how far the student's outputs are; the module gets none.
 
-    def state(self) -> list[Mapping[str, Tensor]]:
-        """A copy of what is trained."""
-        return [
-            {name: each.clone() for name, each in one.state_dict().items()} for one in self.student.values()
-        ]
-
-    def restore(self, state: Sequence[Mapping[str, Tensor]]) -> None:
-        """Puts a copy back."""
-        for one, known in zip(self.student.values(), state, strict=True):
-            one.load_state_dict(known)
-
-    def turns(self, steps: int) -> Iterator[tuple[Lesson, Batch]]:
-        """A lesson and a batch for every step, the functions in turns, their batches in rounds."""
-        for step in range(steps):
-            lesson = self.lessons[step % len(self.lessons)]
-            yield lesson, lesson.batches[step // len(self.lessons) % len(lesson.batches)]
-
-    def learn(self, lesson: Lesson, batch: Batch) -> None:
-        """Gives what is trained the gradients of how far the student's outputs are; the module gets none."""
-        trained = [one for each in self.student.values() for one in each.parameters() if one.requires_grad]
-        found = torch.autograd.grad(self.loss(lesson, batch), trained, allow_unused=True)
+        Functions have their turns, and their batches rounds.
+        """
+        desk = self.desks[(step - 1) % len(self.desks)]
+        batches = desk.lesson.batches
+        batch = batches[(step - 1) // len(self.desks) % len(batches)]
+        values = {name: each() for name, each in self.student.items()}
+        self._write(values)
+        try:
+            loss = _loss(desk, batch)
+            reached = torch.autograd.grad(loss, list(self.leaves.values()), allow_unused=True)
+        except Exception as error:  # a module of anyone's
+            _tell(error, desk, batch)
+        moved = [(values[name], each) for name, each in zip(values, reached, strict=True) if each is not None]
+        trained = _trained(self.student).values()
+        found = torch.autograd.grad(
+            [value for value, _ in moved],
+            list(trained),
+            [gradient.reshape(value.shape).to(value.dtype) for value, gradient in moved],
+            allow_unused=True,
+        )
         for one, gradient in zip(trained, found, strict=True):
             # A root has no finite gradient at zero: what that reaches stays where it is.
             one.grad = None if gradient is None else gradient.nan_to_num(0.0, 0.0, 0.0)
@@ -168,37 +263,65 @@ class _School:
     @torch.no_grad()
     def measure(self) -> float:
         """The mean loss on what was held out; infinite where an output is no number that was one."""
-        losses = [self.loss(lesson, batch) for lesson in self.lessons for batch in lesson.held_out]
+        self._write({name: each() for name, each in self.student.items()})
+        losses = []
+        for desk in self.desks:
+            for batch in desk.lesson.held_out:
+                try:
+                    losses.append(_loss(desk, batch))
+                except Exception as error:  # a module of anyone's
+                    raise Untaught(_line(error)) from error
         mean = float(torch.stack(losses).mean())
         return mean if math.isfinite(mean) else math.inf
 
-    def loss(self, lesson: Lesson, batch: Batch) -> Tensor:
-        """How far the student's outputs are from the teacher's, `[]`."""
-        with torch.no_grad():
-            expected = lesson.function(*batch)
-        values = {**self.fixed, **{name: each() for name, each in self.student.items()}}
-        given = {f"{lesson.prefix}{name}": each for name, each in self._everywhere(values).items()}
-        outputs = functional_call(lesson.function, given, batch, tie_weights=False)
-        total = torch.zeros(())
-        for wanted, found, is_list in zip(expected, outputs, lesson.lists, strict=True):
-            if found.is_floating_point():
-                total = total + (_divergence if is_list else _error)(wanted, found)
-        return total
+    @torch.no_grad()
+    def _write(self, values: Mapping[str, Tensor]) -> None:
+        for name, each in self.leaves.items():
+            each.copy_(values[name].reshape(each.shape))
 
-    def _everywhere(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The values under every name that the module has for their tensor, in its shape and dtype."""
-        tensors = compressible(self.module)
-        places = {(tensors[name].data_ptr(), tensors[name].shape): name for name in values}
-        named = (
-            *self.module.named_parameters(remove_duplicate=False),
-            *self.module.named_buffers(remove_duplicate=False),
-        )
-        found = {}
-        for name, tensor in named:
-            known = places.get((tensor.data_ptr(), tensor.shape))
-            if known is not None:
-                found[name] = values[known].reshape(tensor.shape).to(tensor.dtype)
-        return found
+
+def _school(
+    module: nn.Module,
+    codes: Mapping[str, QuantizedTensor],
+    student: Mapping[str, Trainable],
+    lessons: Sequence[Lesson],
+) -> _School:
+    """The lessons, and copies of their functions, whose module is compressed as the reference is."""
+    tensors = compressible(module)
+    held = stand_ins(module, {name: torch.from_numpy(each.dequantize()) for name, each in codes.items()})
+    functions = copied(nn.ModuleList(each.function for each in lessons), held)
+    leaves = {name: held[id(tensors[name])].requires_grad_() for name in student}
+    desks = [_Desk(lesson=one, function=each) for one, each in zip(lessons, functions, strict=True)]
+    return _School(student=student, leaves=leaves, desks=desks).reaching()
+
+
+def _loss(desk: _Desk, batch: Batch) -> Tensor:
+    """How far the student's outputs are from the teacher's, `[]`."""
+    with torch.no_grad():
+        expected = desk.lesson.function(*batch)
+    total = torch.zeros(())
+    for wanted, found, is_list in zip(expected, desk.function(*batch), desk.lesson.lists, strict=True):
+        if found.is_floating_point():
+            total = total + (_divergence if is_list else _error)(wanted, found)
+    return total
+
+
+def _tell(error: Exception, desk: _Desk, batch: Batch) -> NoReturn:
+    """Raises NoGradients where the same runs without gradients, and not for want of memory; else Untaught."""
+    kind = Untaught
+    if not isinstance(error, MemoryError) and not any(each in str(error).lower() for each in _NO_MEMORY):
+        try:
+            with torch.no_grad():
+                _loss(desk, batch)
+            kind = NoGradients
+        except Exception:
+            kind = Untaught  # it fails all the same
+    raise kind(_line(error)) from error
+
+
+def _line(error: Exception) -> str:
+    """The first line of what an exception says, or its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _divergence(wanted: Tensor, found: Tensor) -> Tensor:

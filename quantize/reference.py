@@ -62,11 +62,18 @@ def to_array(tensor: Tensor) -> Floats:
 
 def with_values(module: M, values: Mapping[str, Floats]) -> M:
     """A copy with other values for the named tensors, ties kept; all other tensors are shared."""
+    given = {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in values.items()}
+    return copied(module, stand_ins(module, given))
+
+
+def stand_ins(module: nn.Module, values: Mapping[str, Tensor]) -> dict[int, Tensor]:
+    """By id, what a copy has in place of every parameter and buffer: one tensor for all that are tied.
+
+    What is not named stands for itself. Wherever else the module holds such a parameter or buffer, in a list
+    or in an attribute, its copy holds the same stand-in.
+    """
     tensors = dict(compressible(module))
-    new = {
-        (tensors[name].data_ptr(), tensors[name].shape): torch.from_numpy(np.ascontiguousarray(each))
-        for name, each in values.items()
-    }
+    new = {(tensors[name].data_ptr(), tensors[name].shape): each for name, each in values.items()}
     memo: dict[int, Tensor] = {}
     made: dict[tuple[int, torch.Size], Tensor] = {}
     everything = (
@@ -81,4 +88,4 @@ def with_values(module: M, values: Mapping[str, Floats]) -> M:
                 nn.Parameter(value, requires_grad=False) if isinstance(tensor, nn.Parameter) else value
             )
         memo[id(tensor)] = made.get(place, tensor) if place in new else tensor
-    return copied(module, memo)
+    return memo

@@ -12,8 +12,8 @@ from tests.mean import model_of, recipe_of, write_mean
 
 import pocketrec
 from pocketrec.errors import PlanError, RecipeError
-from pocketrec.pipeline import distilling
-from pocketrec.pipeline.build import BuildResult
+from pocketrec.pipeline import audit, distilling
+from pocketrec.pipeline.build import BuildResult, build
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.report import COMPRESSED
 
@@ -39,11 +39,16 @@ max_ndcg_drop = 0.9
 """
 
 
-def built(folder: Path, scheme: str, rounding: str, model: str | None = None) -> BuildResult:
+def built(folder: Path, scheme: str, rounding: str, model: str = "") -> BuildResult:
+    return pocketrec.build(written(folder, scheme, rounding, model), out=folder / "bundle")
+
+
+def written(folder: Path, scheme: str, rounding: str, model: str = "") -> Path:
+    """The path of a recipe whose table is compressed in that way."""
     folder.mkdir(exist_ok=True)
     given = TARGETS.replace("SCHEME", SCHEMES[scheme]).replace("ROUNDING", rounding)
     files = {"model": model or model_of(items=60, users=400), "recipe": recipe_of(items=60)}
-    return pocketrec.build(write_mean(folder, given, items=60, **files), out=folder / "bundle")
+    return write_mean(folder, given, items=60, **files)
 
 
 def gates(result: BuildResult, gate: str) -> Mapping[str, str]:
@@ -77,6 +82,78 @@ def test_a_module_without_gradients_is_refused_with_a_way_out(tmp_path: Path) ->
     model = model.replace("user @ self.item.weight.T", "user @ self.item.weight.detach().T")
     with pytest.raises(PlanError, match=r"'distilled' needs gradients of the outputs .* use rounding"):
         built(tmp_path, "linear", "distilled", model)
+
+
+def test_a_module_that_fails_for_another_reason_is_not_called_one_without_gradients(tmp_path: Path) -> None:
+    fails = "if torch.is_grad_enabled(): raise RuntimeError('out of memory: 8 bytes')"
+    model = model_of(items=60, users=400).replace("# HERE", fails)
+    said = r"'distilled' runs the module .* there it fails \(out of memory: 8 bytes\); use rounding"
+    with pytest.raises(PlanError, match=said):
+        built(tmp_path, "linear", "distilled", model)
+
+
+def test_a_table_that_is_held_a_second_time_is_tuned_there_or_said_to_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_LARGE_CONSTANT", 400)
+    said, before = {}, {}
+    for held in ("self.item.weight", "self.item.weight.detach()"):
+        attribute = f"object.__setattr__(self, 'seen', {held})"  # nn.Module would make it a parameter
+        model = model_of(items=60, users=400).replace("self.seen = None", attribute)
+        result = built(tmp_path, "linear", "distilled", model.replace("self.item.weight.T", "self.seen.T"))
+        said[held] = [each for each in result.evidence.notes if "stays in float32" in each]
+        (before[held],) = (each for each in result.evidence.notes if each.startswith("Distilled"))
+    usual = built(tmp_path, "linear", "distilled").evidence.notes
+    assert before["self.item.weight"] in usual
+    assert before["self.item.weight.detach()"] not in usual
+    assert said["self.item.weight"] == []
+    (note,) = said["self.item.weight.detach()"]
+    assert note.startswith("a constant of 60 × 8 that main computes from weights stays in float32")
+
+
+class Told:
+    """What a build tells of distillation, and where it is cut short."""
+
+    def __init__(self, cut: int = 0) -> None:
+        self.steps: list[int] = []
+        self.cut = cut
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what == "distil":
+            self.steps.append(done)
+            if done == self.cut:
+                raise KeyboardInterrupt
+
+
+def distilled(folder: Path, told: Told, model: str = "") -> BuildResult:
+    recipe = written(folder, "product", "distilled", model)
+    return build(recipe, out=folder / "bundle", progress=told)
+
+
+def test_a_build_that_was_cut_short_goes_on_distilling_to_the_same_bytes(tmp_path: Path) -> None:
+    whole, cut, rest, again = Told(), Told(120), Told(), Told()
+    expected = distilled(tmp_path / "whole", whole)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        distilled(tmp_path / "cut", cut)
+    kept = tmp_path / "cut" / "bundle.search"
+    (note,) = caught.value.__notes__
+    assert note == f"the distillation so far is kept in {kept}; the same command goes on from there"
+    result = distilled(tmp_path / "cut", rest)
+    assert rest.steps == whole.steps[100:]
+    assert result.tree_sha256 == expected.tree_sha256
+    assert [each for each in result.evidence.notes if each.startswith("Distilled")] == [
+        each for each in expected.evidence.notes if each.startswith("Distilled")
+    ]
+    assert distilled(tmp_path / "cut", again).tree_sha256 == expected.tree_sha256
+    assert again.steps == []  # it is answered from the file
+
+
+def test_another_model_or_one_of_other_code_is_distilled_anew(tmp_path: Path) -> None:
+    for change in ("", "user = user * 2", "user = user * 3"):
+        told = Told()
+        distilled(tmp_path, told, model_of(items=60, users=400).replace("# HERE", change))
+        assert told.steps[0] == 1
+    assert len([*(tmp_path / "bundle.search").iterdir()]) == 3
 
 
 def test_a_table_that_is_too_large_to_train_is_refused_by_name(
