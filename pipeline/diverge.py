@@ -107,7 +107,7 @@ def diverge_bundle(
     captures: dict[str, Capture] = {}
     programs: dict[object, torch.export.ExportedProgram] = {}
     with TemporaryDirectory(prefix="pocketrec-") as values:
-        trial = _load(recipe, contract, built.compress, Path(values))
+        trial = _load(recipe, contract, built.compress, Path(values), _kept(path))
         for count, (each, name) in enumerate(places):
             report(f"compare {each}/{name} with PyTorch", count, len(places))
             vectors, aim = read_golden(bundle, name), built.targets[each]
@@ -175,10 +175,18 @@ def _places(bundle: Bundle, target: str | None, function: str | None) -> list[tu
     return places
 
 
-def _load(path: Path, contract: Contract, built: Compress, folder: Path) -> Trial:
+def _kept(path: Path) -> Path | None:
+    """The folder in which the build of a bundle kept how codes were distilled; None where it is gone."""
+    name = path.absolute().name.removesuffix(".failed")  # of a build whose gates failed it is the same
+    folder = path.absolute().with_name(f"{name}.search")
+    return folder if folder.is_dir() else None
+
+
+def _load(path: Path, contract: Contract, built: Compress, folder: Path, kept: Path | None) -> Trial:
     """The recipe's model as the bundle's plan leaves it; UsageError where contracts differ.
 
-    What a large compressed table stands for is written to `folder`, and mapped.
+    What a large compressed table stands for is written to `folder`, and mapped; codes that were distilled
+    are those of `kept`.
     """
     recipe = replace(load_recipe(path), compress=built)
     if not built.active:
@@ -187,7 +195,9 @@ def _load(path: Path, contract: Contract, built: Compress, folder: Path) -> Tria
     else:
         loaded = load_source(recipe, path.parent, folder)
         planned = recipe_planner(loaded, recipe.targets, path, None, silent)(Tried(loaded.trials))
-        journey = Journey(targets=recipe.targets, gates=recipe.gates, folder=folder, compress=built)
+        journey = Journey(
+            targets=recipe.targets, gates=recipe.gates, folder=folder, compress=built, kept=kept
+        )
         trial = next(iter(compressed_trials(loaded.trials, planned, journey).trials))
     if trial.model.contract.sha256() != contract.sha256():
         raise UsageError(f"{path}: its contract is not the bundle's; pass the recipe that built the bundle")

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from tests.mean import model_of, recipe_of, write_mean
@@ -14,7 +15,9 @@ import pocketrec
 from pocketrec.errors import PlanError, RecipeError
 from pocketrec.pipeline import audit, distilling
 from pocketrec.pipeline.build import BuildResult, build
+from pocketrec.pipeline.diverge import diverge_bundle
 from pocketrec.pipeline.recipes import load_recipe
+from pocketrec.quantize import distillation
 from pocketrec.report import COMPRESSED
 
 SCHEMES = {
@@ -146,6 +149,22 @@ def test_a_build_that_was_cut_short_goes_on_distilling_to_the_same_bytes(tmp_pat
     ]
     assert distilled(tmp_path / "cut", again).tree_sha256 == expected.tree_sha256
     assert again.steps == []  # it is answered from the file
+
+
+def test_a_bundle_is_compared_with_the_codes_that_its_build_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = distilled(tmp_path, Told()).path
+
+    def taught(*_: object) -> None:
+        raise AssertionError("distilled once more")
+
+    monkeypatch.setattr(distillation, "_taught", taught)
+    found = diverge_bundle(bundle, tmp_path / "recipe.toml", target="onnx")
+    assert [each.comparison.divergence for each in found] == [None]
+    rmtree(tmp_path / "bundle.search")
+    with pytest.raises(AssertionError, match="distilled once more"):
+        diverge_bundle(bundle, tmp_path / "recipe.toml", target="onnx")
 
 
 def test_another_model_or_one_of_other_code_is_distilled_anew(tmp_path: Path) -> None:
