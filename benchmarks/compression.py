@@ -151,7 +151,8 @@ def model_of(name: str, asked: Any) -> tuple[Model, Any]:
     """The model, and captures of it as it is."""
     path = recipe_of(name, asked.models)
     recipe = load_recipe(path)
-    search = Compress(data=recipe.evaluate[0].data, arguments={"split": "valid"})
+    judged = recipe.evaluate[0]
+    search = Compress(data=judged.data, arguments={**judged.arguments, "split": "valid"})
     loaded = prepare(replace(recipe, compress=search), path.parent)
     first, known = Tried(loaded.trials).first, loaded.model
     captures = first.capture()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pocketrec.quantize.planner import Measured
     from pocketrec.quantize.schemes import Scheme
+    from pocketrec.quantize.tensor import QuantizedTensor
     from pocketrec.quantize.usage import Usages
     from pocketrec.source.trials import StreamedTrials
     from pocketrec.validate.measure.ranking import QualityRun
@@ -67,7 +68,7 @@ class Evaluator:
     usage: Usages
     trials: StreamedTrials | None = None
     behind: Callable[[nn.Module], nn.Module] = as_it_is
-    _values: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    _made: dict[str, QuantizedTensor] = field(default_factory=dict)
     _original: list[Run] | None = None
     _alike: tuple[int, ...] | None = None
 
@@ -91,6 +92,15 @@ class Evaluator:
         named = {(each.evaluate.function, each.evaluate.catalogue_function) for each in self.evaluations}
         return {name for pair in named for name in pair if name is not None}
 
+    def sampled(self, rows: int) -> Evaluator | None:
+        """One on about so many rows of each evaluation, spread over all; None where none has many more."""
+        from pocketrec.validate.measure.sample import spread
+
+        if all(len(each.data) < 2 * rows for each in self.evaluations):
+            return None
+        fewer = tuple(replace(each, data=spread(each.data, rows)) for each in self.evaluations)
+        return replace(self, evaluations=fewer, _original=None, _alike=None)
+
     def before(self) -> list[Run]:
         """What the module itself reaches, the recipe's own evaluation first."""
         if self._original is None:
@@ -103,18 +113,21 @@ class Evaluator:
         return nullcontext(self._held(schemes))
 
     def _held(self, schemes: Mapping[str, Scheme]) -> nn.Module:
-        from pocketrec.quantize.reference import compressible, to_array, with_values
+        from pocketrec.quantize.reference import with_values
+
+        made = {name: self.quantized(name, scheme) for name, scheme in schemes.items()}
+        return with_values(self.module, {name: each.dequantize() for name, each in made.items()})
+
+    def quantized(self, name: str, scheme: Scheme) -> QuantizedTensor:
+        """A tensor that is held in a form, made once."""
+        from pocketrec.quantize.reference import compressible, to_array
         from pocketrec.quantize.usage import UNKNOWN
 
-        tensors, values = compressible(self.module), {}
-        for name, scheme in schemes.items():
-            key = f"{name} {scheme}"
-            if key not in self._values:
-                known = self.usage.get(name, UNKNOWN)
-                made = scheme.quantize(name, to_array(tensors[name]), usage=known)
-                self._values[key] = made.dequantize()
-            values[name] = self._values[key]
-        return with_values(self.module, values)
+        key = f"{name} {scheme}"
+        if key not in self._made:
+            values = to_array(compressible(self.module)[name])
+            self._made[key] = scheme.quantize(name, values, usage=self.usage.get(name, UNKNOWN))
+        return self._made[key]
 
     def _run(self, module: nn.Module) -> list[Run]:
         from pocketrec.validate.evaluated import first_alike, quality_like

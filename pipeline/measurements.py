@@ -1,14 +1,20 @@
-"""The file that remembers what a plan costs, so that a search that was cut short goes on."""
+"""Files that remember what a search found out, so that one that was cut short goes on.
+
+    measurements.jsonl   what a plan costs
+    candidates.jsonl     how large a tensor is in a form, and how much noise that is
+
+Each line is an entry and the key of everything that decides it; a line that is none is found out again.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pocketrec.errors import PocketrecError, StorageError
 from pocketrec.outside import read_file
@@ -36,20 +42,45 @@ def search_folder(folder: Path) -> Iterator[None]:
         ) from error
 
 
-class MeasurementFile:
-    """Measurements by content, one JSON line each; a line that is none is measured again.
+E = TypeVar("E", bound="Entry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A line of a file; `key` is the digest of everything that decides the rest."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed(Entry):
+    """A tensor in some form; `size_bytes` is None where it does not fit, or a target cannot carry it."""
+
+    size_bytes: int | None
+    noise: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Costs(Entry):
+    losses: Mapping[str, float]
+    distortion: float
+
+
+class EntryFile(Generic[E]):
+    """Entries by key, one JSON line each.
 
     Args:
         path: of the file, which need not be there.
-        metrics: what every measurement has a loss of.
+        kind: of the entries.
+        believable: whether an entry may stand in the file; others are left out, read or written.
 
     Raises:
         StorageError: the file cannot be read.
     """
 
-    def __init__(self, path: Path, metrics: Collection[str]) -> None:
-        self._path, self._metrics = path, set(metrics)
-        self._known: dict[str, Measured] = {}
+    def __init__(self, path: Path, kind: type[E], believable: Callable[[E], bool]) -> None:
+        self._path, self._kind, self._believable = path, kind, believable
+        self._known: dict[str, E] = {}
         with search_folder(path.parent):
             there = path.exists()  # a folder without permissions, too, is said as a search's
         data = read_file(path, largest=_LARGEST, error=StorageError, remedy=_MOVE) if there else b""
@@ -60,32 +91,60 @@ class MeasurementFile:
 
     def _take(self, line: str) -> None:
         try:
-            entry = from_table(_Entry, json.loads(line), source=self._path.name)
+            entry = from_table(self._kind, json.loads(line), source=self._path.name)
         except (ValueError, RecursionError, PocketrecError):
             return
-        from pocketrec.quantize.planner import Measured
+        if self._believable(entry):
+            self._known[entry.key] = entry
 
-        believable = all(abs(each) <= _LARGEST_LOSS for each in entry.losses.values())
-        if set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1 and believable:
-            self._known[entry.key] = Measured(losses=entry.losses, distortion=entry.distortion)
-
-    def get(self, key: str) -> Measured | None:
-        """The measurement of that key, where it is known."""
+    def get(self, key: str) -> E | None:
+        """The entry of that key, where it is known."""
         return self._known.get(key)
 
-    def put(self, key: str, measured: Measured) -> None:
-        """Writes the measurement to disk before it returns, unless it has no meaning."""
-        self._known[key] = measured
-        if math.isfinite(measured.distortion) and all(map(math.isfinite, measured.losses.values())):
+    def put(self, entry: E) -> None:
+        """Writes the entry to disk before it returns, unless it has no meaning."""
+        self._known[entry.key] = entry
+        if self._believable(entry):
             with search_folder(self._path.parent), self._path.open("a", encoding="utf-8") as file:
-                file.write(self._before + json.dumps({"key": key, **asdict(measured)}) + "\n")
+                file.write(self._before + json.dumps(asdict(entry)) + "\n")
             self._before = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """One line of the file."""
+class MeasurementFile:
+    """What plans cost, by key.
 
-    key: str
-    losses: Mapping[str, float]
-    distortion: float
+    Args:
+        path: of the file, which need not be there.
+        metrics: what every measurement has a loss of.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path, metrics: Collection[str]) -> None:
+        self._metrics = set(metrics)
+        self._entries = EntryFile(path, _Costs, self._believable)
+
+    def _believable(self, entry: _Costs) -> bool:
+        finite = all(abs(each) <= _LARGEST_LOSS for each in entry.losses.values())
+        return set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1 and finite
+
+    def get(self, key: str) -> Measured | None:
+        """The measurement of that key, where it is known."""
+        from pocketrec.quantize.planner import Measured
+
+        known = self._entries.get(key)
+        return None if known is None else Measured(losses=known.losses, distortion=known.distortion)
+
+    def put(self, key: str, measured: Measured) -> None:
+        """Writes the measurement to disk before it returns, unless it has no meaning."""
+        self._entries.put(_Costs(key=key, **asdict(measured)))
+
+
+def candidate_file(path: Path) -> EntryFile[Weighed]:
+    """What is known of tensors in each form.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    return EntryFile(path, Weighed, lambda each: (each.size_bytes or 0) >= 0 and 0 <= each.noise < math.inf)

@@ -2,8 +2,8 @@
 
     recipe.compress ─▶ candidates per tensor ─▶ quantize.planner ─▶ plan.toml, pareto.json
 
-Measurements are kept by the content of weights, data and recipe, so a search that was cut short
-goes on where it stopped, and a second one of the same model is answered from the file.
+Measurements and candidates are kept by the content of weights, data and recipe, so a search that was cut
+short goes on where it stopped, and a second one of the same model is answered from the files.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pocketrec import __version__
 from pocketrec.convert.targets import carries
 from pocketrec.errors import BudgetMissed
 from pocketrec.evaluation import ClassificationData, RankingData
+from pocketrec.kept import arrays_sha256, key_of
 from pocketrec.pipeline.compression import limits
 from pocketrec.pipeline.evaluator import Arrays, Evaluator, Run
 from pocketrec.pipeline.identity import module_sha256
-from pocketrec.pipeline.measurements import MeasurementFile, search_folder
+from pocketrec.pipeline.measurements import (
+    EntryFile,
+    MeasurementFile,
+    Weighed,
+    candidate_file,
+    search_folder,
+)
 from pocketrec.progress import Progress
 from pocketrec.recipe import Compress, Target
 from pocketrec.report import PlanPoint
@@ -35,7 +44,7 @@ from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
     from pocketrec.quantize import Plan, QuantizedTensor
-    from pocketrec.quantize.candidates import Candidate
+    from pocketrec.quantize.candidates import Candidate, Weigh
     from pocketrec.quantize.planner import Measured, Outcome, Point
     from pocketrec.quantize.schemes import Scheme
     from pocketrec.source.checkpoint import Span
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
     from pocketrec.source.trials import StreamedTrials
 
 _PART_ROWS = 1 << 16
+_FEW_ROWS = 2048  # on which a plan's distortion is known to a hundredth of itself and less
 
 
 def search_plan(
@@ -65,7 +75,8 @@ def search_plan(
         targets: all of which must be able to carry every scheme of the plan.
         read: tensor name to the functions that read it. A table that only functions without a
             measurement read is stored in 8 bits per row.
-        folder: made where it is not there; gets plan.toml, pareto.json and measurements.jsonl.
+        folder: made where it is not there; gets plan.toml, pareto.json, measurements.jsonl and
+            candidates.jsonl.
         workers: where plans are measured.
         progress: told what is being done, how far, and how far there is.
         besides: bytes of a target's files that are none of the tensors.
@@ -86,19 +97,21 @@ def search_plan(
     values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
     blind = [name for name in values if not evaluator.functions & set(read[name])]
     options = {}
+    kept = candidate_file(folder / "candidates.jsonl")
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
-        found = _candidates(name, each, evaluator, targets)
+        found = _candidates(name, each, evaluator, targets, kept)
         options[name] = _safe(found) if name in blind else found
     total = sum(each.nbytes for each in values.values())
-    fingerprint = _fingerprint(evaluator, values)
+    few = evaluator.sampled(_FEW_ROWS)
     outcome = Search(
         options,
-        lambda plans: _measure(plans, evaluator, store, fingerprint, workers),
+        _measuring(evaluator, values, store, workers),
         Budget(
             max_bytes=_max_bytes(compress, total, besides),
             max_losses=_max_losses(compress, originals),
         ),
+        sense_all=None if few is None else _measuring(few, values, store, workers),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
     ).run()
@@ -141,16 +154,51 @@ def streamed_trials(
 
 
 def _candidates(
-    name: str, values: npt.NDArray[np.float32], evaluator: Evaluator, targets: Mapping[str, Target]
+    name: str,
+    values: npt.NDArray[np.float32],
+    evaluator: Evaluator,
+    targets: Mapping[str, Target],
+    kept: EntryFile[Weighed],
 ) -> Sequence[Candidate]:
-    from pocketrec.quantize.candidates import candidates
+    from pocketrec.quantize.candidates import Candidate, candidates
+    from pocketrec.quantize.schemes import scheme_to_table
     from pocketrec.quantize.usage import UNKNOWN
-    from pocketrec.source.trials import table_candidates
+    from pocketrec.source.trials import table_candidates, table_digest
 
     usage, table = evaluator.usage.get(name, UNKNOWN), _tables(evaluator).get(name)
+    facts = key_of(
+        version=__version__,
+        name=name,
+        values=arrays_sha256({"": values}) if table is None else table_digest(table),
+        usage=usage.sha256(),
+        targets={key: asdict(each) for key, each in targets.items()},
+    )
+
+    def remember(scheme: Scheme, weigh: Weigh) -> Candidate | None:
+        key = key_of(tensor=facts, scheme=scheme_to_table(scheme))
+        known = kept.get(key)
+        if known is None:
+            found = weigh(scheme)
+            size, noise = (None, 0.0) if found is None else (found.size_bytes, found.noise)
+            known = Weighed(key=key, size_bytes=size, noise=noise)
+            kept.put(known)
+        if known.size_bytes is None:
+            return None
+        return Candidate(scheme=scheme, size_bytes=known.size_bytes, noise=known.noise)
+
+    def allowed(tensor: QuantizedTensor) -> bool:
+        return _carried(tensor, targets)
+
     if table is not None:
-        return table_candidates(table, usage=usage, allowed=lambda each: _carried(each, targets))
-    return candidates(name, values, usage=usage, allowed=lambda each: _carried(each, targets))
+        return table_candidates(table, usage=usage, allowed=allowed, remember=remember)
+    return candidates(
+        name,
+        values,
+        usage=usage,
+        allowed=allowed,
+        remember=remember,
+        quantize=partial(evaluator.quantized, name),
+    )
 
 
 def _tables(evaluator: Evaluator) -> Mapping[str, Table]:
@@ -211,7 +259,10 @@ def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
     """Digest of everything besides the plan that a measurement depends on."""
     from pocketrec.source.trials import table_digest
 
-    digest, tables = hashlib.sha256(_code(evaluator).encode()), _tables(evaluator)
+    digest, tables = hashlib.sha256(f"{__version__} {_code(evaluator)}".encode()), _tables(evaluator)
+    for name in sorted(values):
+        if name in evaluator.usage:
+            digest.update(f"{name} {evaluator.usage[name].sha256()}".encode())
     for name, table in sorted(tables.items()):
         digest.update(f"{name} {table_digest(table)}".encode())
     held = {name: array for name, array in values.items() if name not in tables}
@@ -240,6 +291,14 @@ def _arrays(data: RankingData | ClassificationData) -> dict[str, Any]:
     targets = ("positives", "seen_ids", "labels")
     found = {name: getattr(data, name) for name in targets if hasattr(data, name)}
     return found | {f"input {name}": each for name, each in data.inputs.items()}
+
+
+def _measuring(
+    evaluator: Evaluator, values: Arrays, store: MeasurementFile, workers: Workers
+) -> Callable[[Sequence[Mapping[str, Scheme]]], Iterator[Measured]]:
+    """Measures plans with an evaluator, each once."""
+    fingerprint = _fingerprint(evaluator, values)
+    return lambda plans: _measure(plans, evaluator, store, fingerprint, workers)
 
 
 def _measure(

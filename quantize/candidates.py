@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from pocketrec.quantize.tensor import Floats, QuantizedTensor
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 _VECTORS: tuple[Scheme, ...] = (Float16(),)
-_STEP = 0.9
+_COLD_NUMBERS: tuple[Literal[2, 3, 4], ...] = (4, 3, 2)
+_COLD_VECTORS: tuple[Literal[6, 8], ...] = (8, 6)
 
 
 def _matrices(rounding: Rounding) -> tuple[Scheme, ...]:
@@ -42,10 +44,16 @@ def _matrices(rounding: Rounding) -> tuple[Scheme, ...]:
 
 def _in_parts(rounding: Rounding) -> tuple[Scheme, ...]:
     """Tables whose rows are known to count for more or less."""
-    return (
-        *(HotRows(share=0.1, hot_bits=8, cold_bits=bits, rounding=rounding) for bits in (4, 3, 2)),
-        HotRows(share=0.1, hot_bits=8, cold_bits=8, cold_width=4, rounding=rounding),
-        HotRows(share=0.2, hot_bits=4, cold_bits=6, cold_width=4, rounding=rounding),
+    ways: tuple[tuple[float, Literal[4, 8], Literal[2, 3, 4, 6, 8], int], ...] = (
+        *((0.1, 8, bits, 1) for bits in _COLD_NUMBERS),
+        *((share, 4, bits, 4) for share in (0.1, 0.2, 0.3) for bits in _COLD_VECTORS),
+        (0.1, 8, 8, 4),
+        (0.1, 4, 8, 8),
+        (0.2, 4, 8, 8),
+    )
+    return tuple(
+        HotRows(share=share, hot_bits=hot, cold_bits=cold, cold_width=width, rounding=rounding)
+        for share, hot, cold, width in ways
     )
 
 
@@ -65,6 +73,14 @@ class Candidate:
 
 
 Trial = Callable[[Scheme], tuple[QuantizedTensor, QuantizedTensor]]
+Quantize = Callable[[Scheme], QuantizedTensor]
+Weigh = Callable[[Scheme], Candidate | None]
+Remember = Callable[[Scheme, Weigh], Candidate | None]
+
+
+def at_once(scheme: Scheme, weigh: Weigh) -> Candidate | None:
+    """The candidate of a scheme, made where it is asked for; None where a target cannot carry it."""
+    return weigh(scheme)
 
 
 def candidates(
@@ -73,22 +89,28 @@ def candidates(
     *,
     usage: Usage = UNKNOWN,
     allowed: Callable[[QuantizedTensor], bool] = lambda _: True,
+    remember: Remember = at_once,
+    quantize: Quantize | None = None,
 ) -> tuple[Candidate, ...]:
-    """The candidates for a tensor that no other beats in both size and noise, largest first.
+    """The candidates for a tensor, largest first; the first leaves it in float32.
 
     Args:
         name: of the tensor.
         values: of the tensor.
         usage: what is known of how it is used.
         allowed: whether every target of the build can carry a form.
+        remember: gives a scheme's candidate, as it was weighed before or as it is weighed now.
+        quantize: gives the tensor in a form; made anew where it is left out.
     """
 
     def trial(scheme: Scheme) -> tuple[QuantizedTensor, QuantizedTensor]:
-        made = scheme.quantize(name, values, usage=usage)
+        made = quantize(scheme) if quantize else scheme.quantize(name, values, usage=usage)
         return made, made
 
     more = _in_parts(usage.rounding) if usage.popularity is not None else ()
-    return candidates_by(trial, name, values.shape, values, usage=usage, allowed=allowed, more=more)
+    return candidates_by(
+        trial, name, values.shape, values, usage=usage, allowed=allowed, more=more, remember=remember
+    )
 
 
 def candidates_by(
@@ -100,6 +122,7 @@ def candidates_by(
     usage: Usage,
     allowed: Callable[[QuantizedTensor], bool],
     more: tuple[Scheme, ...] = (),
+    remember: Remember = at_once,
 ) -> tuple[Candidate, ...]:
     """As `candidates`, for a tensor of which a sample of rows is seen.
 
@@ -111,18 +134,24 @@ def candidates_by(
         usage: of the sample.
         allowed: as there.
         more: schemes beside those that every tensor is tried with.
+        remember: as there.
     """
-    found = [Candidate(scheme=None, size_bytes=4 * math.prod(shape), noise=0.0)]
-    for scheme in (*_matrices(usage.rounding), *more) if len(shape) > 1 else _VECTORS:
+
+    def weigh(scheme: Scheme) -> Candidate | None:
         try:
             scheme.check(name, shape)
             whole, made = trial(scheme)
         except PlanError:
-            continue  # a shape that does not divide: another candidate serves this tensor
-        if allowed(whole):
-            noise = _noise(made, sample, usage)
-            found.append(Candidate(scheme=scheme, size_bytes=whole.size_bytes, noise=noise))
-    return _undominated(found)
+            return None  # a shape that does not divide: another candidate serves this tensor
+        if not allowed(whole):
+            return None
+        return Candidate(scheme=scheme, size_bytes=whole.size_bytes, noise=_noise(made, sample, usage))
+
+    schemes = (*_matrices(usage.rounding), *more) if len(shape) > 1 else _VECTORS
+    found = [remember(each, weigh) for each in schemes]
+    plain = Candidate(scheme=None, size_bytes=4 * math.prod(shape), noise=0.0)
+    smaller = [each for each in found if each is not None and each.size_bytes < plain.size_bytes]
+    return (plain, *sorted(smaller, key=lambda each: (-each.size_bytes, each.noise)))
 
 
 def _noise(made: QuantizedTensor, values: Floats, usage: Usage) -> float:
@@ -137,21 +166,24 @@ def _noise(made: QuantizedTensor, values: Floats, usage: Usage) -> float:
     return math.sqrt(float(np.square(error, dtype=np.float64).sum()) / signal) if signal else 0.0
 
 
-def _undominated(found: list[Candidate]) -> tuple[Candidate, ...]:
-    kept: list[Candidate] = []
-    for each in sorted(found, key=lambda one: (one.size_bytes, one.noise)):
-        if not kept or each.noise < kept[-1].noise:
-            kept.append(each)
-    return _thinned(tuple(reversed(kept)))
+def undominated(found: Sequence[Candidate], costs: Sequence[float], *, step: float) -> tuple[int, ...]:
+    """Places of the candidates that no other beats in both size and cost, and of nearly one size but one.
 
-
-def _thinned(falling: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    """One candidate per step of size: two of nearly the same size are measured at the cost of both."""
-    kept = [falling[0]]
-    for each in falling[1:]:
-        if each.size_bytes <= _STEP * kept[-1].size_bytes:
-            kept.append(each)
-    return tuple(kept)
+    Args:
+        found: candidates, largest first.
+        costs: of each; less is better.
+        step: a candidate is kept that is at most so large as a share of the one before.
+    """
+    kept: list[int] = []
+    for place in sorted(range(len(found)), key=lambda each: (found[each].size_bytes, costs[each])):
+        if not kept or costs[place] < costs[kept[-1]]:
+            kept.append(place)
+    falling = kept[::-1]
+    thinned = falling[:1]
+    for place in falling[1:]:
+        if found[place].size_bytes <= step * found[thinned[-1]].size_bytes:
+            thinned.append(place)
+    return tuple(thinned)
 
 
 def schemes_of(choice: Mapping[str, Candidate]) -> dict[str, Scheme]:

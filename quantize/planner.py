@@ -1,14 +1,20 @@
 """The search for a plan: what to do with each tensor, so that ranking is kept and bytes are few.
 
-    sensitivity   each tensor alone, at two of its candidates ─▶ distortion of the ranking
+    sensitivity   each tensor alone, at two of its candidates or, where it is large, at all of them
+                  ─▶ distortion of the ranking
     front         bytes + λ · distortion², least per tensor, for every λ ─▶ a row of plans
+    fitting       where a size is asked for: the largest plan of that row within it, filled up
     survey        some plans of that row, measured as a whole ─▶ what distortion costs, per metric
-    bisection     the smallest plan of that row whose expected loss is within the budget, or the size
+    bisection     the smallest plan of that row whose expected loss is within the budget
     refinement    one tensor a step smaller, or two exchanged, measured jointly, while time lasts
 
 Distortions are taken to add up as independent noise does, in squares (SASRec with all tensors at 4 bits:
 0.044 from the tensors alone, 0.045 measured), and only to propose plans; what decides is the joint
-measurement. The search is anytime: whenever it stops, the best plan measured so far is the answer.
+measurement. The search is anytime: whenever it stops, the best plan measured so far is the answer. What a
+size has room for is therefore measured first, by the candidates' noise alone, which takes no data.
+
+How far a plan moves lists is seen on a few thousand users already, what that costs on all of them alone. So
+sensitivities are measured on few rows, and a step of the refinement on all rows where few say it is better.
 
 A metric of a thousand users is noisy: of a hundred plans that cost too much, some seem to cost nothing,
 and on other users they do not. So the loss that a distortion is expected to cost is fitted over the
@@ -29,7 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketrec.progress import Progress, silent
-from pocketrec.quantize.candidates import Candidate, schemes_of
+from pocketrec.quantize.candidates import Candidate, schemes_of, undominated
 from pocketrec.quantize.plan import Plan
 from pocketrec.quantize.schemes import Scheme
 
@@ -102,6 +108,8 @@ class Outcome:
 
 
 _FOR_JOINT_MEASUREMENTS = 0.5  # share of the time that sensitivity leaves
+_LARGE = 0.1  # share of all bytes in a tensor whose every candidate is measured
+_STEP = 0.9  # of sizes, below which two candidates are told apart by noise alone
 _WORTH_MEASURING = 0.002  # share of all bytes that a tensor must be able to save
 _SURVEYED = 16  # plans of the row that are measured
 _NEGLIGIBLE = 0.002  # distortion that is expected to cost nothing: two of a thousand places in lists
@@ -118,6 +126,7 @@ class Search:
         options: per tensor its candidates, largest first; the first leaves it in float32.
         measure_all: measures plans, in order, as an iterator, so that a search can stop early.
         budget: what the plan must hold.
+        sense_all: the same on few rows, whose distortions are nearly those of all; None where there are few.
         time_left: the share of the time that is left, 1 at first; 0 or less where it has run out.
         progress: told what is being done, how far, and how far there is.
     """
@@ -128,14 +137,18 @@ class Search:
         measure_all: MeasureAll,
         budget: Budget,
         *,
+        sense_all: MeasureAll | None = None,
         time_left: Callable[[], float] = lambda: 1.0,
         progress: Progress = silent,
     ) -> None:
         self._options, self._measure_all, self._budget = options, measure_all, budget
+        self._sense_all = sense_all
         self._time_left, self._progress = time_left, progress
         self._points: list[Point] = []
         self._known: dict[tuple[int, ...], Point] = {}
         self._distortion: dict[tuple[str, int], float] = {}
+        self._places: dict[str, tuple[int, ...]] = {}  # of the candidates in play, largest first
+        self._felt: dict[tuple[int, ...], float] = {}
         self._costs: Mapping[str, float] | None = None
 
     def run(self) -> Outcome:
@@ -144,13 +157,35 @@ class Search:
         smallest = {name: self._options[name][-1] for name in names}
         self._measure({name: self._options[name][0] for name in names})
         self._measure(smallest)
+        for name in names:
+            self._predict(name, {}, 1.0)
+        self._fit()
         if not self._expired():
             self._sensitivity()
+            self._fit()
             row = list(self._front())
             self._survey(row)
             self._bisect(row)
             self._refine()
         return self._outcome()
+
+    def _fit(self) -> None:
+        """Measures the plan of least expected distortion that is within the size, where one is asked for."""
+        if self._budget.max_bytes is None:
+            return
+        key = next((each for each in map(self._key, self._front()) if self._fits(each, 0)), None)
+        if key is not None:
+            self._measure(self._choice(self._filled(key)))
+
+    def _filled(self, key: tuple[int, ...]) -> tuple[int, ...]:
+        """The plan with tensors larger where that is expected to distort less, while there is room."""
+        while True:
+            single = [move for at in range(len(key)) for move in self._moves(key, at)]
+            steps = [(cost, moved) for gain, cost, moved in single if cost < 0 and self._fits(key, gain)]
+            if not steps:
+                return key
+            _, moved = min(steps, key=lambda each: each[0])
+            key = tuple(moved.get(at, place) for at, place in enumerate(key))
 
     def _measure(self, choice: Choice) -> Point:
         key = self._key(choice)
@@ -170,9 +205,12 @@ class Search:
 
     def _sensitivity(self) -> None:
         """The distortion of every candidate alone, measured at the anchors and predicted between them."""
-        jobs = [(name, place) for name in self._options for place in self._anchors(name)]
-        jobs.sort(key=lambda job: -self._saving(*job))  # what time cuts off matters least
-        results = self._measure_all([schemes_of({n: self._options[n][p]}) for n, p in jobs])
+        anchors = {(name, place) for name in self._options for place in self._anchors(name)}
+        more = {(name, place) for name in self._options if self._large(name) for place in self._all(name)}
+        # What time cuts off matters least.
+        jobs = sorted(anchors | more, key=lambda job: (job not in anchors, -self._saving(*job), job))
+        sense = self._sense_all or self._measure_all
+        results = sense([schemes_of({n: self._options[n][p]}) for n, p in jobs])
         measured: dict[str, dict[int, float]] = {name: {} for name in self._options}
         for done, (name, place) in enumerate(jobs):
             if self._time_left() <= _FOR_JOINT_MEASUREMENTS:
@@ -191,11 +229,21 @@ class Search:
 
     def _anchors(self, name: str) -> set[int]:
         """The candidates to measure: the smallest, and the middle one; none where little can be saved."""
-        options = self._options[name]
-        total = sum(each[0].size_bytes for each in self._options.values())
-        if len(options) < 2 or self._saving(name, len(options) - 1) < _WORTH_MEASURING * total:
+        options, places = self._options[name], self._places[name]
+        if len(options) < 2 or self._saving(name, len(options) - 1) < _WORTH_MEASURING * self._total:
             return set()
-        return {len(options) - 1, len(options) // 2} - {0}
+        return {len(options) - 1, places[len(places) // 2]} - {0}
+
+    def _large(self, name: str) -> bool:
+        """Whether what becomes of the tensor decides on the size, so that noise alone must not choose."""
+        return self._options[name][0].size_bytes >= _LARGE * self._total
+
+    def _all(self, name: str) -> range:
+        return range(1, len(self._options[name]))
+
+    @property
+    def _total(self) -> int:
+        return sum(options[0].size_bytes for options in self._options.values())
 
     def _saving(self, name: str, place: int) -> int:
         return self._options[name][0].size_bytes - self._options[name][place].size_bytes
@@ -204,46 +252,48 @@ class Search:
         return self._options[name][place].noise or 1e-12
 
     def _predict(self, name: str, measured: Mapping[int, float], usual: float) -> None:
-        """Distortions of all candidates; a smaller one never distorts less, whatever noise suggests."""
-        places = sorted(measured)
+        """Distortions of all candidates, and those in play: the ones that none beats in size and distortion.
+
+        Of a large tensor all are measured; of others few, and two of nearly one size are not told apart.
+        """
+        options, places = self._options[name], sorted(measured)
         known = [measured[place] / self._noise(name, place) for place in places]
-        highest = 0.0
-        for place in range(len(self._options[name])):
+        found = [0.0]
+        for place in self._all(name):
             factor = float(np.interp(place, places, known)) if places else usual
-            exact = measured.get(place, factor * self._noise(name, place))
-            highest = max(highest, exact if place else 0.0)
-            self._distortion[name, place] = highest
+            found.append(measured.get(place, factor * self._noise(name, place)))
+        self._distortion.update({(name, place): each for place, each in enumerate(found)})
+        step = 1.0 if self._large(name) else _STEP
+        self._places[name] = undominated(options, found, step=step)
 
     def _front(self) -> Iterator[Choice]:
         """Plans from largest to smallest: each λ's best choice per tensor."""
         before: tuple[int, ...] = ()
-        total = sum(options[0].size_bytes for options in self._options.values())
         for step in range(160):
-            weight = total * 10 ** (8 - step / 16)  # bytes that one unit of squared distortion is worth
+            weight = self._total * 10 ** (8 - step / 16)  # bytes that one unit of squared distortion is worth
             places = tuple(self._cheapest(name, weight) for name in self._options)
             if places != before:
                 before = places
-                yield {name: self._options[name][p] for name, p in zip(self._options, places, strict=True)}
+                yield self._choice(places)
 
     def _cheapest(self, name: str, weight: float) -> int:
         options = self._options[name]
         return min(
-            range(len(options)),
+            self._places[name],
             key=lambda place: options[place].size_bytes + weight * self._distortion[name, place] ** 2,
         )
 
     def _bisect(self, row: Sequence[Choice]) -> None:
-        """Measures towards the border between plans that hold the budget and plans that do not."""
+        """Measures towards the border between plans that hold the loss and plans that do not."""
+        limits = self._budget.max_losses
+        if not limits:
+            return
         low, high = 0, len(row) - 1
         while low <= high and not self._expired():
             self._progress("bisection", len(row) - (high - low), len(row))
             middle = (low + high) // 2
             point = self._measure(row[middle])
-            if self._budget.max_losses:
-                limits = self._budget.max_losses
-                smaller = all(self._expected(name, point) <= limits[name] for name in limits)
-            else:
-                smaller = point.size_bytes > (self._budget.max_bytes or 0)
+            smaller = all(self._expected(name, point) <= limits[name] for name in limits)
             low, high = (middle + 1, high) if smaller else (low, middle - 1)
         self._progress("bisection", len(row), len(row))
 
@@ -278,12 +328,34 @@ class Search:
                 if self._expired():
                     return
                 self._progress("refinement", done, len(steps))
-                choice = {name: self._options[name][p] for name, p in zip(self._options, step, strict=True)}
-                self._measure(choice)
-                if self._best() is not best:
-                    improved = True
-                    break
+                if self._promising(step, key):
+                    self._measure(self._choice(step))
+                    if self._best() is not best:
+                        improved = True
+                        break
                 rejected.add(step)
+
+    def _promising(self, step: tuple[int, ...], best: tuple[int, ...]) -> bool:
+        """Whether a plan may be better than the best so far, as far as few rows say."""
+        if self._sense_all is None:
+            return True
+        sensed = [self._sensed(each) for each in (step, best)]
+        if not self._budget.max_losses:
+            return sensed[0] < sensed[1]
+        return all(
+            self._costs is not None and self._costs[name] * sensed[0] ** 2 <= 2 * limit
+            for name, limit in self._budget.max_losses.items()
+        )
+
+    def _sensed(self, key: tuple[int, ...]) -> float:
+        """The distortion on few rows."""
+        if key not in self._felt:
+            assert self._sense_all is not None
+            self._felt[key] = next(iter(self._sense_all([schemes_of(self._choice(key))]))).distortion
+        return self._felt[key]
+
+    def _choice(self, key: tuple[int, ...]) -> Choice:
+        return {name: self._options[name][p] for name, p in zip(self._options, key, strict=True)}
 
     def _steps(self, key: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Neighbours of a plan that would be better by size or by predicted distortion, best first.
@@ -311,11 +383,11 @@ class Search:
     def _moves(self, key: tuple[int, ...], at: int) -> Iterator[tuple[int, float, dict[int, int]]]:
         """Bytes that are saved, squared distortion that is added, and the tensor's new place."""
         name = list(self._options)[at]
-        options, now = self._options[name], key[at]
-        for place in range(max(0, now - 2), min(len(options), now + 3)):
-            if place != now:
-                cost = self._distortion[name, place] ** 2 - self._distortion[name, now] ** 2
-                yield options[now].size_bytes - options[place].size_bytes, cost, {at: place}
+        options, now, places = self._options[name], key[at], self._places[name]
+        larger, smaller = [each for each in places if each < now], [each for each in places if each > now]
+        for place in (*larger[-2:], *smaller[:2]):
+            cost = self._distortion[name, place] ** 2 - self._distortion[name, now] ** 2
+            yield options[now].size_bytes - options[place].size_bytes, cost, {at: place}
 
     def _fits(self, key: tuple[int, ...], gain: int) -> bool:
         return self._budget.max_bytes is None or self._size(key) - gain <= self._budget.max_bytes

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
+
+from pocketrec.kept import arrays_sha256, key_of
 from pocketrec.quantize.frozen import Frozen
 from pocketrec.quantize.tensor import Array
 
@@ -35,6 +38,14 @@ class Usage:
     def rounding(self) -> Rounding:
         """With error feedback where the moment is known, which it takes."""
         return "nearest" if self.moment is None else "feedback"
+
+    def sha256(self) -> str:
+        """The digest of everything in it."""
+        facts = asdict(self)
+        facts |= {f"frozen {name}": each for name, each in (facts.pop("frozen") or {}).items()}
+        arrays = {name: each for name, each in facts.items() if isinstance(each, np.ndarray)}
+        words = {name: each for name, each in facts.items() if name not in arrays}
+        return key_of(arrays=arrays_sha256(arrays), words=words)
 
     def of_rows(self, chosen: slice | Array) -> Usage:
         """The usage of some of the rows; frozen scales are of all of them only."""

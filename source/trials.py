@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from torch import nn
 
 from pocketrec.quantize import Plan, QuantizedTensor
-from pocketrec.quantize.candidates import Candidate, candidates_by
+from pocketrec.quantize.candidates import Candidate, Remember, at_once, candidates_by
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.base import RowScheme
 from pocketrec.quantize.usage import UNKNOWN, Usage, Usages
@@ -56,7 +56,11 @@ class StreamedTrials:
 
 
 def table_candidates(
-    table: Table, *, usage: Usage = UNKNOWN, allowed: Callable[[QuantizedTensor], bool]
+    table: Table,
+    *,
+    usage: Usage = UNKNOWN,
+    allowed: Callable[[QuantizedTensor], bool],
+    remember: Remember = at_once,
 ) -> tuple[Candidate, ...]:
     """The candidates for a table, as `quantize.candidates` has them for a tensor.
 
@@ -72,7 +76,9 @@ def table_candidates(
         whole = replace(table, parts=(Part(codec=codec),)).tensor()
         return whole, codec.tensor(table.name, sample.shape, codec.encode(sample))
 
-    return candidates_by(trial, table.name, table.span.shape, sample, usage=known, allowed=allowed)
+    return candidates_by(
+        trial, table.name, table.span.shape, sample, usage=known, allowed=allowed, remember=remember
+    )
 
 
 def table_digest(table: Table) -> str:

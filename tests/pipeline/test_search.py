@@ -147,7 +147,7 @@ def test_what_was_measured_of_other_code_with_the_same_weights_is_measured_again
     before = (tmp_path / "measurements.jsonl").read_text().splitlines()
     turned = Turned().eval().requires_grad_(False)
     turned.load_state_dict(evaluator.module.state_dict())
-    run(Compress(max_ratio=0.3), replace(evaluator, module=turned, _original=None, _values={}), tmp_path)
+    run(Compress(max_ratio=0.3), replace(evaluator, module=turned, _original=None, _made={}), tmp_path)
     after = (tmp_path / "measurements.jsonl").read_text().splitlines()[len(before) :]
     keys = [{json.loads(each)["key"] for each in lines} for lines in (before, after)]
     assert keys[1]

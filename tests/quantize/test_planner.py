@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pocketrec.quantize.candidates import Candidate, candidates
+from pocketrec.quantize.candidates import Candidate, candidates, undominated
 from pocketrec.quantize.planner import Budget, Measured, Outcome, Search, cost_of_distortion
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
@@ -161,15 +161,26 @@ def test_two_tensors_are_exchanged_where_no_single_step_fits() -> None:
     assert outcome.best.plan.tensors == {"a": WIDE, "b": TINY}
 
 
-def test_candidates_fall_in_size_and_none_is_beaten(make_table: MakeTable) -> None:
+def test_candidates_fall_in_size_and_the_first_is_not_compressed(make_table: MakeTable) -> None:
     found = candidates("item.weight", make_table(120, 32))
     assert found[0].scheme is None
-    assert len(found) > 5
+    assert found[0].size_bytes == 120 * 32 * 4
+    assert len(found) > 15
     sizes = [each.size_bytes for each in found]
     assert sizes == sorted(sizes, reverse=True)
-    assert all(later <= 0.9 * earlier for earlier, later in pairwise(sizes))
-    noise = [each.noise for each in found]
+    assert all(each < sizes[0] for each in sizes[1:])
+
+
+def test_those_in_play_are_beaten_by_none_and_of_nearly_one_size_there_is_one(make_table: MakeTable) -> None:
+    found = candidates("item.weight", make_table(120, 32))
+    kept = [found[place] for place in undominated(found, [each.noise for each in found], step=0.9)]
+    assert 5 < len(kept) < len(found)
+    noise = [each.noise for each in kept]
     assert noise == sorted(noise)
+    assert all(later.size_bytes <= 0.9 * earlier.size_bytes for earlier, later in pairwise(kept))
+    assert not any(
+        each.size_bytes <= one.size_bytes and each.noise < one.noise for one in kept for each in found
+    )
 
 
 def test_where_few_rows_count_they_alone_get_the_bits(make_table: MakeTable) -> None:
