@@ -93,10 +93,15 @@ class Evaluator:
         return {name for pair in named for name in pair if name is not None}
 
     def sampled(self, rows: int) -> Evaluator | None:
-        """One on about so many rows of each evaluation, spread over all; None where none has many more."""
-        from pocketrec.validate.measure.sample import spread
+        """One on about so many rows of each evaluation, spread over all; None where that is not fewer.
 
-        if all(len(each.data) < 2 * rows for each in self.evaluations):
+        A function whose first axis has one size is asked for all rows at once.
+        """
+        from pocketrec.validate.measure.sample import spread
+        from pocketrec.validate.runtimes.fit import batch_dim
+
+        whole = any(batch_dim(self.contract.functions[name]) is None for name in self.functions)
+        if whole or all(len(each.data) < 2 * rows for each in self.evaluations):
             return None
         fewer = tuple(replace(each, data=spread(each.data, rows)) for each in self.evaluations)
         return replace(self, evaluations=fewer, _original=None, _alike=None)

@@ -12,16 +12,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketrec.contract import Contract, Feature, Output, Signature, VocabularySpec
+from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
 from pocketrec.errors import BudgetMissed, StorageError
 from pocketrec.evaluation import Asked, ClassificationData, RankingData
 from pocketrec.pipeline.evaluator import Evaluator, make_evaluator
-from pocketrec.pipeline.measurements import MeasurementFile
+from pocketrec.pipeline.measurements import MeasurementFile, Weighed, candidate_file
 from pocketrec.pipeline.search import offered, search_plan
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.planner import Measured
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.quantize.usage import Usage
 from pocketrec.recipe import Compress, Evaluate, Target
 from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
@@ -54,16 +55,17 @@ class Model(nn.Module):
         return rows
 
 
-def contract() -> Contract:
-    ids = Feature(name="ids", kind="id_sequence", shape=(USERS, 4), vocabulary="item")
+def contract(users: int | str = USERS) -> Contract:
+    ids = Feature(name="ids", kind="id_sequence", shape=(users, 4), vocabulary="item")
     outputs = {
-        "main": Output(name="scores", meaning="score", shape=(USERS, ITEMS), vocabulary="item"),
+        "main": Output(name="scores", meaning="score", shape=(users, ITEMS), vocabulary="item"),
         "search": Output(
-            name="best", meaning="top_k_ids", dtype="int32", shape=(USERS, 10), vocabulary="item"
+            name="best", meaning="top_k_ids", dtype="int32", shape=(users, 10), vocabulary="item"
         ),
-        "other": Output(name="rows", meaning="embedding", shape=(USERS, 4, 16)),
+        "other": Output(name="rows", meaning="embedding", shape=(users, 4, 16)),
     }
     return Contract(
+        dims={users: Dim(max=USERS)} if isinstance(users, str) else {},
         functions={
             name: Signature(method="forward" if name == "main" else name, inputs=(ids,), outputs=(each,))
             for name, each in outputs.items()
@@ -131,6 +133,62 @@ def test_a_second_search_measures_nothing_again(evaluator: Evaluator, tmp_path: 
     lines = (tmp_path / "measurements.jsonl").read_text()
     run(Compress(max_ndcg_drop=0.05), evaluator, tmp_path)
     assert (tmp_path / "measurements.jsonl").read_text() == lines
+
+
+def test_what_is_known_of_a_form_is_weighed_again_where_tensors_are_used_otherwise(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    """Frozen scales of an earlier release change what a form costs, and what counts changes its noise."""
+
+    def keys(name: str) -> list[str]:
+        return [json.loads(each)["key"] for each in (tmp_path / name).read_text().splitlines()]
+
+    run(Compress(max_ratio=0.3), evaluator, tmp_path)
+    before = {name: keys(name) for name in ("candidates.jsonl", "measurements.jsonl")}
+    assert len(before["candidates.jsonl"]) > 30
+    run(Compress(max_ratio=0.3), replace(evaluator, _made={}), tmp_path)
+    assert {name: keys(name) for name in before} == before
+    usage = {"item.weight": Usage(popularity=np.linspace(1, 9, ITEMS))}
+    run(Compress(max_ratio=0.3), replace(evaluator, usage=usage, _made={}), tmp_path)
+    for name, known in before.items():
+        assert set(keys(name)[len(known) :]).isdisjoint(known)
+        assert len(keys(name)) > len(known)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"key": "KEY", "size_bytes": -1, "noise": 0.1}',
+        '{"key": "KEY", "size_bytes": 1, "noise": -0.1}',
+        '{"key": "KEY", "size_bytes": 1, "noise": NaN}',
+        '{"key": "KEY", "size_bytes": 1, "noise": Infinity}',
+        '{"key": "KEY", "size_bytes": "x", "noise": 0.1}',
+        '{"key": "KEY", "noise": 0.1}',
+    ],
+)
+def test_a_line_that_is_no_candidate_is_weighed_again(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "candidates.jsonl"
+    path.write_text(line.replace("KEY", "a") + "\n")
+    kept = candidate_file(path)
+    assert kept.get("a") is None
+    kept.put(Weighed(key="a", size_bytes=12, noise=0.5))
+    kept.put(Weighed(key="b", size_bytes=None, noise=0.0))
+    again = candidate_file(path)
+    assert again.get("a") == Weighed(key="a", size_bytes=12, noise=0.5)
+    assert again.get("b") == Weighed(key="b", size_bytes=None, noise=0.0)
+
+
+def test_few_rows_are_spread_over_all_and_there_are_none_of_small_data(evaluator: Evaluator) -> None:
+    assert evaluator.sampled(16) is None  # it takes all users at once
+    evaluator = replace(evaluator, contract=contract(users="batch"))
+    few = evaluator.sampled(16)
+    assert few is not None
+    assert [len(each.data) for each in few.evaluations] == [16, 16]
+    scheme = {"item.weight": Palette(bits=2)}
+    assert 0 < few(scheme).distortion < 1
+    assert few(scheme) != evaluator(scheme)
+    assert few({}).distortion == 0
+    assert evaluator.sampled(USERS // 2 + 1) is None
 
 
 class Turned(Model):
@@ -228,7 +286,9 @@ def test_a_plan_that_broke_the_ranking_is_not_kept(tmp_path: Path) -> None:
     broken = Measured(losses={"auc": float("nan")}, distortion=0.2)
     store = MeasurementFile(path, ["auc"])
     store.put("a", broken)
-    assert store.get("a") is broken
+    known = store.get("a")
+    assert known is not None
+    assert np.isnan(known.losses["auc"])
     assert not path.exists()
 
 

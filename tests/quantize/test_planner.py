@@ -87,6 +87,65 @@ def test_time_that_runs_out_leaves_the_best_so_far() -> None:
     assert outcome.measured == 2
 
 
+def test_without_time_a_size_is_filled_and_not_undercut() -> None:
+    """By the candidates' noise alone, which takes no data."""
+    outcome = search(Budget(max_bytes=620, max_losses={}), calls=2)
+    assert not outcome.complete
+    assert outcome.best is not None
+    assert outcome.best.size_bytes == 600
+    assert outcome.measured == 3
+    smallest = search(Budget(max_bytes=30, max_losses={}), calls=2).best
+    assert smallest is not None
+    assert smallest.size_bytes == 30
+    assert search(Budget(max_bytes=29, max_losses={}), calls=2).best is None
+
+
+def test_of_a_large_tensor_every_candidate_is_measured_and_noise_does_not_choose() -> None:
+    """What seems the noisiest of three equally small forms distorts least."""
+    good, seeming, small = Palette(bits=2), Palette(bits=3), Palette(bits=1)
+    distortion = {None: 0.0, good: 0.1, seeming: 0.4, small: 0.9}
+    noise = {None: 0.0, good: 0.5, seeming: 0.1, small: 0.9}
+    size = {None: 400, seeming: 51, good: 50, small: 10}
+    found = [Candidate(scheme=each, size_bytes=size[each], noise=noise[each]) for each in size]
+
+    def measure(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+        for plan in plans:
+            moved = max((distortion[each] for each in plan.values()), default=0.0)  # type: ignore[index]
+            yield Measured(losses={"ndcg@10": moved}, distortion=moved)
+
+    best = Search({"table": found}, measure, Budget(max_bytes=60, max_losses={})).run().best
+    assert best is not None
+    assert best.plan.tensors == {"table": good}
+
+
+def test_few_rows_choose_what_all_rows_are_asked_for() -> None:
+    """Every answer is measured on all rows, and what few rows say is worse is not."""
+    asked: dict[str, list[Mapping[str, Scheme]]] = {"all": [], "few": []}
+
+    def counted(which: str) -> Callable[[Sequence[Mapping[str, Scheme]]], Iterator[Measured]]:
+        def measure(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+            for plan, each in zip(plans, measure_all(plans), strict=True):
+                asked[which].append(plan)
+                yield each
+
+        return measure
+
+    for budget in (Budget(max_bytes=200, max_losses={}), Budget(max_losses={"ndcg@10": 0.004})):
+        names = ("hot", "cold", "flat")
+        alone = Search(options(*names), counted("all"), budget).run()
+        without = len(asked["all"])
+        asked["all"].clear()
+        outcome = Search(options(*names), counted("all"), budget, sense_all=counted("few")).run()
+        assert outcome.best is not None
+        assert alone.best is not None
+        assert outcome.best.plan == alone.best.plan
+        assert outcome.best.plan.tensors in asked["all"]
+        assert len(asked["all"]) < without
+        assert asked["few"]
+        asked["all"].clear()
+        asked["few"].clear()
+
+
 def test_more_time_never_gives_a_larger_plan() -> None:
     sizes = []
     for calls in range(2, 40, 3):
