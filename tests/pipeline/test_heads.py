@@ -149,10 +149,10 @@ ONLY_ONE = 1
 TENSORS = ("offer.weight", "click.weight", "buy.weight")
 
 
-def searched(loaded: Loaded, heads: int, compress: Compress, folder: Path) -> tuple[Measured, Plan]:
-    """The plan of a search that measures so many heads, and what it costs both."""
+def searched(loaded: Loaded, heads: int, compress: Compress, folder: Path) -> tuple[Measured, Plan, int]:
+    """The plan of a search that measures so many heads, what it costs both, and its bytes."""
     model = loaded.model
-    plan, _ = search_plan(
+    plan, front = search_plan(
         compress,
         make_evaluator(model.module, model.contract, loaded.asked[:heads], {}),
         {"onnx": Target(format="onnx")},
@@ -161,28 +161,30 @@ def searched(loaded: Loaded, heads: int, compress: Compress, folder: Path) -> tu
         workers=Workers(),
         progress=lambda *told: None,
     )
-    return make_evaluator(model.module, model.contract, loaded.asked, {})(plan.tensors), plan
+    cost = make_evaluator(model.module, model.contract, loaded.asked, {})(plan.tensors)
+    return cost, plan, next(each.size_bytes for each in front if each.chosen)
 
 
 def test_a_plan_holds_the_limit_of_each_head(loaded: Loaded, tmp_path: Path) -> None:
     budget = Compress(max_auc_drop=0.002, time_limit_s=120)
-    cost, plan = searched(loaded, ONLY_ONE, budget, tmp_path / "one")
+    cost, _, alone = searched(loaded, ONLY_ONE, budget, tmp_path / "one")
     assert cost.losses["auc of click"] <= 0.002
     assert cost.losses["auc of buy"] > 0.01, "what a search does to a head that it does not measure"
-    cost, both = searched(loaded, 2, budget, tmp_path / "both")
+    cost, _, both = searched(loaded, 2, budget, tmp_path / "both")
     assert max(cost.losses["auc of click"], cost.losses["auc of buy"]) <= 0.002
     own = replace(budget, evaluate={"buy": Cost(max_auc_drop=0.05)})
-    cost, loose = searched(loaded, 2, own, tmp_path / "own")
-    assert cost.losses["auc of click"] <= 0.002 < cost.losses["auc of buy"] <= 0.05
-    assert both != loose != plan
+    cost, _, loose = searched(loaded, 2, own, tmp_path / "own")
+    assert cost.losses["auc of click"] <= 0.002
+    assert cost.losses["auc of buy"] <= 0.05
+    assert alone < loose < both, "what one head may lose is used, and no more than that"
 
 
 def test_where_only_a_size_is_stated_the_head_that_moves_most_decides(loaded: Loaded, tmp_path: Path) -> None:
-    cost, plan = searched(loaded, 2, Compress(max_ratio=0.2, time_limit_s=120), tmp_path)
+    cost, plan, _ = searched(loaded, 2, Compress(max_ratio=0.2, time_limit_s=120), tmp_path)
     tables = plan.to_table()
     assert set(tables) == set(TENSORS), "no head keeps float32 at the other's expense"
     assert max(cost.losses["auc of click"], cost.losses["auc of buy"]) < 0.02
-    blind, _ = searched(loaded, ONLY_ONE, Compress(max_ratio=0.2, time_limit_s=120), tmp_path / "one")
+    blind, _, _ = searched(loaded, ONLY_ONE, Compress(max_ratio=0.2, time_limit_s=120), tmp_path / "one")
     assert blind.losses["auc of buy"] > 0.02 > blind.losses["auc of click"]
 
 
