@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pocketrec.errors import UsageError
+from pocketrec.files import alone_in, told_by_system
 from pocketrec.files import exchange as _exchange
-from pocketrec.files import told_by_system
 from pocketrec.package.manifest import MANIFEST, SUMS
 
 
@@ -158,17 +158,6 @@ def _remove_stale(destination: Path) -> None:
         except OSError:
             continue  # another build holds it
         shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def alone_in(parent: Path) -> Iterator[None]:
-    """While it lasts, no other build makes, removes or renames folders in `parent`."""
-    descriptor = os.open(parent, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _prefix(destination: Path) -> str:

@@ -52,7 +52,7 @@ def test_plain_lists_are_padded_and_cut_as_said() -> None:
         ({"positives": [[1], [2], [3]]}, r"positives: shape \[3, 1\]; expected one axis"),
         (
             {"inputs": {"x": [[1], [2, 3], [4]]}},
-            r"evaluation input x: its rows are of different lengths",
+            r"evaluation input x: its rows are of different lengths; pad them to one, as RankingData",
         ),
         ({"inputs": {"x": [1, 2]}}, r"evaluation input x: 2 rows, but positives has 3"),
         ({"inputs": {"x": 1.0}}, r"evaluation input x: no rows, but positives has 3"),

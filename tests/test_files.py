@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from pocketrec.errors import StorageError, UsageError
 from pocketrec.files import (
+    alone_in,
     check_place,
     files_or_nothing,
     is_free,
@@ -196,3 +198,35 @@ def test_two_that_fill_one_folder_do_not_remove_each_others(tmp_path: Path) -> N
         assert names(first) == ["one"]
         (goal / "two").unlink()
     assert names(goal) == ["one"]
+
+
+def is_held(place: Path) -> bool:
+    """Whether somebody else who asks would have to wait."""
+    number = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(number)
+    return False
+
+
+@pytest.mark.parametrize("name", ["a file", "."])
+def test_whoever_is_alone_in_a_place_has_others_wait_and_lets_go_of_it_in_the_end(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "a file").touch()
+    assert not is_held(tmp_path / name)
+    with alone_in(tmp_path / name):
+        assert is_held(tmp_path / name)
+    assert not is_held(tmp_path / name)
+    with pytest.raises(ValueError, match="mine"), alone_in(tmp_path / name):
+        raise ValueError("mine")
+    assert not is_held(tmp_path / name)
+
+
+def test_nobody_is_alone_in_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), alone_in(tmp_path / "absent"):
+        pass
+    assert not (tmp_path / "absent").exists()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pocketrec.errors import ArtifactError, StorageError, UsageError
-from pocketrec.files import whole_file
+from pocketrec.files import alone_in, whole_file
 from pocketrec.outside import exists, open_file, read_file
 from pocketrec.package.registry.store import PIECE
 
@@ -67,18 +65,15 @@ class Disk:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """See `Files`."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.root, os.O_RDONLY)
-        except OSError as error:
-            raise UsageError(
-                f"{self.where}: cannot be written ({error.strerror}); pass another place"
-            ) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(alone_in(self.root))
+            except OSError as error:
+                raise UsageError(
+                    f"{self.where}: cannot be written ({error.strerror}); pass another place"
+                ) from None
             yield
-        finally:
-            os.close(descriptor)
 
     def others(self, names: Container[str]) -> bool:
         """See `Files`."""

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pocketrec.errors import ArtifactError
-from pocketrec.files import partial_of, whole_or_nothing
+from pocketrec.files import alone_in, partial_of, whole_or_nothing
 from pocketrec.package.bundle import Bundle, verify_names
-from pocketrec.package.publish import alone_in
 from pocketrec.package.sign.bom import bill_of_materials
 from pocketrec.package.sign.check import Signed, check_signature
 from pocketrec.package.sign.envelope import enclose, to_bytes

@@ -307,7 +307,7 @@ def _numbers(name: str, values: Any) -> npt.NDArray[Any]:
         array = np.asarray(values)
     except ValueError:
         raise DataError(
-            f"{name}: its rows are of different lengths; pad them, or use RankingData.from_lists"
+            f"{name}: its rows are of different lengths; pad them to one, as RankingData.from_lists does"
         ) from None
     if array.dtype.kind not in "iufb":
         raise DataError(f"{name}: holds {array.dtype}; expected numbers")

@@ -211,6 +211,20 @@ def _left(path: Path) -> str:
     return f".partial-{path.name}-"
 
 
+@contextmanager
+def alone_in(place: Path) -> Iterator[None]:
+    """While it lasts, nobody else who asks is in a folder, or at a file, that is there: they wait.
+
+    The kernel lets go of it when the process ends, however it does.
+    """
+    number = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
 def _remove_left(path: Path) -> None:
     """Removes what processes that were killed left beside a path; what is locked is still written."""
     for each in path.parent.glob(f"{glob.escape(_left(path))}*"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import fcntl
 import hashlib
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any
 from tests.kept import ENGINE, ROOT, source_sha256
 
 from pocketrec.errors import DataError
+from pocketrec.files import alone_in
 from pocketrec.model_zoo.data.folders import folder as data_folder
 from pocketrec.model_zoo.family import Family
 from pocketrec.model_zoo.registry import FAMILIES
@@ -80,8 +80,9 @@ def bundle_of(family: Family, preset: str, place: Path) -> Path:
     neither is kept.
     """
     out = place / f"{family.name}-{preset}"
-    with (place / f"{out.name}.lock").open("w") as lock:  # two runs that share a folder build it once
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = place / f"{out.name}.lock"
+    lock.touch()
+    with alone_in(lock):  # two runs that share a folder build it once
         return _built(family, preset, out)
 
 

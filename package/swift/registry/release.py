@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pocketrec.errors import ArtifactError, StorageError, UsageError
-from pocketrec.files import whole_or_nothing
+from pocketrec.files import alone_in, whole_or_nothing
 from pocketrec.outside import parse_json, read_file
 from pocketrec.package.apps.model_folder import target_of
 from pocketrec.package.bundle import Bundle
 from pocketrec.package.created import SOURCE_DATE_EPOCH, created
 from pocketrec.package.manifest import file_sha256
-from pocketrec.package.publish import alone_in, check_apart, workspace
+from pocketrec.package.publish import check_apart, workspace
 from pocketrec.package.swift.generate import GENERATED, SwiftPackage, write_swift_package
 from pocketrec.package.swift.model_folder import CORE_ML
 from pocketrec.package.swift.registry.archive import write_archive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.web.workshop import install_tools
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
+from pocketrec.files import alone_in
 from pocketrec.package.bundle import Bundle, publish, read_bundle, seal, staging
 from pocketrec.package.web.generate import write_web_package
 
@@ -112,8 +112,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, node_modules: Path) -> Pa
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
     place = tmp_path_factory.getbasetemp().parent / f"web-{run}" if run else tmp_path_factory.mktemp("web")
     place.mkdir(exist_ok=True)
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    (place / "lock").touch()
+    with alone_in(place / "lock"):
         if not (place / "done").exists():
             _compile(place, node_modules)
             (place / "done").touch()
