@@ -33,7 +33,6 @@ from pocketrec.model_zoo.training.loop import (
     shuffled,
     to_tensors,
 )
-from pocketrec.model_zoo.training.next_item import fit_next_item
 from pocketrec.model_zoo.training.run import Run
 from pocketrec.model_zoo.training.train import train, train_module
 
@@ -114,17 +113,9 @@ def recipe_of(name: str, folder: Path) -> Path:
     recipe, weights = folder / f"{name}.toml", folder / f"{name}.safetensors"
     recipe.write_text(Template((HERE / "recipes" / f"{kind}.toml").read_text()).substitute(words))
     if not weights.is_file():
-        fits = {"sasrec": fit_sasrec, "two-tower": fit_towers}
+        fits = {"sasrec": sasrec.train_shop, "two-tower": fit_towers}
         train_module(lambda run: fits[kind](run, f"amazon-{shop}", size - 1), weights, name=name)
     return recipe
-
-
-def fit_sasrec(run: Run, data: str, num_items: int) -> nn.Module:
-    """A SASRec of a shop, trained as the zoo's is on Beauty."""
-    net = sasrec.model(num_items=num_items, max_length=amazon.HISTORY_LENGTH, dropout=sasrec.BEAUTY_DROPOUT)
-    known = amazon.sequences(data=data), amazon.leave_one_out(data=data, split="valid")
-    fit_next_item(net, *known, schedule=sasrec.BEAUTY, batch_size=sasrec.BEAUTY_BATCH_SIZE, run=run)
-    return net
 
 
 def fit_towers(run: Run, data: str, num_items: int) -> nn.Module:

@@ -18,8 +18,8 @@ from pocketrec.recipe import Gates, Target
 if TYPE_CHECKING:
     from torch import nn
 
-    from pocketrec.quantize import Plan, QuantizedTensor
-    from pocketrec.quantize.usage import Usages
+    from pocketrec.pipeline.plans import Planned
+    from pocketrec.quantize import QuantizedTensor
     from pocketrec.source.model import Trials
     from pocketrec.source.streamed import Stubbed
 
@@ -70,7 +70,7 @@ def check_room(
 def written_size(
     attempt: Attempt,
     trials: Trials,
-    planned: tuple[Plan, Usages],
+    planned: Planned,
     max_size_mb: float | None,
     targets: Mapping[str, Target],
     folder: Path,
@@ -83,7 +83,7 @@ def written_size(
     Args:
         attempt: of the model as it is, captured.
         trials: of the model as it is.
-        planned: which tensor is compressed how, and what is known of the tensors.
+        planned: which tensor is compressed how.
         max_size_mb: the budget; without one, or with tables on disk, nothing is written.
         targets: by name, resolved.
         folder: for the files, which are gone afterwards.
@@ -94,7 +94,9 @@ def written_size(
     if max_size_mb is None or trials.core.tables:
         return 0
     with TemporaryDirectory(dir=folder) as values:
-        made, compression = compress_trials(trials, *planned, Path(values))
+        made, compression = compress_trials(
+            trials, planned.plan, planned.usage, Path(values), made=planned.made
+        )
     compressed = Attempt(trial=next(iter(made)), reference=attempt.reference)
     try:
         compressed.capture()

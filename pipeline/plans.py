@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from pocketrec.convert.capture.capture import Capture
     from pocketrec.progress import Progress
+    from pocketrec.quantize import QuantizedTensor
     from pocketrec.quantize.usage import Usage, Usages
     from pocketrec.recipe import Target
 
@@ -46,6 +47,7 @@ class Planned:
         plan: which tensor is compressed how.
         stated: whether it was spelled out, so that nothing may be left out of it.
         usage: what is known of the tensors.
+        made: tensors that a search has in the planned form, by name.
         notes: what must be said of that.
         front: of a search.
         asked: what inputs of dense layers are calibrated on, and outputs distilled; nothing for the probes.
@@ -54,13 +56,15 @@ class Planned:
     plan: Plan
     stated: bool
     usage: Usages
+    made: Mapping[str, QuantizedTensor] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     front: tuple[PlanPoint, ...] = ()
     asked: tuple[Asked, ...] = ()
 
     def without(self, names: list[str]) -> Planned:
         """The same without these tensors."""
-        return replace(self, plan=self.plan.without(names)) if names else self
+        made = {name: each for name, each in self.made.items() if name not in names}
+        return replace(self, plan=self.plan.without(names), made=made) if names else self
 
 
 def recipe_planner(
@@ -145,7 +149,7 @@ def _searched(
             trials,
             behind=model.behind,
         )
-        asked = recipe.compress
+        asked, streamed = recipe.compress, {each.name for each in core.tables}
         for number in range(_SIZED):
             if number:
                 asked = replace(asked, time_limit_s=recipe.compress.time_limit_s / 4)
@@ -159,12 +163,18 @@ def _searched(
                 progress=report,
                 besides=besides,
             )
-            made, limit = (plan, planned.usage), recipe.compress.max_size_mb
-            size = written_size(attempt, loaded.trials, made, limit, targets, folder, report)
+            made = {
+                name: evaluator.quantized(name, scheme)
+                for name, scheme in plan.tensors.items()
+                if name not in streamed
+            }
+            found = replace(planned, plan=plan, made=made, front=front)
+            limit = recipe.compress.max_size_mb
+            size = written_size(attempt, loaded.trials, found, limit, targets, folder, report)
             if limit is None or size <= limit * 1e6:
                 break
             besides = size - next(each.size_bytes for each in front if each.chosen)
-    return replace(planned, plan=plan, front=front)
+    return found
 
 
 def example_planner(asked: str | Plan | Compress) -> Callable[[Tried], Planned]:

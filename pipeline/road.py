@@ -190,7 +190,7 @@ def compressed_trials(trials: Trials, planned: Planned, journey: Journey, *, num
     journey.report("compress", 0, 1)
     values = journey.folder / ".values" / f"compressed-{number}"
     values.mkdir(parents=True)
-    made, compression = compress_trials(trials, planned.plan, planned.usage, values)
+    made, compression = compress_trials(trials, planned.plan, planned.usage, values, made=planned.made)
     if planned.plan.distils:
         data = [each.data for each in planned.asked]
         made, compression, said = distil_trials(made, compression, data, journey.report, journey.kept)

@@ -17,7 +17,13 @@ from pocketrec.quantize.usage import UNKNOWN, Usages
 M = TypeVar("M", bound=nn.Module)
 
 
-def compress(module: M, plan: Plan, *, usage: Usages | None = None) -> tuple[M, dict[str, QuantizedTensor]]:
+def compress(
+    module: M,
+    plan: Plan,
+    *,
+    usage: Usages | None = None,
+    made: Mapping[str, QuantizedTensor] | None = None,
+) -> tuple[M, dict[str, QuantizedTensor]]:
     """A copy of the module that carries the dequantized values in float32, and the codes by name.
 
     The copy is the compressed reference: what every artifact must equal. Tied parameters have one
@@ -28,17 +34,16 @@ def compress(module: M, plan: Plan, *, usage: Usages | None = None) -> tuple[M, 
         module: in eval mode.
         plan: which tensors, and how.
         usage: what is known of how a tensor is used, by its name.
+        made: tensors that a search has in the form that is planned, by name.
 
     Raises:
         PlanError: a pattern fits nothing, or a scheme does not fit its tensor.
     """
     tensors = compressible(module)
-    chosen = plan.schemes_for(tensors)
-    known = usage or {}
-    codes = {
-        name: scheme.quantize(name, to_array(tensors[name]), usage=known.get(name, UNKNOWN))
-        for name, scheme in chosen.items()
-    }
+    known, codes = usage or {}, dict(made or {})
+    for name, scheme in plan.schemes_for(tensors).items():
+        if name not in codes:
+            codes[name] = scheme.quantize(name, to_array(tensors[name]), usage=known.get(name, UNKNOWN))
     return with_values(module, {name: each.dequantize() for name, each in codes.items()}), codes
 
 

@@ -37,7 +37,11 @@ class Compression:
 
 
 def compress_core(
-    core: Stubbed, plan: Plan, *, usage: Usages | None = None
+    core: Stubbed,
+    plan: Plan,
+    *,
+    usage: Usages | None = None,
+    made: Mapping[str, QuantizedTensor] | None = None,
 ) -> tuple[Stubbed, Mapping[str, QuantizedTensor]]:
     """The module with codecs for its tables and dequantized values elsewhere, and the codes of the latter.
 
@@ -45,6 +49,7 @@ def compress_core(
         core: the module, stubs in place of tables on disk.
         plan: which tensors, and how.
         usage: what is known of how a tensor is used, by its name.
+        made: tensors in memory that are in the planned form already, by name.
 
     Raises:
         PlanError: a pattern fits nothing, or a scheme needs a table at once.
@@ -54,7 +59,7 @@ def compress_core(
     names = {each.name for each in core.tables}
     rest = Plan(tensors={name: scheme for name, scheme in chosen.items() if name not in names})
     known = usage or {}
-    module, codes = compress(core.lowered, rest, usage=known)
+    module, codes = compress(core.lowered, rest, usage=known, made=made)
     tables = tuple(
         encoded_by(each, chosen[each.name], usage=known.get(each.name, UNKNOWN))
         if each.name in chosen
@@ -64,7 +69,14 @@ def compress_core(
     return replace(core, lowered=module, tables=tables), codes
 
 
-def compress_trials(trials: Trials, plan: Plan, usage: Usages, values: Path) -> tuple[Trials, Compression]:
+def compress_trials(
+    trials: Trials,
+    plan: Plan,
+    usage: Usages,
+    values: Path,
+    *,
+    made: Mapping[str, QuantizedTensor] | None = None,
+) -> tuple[Trials, Compression]:
     """The same trials of the module compressed as planned, and what was done.
 
     Args:
@@ -72,6 +84,7 @@ def compress_trials(trials: Trials, plan: Plan, usage: Usages, values: Path) -> 
         plan: which tensor is compressed how.
         usage: what calibration knows of its tensors.
         values: a folder that gets what compressed tables on disk stand for.
+        made: tensors in memory that are in the planned form already, by name.
 
     Raises:
         PlanError: a scheme does not fit its tensor, or needs a table on disk at once.
@@ -79,17 +92,17 @@ def compress_trials(trials: Trials, plan: Plan, usage: Usages, values: Path) -> 
         StorageError: there is no room in `values`.
     """
     original = trials.core
-    made, codes = compress_core(original, plan, usage=usage)
-    written = value_spans([each for each in made.tables if each.parts], values)
-    tables = {each.name: each.tensor() for each in made.tables if each.parts}
+    core, codes = compress_core(original, plan, usage=usage, made=made)
+    written = value_spans([each for each in core.tables if each.parts], values)
+    tables = {each.name: each.tensor() for each in core.tables if each.parts}
     tensors = compressible(original.lowered)
     lost = {name: each.sqnr_db(to_array(tensors[name])) for name, each in codes.items()}
     compression = Compression(
         original=original.lowered,
-        module=made.lowered,
+        module=core.lowered,
         plan=plan,
         codes={**codes, **tables},
         sqnr_db=lost | {name: written[name].sqnr_db for name in tables},
     )
     spans = {**trials.spans, **{name: each.span for name, each in written.items()}}
-    return trials.of(made, spans), compression
+    return trials.of(core, spans), compression

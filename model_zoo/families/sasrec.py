@@ -83,8 +83,12 @@ def train(run: Run, schedule: Schedule = SCHEDULE) -> SASRec:
 
 def train_beauty(run: Run, schedule: Schedule = BEAUTY) -> SASRec:
     """A SASRec trained on Beauty, in eval mode; the best epoch by NDCG@10 on validation."""
-    name, num_items = "amazon-beauty", len(amazon.beauty_items().tokens) - 1
+    return train_shop(run, "amazon-beauty", len(amazon.beauty_items().tokens) - 1, schedule)
+
+
+def train_shop(run: Run, data: str, num_items: int, schedule: Schedule = BEAUTY) -> SASRec:
+    """The same of one of the Amazon sets, by its name, and so many items."""
     net = model(num_items=num_items, max_length=amazon.HISTORY_LENGTH, dropout=BEAUTY_DROPOUT)
-    data = amazon.sequences(data=name), amazon.leave_one_out(data=name, split="valid")
-    fit_next_item(net, *data, schedule=schedule, batch_size=BEAUTY_BATCH_SIZE, run=run)
+    known = amazon.sequences(data=data), amazon.leave_one_out(data=data, split="valid")
+    fit_next_item(net, *known, schedule=schedule, batch_size=BEAUTY_BATCH_SIZE, run=run)
     return net

@@ -11,6 +11,7 @@ from tests.mean import model_of, recipe_of, write_mean
 import pocketrec
 from pocketrec.errors import BudgetMissed
 from pocketrec.pipeline import overhead
+from pocketrec.quantize.schemes.palette import Palette
 
 ITEMS, BUDGET = 400, 0.0075
 COMPRESS = f"[targets.onnx]\n[compress]\nmax_size_mb = {BUDGET}\ntime_limit_s = 4\n"
@@ -38,6 +39,22 @@ def test_a_plan_whose_files_are_beyond_the_budget_is_searched_for_again(
     assert sizes[0] > BUDGET * 1e6 >= sizes[-1]
     assert sum(each.size_bytes for each in result.evidence.sizes) <= BUDGET * 1e6
     assert any("MB on disk" in each.message and each.status == "passed" for each in result.evidence.gates)
+
+
+def test_no_form_of_a_tensor_is_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by candidates, measurements, files that are weighed, and what is built."""
+    made: list[tuple[str, str]] = []
+    quantize = Palette.quantize
+
+    def counted(scheme: Palette, name: str, *given: Any, **known: Any) -> Any:
+        made.append((name, str(scheme)))
+        return quantize(scheme, name, *given, **known)
+
+    monkeypatch.setattr(Palette, "quantize", counted)
+    roomy = COMPRESS.replace(str(BUDGET), "0.025")
+    pocketrec.build(written(tmp_path, roomy), out=tmp_path / "bundle")
+    assert len(made) > 5
+    assert len(set(made)) == len(made)
 
 
 def test_a_graph_that_is_larger_than_the_budget_is_told_before_anything_is_searched(tmp_path: Path) -> None:

@@ -52,6 +52,16 @@ def test_tied_parameters_stay_tied_and_have_one_set_of_codes(tied: Tied) -> None
     assert list(codes) == ["item.weight", "mix.weight", "mix.bias", "catalogue"]
 
 
+def test_what_is_made_already_is_taken_and_the_rest_is_made(tied: Tied) -> None:
+    plan = Plan(tensors={"item.weight": Linear(), "mix.weight": Linear()})
+    _, fresh = compress(tied, plan)
+    copy, codes = compress(tied, plan, made={"item.weight": fresh["item.weight"]})
+    assert codes["item.weight"] is fresh["item.weight"]
+    assert codes["mix.weight"] is not fresh["mix.weight"]
+    assert np.array_equal(copy.mix.weight.numpy(), fresh["mix.weight"].dequantize())
+    assert np.array_equal(copy.item.weight.numpy(), fresh["item.weight"].dequantize())
+
+
 def test_what_is_not_planned_is_shared_with_the_original(tied: Tied) -> None:
     copy, _ = compress(tied, Plan(tensors={"item.weight": Linear()}))
     assert copy.mix.weight is tied.mix.weight
