@@ -114,6 +114,8 @@ def _print(examined: Examined) -> None:
     found = examined.comparison
     place = f"{examined.target}/{examined.function}: " if examined.target else ""
     click.echo(f"{place}{examined.artifact.name} against {examined.reference}, inputs {examined.inputs!r}")
+    if examined.unknown:
+        click.echo(examined.unknown)
     if found.divergence is None:
         worst = max((each.relative_error or 0.0 for each in found.outputs), default=0.0)
         click.echo(f"every output is within {found.tolerance:g}; the largest relative error is {worst:.2g}")
@@ -126,7 +128,7 @@ def _print_divergence(divergence: Divergence, found: Comparison, text: str) -> N
     op, origin = divergence.op, divergence.origin
     click.echo(f"first divergence: op {op.type} ({op.name}), of {found.partners} tensors that were compared")
     if origin is None:
-        click.echo("PyTorch: the artifact does not say where this op came from")
+        click.echo("PyTorch: nothing says where this op came from")
     else:
         click.echo(f"PyTorch: {origin.op} in {origin.place}")
         if text:

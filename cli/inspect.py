@@ -40,9 +40,10 @@ def inspect(path: Path, as_json: bool) -> None:
         return
     if path.suffix not in FORMATS or not path.exists():
         raise no_artifact(path)
+    from pocketrec.pipeline.told import carried_in
     from pocketrec.validate.artifact.sizes import describe_artifact
 
-    described = describe_artifact(path)
+    described = describe_artifact(path, known=carried_in)
     print_json({"schema": 1, **asdict(described)}) if as_json else _print_artifact(described)
 
 
@@ -107,6 +108,8 @@ def _print_artifact(described: ArtifactDescription) -> None:
         print_table(
             "Compressed", ("tensor", "method", "shape", "bits", "float32", "stored"), _compressed(described)
         )
+    if described.unknown:
+        click.echo(f"which tensors are compressed is not known: {described.unknown}")
     click.echo(f"size    {show_bytes(described.size_bytes)}")
 
 

@@ -236,6 +236,8 @@ def _show_rows(found: Profile) -> None:
         click.echo(
             f"         without {len(cost.uncounted)} ops of unknown sizes: {', '.join(cost.uncounted[:5])}"
         )
+    if found.side.unknown:
+        click.echo(f"lines    {found.side.unknown}")
     click.echo()
     print_table(
         "", ("line", "module", "ms", "share", "operations", "read", "written", "ops"), _lines(found.lines)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from pocketrec.errors import RecipeError
+from pocketrec.origin import Told
 from pocketrec.recipe import Compress, DeploymentTarget, Precision, Provider, Recipe, Target
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pocketrec.source.tables import Table
 
 Codes = Mapping[str, "QuantizedTensor"]
-Write = Callable[[Path], object]
+Write = Callable[[Path], Told | None]  # what it tells of the artifact that it writes
 ALL_DIMS = "*"  # in a target's `flexible`: every dim that the contract leaves free
 _LOWEST: DeploymentTarget = "iOS17"  # where nothing asks for a later one
 _EVERYWHERE = frozenset({"format", "precision", "flexible"})  # what every format has, or has anyway
@@ -181,15 +183,18 @@ def _written(
 ) -> Mapping[str, Write]:
     from pocketrec.convert.onnx.lower import to_onnx
 
-    def write(path: Path) -> object:
-        return to_onnx(
+    def write(path: Path) -> Told:
+        told = Told()
+        to_onnx(
             capture,
             path,
             opset_version=target.opset_version,
             tensors=codes,
             dialect=dialect if target.contrib_ops else dialect.standard,
             tables=tables,
+            told=told,
         )
+        return told
 
     return {"": write}
 
@@ -226,8 +231,9 @@ def _coreml_ways(
     from pocketrec.convert.capture.export import asks_numbers
     from pocketrec.convert.coreml.lower import to_coreml
 
-    def by(frontend: str) -> Write:
-        return lambda path: to_coreml(
+    def write(path: Path, frontend: str) -> Told:
+        told = Told()
+        to_coreml(
             capture,
             path,
             precision=target.precision or "float16",
@@ -237,7 +243,12 @@ def _coreml_ways(
             gathered=target.gather_codes,
             tables=tables,
             frontend=frontend,
+            told=told,
         )
+        return told
+
+    def by(frontend: str) -> Write:
+        return partial(write, frontend=frontend)
 
     if asks_numbers(capture.program) or tables:
         return {"": by("export")}  # a trace would hold the example's numbers for every input, or whole tables

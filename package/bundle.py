@@ -2,7 +2,7 @@
 
 contract.json  recipe.json  artifacts/<target>/<function>.onnx|.mlpackage
 vocabularies/<name>.txt  golden/<function>.safetensors  golden/golden.json
-evidence/evidence.json, report.md, report.html         outside the tree digest, checked all the same
+evidence/evidence.json, origins.json, report.*         outside the tree digest, checked all the same
 signatures/                                            who vouches for it, if anybody does; see sign/
 part.json                                              in a part of one: of which targets it is; see parts.py
 """

@@ -21,6 +21,7 @@ from pocketrec.pipeline.contents import write_contents, write_evidence
 from pocketrec.pipeline.examine import evidence_of
 from pocketrec.pipeline.frozen import kept_notes, scales_of, taken
 from pocketrec.pipeline.plans import recipe_planner
+from pocketrec.pipeline.publish import told_of
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.remedies import without_circles
 from pocketrec.pipeline.road import Built, Journey, road
@@ -97,6 +98,7 @@ def build(
         ConversionError: a function cannot be captured or lowered.
     """
     from pocketrec.package.bundle import publish, seal, staging
+    from pocketrec.package.origins import ORIGINS, write_origins
     from pocketrec.package.scales import write_scales
 
     base = Path.cwd() if isinstance(recipe, Recipe) else Path(recipe).parent
@@ -145,6 +147,7 @@ def build(
         rmtree(values)
         artifacts = {target: each.artifacts for target, each in built.delivered.items()}
         write_contents(folder, chosen, loaded.model.vocabularies, built.reference, evidence, artifacts, api)
+        write_origins(folder / ORIGINS, told_of(built.delivered, artifacts, folder))
         paths = {
             target: {name: str(path.relative_to(folder)) for name, path in each.items()}
             for target, each in artifacts.items()

@@ -27,6 +27,7 @@ from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.references import torch_runtimes
 from pocketrec.pipeline.road import Journey, compressed_trials
 from pocketrec.pipeline.sources import load_source, load_source_model
+from pocketrec.pipeline.told import OURS, Known, with_origins
 from pocketrec.places import exits_told
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Compress, Recipe, Target
@@ -62,6 +63,7 @@ class Examined:
         inputs: which inputs showed what is reported.
         comparison: what was found; of several inputs the first that diverges, else the worst.
         source_text: the source line of the diverging op, where the source is at hand.
+        unknown: why tensors have no origins, in words; else empty.
     """
 
     artifact: Path
@@ -71,6 +73,7 @@ class Examined:
     inputs: str
     comparison: Comparison
     source_text: str = ""
+    unknown: str = ""
 
 
 @exits_told()
@@ -134,10 +137,11 @@ def diverge_artifacts(
 ) -> Examined:
     """`artifact` against `reference`, on the same inputs.
 
-    Tensors are partners where they come from the same PyTorch op; where one of the two does not say
-    what its tensors came from, where they have the same name.
+    Tensors are partners where they come from the same PyTorch op; where that is not known of one of the
+    two, where they have the same name, which says something in two artifacts of one graph alone.
     """
-    one, two = open_graph(reference).only(function), open_graph(artifact).only(function)
+    found = [_known(each, function) for each in (reference, artifact)]
+    one, two = (each.graph for each in found)
     for graph in (one, two):
         check_inputs(graph.inputs, inputs, where=graph.name)
     if tolerance is None and one.is_narrow:
@@ -157,6 +161,15 @@ def diverge_artifacts(
         reference=str(reference),
         inputs="given",
         comparison=comparison,
+        unknown="; ".join(each.unknown for each in found if each.unknown),
+    )
+
+
+def _known(artifact: Path, function: str | None) -> Known:
+    whole = open_graph(artifact)
+    graph = whole.only(function)
+    return with_origins(
+        graph, artifact, function or whole.metadata.get("pocketrec.function") or graph.functions[0]
     )
 
 
@@ -233,10 +246,10 @@ def _against_torch(
 ) -> Examined:
     from pocketrec.convert.capture.origins import source_texts
 
-    graph = open_graph(artifact).only(captured.name)
+    known = _known(artifact, captured.name)
     worst: tuple[str, Comparison] | None = None
     for label, chunk in _calls(artifact, captured, given):
-        comparison = _compare(graph, program, captured, chunk, tolerance)
+        comparison = _compare(known.graph, program, captured, chunk, tolerance)
         if worst is None or _badness(comparison) > _badness(worst[1]):
             worst = (label, comparison)
         if comparison.divergence is not None:
@@ -251,6 +264,7 @@ def _against_torch(
         inputs=worst[0],
         comparison=worst[1],
         source_text=source_texts(program).get(origin.source, "") if origin is not None else "",
+        unknown=known.unknown,
     )
 
 
@@ -308,5 +322,8 @@ def _partners(artifact: Graph, reference: Graph) -> dict[str, str]:
         by_key = {origin.key: name for name, origin in reference.origins.items() if origin.exact}
         same = {name: by_key.get(each.key) for name, each in artifact.origins.items() if each.exact}
         return {name: each for name, each in same.items() if each is not None} | shared
+    made = [[op.outputs for op in each.calls] for each in (artifact, reference)]
+    if OURS in {**artifact.metadata, **reference.metadata} and made[0] != made[1]:
+        return shared  # names are numbers, and mean the same in two forms of one graph alone
     there = {name for op in reference.calls for name in op.outputs}
     return {name: name for op in artifact.calls for name in op.outputs if name in there} | shared

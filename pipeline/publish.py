@@ -13,8 +13,12 @@ import numpy as np
 from pocketrec.contract import Contract
 from pocketrec.convert.targets import TARGETS, row_of_suffix
 from pocketrec.errors import PocketrecError, Refused
+from pocketrec.origin import Told
+from pocketrec.package.origins import NAME, write_origins
 from pocketrec.pipeline.shapes import with_shapes
 from pocketrec.pipeline.ways import Delivered
+
+CONVERSION = "conversion.json"
 
 
 def place_of(out: Path, target: str, form: str, path: Path) -> Path:
@@ -31,6 +35,8 @@ def publish_conversion(
     out: Path,
 ) -> None:
     """Puts artifacts in their places, runs each there on the first probe, and writes what is to be known.
+
+    Origins of tensors go beside, as a bundle has them.
 
     Args:
         table: the conversion as plain values, written as conversion.json.
@@ -49,7 +55,22 @@ def publish_conversion(
         for function, path in each.artifacts.items():
             _reopen(target, function, moves[path], each)
     _write(out / "contract.json", with_shapes(contract, places))
-    _write(out / "conversion.json", table)
+    _write(out / CONVERSION, table)
+    write_origins(out / NAME, told_of(delivered, places, out))
+
+
+def told_of(
+    delivered: Mapping[str, Delivered], places: Mapping[str, Mapping[str, Path]], folder: Path
+) -> dict[str, dict[str, Told]]:
+    """What lowerings tell, by the path of an artifact in `folder`, and by function.
+
+    `places` are target to function to where the artifact is.
+    """
+    found: dict[str, dict[str, Told]] = {}
+    for target, each in delivered.items():
+        for function, told in each.told.items():
+            found.setdefault(places[target][function].relative_to(folder).as_posix(), {})[function] = told
+    return found
 
 
 def _move(path: Path, place: Path) -> None:

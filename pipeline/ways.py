@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pocketrec.convert.targets import Row, Write, row_of
 from pocketrec.errors import ConversionError, Refused, StorageError, TableError
+from pocketrec.origin import Told
 from pocketrec.pipeline.attempts import Attempt
 from pocketrec.pipeline.far import Far, compare_far
 from pocketrec.pipeline.opening import open_artifact
@@ -56,6 +57,7 @@ class Delivered:
     Attributes:
         attempt: what they were made from.
         artifacts: function to path.
+        told: function to what its lowering tells of its tensors; nothing of a target that tells nothing.
         results: one per runtime of the target's format.
         gates: whether the numbers are the reference's, per result.
         far: what they were compared on, far from the example.
@@ -70,6 +72,7 @@ class Delivered:
     gates: tuple[GateResult, ...]
     far: Far
     open_with: Open
+    told: Mapping[str, Told] = field(default_factory=dict)
     way: str = ""
     before: str | None = None
 
@@ -113,8 +116,8 @@ def deliver(attempt: Attempt, order: Order) -> Delivered:
         folder = order.folder / str(number)
         try:
             chosen = {name: each.get(way, each[""]) for name, each in ways.items()}
-            artifacts = _written(row, order, chosen, folder)
-            found = _examined(attempt, order, row, artifacts, way)
+            artifacts, told = _written(row, order, chosen, folder)
+            found = replace(_examined(attempt, order, row, artifacts, way), told=told)
         except (StorageError, TableError):
             raise
         except Exception as error:
@@ -133,7 +136,7 @@ def written_first(attempt: Attempt, order: Order) -> dict[str, Path]:
     row = row_of(order.name, order.target)
     ways = _ways(attempt, order, row)
     chosen = {name: next(iter(each.values())) for name, each in ways.items()}
-    return _written(row, order, chosen, order.folder)
+    return _written(row, order, chosen, order.folder)[0]
 
 
 def _ways(attempt: Attempt, order: Order, row: Row) -> dict[str, Mapping[str, Write]]:
@@ -144,20 +147,24 @@ def _ways(attempt: Attempt, order: Order, row: Row) -> dict[str, Mapping[str, Wr
     }
 
 
-def _written(row: Row, order: Order, chosen: Mapping[str, Write], folder: Path) -> dict[str, Path]:
-    """Function to the artifact in `folder`; each stands there with every file that it refers to."""
+def _written(
+    row: Row, order: Order, chosen: Mapping[str, Write], folder: Path
+) -> tuple[dict[str, Path], dict[str, Told]]:
+    """Function to the artifact in `folder`, with the files that it refers to; function to what is told."""
     rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    artifacts = {}
+    artifacts, told = dict[str, Path](), dict[str, Told]()
     for name, write in chosen.items():
         artifacts[name] = folder / f"{order.names.get(name, name)}{row.suffix}"
-        write(artifacts[name])
+        given = write(artifacts[name])
+        if given is not None:
+            told[name] = given
     if not order.target.multifunction or row.joined is None:
-        return artifacts
+        return artifacts, told
     joined = row.joined(artifacts, folder / f"all-functions{row.suffix}")  # no function can have this name
     for each in artifacts.values():
         rmtree(each)
-    return dict.fromkeys(artifacts, joined)
+    return dict.fromkeys(artifacts, joined), told
 
 
 def _examined(attempt: Attempt, order: Order, row: Row, artifacts: Mapping[str, Path], way: str) -> Delivered:

@@ -1,25 +1,55 @@
-"""Origins survive the artifact's metadata, and a damaged table is an error that names the artifact."""
+"""Origins survive being written, and a damaged table is an error that names where it stood."""
 
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 
 import pytest
 
 from pocketrec.errors import ArtifactError
-from pocketrec.origin import Origin, from_text, to_text
+from pocketrec.origin import Carried, Origin, Told, from_text, told_from_table
 
 ORIGIN = Origin(module="blocks.0.attention", source="sasrec.py:46", op="addmm", ordinal=1, count=3)
 
 
-def test_a_table_is_read_as_it_was_written() -> None:
-    table = {"b": ORIGIN, "a": Origin(module="", source="", op="where", ordinal=1, count=1, exact=False)}
-    assert from_text(to_text(table), where="x") == table
+def told() -> Told:
+    top = Origin(module="", source="", op="where", ordinal=1, count=1, exact=False)
+    carried = {"table": Carried(method="linear 8 bit", shape=(10, 64), size_bytes=660)}
+    return Told(origins={"b": ORIGIN, "a": top}, carried=carried)
 
 
-def test_equal_tables_are_equal_text() -> None:
-    assert to_text({"a": ORIGIN, "b": ORIGIN}) == to_text({"b": ORIGIN, "a": ORIGIN})
+def test_what_is_told_is_read_as_it_was_written() -> None:
+    assert told_from_table(json.loads(json.dumps(told().to_table())), where="x") == told()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("origins", []),
+        ("origins", {"a": 1}),
+        ("origins", {"a": ["m"]}),
+        ("origins", {"a": ["m", "s", "op", "1", 1, True]}),
+        ("carried", None),
+        ("carried", {"a": ["m", 3, 1]}),
+        ("carried", {"a": ["m", ["3"], 1]}),
+        ("carried", {"a": ["m", [-3], 1]}),
+        ("carried", {"a": ["m", [3], -1]}),
+        ("carried", {"a": ["m", [True], 1]}),
+        ("other", {}),
+    ],
+)
+def test_a_table_of_something_else_is_named(key: str, value: object) -> None:
+    with pytest.raises(ArtifactError, match=r"^x: the origins of its tensors are damaged; build or pull"):
+        told_from_table(told().to_table() | {key: value}, where="x")
+    with pytest.raises(ArtifactError, match=r"^x: the origins"):
+        told_from_table([told().to_table()], where="x")
+
+
+def test_a_table_inside_of_an_earlier_artifact_is_read() -> None:
+    plain = json.dumps({"a": ORIGIN.to_list()}).encode()
+    assert from_text(deflated(plain), where="x") == {"a": ORIGIN}
 
 
 def test_the_place_is_for_people() -> None:

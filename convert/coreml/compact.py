@@ -12,18 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pocketrec.convert.lower.short_names import short_names
-from pocketrec.origin import ORIGINS, Origin, to_text
 
 _NAME, _VALUE = "name", "val"
 
 
-def compact(package: Path, origins: Mapping[str, Origin]) -> None:
-    """Rewrites the program of one function in place, and writes the origins of its values beside it.
-
-    Args:
-        package: as coremltools saved it.
-        origins: by the names that its values had.
-    """
+def compact(package: Path) -> dict[str, str]:
+    """Rewrites the program of one function in place, as coremltools saved it; old names of values to new."""
     from coremltools.proto import Model_pb2
 
     path = next(package.glob("Data/**/*.mlmodel"))
@@ -35,9 +29,8 @@ def compact(package: Path, origins: Mapping[str, Origin]) -> None:
     kept = {each.name for each in function.inputs} | set(block.outputs) | set(_stored(block))
     names = short_names(_made(block), kept)
     _rename(block, names)
-    known = {names.get(name, name): each for name, each in origins.items()}
-    spec.description.metadata.userDefined[ORIGINS] = to_text(known)
     path.write_bytes(spec.SerializeToString(deterministic=True))
+    return names
 
 
 def _share_constants(block: Any) -> None:

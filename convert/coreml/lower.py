@@ -23,13 +23,13 @@ from pocketrec.convert.coreml.scalars import OneAxis, with_one_axis
 from pocketrec.convert.coreml.stateful import with_states, without_states
 from pocketrec.convert.coreml.weights import laid_out, write_weights
 from pocketrec.convert.coreml.words import with_names_beside_words
-from pocketrec.convert.lower.carry import METADATA, Carrier
+from pocketrec.convert.lower.carry import Carrier
 from pocketrec.convert.lower.refusal import refusal
 from pocketrec.convert.watch.lines import line_in_trace
 from pocketrec.convert.watch.patches import quiet_converters
 from pocketrec.errors import CannotCarry, ContractError, ConversionError, PocketrecError, Refused
 from pocketrec.files import whole_or_nothing
-from pocketrec.origin import ACTIVATIONS
+from pocketrec.origin import ACTIVATIONS, Told
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.activations import rounding_of
 from pocketrec.source.tables import Table
@@ -49,6 +49,7 @@ def to_coreml(
     stateful: bool = False,
     gathered: Sequence[str] = (),
     tables: Sequence[Table] = (),
+    told: Told | None = None,
 ) -> Path:
     """The path of the .mlpackage written at `path`; identical bytes for identical input.
 
@@ -67,6 +68,7 @@ def to_coreml(
         gathered: names, or patterns with `*`, of compressed tables whose codes stay a plain constant
             of which rows are gathered; all others are constexpr ops.
         tables: what is streamed into the package; the capture holds stubs of them.
+        told: gets what the package does not say of its tensors.
 
     Raises:
         Refused: an op has no Core ML lowering, or a 64-bit input, output or constant needs more than int32.
@@ -105,15 +107,16 @@ def to_coreml(
         )
         carrier.check(needed, "Core ML")
         origins = program_origins(model._mil_program, program, [each.name for each in signature.outputs])
-        if carrier.carried:
-            model.user_defined_metadata[METADATA] = carrier.summary()
         if rounding is not None:
             model.user_defined_metadata[ACTIVATIONS] = rounding
         # Saving would write debug handles into the package, and fails on programs with loops.
         model._mil_program = None
         model.save(str(package))
         _check_names(model.get_spec(), signature, path)
-        compact(package, origins)
+        names = compact(package)
+        if told is not None:
+            told.origins = {names.get(name, name): each for name, each in origins.items()}
+            told.carried = carrier.summary()
         if layouts is not None:
             write_weights(package, layouts, tables)
         canonicalize(package)

@@ -8,7 +8,6 @@ Weights are copied from file to file, so memory does not follow their size.
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,11 +19,11 @@ import numpy.typing as npt
 
 from pocketrec.convert.coreml.canonical import canonicalize
 from pocketrec.convert.coreml.described import merge_metadata
-from pocketrec.convert.lower.carry import METADATA
 from pocketrec.errors import ConversionError
-from pocketrec.origin import ORIGINS, origins_key
 
 _IOS18 = 9  # the specification's version; earlier ones know one function only
+# What a package says of its one function; the last two, those of earlier releases.
+_OF_ONE = {"pocketrec.function", "pocketrec.origins", "pocketrec.compression"}
 _WEIGHTS = "weights/weight.bin"
 _ALIGNMENT = 64
 _HEADER = struct.Struct("<II56x")  # number of blobs, version of the format
@@ -35,7 +34,7 @@ _SENTINEL, _FORMAT_VERSION = 0xDEADBEEF, 2
 def to_multifunction(packages: Mapping[str, Path], path: Path) -> Path:
     """The path of the .mlpackage at `path` that holds every function; the first one is its default.
 
-    Identical bytes for identical packages. Each function keeps its inputs, outputs and origins.
+    Identical bytes for identical packages. Each function keeps its inputs, outputs and names of tensors.
 
     Args:
         packages: function to a package of that one function, lowered for iOS18 or later.
@@ -79,17 +78,8 @@ def _add(merged: Any, name: str, package: Path, pool: _Pool) -> None:
     described.output.extend(spec.description.output)
     described.state.extend(spec.description.state)
     merge_metadata(merged.description.metadata, spec.description.metadata)
-    _add_metadata(merged.description.metadata.userDefined, dict(spec.description.metadata.userDefined), name)
-
-
-def _add_metadata(kept: Any, given: dict[str, str], function: str) -> None:
-    """Origins by function, compressed tensors of all functions, the rest once."""
-    if ORIGINS in given:
-        kept[origins_key(function)] = given.pop(ORIGINS)
-    if METADATA in given and METADATA in kept:
-        tables = json.loads(kept[METADATA]) | json.loads(given[METADATA])
-        kept[METADATA] = json.dumps(dict(sorted(tables.items())), separators=(",", ":"))
-    for key in sorted(given.keys() - set(kept) - {"pocketrec.function"}):
+    kept, given = merged.description.metadata.userDefined, spec.description.metadata.userDefined
+    for key in sorted(given.keys() - set(kept) - _OF_ONE):
         kept[key] = given[key]
 
 

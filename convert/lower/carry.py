@@ -7,7 +7,6 @@ constant is a tensor where it has exactly the tensor's dequantized values, in wh
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
@@ -18,11 +17,11 @@ import numpy.typing as npt
 import torch
 
 from pocketrec.errors import Derived
+from pocketrec.origin import Carried
 from pocketrec.quantize.tensor import PartsTensor, QuantizedTensor, SparseTensor
 from pocketrec.source.stubs import Stub, contiguous, number_of
 
 Array = npt.NDArray[Any]
-METADATA = "pocketrec.compression"
 _MOST_AXES = 3  # of a tensor whose axes may come in any order
 
 
@@ -108,16 +107,13 @@ class Carrier:
         """Remembers that the target holds the tensor, and with it every other of its values."""
         self.carried.update(self._index.find(_values(tensor))[0])
 
-    def summary(self) -> str:
-        """What was carried, as an artifact's metadata: JSON of name to method, shape and bytes."""
-        return json.dumps(
-            {
-                name: [each.describe(), list(each.shape), each.size_bytes]
-                for name, each in sorted(self._tensors.items())
-                if name in self.carried
-            },
-            separators=(",", ":"),
-        )
+    def summary(self) -> dict[str, Carried]:
+        """What was carried, by name."""
+        return {
+            name: Carried(method=each.describe(), shape=tuple(each.shape), size_bytes=each.size_bytes)
+            for name, each in sorted(self._tensors.items())
+            if name in self.carried
+        }
 
     def used_by(self, program: torch.export.ExportedProgram) -> set[str]:
         """Names of the compressed tensors that an exported program reads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,9 @@ import torch
 from pocketrec.contract import Feature, Output
 from pocketrec.convert.capture.capture import Capture
 from pocketrec.convert.capture.origins import node_origins, output_names
-from pocketrec.convert.lower.carry import METADATA, Carrier
+from pocketrec.convert.lower.carry import Carrier
 from pocketrec.convert.lower.refusal import refusal
+from pocketrec.convert.onnx.bare import drop_defaults, share_constants, strip
 from pocketrec.convert.onnx.carry import carry_codes
 from pocketrec.convert.onnx.dialect import NATIVE, Dialect, check_operators
 from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, save
@@ -37,7 +38,7 @@ from pocketrec.convert.onnx.values import drop_unread
 from pocketrec.convert.watch.patches import quick_decompositions, quiet_converters
 from pocketrec.errors import ConversionError
 from pocketrec.files import files_or_nothing
-from pocketrec.origin import ACTIVATIONS, ORIGINS, Origin, to_text
+from pocketrec.origin import ACTIVATIONS, Origin, Told
 from pocketrec.quantize import QuantizedTensor
 from pocketrec.quantize.activations import rounding_of
 from pocketrec.source.tables import Table
@@ -55,6 +56,7 @@ def to_onnx(
     dialect: Dialect = NATIVE,
     tables: Sequence[Table] = (),
     large_bytes: int = LARGE_BYTES,
+    told: Told | None = None,
 ) -> Path:
     """The path of the ONNX file written at `path`, checked, with the contract's names and dims.
 
@@ -66,6 +68,7 @@ def to_onnx(
         dialect: what the file may hold, and what lies beside it.
         tables: what is streamed to `<path>.data`; the capture holds stubs of them.
         large_bytes: tensors of this size or more go to `<path>.data` too.
+        told: gets what the file does not say of its tensors.
 
     Raises:
         Refused: an op has no ONNX lowering, or becomes an operator that the dialect's engines lack.
@@ -108,13 +111,16 @@ def to_onnx(
     _widen_indices(model)
     _finish(model, capture)
     found = _origins(model, capture, exported.exported_program)
-    _strip(model)
+    strip(model)
+    drop_defaults(model)
     drop_unread(model.graph)
-    names = shorten(model.graph)
+    stored = _tensors(model.graph, capture, codes, hidden)
+    share_constants(model.graph, stored)
+    names = shorten(model.graph, stored)
     origins = {names.get(name, name): each for name, each in found.items()}
-    metadata = _metadata(capture, origins)
-    if carrier.carried:
-        metadata[METADATA] = carrier.summary()
+    if told is not None:
+        told.origins, told.carried = origins, carrier.summary()
+    metadata = {"pocketrec.contract_sha256": capture.contract_sha256, "pocketrec.function": capture.name}
     rounding = rounding_of(capture.program)
     if rounding is not None:
         metadata[ACTIVATIONS] = rounding
@@ -175,14 +181,6 @@ def _finish(model: onnx.ModelProto, capture: Capture) -> None:
         _name_dims(value, out)
 
 
-def _metadata(capture: Capture, origins: Mapping[str, Origin]) -> dict[str, str]:
-    return {
-        "pocketrec.contract_sha256": capture.contract_sha256,
-        "pocketrec.function": capture.name,
-        ORIGINS: to_text(origins),
-    }
-
-
 def _origins(
     model: onnx.ModelProto, capture: Capture, program: torch.export.ExportedProgram
 ) -> dict[str, Origin]:
@@ -210,11 +208,13 @@ def _name_dims(value: onnx.ValueInfoProto, each: Feature | Output) -> None:
             dim.dim_param = size
 
 
-def _strip(model: onnx.ModelProto) -> None:
-    """Takes off what the exporter notes at every node: paths of one machine, and twice what origins say."""
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
+def _tensors(
+    graph: onnx.GraphProto, capture: Capture, codes: Collection[str], hidden: Collection[str]
+) -> set[str]:
+    """The names of constants that are tensors of the module, or what these are stored as."""
+    own = {*capture.program.state_dict, *capture.program.constants, *hidden}
+    names = {each.name for each in graph.initializer}
+    return {name for name in names if name in own or name.rpartition("/")[0] in codes}
 
 
 def _check(model: onnx.ModelProto, capture: Capture, path: Path) -> None:

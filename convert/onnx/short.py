@@ -6,7 +6,7 @@ operators of a domain of their own it cannot, so theirs stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import onnx
 
@@ -14,18 +14,24 @@ from pocketrec.convert.lower.short_names import short_names
 from pocketrec.convert.onnx.values import subgraphs
 
 
-def shorten(graph: onnx.GraphProto) -> dict[str, str]:
-    """Renames the inner values of the graph and of those inside of it; old names to new."""
-    kept = {each.name for each in (*graph.input, *graph.output, *graph.initializer)}
+def shorten(graph: onnx.GraphProto, tensors: Collection[str]) -> dict[str, str]:
+    """Renames the values of the graph and of those inside of it; old names to new.
+
+    `tensors` keep theirs, which say what is stored; other constants are values like any.
+    """
+    constants = [each.name for each in graph.initializer if each.name not in tensors]
+    kept = {each.name for each in (*graph.input, *graph.output)} | set(tensors)
     for inner in _inner(graph):
         kept.update(each.name for each in inner.initializer)
-    names = short_names(_written(graph), kept)
+    names = short_names([*_written(graph), *constants], kept)
+    for each in graph.initializer:
+        each.name = names.get(each.name, each.name)
     told = {name for node in _nodes(graph) if node.domain for name in node.output}
-    for each in (graph, *_inner(graph)):
-        infos = [info for info in each.value_info if info.name in told]
-        del each.value_info[:]
-        each.value_info.extend(infos)
-        for value in (*each.value_info, *(() if each is graph else (*each.input, *each.output))):
+    for part in (graph, *_inner(graph)):
+        infos = [info for info in part.value_info if info.name in told]
+        del part.value_info[:]
+        part.value_info.extend(infos)
+        for value in (*part.value_info, *(() if part is graph else (*part.input, *part.output))):
             value.name = names.get(value.name, value.name)
     for node in _nodes(graph):
         for values in (node.input, node.output):

@@ -68,6 +68,8 @@ def _top(found: Profile, name: str) -> Markup:
     )
     if side.pretended:
         says += f" {side.pretended.capitalize()} plays Core ML here: these times say nothing of a device."
+    if side.unknown:
+        says += f" No line is known: {side.unknown}."
     steady = latency.steadiness.status
     state = badge(steady, "warn" if steady == "drifting" else "same")
     return top(name, f"function {side.function}", state, says, cards)

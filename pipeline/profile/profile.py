@@ -21,6 +21,7 @@ from pocketrec.pipeline.profile.inputs import (
     draw_from_recipe,
     draw_from_shapes,
 )
+from pocketrec.pipeline.told import Known, bundles_of, with_origins
 from pocketrec.progress import Progress, silent
 from pocketrec.report import Machine
 from pocketrec.validate.artifact.graph import Graph
@@ -39,7 +40,6 @@ from pocketrec.validate.runtimes.coreml_framework import UNITS
 THIS, OTHER = "this", "other"
 RUNS, WARMUP = 400, 20  # the fewest that give the 99th percentile an interval with two ends are 368
 _FRAMEWORK = "coreml-framework"
-_ABOVE = 4  # folders above an artifact that may be its bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,7 @@ class Side:
         function: that was called.
         inputs: what it was called on, and where that is from, in words.
         measured: alone, in a process of its own.
+        unknown: why no line of the model is known, in words; else empty.
     """
 
     artifact: str
@@ -86,6 +87,7 @@ class Side:
     function: str
     inputs: str
     measured: Measured
+    unknown: str = ""
 
     @property
     def pretended(self) -> str:
@@ -132,9 +134,14 @@ class _Prepared:
     path: Path
     target: str
     function: str
-    graph: Graph
+    known: Known
     engine: Engine
     drawn: Drawn
+
+    @property
+    def graph(self) -> Graph:
+        """With the origins that are known."""
+        return self.known.graph
 
 
 def profile(
@@ -203,10 +210,11 @@ def _prepare(given: Path, options: Options) -> _Prepared:
     _check_function(whole, function)
     graph = whole.only(function)
     name = function or whole.metadata.get("pocketrec.function") or graph.functions[0]
+    known = with_origins(graph, path, name)
     units = options.compute_units or ("all" if runtime == _FRAMEWORK else "")
     engine = engine_of(path, runtime, whole, name, threads=options.threads, compute_units=units)
     drawn = _draw(graph, name, bundle, options)
-    return _Prepared(path=path, target=target, function=name, graph=graph, engine=engine, drawn=drawn)
+    return _Prepared(path=path, target=target, function=name, known=known, engine=engine, drawn=drawn)
 
 
 def _found(given: Path, options: Options) -> tuple[Bundle | None, str, Path, str | None]:
@@ -221,18 +229,17 @@ def _found(given: Path, options: Options) -> tuple[Bundle | None, str, Path, str
         raise no_artifact(given, formats())
     if options.target is not None:
         raise UsageError(f"{given}: --target names one of a bundle; this is an artifact, so leave it out")
-    for folder in filter(is_bundle, given.resolve().parents[:_ABOVE]):
-        bundle = read_bundle(folder)
-        for target, function in _served_by(bundle, given.resolve()):
+    for bundle, name in bundles_of(given):
+        for target, function in _served_by(bundle, name):
             if options.function in (None, function):
                 return bundle, target, given, function
     return None, "", given, options.function
 
 
-def _served_by(bundle: Bundle, artifact: Path) -> Iterator[tuple[str, str]]:
+def _served_by(bundle: Bundle, artifact: str) -> Iterator[tuple[str, str]]:
     """Every target and function that an artifact of a bundle is of; none of another file."""
     for target, functions in bundle.manifest.artifacts.items():
-        yield from ((target, name) for name, path in functions.items() if bundle.path / path == artifact)
+        yield from ((target, name) for name, path in functions.items() if path == artifact)
 
 
 def _only(names: Mapping[str, object], where: Path, what: str) -> str:
@@ -294,4 +301,5 @@ def _side(prepared: _Prepared, measured: Measured) -> Side:
         function=prepared.function,
         inputs=prepared.drawn.source,
         measured=measured,
+        unknown=prepared.known.unknown,
     )

@@ -1,24 +1,23 @@
 """Where a tensor of an artifact came from in the PyTorch model, in words that name no machine.
 
-Both lowerings write a table of them into the artifact's metadata, and the search for the first
-divergence reads it.
+Both lowerings tell it, a bundle's evidence keeps it, and the search for the first divergence and the profile
+read it there: an app has no use for it. Artifacts of earlier releases hold the table themselves.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pocketrec.errors import ArtifactError
 from pocketrec.outside import parse_json
 
-ORIGINS = "pocketrec.origins"  # the metadata's key
-ACTIVATIONS = "pocketrec.activations"  # likewise; how inputs of dense layers are rounded
-_LARGEST = 1 << 26  # bytes of the table: a file from outside must not fill the memory
+ORIGINS = "pocketrec.origins"  # the key in the metadata of artifacts of earlier releases
+ACTIVATIONS = "pocketrec.activations"  # a key of every artifact's; how inputs of dense layers are rounded
+LARGEST = 1 << 26  # bytes of a table: a file from outside must not fill the memory
 
 
 def origins_key(function: str) -> str:
@@ -63,38 +62,85 @@ class Origin:
         return [self.module, self.source, self.op, self.ordinal, self.count, self.exact]
 
 
-def to_text(origins: Mapping[str, Origin]) -> str:
-    """The table of origins by tensor name as deflated JSON in base64; equal for equal tables."""
-    table = {name: origin.to_list() for name, origin in origins.items()}
-    plain = json.dumps(table, separators=(",", ":"), sort_keys=True)
-    return base64.b64encode(zlib.compress(plain.encode(), 9)).decode()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """A compressed tensor of the module as an artifact stores it: its method in words, shape and bytes."""
+
+    method: str
+    shape: tuple[int, ...]
+    size_bytes: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What a lowering tells of one function, and an artifact does not: it is for people and for proofs.
+
+    Attributes:
+        origins: by the artifact's tensor names.
+        carried: by the module's tensor names.
+    """
+
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    carried: Mapping[str, Carried] = field(default_factory=dict)
+
+    def to_table(self) -> dict[str, dict[str, list[Any]]]:
+        """The fields as JSON takes them."""
+        return {
+            "origins": {name: each.to_list() for name, each in self.origins.items()},
+            "carried": {
+                name: [each.method, list(each.shape), each.size_bytes] for name, each in self.carried.items()
+            },
+        }
+
+
+def told_from_table(table: Any, *, where: str) -> Told:
+    """What `to_table` gave; ArtifactError naming `where` for anything else."""
+    if not isinstance(table, dict) or table.keys() != {"origins", "carried"}:
+        raise broken(where)
+    origins, carried = table["origins"], table["carried"]
+    if not isinstance(origins, dict) or not isinstance(carried, dict):
+        raise broken(where)
+    return Told(
+        origins={name: _origin(each, where) for name, each in origins.items()},
+        carried={name: _carried(each, where) for name, each in carried.items()},
+    )
 
 
 def from_text(text: str, *, where: str) -> dict[str, Origin]:
-    """Origins by tensor name; ArtifactError naming `where` for anything else."""
+    """Origins by tensor name, of deflated JSON in base64; ArtifactError naming `where` for anything else."""
     table = _parse(text, where)
     if not isinstance(table, dict):
-        raise _broken(where)
+        raise broken(where)
     return {name: _origin(each, where) for name, each in table.items()}
 
 
 def _parse(text: str, where: str) -> Any:
     inflate = zlib.decompressobj()
     try:
-        plain = inflate.decompress(base64.b64decode(text, validate=True), _LARGEST)
+        plain = inflate.decompress(base64.b64decode(text, validate=True), LARGEST)
         if not inflate.eof:
-            raise _broken(where)
+            raise broken(where)
         return parse_json(plain, name=where)
     except (ValueError, zlib.error, ArtifactError):
-        raise _broken(where) from None
+        raise broken(where) from None
 
 
 def _origin(fields: Any, where: str) -> Origin:
     if not isinstance(fields, list) or [type(each) for each in fields] != [str, str, str, int, int, bool]:
-        raise _broken(where)
+        raise broken(where)
     module, source, op, ordinal, count, exact = fields
     return Origin(module=module, source=source, op=op, ordinal=ordinal, count=count, exact=exact)
 
 
-def _broken(where: str) -> ArtifactError:
+def _carried(fields: Any, where: str) -> Carried:
+    if not isinstance(fields, list) or [type(each) for each in fields] != [str, list, int]:
+        raise broken(where)
+    method, shape, size_bytes = fields
+    if not all(type(each) is int and each >= 0 for each in (*shape, size_bytes)):
+        raise broken(where)
+    return Carried(method=method, shape=tuple(shape), size_bytes=size_bytes)
+
+
+def broken(where: str) -> ArtifactError:
+    """What is raised where a table is not what was written."""
     return ArtifactError(f"{where}: the origins of its tensors are damaged; build or pull it again")

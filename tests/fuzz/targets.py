@@ -6,9 +6,11 @@ one file only, the content alone. Whatever it is, a reader gives a result or a P
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -221,6 +223,12 @@ def _measurements(folder: Path) -> None:
 
 
 def _origins(folder: Path) -> None:
+    from pocketrec.package.origins import read_origins
+
+    read_origins(folder / "origins.json", "main.onnx", "main")
+
+
+def _inner_origins(folder: Path) -> None:
     from pocketrec.origin import from_text
 
     try:
@@ -278,10 +286,19 @@ def _make_measurements(folder: Path) -> None:
 
 
 def _make_origins(folder: Path) -> None:
-    from pocketrec.origin import Origin, to_text
+    from pocketrec.origin import Carried, Origin, Told
+    from pocketrec.package.origins import write_origins
 
     origin = Origin(module="a", source="m.py:3", op="add", ordinal=1, count=2)
-    (folder / "origins").write_text(to_text({"y": origin}))
+    carried = {"a.weight": Carried(method="linear 8 bit", shape=(2, 3), size_bytes=10)}
+    write_origins(
+        folder / "origins.json", {"main.onnx": {"main": Told(origins={"y": origin}, carried=carried)}}
+    )
+
+
+def _make_inner_origins(folder: Path) -> None:
+    plain = json.dumps({"y": ["a", "m.py:3", "add", 1, 2, True]}).encode()
+    (folder / "origins").write_bytes(base64.b64encode(zlib.compress(plain)))
 
 
 def _package_target(name: str) -> Target:
@@ -329,5 +346,6 @@ TARGETS: dict[str, Target] = {
     ),
     "tables": Target(make=_make_tables, files=("t.parquet", "t.arrow"), read=_tables),
     "measurements": Target(make=_make_measurements, files=("measurements.jsonl",), read=_measurements),
-    "origins": Target(make=_make_origins, files=("origins",), read=_origins),
+    "origins": Target(make=_make_origins, files=("origins.json",), read=_origins),
+    "inner origins": Target(make=_make_inner_origins, files=("origins",), read=_inner_origins),
 }

@@ -18,11 +18,13 @@ from coremltools.proto import Model_pb2
 from pocketrec.convert.capture.capture import capture
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.convert.onnx.lower import to_onnx
-from pocketrec.errors import InputError, RecipeError, UsageError
+from pocketrec.errors import ArtifactError, InputError, RecipeError, UsageError
 from pocketrec.model_zoo.families import sasrec
 from pocketrec.model_zoo.families.parts import attention
+from pocketrec.origin import Told
 from pocketrec.package.bundle import publish, seal, staging
 from pocketrec.package.golden import Vector, write_golden
+from pocketrec.package.origins import ORIGINS, write_origins
 from pocketrec.pipeline.diverge import Examined, diverge_artifacts, diverge_bundle
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.source.loaded import load_model
@@ -80,7 +82,7 @@ HISTORY = np.array([[0, 0, 5, 39, 7, 2]], np.int32)
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `recipe.toml` and the bundle `good`, its evidence left out."""
+    """A folder with `recipe.toml` and the bundle `good`, of its evidence only the origins."""
     folder = tmp_path_factory.mktemp("diverge")
     (folder / "model.py").write_text(MODEL)
     (folder / "items.txt").write_text("".join(f"item {number}\n" for number in range(40)))
@@ -100,16 +102,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for number, each in enumerate(histories)
     )
+    told: dict[str, Told] = {}
     with staging(folder / "good") as place:
         for target, name in LOWERED.items():
             (place / "artifacts" / target).mkdir(parents=True)
             path = place / "artifacts" / target / name
             precision = recipe.targets[target].precision or "float32"
-            to_onnx(captured, path) if target == "onnx" else to_coreml(captured, path, precision=precision)
+            if target == "onnx":
+                to_onnx(captured, path, told=told.setdefault(target, Told()))
+            else:
+                to_coreml(captured, path, precision=precision, told=told.setdefault(target, Told()))
         (place / "recipe.json").write_text(json.dumps(recipe.to_dict()))
         (place / "contract.json").write_text(json.dumps(model.contract.to_dict()))
         write_golden(place, {"main": vectors}, {})
         artifacts = {target: {"main": f"artifacts/{target}/{name}"} for target, name in LOWERED.items()}
+        (place / "evidence").mkdir()
+        write_origins(
+            place / ORIGINS, {artifacts[target]["main"]: {"main": each} for target, each in told.items()}
+        )
         seal(place, name="small", version="1.0", artifacts=artifacts)
         publish(place, folder / "good")
     return folder
@@ -218,6 +228,41 @@ def test_two_artifacts_are_compared_without_pytorch_across_formats(built: Path, 
     found = only((diverge_artifacts(reference, artifact, inputs={"history": HISTORY}),))
     assert found.origin is not None
     assert (found.op.type, found.origin.module) == ("add", "blocks.1.attention")
+
+
+def test_lone_artifacts_say_that_they_carry_no_origins_and_only_outputs_are_compared(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """Names are numbers, and the same number is another tensor in another format."""
+    paths = [bundle / "artifacts" / each for each in ("onnx/main.onnx", "coreml/main.mlpackage")]
+    lone = [Path(each.rename(tmp_path / each.name)) for each in paths]
+    edit_coreml(lone[1], turn_scale_into_sum)
+    examined = diverge_artifacts(*lone, inputs={"history": HISTORY})
+    assert only((examined,)).origin is None
+    assert examined.comparison.partners == 1
+    assert examined.unknown == "; ".join(
+        f"{each.name} carries no origins of its tensors: it is in no bundle, whose evidence/origins.json "
+        "would tell it"
+        for each in lone
+    )
+
+
+def test_lone_artifacts_of_one_graph_are_compared_by_names(built: Path, bundle: Path, tmp_path: Path) -> None:
+    """A file whose op was spoiled has the same names as the good one."""
+    good = shutil.copy(built / "good/artifacts/onnx/main.onnx", tmp_path / "good.onnx")
+    bad = bundle / "artifacts/onnx/main.onnx"
+    edit_onnx(bad, approximate_gelu)
+    bad = bad.rename(tmp_path / "bad.onnx")
+    examined = diverge_artifacts(Path(good), bad, inputs={"history": HISTORY})
+    assert only((examined,)).op.type == "Gelu"
+    assert examined.comparison.partners > 70
+
+
+def test_damaged_origins_are_an_error(built: Path, bundle: Path) -> None:
+    """A search without them would look at outputs alone, and say less than it was asked."""
+    (bundle / ORIGINS).write_text("{}")
+    with pytest.raises(ArtifactError, match=r"^evidence/origins\.json: altered"):
+        diverge_bundle(bundle, built / "recipe.toml", target="onnx")
 
 
 def test_a_wrong_table_of_ids_is_found_at_the_gather(built: Path, bundle: Path) -> None:

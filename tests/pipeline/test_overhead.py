@@ -13,8 +13,8 @@ from pocketrec.errors import BudgetMissed
 from pocketrec.pipeline import overhead
 from pocketrec.quantize.schemes.palette import Palette
 
-ITEMS, BUDGET = 400, 0.0075
-COMPRESS = f"[targets.onnx]\n[compress]\nmax_size_mb = {BUDGET}\ntime_limit_s = 4\n"
+ITEMS, BUDGET = 400, 0.0068
+COMPRESS = f"[targets.onnx]\n[compress]\nmax_size_mb = {BUDGET}\ntime_limit_s = 12\n"
 
 
 def written(folder: Path, compress: str = COMPRESS) -> Path:

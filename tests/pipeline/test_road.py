@@ -15,13 +15,15 @@ from tests.mean import MODEL, RECIPE, write_mean
 import pocketrec
 from pocketrec.convert import targets
 from pocketrec.convert.capture.capture import Capture
+from pocketrec.convert.targets import Write
 from pocketrec.errors import RecipeError, Refused
+from pocketrec.origin import Told
 from pocketrec.pipeline.build import BuildResult
 from pocketrec.pipeline.verify import verify
 from pocketrec.recipe import Target
 
 Build = Callable[..., BuildResult]
-Ways = dict[str, Callable[[Path], object]]
+Ways = dict[str, Write]
 
 
 def build_in(folder: Path, lines: str = "", **words: str) -> BuildResult:
@@ -44,7 +46,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
     return build_in(tmp_path_factory.mktemp("plain"))
 
 
-def ways_of(first: Callable[[Path, Callable[[Path], object]], object]) -> Callable[..., Ways]:
+def ways_of(first: Callable[[Path, Write], Told | None]) -> Callable[..., Ways]:
     """The ways of ONNX with another one in front."""
     right = targets.TARGETS["onnx"].ways
 
@@ -58,7 +60,7 @@ def ways_of(first: Callable[[Path, Callable[[Path], object]], object]) -> Callab
 def test_a_way_that_cannot_be_written_leaves_the_next_which_is_said(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, write: Callable[[Path], object]) -> object:
+    def refuse(path: Path, write: Write) -> Told | None:
         raise Refused(op="op", where="", reason="no", remedy="none")
 
     monkeypatch.setitem(
@@ -74,15 +76,15 @@ def test_a_way_that_cannot_be_written_leaves_the_next_which_is_said(
 def test_a_way_that_computes_something_else_leaves_the_next(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(path: Path, write: Callable[[Path], object]) -> object:
+    def wrong(path: Path, write: Write) -> Told | None:
         import onnx
 
-        write(path)
+        told = write(path)
         model = onnx.load(path)
         for node in model.graph.node:
             node.op_type = "ReduceMax" if node.op_type == "ReduceMean" else node.op_type
         onnx.save(model, path)
-        return path
+        return told
 
     monkeypatch.setitem(
         targets.TARGETS,

@@ -26,7 +26,7 @@ from pocketrec.validate.runtimes.runtime import Array, Description, Runtime, Run
 
 HERE = "tests.saboteurs.converters"
 SLOW_MS = 25
-Write = Callable[[Path], object]
+Write = Callable[[Path], None]
 
 
 def converted(edit: Edit, *, lines: str = "", model: str = MODEL) -> Callable[[Path], Outcome]:

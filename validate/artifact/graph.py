@@ -153,7 +153,8 @@ class Graph:
         refuses_ids_beyond: True where a lookup refuses ids beyond its table, and takes negative ones from
             its end; False where the format leaves both open.
         unreadable: why the ops could not be read; empty where they could.
-        origin_table: the text of the table of origins; empty where there is none.
+        origin_table: the text of the table of origins that artifacts of earlier releases hold; else empty.
+        known: origins by tensor name that are known from elsewhere; None where nobody looked.
         select: gives the graph of one function, of the default one for None; None where this is it.
         start: gives the engine that computes it; None where nothing does.
         files: the files that belong to it, the artifact's own first; a folder's files where it is one.
@@ -176,6 +177,7 @@ class Graph:
     refuses_ids_beyond: bool = False
     unreadable: str = ""
     origin_table: str = ""
+    known: Mapping[str, Origin] | None = None
     select: Callable[[str | None], Graph] | None = None
     start: Callable[[Graph], Engine] | None = None
     files: tuple[Path, ...] = ()
@@ -210,7 +212,9 @@ class Graph:
 
     @cached_property
     def origins(self) -> Mapping[str, Origin]:
-        """Origins by tensor name; empty where the artifact does not say."""
+        """Origins by tensor name; empty where nobody says them."""
+        if self.known is not None:
+            return self.known
         return from_text(self.origin_table, where=self.name) if self.origin_table else {}
 
     @cached_property

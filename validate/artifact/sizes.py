@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pocketrec.errors import UsageError
+from pocketrec.origin import Carried
 from pocketrec.outside import exists
 from pocketrec.report import TensorSize
 from pocketrec.validate.artifact.graph import Graph
-from pocketrec.validate.artifact.stored import StoredTensor, of_ops, stated
+from pocketrec.validate.artifact.stored import StoredTensor, of_carried, of_ops, stated
 from pocketrec.validate.open import FORMATS, Format, open_graph
 from pocketrec.validate.runtimes.runtime import TensorSpec
 
@@ -31,6 +32,7 @@ class ArtifactDescription:
         metadata: the artifact's own key-value pairs.
         about: what it says of itself to people, such as its author and its license.
         size_bytes: on disk, external data included.
+        unknown: why it is not known which tensors are compressed, in words; else empty.
     """
 
     path: str
@@ -44,6 +46,7 @@ class ArtifactDescription:
     metadata: Mapping[str, str]
     about: Mapping[str, str]
     size_bytes: int
+    unknown: str = ""
 
 
 def artifact_bytes(path: str | Path, *, formats: Mapping[str, Format] = FORMATS) -> int:
@@ -79,9 +82,19 @@ def stored_tensors(graph: Graph) -> tuple[TensorSize, ...]:
     return tuple(sorted(found, key=lambda each: (-each.size_bytes, each.name)))
 
 
-def describe_artifact(path: str | Path, *, formats: Mapping[str, Format] = FORMATS) -> ArtifactDescription:
-    """Inputs, outputs, ops, bytes per tensor and metadata, without loading any engine."""
+def describe_artifact(
+    path: str | Path,
+    *,
+    formats: Mapping[str, Format] = FORMATS,
+    known: Callable[[Graph, Path], tuple[Mapping[str, Carried], str]] | None = None,
+) -> ArtifactDescription:
+    """Inputs, outputs, ops, bytes per tensor and metadata, without loading any engine.
+
+    `known` gives what is known from elsewhere of the module's tensors that are compressed, or why nothing is.
+    """
     graph = open_graph(Path(path), formats=formats)
+    carried, unknown = ({}, "") if known is None else known(graph, Path(path))
+    compressed = of_carried(carried) or stated(graph.metadata) or of_ops(graph)
     return ArtifactDescription(
         path=str(path),
         format=graph.format,
@@ -90,7 +103,8 @@ def describe_artifact(path: str | Path, *, formats: Mapping[str, Format] = FORMA
         outputs=graph.outputs,
         op_counts=dict(Counter(op.type for op in graph.ops).most_common()),
         tensors=stored_tensors(graph),
-        compressed=stated(graph.metadata) or of_ops(graph),
+        compressed=compressed,
+        unknown="" if compressed else unknown,
         metadata=graph.metadata,
         about=graph.about,
         size_bytes=_bytes(graph),

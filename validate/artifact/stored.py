@@ -1,7 +1,7 @@
 """The audit of any artifact: which tensors it stores compressed, by what method, in how many bits.
 
-Artifacts of pocketrec say it in their metadata, by the module's names; of others it is read off the
-ops that turn stored integers back into numbers.
+A bundle of pocketrec says it, by the module's names, and artifacts of earlier releases did in their
+metadata; of others it is read off the ops that turn stored integers back into numbers.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from math import prod
 
 from pocketrec.errors import ArtifactError
+from pocketrec.origin import Carried
 from pocketrec.validate.artifact.graph import Graph, Op
 
-METADATA = "pocketrec.compression"
+METADATA = "pocketrec.compression"  # of artifacts of earlier releases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,13 @@ def _stored(name: str, method: str, shape: tuple[int, ...], size: int) -> Stored
     count = max(1, prod(shape))
     return StoredTensor(
         name=name, method=method, shape=shape, bits=8 * size / count, bytes_before=4 * count, bytes_after=size
+    )
+
+
+def of_carried(carried: Mapping[str, Carried]) -> tuple[StoredTensor, ...]:
+    """What a bundle says of an artifact, largest first."""
+    return _ordered(
+        [_stored(name, each.method, each.shape, each.size_bytes) for name, each in carried.items()]
     )
 
 

@@ -12,11 +12,9 @@ from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 - coremlt
 from coremltools.proto import Model_pb2
 
 from pocketrec.convert.coreml.compact import compact
-from pocketrec.origin import ORIGINS, Origin, from_text
 from pocketrec.validate.coreml_program.interpreter import CoreMLInterpreter
 
 TABLE = np.random.default_rng(0).standard_normal((40, 64)).astype(np.float32)
-ORIGIN = Origin(module="blocks.0", source="net.py:7", op="add", ordinal=1, count=1)
 IDS = [np.array([1, 2, 3], np.int32), np.array([39, 0, 7], np.int32)]
 
 
@@ -69,7 +67,7 @@ def constants(block: Any) -> list[bytes]:
 def test_a_compact_program_gives_the_same_in_fewer_bytes(package: Path) -> None:
     before, size = answers(package), spec_of(package).ByteSize()
     assert len(set(constants(block_of(package)))) < len(constants(block_of(package)))
-    compact(package, {"a_value_with_a_long_name": ORIGIN})
+    compact(package)
     after = block_of(package)
     assert answers(package) == before
     assert len(set(constants(after))) == len(constants(after))
@@ -77,15 +75,15 @@ def test_a_compact_program_gives_the_same_in_fewer_bytes(package: Path) -> None:
     assert "long_name" not in str(after)
 
 
-def test_what_is_stored_and_what_is_given_keep_their_names_and_origins_follow(package: Path) -> None:
+def test_what_is_stored_and_what_is_given_keep_their_names_and_new_ones_are_told(package: Path) -> None:
     outputs, taken = list(block_of(package).outputs), spec_of(package).description.input[0].name
     stored = [op.outputs[0].name for op in block_of(package).operations if "blobFileValue" in str(op)]
-    compact(package, {"a_value_with_a_long_name": ORIGIN, outputs[0]: ORIGIN})
+    names = compact(package)
     block = block_of(package)
     assert list(block.outputs) == outputs
     assert [op.outputs[0].name for op in block.operations if "blobFileValue" in str(op)] == stored != []
     assert spec_of(package).description.input[0].name == taken == "ids"
-    text = spec_of(package).description.metadata.userDefined[ORIGINS]
     add = next(op for op in block.operations if op.type == "add")
-    assert from_text(text, where="main") == {add.outputs[0].name: ORIGIN, outputs[0]: ORIGIN}
+    assert names["a_value_with_a_long_name"] == add.outputs[0].name
+    assert outputs[0] not in names
     assert add.attributes["name"].immediateValue.tensor.strings.values[0] == add.outputs[0].name

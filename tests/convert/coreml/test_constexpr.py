@@ -15,6 +15,7 @@ from pocketrec.convert.capture.capture import Capture
 from pocketrec.convert.coreml.constexpr import check_target, lowest_target
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.errors import CannotCarry
+from pocketrec.origin import Told
 from pocketrec.quantize import Plan, compress
 from pocketrec.quantize.schemes import Scheme, scheme_to_table
 from pocketrec.quantize.schemes.float16 import Float16
@@ -128,12 +129,15 @@ def test_ios15_carries_nothing() -> None:
     assert {lowest_target(each) for each in tensors} == {"iOS16"}
 
 
-def test_a_package_is_audited_by_its_metadata_and_by_its_ops(
+def test_a_package_is_audited_by_what_its_lowering_told_and_by_its_ops(
     small: nn.Module, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
     module, codes = compress(small, Plan(tensors={"item.weight": Linear()}))
-    path = to_coreml(capture_small(module), tmp_path / "small.mlpackage", precision="float32", tensors=codes)
-    (said,) = describe_artifact(path).compressed
+    told = Told()
+    path = to_coreml(
+        capture_small(module), tmp_path / "small.mlpackage", precision="float32", tensors=codes, told=told
+    )
+    (said,) = describe_artifact(path, known=lambda graph, path: (told.carried, "")).compressed
     assert (said.name, said.method, said.bytes_after) == ("item.weight", "linear 8 bit per_row, scales", 1080)
     (read,) = of_ops(open_graph(path))
     assert (read.method, read.shape) == ("constexpr_affine_dequantize", (60, 16))

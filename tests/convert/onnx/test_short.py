@@ -58,7 +58,7 @@ def run(model: onnx.ModelProto, x: Sequence[float]) -> list[float]:
 def test_the_graph_and_those_inside_of_it_give_the_same_under_short_names() -> None:
     model = branching()
     before, size = [run(model, each) for each in ([1, 2, 3], [-1, -2, -3])], model.ByteSize()
-    names = shorten(model.graph)
+    names = shorten(model.graph, {"weights.one", "weights.two", "weights.zero"})
     onnx.checker.check_model(model, full_check=True)
     assert [run(model, each) for each in ([1, 2, 3], [-1, -2, -3])] == before == [[4, 6, 8], [0, 1, 2]]
     assert model.ByteSize() < size
@@ -75,6 +75,16 @@ def test_types_that_follow_are_left_out_and_those_of_another_domain_are_told() -
     other = helper.make_node("Special", ["plus_one"], ["special"], domain="com.microsoft")
     model.graph.node.insert(1, other)
     model.graph.value_info.append(helper.make_tensor_value_info("special", FLOAT, [3]))
-    names = shorten(model.graph)
+    names = shorten(model.graph, set())
     assert [each.name for each in model.graph.value_info] == [names["special"]]
     assert not any(each.g.value_info for each in model.graph.node[4].attribute)
+
+
+def test_a_constant_that_is_no_tensor_is_renamed_wherever_it_is_read() -> None:
+    model = branching()
+    before = [run(model, each) for each in ([1, 2, 3], [-1, -2, -3])]
+    names = shorten(model.graph, {"weights.one"})
+    assert [run(model, each) for each in ([1, 2, 3], [-1, -2, -3])] == before
+    stored = [each.name for each in model.graph.initializer]
+    assert stored == ["weights.one", names["weights.two"], names["weights.zero"]]
+    assert all(len(each) == 2 for each in stored[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from tests.validate.profile.fake_core_ml import VERSION, FakeMLModel, make_mac
 import pocketrec
 from pocketrec.cli.main import main
 from pocketrec.cli.profile import _show as show
-from pocketrec.errors import UsageError
+from pocketrec.errors import ArtifactError, UsageError
 from pocketrec.package.bundle import read_bundle
+from pocketrec.package.origins import ORIGINS
+from pocketrec.package.parts import write_part
 from pocketrec.pipeline.profile.page import to_html
 from pocketrec.pipeline.profile.profile import Options, Profile, profile
 from pocketrec.pipeline.profile.turns import release_turns
 from pocketrec.validate.profile.child import answer
+from pocketrec.validate.profile.lines import UNKNOWN
 from pocketrec.validate.runtimes.runtime import REHEARSED
 
 
@@ -77,6 +81,32 @@ def test_a_lone_artifact_is_called_on_what_its_tables_allow(bundle: Path, tmp_pa
     expected = "no data: drawn from the artifact's shapes, ids evenly (history below 30), seed 0"
     assert found.side.inputs == expected
     assert found.side.target == ""
+
+
+def test_a_lone_artifact_says_in_one_line_that_no_line_is_known(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(bundle, target="onnx").side.unknown == ""
+    found = run(alone(bundle, tmp_path))
+    said = (
+        "alone.onnx carries no origins of its tensors: it is in no bundle, whose evidence/origins.json would "
+        "tell it"
+    )
+    assert found.side.unknown == said
+    assert {row.source for row in found.lines} == {UNKNOWN}
+    show(found)
+    assert f"lines    {said}\n" in capsys.readouterr().out
+    assert f"No line is known: {said}." in to_html(found)
+
+
+def test_damaged_origins_are_an_error_and_those_of_a_part_are_left_out(bundle: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
+    (copy / ORIGINS).write_text("{}")
+    with pytest.raises(ArtifactError, match=r"^evidence/origins\.json: altered"):
+        run(copy, target="onnx")
+    write_part(copy, ["onnx"])
+    found = run(copy, target="onnx")
+    assert found.side.unknown.endswith("leaves evidence/origins.json out; pull it without --only")
 
 
 def test_evaluation_data_of_a_recipe_are_rows(bundle: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pocketrec.origin import Origin, to_text
+from pocketrec.origin import Origin
 from pocketrec.validate.artifact.graph import Graph, Op
 from pocketrec.validate.profile.cost import Cost, OpCost
 from pocketrec.validate.profile.flame import blocks, flame
@@ -43,14 +43,12 @@ def rows() -> tuple[Row, ...]:
         inputs=(),
         outputs=(),
         results=(),
-        origin_table=to_text(
-            {
-                "t1": origin("blocks.0.up", "model.py:7"),
-                "t2": origin("blocks.0.up", "model.py:8"),
-                "t3": origin("blocks.0.up", "model.py:7"),
-                "t4": origin("", "model.py:12"),
-            }
-        ),
+        known={
+            "t1": origin("blocks.0.up", "model.py:7"),
+            "t2": origin("blocks.0.up", "model.py:8"),
+            "t3": origin("blocks.0.up", "model.py:7"),
+            "t4": origin("", "model.py:12"),
+        },
     )
     times = OpTimes(
         source="a test",
