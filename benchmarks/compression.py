@@ -120,7 +120,7 @@ class Model:
         """The compressed module and codes for what a recipe's `compress` asks, chosen on validation data."""
         asked = Compress(time_limit_s=self.time_limit_s, **compress)
         if asked.searches:
-            plan, _ = search_plan(
+            plan = search_plan(
                 asked,
                 self.evaluator,
                 self.targets,
@@ -129,7 +129,7 @@ class Model:
                 workers=Workers(),
                 progress=started,
                 besides=besides,
-            )
+            ).plan
         else:
             plan = explicit_plan(asked, self.loaded.model.module, self.read, self.usage)
         return compress_trials(self.loaded.trials, plan, self.usage, Path())[1]

@@ -153,7 +153,7 @@ def _searched(
         for number in range(_SIZED):
             if number:
                 asked = replace(asked, time_limit_s=recipe.compress.time_limit_s / 4)
-            plan, front = search_plan(
+            searched = search_plan(
                 asked,
                 evaluator,
                 targets,
@@ -165,15 +165,21 @@ def _searched(
             )
             made = {
                 name: evaluator.quantized(name, scheme)
-                for name, scheme in plan.tensors.items()
+                for name, scheme in searched.plan.tensors.items()
                 if name not in streamed
             }
-            found = replace(planned, plan=plan, made=made, front=front)
+            found = replace(
+                planned,
+                plan=searched.plan,
+                made=made,
+                front=searched.front,
+                notes=(*planned.notes, *searched.notes),
+            )
             limit = recipe.compress.max_size_mb
             size = written_size(attempt, loaded.trials, found, limit, targets, folder, report)
             if limit is None or size <= limit * 1e6:
                 break
-            besides = size - next(each.size_bytes for each in front if each.chosen)
+            besides = size - next(each.size_bytes for each in searched.front if each.chosen)
     return found
 
 

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -56,6 +56,21 @@ _PART_ROWS = 1 << 16
 _FEW_ROWS = 2048  # on which a plan's distortion is known to a hundredth of itself and less
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What a search came to.
+
+    Attributes:
+        plan: the best that holds the budget.
+        front: plans that no other measured plan beats, and `plan`.
+        notes: what must be said of it.
+    """
+
+    plan: Plan
+    front: tuple[PlanPoint, ...]
+    notes: tuple[str, ...]
+
+
 def search_plan(
     compress: Compress,
     evaluator: Evaluator,
@@ -66,7 +81,7 @@ def search_plan(
     workers: Workers,
     progress: Progress,
     besides: int = 0,
-) -> tuple[Plan, tuple[PlanPoint, ...]]:
+) -> Searched:
     """The plan that holds the recipe's budget, and the front; `folder` keeps both, and every measurement.
 
     Args:
@@ -123,7 +138,9 @@ def search_plan(
         (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
     if outcome.best is None:
         raise BudgetMissed(_missed(compress, outcome.nearest, total, folder, complete=outcome.complete))
-    return outcome.best.plan, points
+    return Searched(
+        plan=outcome.best.plan, front=points, notes=tuple(_remarks(compress, outcome, total, folder))
+    )
 
 
 @contextmanager
@@ -360,8 +377,29 @@ def _pareto(outcome: Outcome, points: Sequence[PlanPoint]) -> str:
     return json.dumps(table, indent=1, sort_keys=True) + "\n"
 
 
+def _remarks(compress: Compress, outcome: Outcome, total: int, folder: Path) -> Iterator[str]:
+    """What is to be known of a plan that holds the budget and is not what was hoped for."""
+    if not outcome.complete:
+        yield (
+            f"compress: time_limit_s = {compress.time_limit_s:g} ended the search after {outcome.measured} "
+            f"plans; what was measured is kept in {folder.name}, and the same build with more time goes on "
+            "from there."
+        )
+    smaller = [each for each in outcome.front if each.plan.tensors]
+    if outcome.best is not None and not outcome.best.plan.tensors and smaller:
+        nearest = max(smaller, key=lambda each: each.size_bytes)
+        yield (
+            "compress: nothing is compressed, as no plan that was measured keeps the loss within its limit; "
+            f"the least change has {nearest.size_bytes / total:.1%} of float32 at {_losses(nearest)}, and "
+            f"{folder.name}/pareto.json has the others."
+        )
+
+
+def _losses(point: Point) -> str:
+    return ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(point.measured.losses.items()))
+
+
 def _missed(compress: Compress, nearest: Point, total: int, folder: Path, *, complete: bool) -> str:
-    losses = ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(nearest.measured.losses.items()))
     asked = {
         "max_size_mb": compress.max_size_mb,
         "max_ratio": compress.max_ratio,
@@ -376,6 +414,6 @@ def _missed(compress: Compress, nearest: Point, total: int, folder: Path, *, com
             f"{stated or compress.preset} was found; give it more time, what was measured is kept in {folder}"
         )
     return (
-        f"compress: no plan holds {stated or compress.preset}; the nearest has {size} at {losses}; it is in "
-        f"{folder / 'plan.toml'}: widen the budget to it, or replay it as compress.tensors"
+        f"compress: no plan holds {stated or compress.preset}; the nearest has {size} at {_losses(nearest)}; "
+        f"it is in {folder / 'plan.toml'}: widen the budget to it, or replay it as compress.tensors"
     )

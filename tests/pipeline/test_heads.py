@@ -152,7 +152,7 @@ TENSORS = ("offer.weight", "click.weight", "buy.weight")
 def searched(loaded: Loaded, heads: int, compress: Compress, folder: Path) -> tuple[Measured, Plan, int]:
     """The plan of a search that measures so many heads, what it costs both, and its bytes."""
     model = loaded.model
-    plan, front = search_plan(
+    found = search_plan(
         compress,
         make_evaluator(model.module, model.contract, loaded.asked[:heads], {}),
         {"onnx": Target(format="onnx")},
@@ -161,8 +161,8 @@ def searched(loaded: Loaded, heads: int, compress: Compress, folder: Path) -> tu
         workers=Workers(),
         progress=lambda *told: None,
     )
-    cost = make_evaluator(model.module, model.contract, loaded.asked, {})(plan.tensors)
-    return cost, plan, next(each.size_bytes for each in front if each.chosen)
+    cost = make_evaluator(model.module, model.contract, loaded.asked, {})(found.plan.tensors)
+    return cost, found.plan, next(each.size_bytes for each in found.front if each.chosen)
 
 
 def test_a_plan_holds_the_limit_of_each_head(loaded: Loaded, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,10 @@ from pocketrec.errors import BudgetMissed, StorageError
 from pocketrec.evaluation import Asked, ClassificationData, RankingData
 from pocketrec.pipeline.evaluator import Evaluator, make_evaluator
 from pocketrec.pipeline.measurements import MeasurementFile, Weighed, candidate_file
-from pocketrec.pipeline.search import offered, search_plan
+from pocketrec.pipeline.search import Searched, offered, search_plan
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.planner import Measured
+from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.usage import Usage
@@ -94,9 +97,15 @@ def quiet(stage: str, done: int, total: int) -> None:
     pass
 
 
-def run(compress: Compress, evaluator: Evaluator, folder: Path, workers: Workers | None = None) -> object:
+def run(
+    compress: Compress,
+    evaluator: Evaluator,
+    folder: Path,
+    workers: Workers | None = None,
+    read: Mapping[str, tuple[str, ...]] = READ,
+) -> Searched:
     return search_plan(
-        compress, evaluator, TARGETS, READ, folder, workers=workers or Workers(), progress=quiet
+        compress, evaluator, TARGETS, read, folder, workers=workers or Workers(), progress=quiet
     )
 
 
@@ -107,9 +116,10 @@ def test_a_table_that_only_another_function_reads_is_measured_by_that_function(e
 
 
 def test_the_plan_is_within_the_loss_and_written_down(evaluator: Evaluator, tmp_path: Path) -> None:
-    plan, front = search_plan(
+    found = search_plan(
         Compress(max_ndcg_drop=0.05), evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet
     )
+    plan, front = found.plan, found.front
     measured = evaluator(plan.tensors)
     assert measured.losses["ndcg@10"] <= 0.05
     chosen = [each for each in front if each.chosen]
@@ -122,10 +132,10 @@ def test_the_plan_is_within_the_loss_and_written_down(evaluator: Evaluator, tmp_
 
 
 def test_a_table_that_nothing_measures_is_stored_in_8_bits(evaluator: Evaluator, tmp_path: Path) -> None:
-    plan, _ = search_plan(
+    found = search_plan(
         Compress(max_ndcg_drop=0.5), evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet
     )
-    assert plan.tensors["aside.weight"] == Linear(bits=8)
+    assert found.plan.tensors["aside.weight"] == Linear(bits=8)
 
 
 def test_a_second_search_measures_nothing_again(evaluator: Evaluator, tmp_path: Path) -> None:
@@ -226,14 +236,41 @@ def test_a_search_that_ran_out_of_time_says_so(evaluator: Evaluator, tmp_path: P
         run(Compress(max_size_mb=1e-6, max_ndcg_drop=0.01, time_limit_s=1e-9), evaluator, tmp_path)
 
 
+def test_of_a_plan_that_time_or_loss_decided_it_is_said(evaluator: Evaluator, tmp_path: Path) -> None:
+    done = run(Compress(max_ndcg_drop=0.5), evaluator, tmp_path / "done")
+    assert done.plan.tensors
+    assert done.notes == ()
+    found = run(Compress(max_ratio=0.3, time_limit_s=1e-9), evaluator, tmp_path / "late")
+    (said,) = found.notes
+    assert said.startswith("compress: time_limit_s = 1e-09 ended the search after 3 plans; ")
+    assert "late, and the same build with more time goes on" in said
+    fragile = Fragile(**{each.name: getattr(evaluator, each.name) for each in fields(evaluator)})
+    found = run(Compress(max_ndcg_drop=0.01), fragile, tmp_path / "none", read={"item.weight": ("main",)})
+    assert found.plan.tensors == {}
+    (said,) = found.notes
+    assert said.startswith(
+        "compress: nothing is compressed, as no plan that was measured keeps the loss within"
+    )
+    assert re.search(r"the least change has \d+\.\d% of float32 at hr@10 loss \+0\.5\d+, ndcg@10 loss", said)
+    assert "none/pareto.json" in said
+
+
+class Fragile(Evaluator):
+    """Loses half of everything with whatever is compressed."""
+
+    def __call__(self, schemes: Mapping[str, Scheme]) -> Measured:
+        half = 0.5 if schemes else 0.0
+        return replace(super().__call__(schemes), losses={"ndcg@10": half, "hr@10": half})
+
+
 def test_a_target_that_carries_less_gets_a_plan_that_it_can_carry(
     evaluator: Evaluator, tmp_path: Path
 ) -> None:
     old = {"coreml": Target(format="coreml", minimum_deployment_target="iOS17")}
-    plan, _ = search_plan(
+    found = search_plan(
         Compress(max_ndcg_drop=0.5), evaluator, old, READ, tmp_path, workers=Workers(), progress=quiet
     )
-    assert {each.scheme for each in plan.tensors.values()} <= {"linear", "palette", "float16"}
+    assert {each.scheme for each in found.plan.tensors.values()} <= {"linear", "palette", "float16"}
 
 
 def test_workers_give_the_measurements_of_one_process(evaluator: Evaluator, tmp_path: Path) -> None:
@@ -338,7 +375,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
     asked = Compress(max_size_mb=0.014, time_limit_s=60)
     sizes = []
     for besides in (0, 6000):
-        _, front = search_plan(
+        found = search_plan(
             asked,
             evaluator,
             TARGETS,
@@ -348,7 +385,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             progress=lambda *_: None,
             besides=besides,
         )
-        sizes.append(next(each.size_bytes for each in front if each.chosen) + besides)
+        sizes.append(next(each.size_bytes for each in found.front if each.chosen) + besides)
     assert max(sizes) <= 14_000
     with pytest.raises(BudgetMissed, match="no plan holds max_size_mb"):
         search_plan(
