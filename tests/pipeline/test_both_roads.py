@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,6 +259,12 @@ def by_example(recipe: Path, road: Road, out: Path) -> tuple[dict[str, dict[str,
     return files, not conversion.refused
 
 
+def told_in(path: Path) -> list[str]:
+    """What a file tells of every artifact, by function; doors give artifacts other names."""
+    artifacts = json.loads(path.read_text())["artifacts"].values()
+    return sorted(f"{name}/{json.dumps(each)}" for functions in artifacts for name, each in functions.items())
+
+
 QUICK = ("held", "8 bits", "several functions")  # the others are a road each, too, and take half a minute
 
 
@@ -274,6 +281,9 @@ def test_both_doors_give_the_same_bytes_and_the_same_verdict(name: str, tmp_path
     else:
         assert built[0] == converted[0]
         assert built[1] is converted[1] is True
+        told = told_in(tmp_path / "built/evidence/origins.json")
+        assert told == told_in(tmp_path / "converted/origins.json")
+        assert {each.partition("/")[0] for each in told} == {"main", *(["embed"] if road.several else [])}
 
 
 def test_no_difference_between_the_doors_is_left() -> None:
