@@ -2,11 +2,11 @@
 
     python benchmarks/distillation.py [--model NAME ...] [--json]
 
-For each model two plans, 4 bits per row everywhere, and the table as product codes beside that, each
-rounded in every way that its schemes have. Inputs that feedback and distillation see are those of the
-validation split; the compressed reference is compared with the original on all of the test split. Each is a
-whole build for ONNX, whose artifact has to equal that reference. No way looks at labels; training on with the
-rounding in the forward pass, which does, is benchmarks/quantized_training.py.
+For each model two plans, 4 bits per row everywhere, and beside that the table as product codes, or in 2 bits
+where vectors do not fill its rows, each rounded in every way that its schemes have. Inputs that feedback and
+distillation see are those of the validation split; the compressed reference is compared with the original on
+all of the test split. Each is a whole build for ONNX, whose artifact has to equal that reference. No way
+looks at labels; training on with the rounding in place, which does, is benchmarks/quantized_training.py.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ from pocketrec.report import COMPRESSED
 TABLES = {
     "sasrec": "item_embedding.weight",
     "two-tower": "item_embedding.weight",
-    "dlrm": "tables.item.weight",
+    "dlrm": "features.tables.item.weight",
     "sasrec-beauty": "item_embedding.weight",
 }
 ROUNDINGS = ("nearest", "feedback", "distilled")
 FOUR = {"scheme": "linear", "bits": 4, "clipping": "search"}
-CODES = {"scheme": "product", "bits": 8, "width": 4}
+CODES = ("product codes of 4", {"scheme": "product", "bits": 8, "width": 4}, ("nearest", "distilled"))
+TWO = ("table in 2 bits", {"scheme": "scaled_palette", "bits": 2}, ROUNDINGS)
+SMALLER = {"dlrm": TWO}  # its rows have 17 numbers, which no vectors of 4 fill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +67,14 @@ class Row:
     minutes: float
 
 
-def plans(names: list[str], table: str) -> Iterator[tuple[str, str, dict[str, dict[str, Any]]]]:
+def plans(names: list[str], model: str) -> Iterator[tuple[str, str, dict[str, dict[str, Any]]]]:
     """Name, rounding and table of every plan for matrices of those names."""
+    smaller, scheme, roundings = SMALLER.get(model, CODES)
     for rounding in ROUNDINGS:
         four = {name: {**FOUR, "rounding": rounding} for name in names}
         yield "4 bits per row", rounding, four
-        if rounding != "feedback":
-            yield "product codes of 4", rounding, {**four, table: {**CODES, "rounding": rounding}}
+        if rounding in roundings:
+            yield smaller, rounding, {**four, TABLES[model]: {**scheme, "rounding": rounding}}
 
 
 def rows_of(model: str, folder: Path) -> Iterator[Row]:
@@ -88,7 +91,7 @@ def rows_of(model: str, folder: Path) -> Iterator[Row]:
     }
     four = build(replace(given, compress=Compress(preset="int4", **data)), out=folder / f"{model}-preset")
     names = [each.name for each in four.evidence.compression if each.done.startswith("linear")]
-    for number, (name, rounding, tensors) in enumerate(plans(names, TABLES[model])):
+    for number, (name, rounding, tensors) in enumerate(plans(names, model)):
         start = time.perf_counter()
         asked = replace(given, compress=Compress(tensors=tensors, **data))
         made = build(asked, out=folder / f"{model}-{number}")
