@@ -206,7 +206,7 @@ SEARCH = """
 [targets.onnx]
 [compress]
 rounding = "distilled"
-max_size_mb = 0.004
+max_ratio = 0.3
 time_limit_s = 5
 """
 
