@@ -29,6 +29,7 @@ quantizers".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,11 @@ class Measured:
     losses: Mapping[str, float]
     distortion: float
 
+    @property
+    def whole(self) -> bool:
+        """Whether the plan gives numbers; one that does not is no answer, however small."""
+        return math.isfinite(self.distortion)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -70,8 +76,9 @@ class Budget:
     max_losses: Mapping[str, float]
 
     def keeps(self, measured: Measured) -> bool:
-        """Whether every loss is within its limit."""
-        return all(measured.losses[name] <= limit for name, limit in self.max_losses.items())
+        """Whether every loss is within its limit, and lists are made at all."""
+        limits = self.max_losses.items()
+        return measured.whole and all(measured.losses[name] <= limit for name, limit in limits)
 
     def holds(self, point: Point) -> bool:
         """Whether a plan is within size and loss."""
@@ -113,6 +120,7 @@ _STEP = 0.9  # of sizes, below which two candidates are told apart by noise alon
 _WORTH_MEASURING = 0.002  # share of all bytes that a tensor must be able to save
 _SURVEYED = 16  # plans of the row that are measured
 _NEGLIGIBLE = 0.002  # distortion that is expected to cost nothing: two of a thousand places in lists
+_BROKEN = 2.0  # stands for the distortion of what gives no numbers; that of what gives some is at most 1
 _SATURATED = 0.5  # distortion beyond which a metric has little left to lose
 _LEAST_GAIN = 0.002  # share of a plan's bytes that a step must save, where bytes are what is saved
 _NEIGHBOURS = 64  # of a plan that are measured before the search says that none is better
@@ -216,7 +224,7 @@ class Search:
             if self._time_left() <= _FOR_JOINT_MEASUREMENTS:
                 break
             self._progress("sensitivity", done, len(jobs))
-            measured[name][place] = next(results).distortion
+            measured[name][place] = _finite(next(results).distortion)
         self._progress("sensitivity", len(jobs), len(jobs))
         factors = [
             distortion / self._noise(name, place)
@@ -351,7 +359,8 @@ class Search:
         """The distortion on few rows."""
         if key not in self._felt:
             assert self._sense_all is not None
-            self._felt[key] = next(iter(self._sense_all([schemes_of(self._choice(key))]))).distortion
+            sensed = next(iter(self._sense_all([schemes_of(self._choice(key))])))
+            self._felt[key] = _finite(sensed.distortion)
         return self._felt[key]
 
     def _choice(self, key: tuple[int, ...]) -> Choice:
@@ -434,8 +443,13 @@ class Search:
         if within and self._budget.max_losses:
             return min(within, key=lambda each: each.size_bytes)
         if self._budget.max_bytes is not None:
-            return min(self._points, key=lambda each: each.size_bytes)
-        return min(self._points, key=lambda each: each.measured.distortion)
+            whole = [each for each in self._points if each.measured.whole]
+            return min(whole or self._points, key=lambda each: each.size_bytes)
+        return min(self._points, key=lambda each: _finite(each.measured.distortion))
+
+
+def _finite(distortion: float) -> float:
+    return distortion if math.isfinite(distortion) else _BROKEN
 
 
 def cost_of_distortion(measured: Sequence[Measured], metric: str) -> float:
@@ -455,7 +469,8 @@ def cost_of_distortion(measured: Sequence[Measured], metric: str) -> float:
 def _front_of(points: Sequence[Point], best: Point | None) -> tuple[Point, ...]:
     """The plans that no other beats; and the best, which losses chose and distortion may not."""
     kept: list[Point] = []
-    for each in sorted(points, key=lambda one: (one.size_bytes, one.measured.distortion)):
+    whole = [each for each in points if each.measured.whole]
+    for each in sorted(whole, key=lambda one: (one.size_bytes, one.measured.distortion)):
         if not kept or each.measured.distortion < kept[-1].measured.distortion:
             kept.append(each)
     if best is not None and best not in kept:

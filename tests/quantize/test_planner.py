@@ -176,6 +176,22 @@ def test_a_plan_that_gives_nan_never_holds_a_budget() -> None:
     assert outcome.best.plan.tensors == {}
 
 
+@pytest.mark.parametrize("broken", [WIDE, NARROW, TINY])
+def test_a_form_that_gives_nan_hides_no_other(broken: Scheme) -> None:
+    def measure(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+        for plan, each in zip(plans, measure_all(plans), strict=True):
+            nan = broken in plan.values()
+            yield Measured(losses={"ndcg@10": float("nan")}, distortion=float("nan")) if nan else each
+
+    budgets = Budget(max_losses={"ndcg@10": 0.03}), Budget(max_bytes=320, max_losses={})
+    for budget in budgets:
+        for sense in (None, measure):
+            best = Search(options("hot", "cold", "flat"), measure, budget, sense_all=sense).run().best
+            assert best is not None
+            assert broken not in best.plan.tensors.values()
+            assert len(best.plan.tensors) == 3
+
+
 def test_a_plan_that_is_only_lucky_is_not_taken() -> None:
     """A small plan seems to cost nothing; by its distortion it must cost a lot."""
 
