@@ -175,7 +175,8 @@ def _ranks(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _distortion(before: Run, after: Run) -> float:
     """1 less the overlap of lists, or for labels the amplitude of what moved ranks, √(1 - ρ²).
 
-    ρ is Spearman's rank correlation. Both grow as the amplitude of noise does.
+    ρ is Spearman's rank correlation, 0 where ranks are turned round or all scores came to be equal. Both grow
+    as the amplitude of noise does.
     """
     from pocketrec.validate.measure.metrics.top_k_overlap import top_k_overlap
 
@@ -183,7 +184,11 @@ def _distortion(before: Run, after: Run) -> float:
         return 1 - float(top_k_overlap(before.quality.top_k, after.quality.top_k).mean())
     assert before.ranks is not None
     assert after.ranks is not None
-    correlation = float(np.corrcoef(before.ranks, after.ranks)[0, 1])
+    if np.array_equal(before.ranks, after.ranks):
+        return 0.0
+    if np.ptp(before.ranks) == 0 or np.ptp(after.ranks) == 0:
+        return 1.0
+    correlation = max(0.0, float(np.corrcoef(before.ranks, after.ranks)[0, 1]))
     return math.sqrt(max(0.0, 1 - correlation**2))
 
 

@@ -3,7 +3,8 @@
     measurements.jsonl   what a plan costs
     candidates.jsonl     how large a tensor is in a form, and how much noise that is
 
-Each line is an entry and the key of everything that decides it; a line that is none is found out again.
+Each line is an entry, the key of everything that decides it, and the digest of both; a line that is none, or
+was edited, is found out again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pocketrec.errors import PocketrecError, StorageError
+from pocketrec.kept import key_of
 from pocketrec.outside import read_file
 from pocketrec.schema import from_table
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 1 << 30  # bytes of measurements; a search of a day makes a thousandth
 _LARGEST_LOSS = 1e9  # of any metric; what is larger was written by hand
+_DIGEST = "sha256"  # of a line's other fields
 _MOVE = "move what is in the way, or free space"
 
 
@@ -91,10 +94,12 @@ class EntryFile(Generic[E]):
 
     def _take(self, line: str) -> None:
         try:
-            entry = from_table(self._kind, json.loads(line), source=self._path.name)
+            table = json.loads(line)
+            written = isinstance(table, dict) and table.pop(_DIGEST, None) == key_of(**table)
+            entry = from_table(self._kind, table, source=self._path.name)
         except (ValueError, RecursionError, PocketrecError):
             return
-        if self._believable(entry):
+        if written and self._believable(entry):
             self._known[entry.key] = entry
 
     def get(self, key: str) -> E | None:
@@ -106,7 +111,8 @@ class EntryFile(Generic[E]):
         self._known[entry.key] = entry
         if self._believable(entry):
             with search_folder(self._path.parent), self._path.open("a", encoding="utf-8") as file:
-                file.write(self._before + json.dumps(asdict(entry)) + "\n")
+                table = asdict(entry)
+                file.write(self._before + json.dumps({**table, _DIGEST: key_of(**table)}) + "\n")
             self._before = ""
 
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from pocketrec import __version__
 from pocketrec.convert.targets import carries
-from pocketrec.errors import BudgetMissed
+from pocketrec.errors import BudgetMissed, PlanError
 from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.kept import arrays_sha256, key_of
 from pocketrec.pipeline.compression import limits
@@ -97,6 +97,7 @@ def search_plan(
         besides: bytes of a target's files that are none of the tensors.
 
     Raises:
+        PlanError: no function reads a tensor that can be compressed.
         BudgetMissed: no measured plan holds the budget; the nearest is in plan.toml.
         StorageError: `folder` cannot be written to, or what is in it be read.
     """
@@ -110,6 +111,11 @@ def search_plan(
     metrics = {each.key(name) for each in originals for name in each.quality.metrics}
     store = MeasurementFile(folder / "measurements.jsonl", metrics)
     values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
+    if not values:
+        raise PlanError(
+            "compress: no function reads a float table or matrix of the module as it is, so nothing would be "
+            "compressed; leave compress out, or keep what is read in a buffer"
+        )
     blind = [name for name in values if not evaluator.functions & set(read[name])]
     options = {}
     kept = candidate_file(folder / "candidates.jsonl")

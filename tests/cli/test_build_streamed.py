@@ -215,7 +215,7 @@ def test_a_search_measures_what_the_plain_one_does_and_leaves_no_values(pairs: P
         folder = result.path.with_name(f"{name}.search")
         entries = map(json.loads, (folder / "measurements.jsonl").read_text().splitlines())
         lines[name] = [(each["losses"], each["distortion"]) for each in entries]
-        files = ["measurements.jsonl", "pareto.json", "plan.toml"]
+        files = ["candidates.jsonl", "measurements.jsonl", "pareto.json", "plan.toml"]
         assert sorted(each.name for each in folder.iterdir()) == files
         lines[name].append((folder / "plan.toml").read_text())
     assert lines["streamed"] == lines["plain"]

@@ -281,8 +281,12 @@ def _make_tables(folder: Path) -> None:
 
 
 def _make_measurements(folder: Path) -> None:
-    line = json.dumps({"key": "a", "losses": {"ndcg@10": 0.1}, "distortion": 0.5})
-    (folder / "measurements.jsonl").write_text(f"{line}\n{line}\n")
+    from pocketrec.pipeline.measurements import MeasurementFile
+    from pocketrec.quantize.planner import Measured
+
+    store = MeasurementFile(folder / "measurements.jsonl", {"ndcg@10"})
+    for key in "ab":
+        store.put(key, Measured(losses={"ndcg@10": 0.1}, distortion=0.5))
 
 
 def _make_origins(folder: Path) -> None:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from pocketrec.contract import Contract, Dim, Feature, Output, Signature, VocabularySpec
-from pocketrec.errors import BudgetMissed, StorageError
+from pocketrec.errors import BudgetMissed, PlanError, StorageError
 from pocketrec.evaluation import Asked, ClassificationData, RankingData
+from pocketrec.kept import key_of
 from pocketrec.pipeline.evaluator import Evaluator, make_evaluator
 from pocketrec.pipeline.measurements import MeasurementFile, Weighed, candidate_file
 from pocketrec.pipeline.search import Searched, offered, search_plan
@@ -165,6 +166,20 @@ def test_what_is_known_of_a_form_is_weighed_again_where_tensors_are_used_otherwi
         assert len(keys(name)) > len(known)
 
 
+def digested(line: str) -> str:
+    """The line with the digest that it would have been written with, where it is a table."""
+    return json.dumps((table := json.loads(line)) | {"sha256": key_of(**table)}) if line[0] == "{" else line
+
+
+def test_a_line_with_its_digest_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "candidates.jsonl"
+    line = '{"key": "a", "size_bytes": 12, "noise": 0.5}'
+    path.write_text(digested(line) + "\n")
+    assert candidate_file(path).get("a") == Weighed(key="a", size_bytes=12, noise=0.5)
+    path.write_text(line + "\n")
+    assert candidate_file(path).get("a") is None
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -178,7 +193,7 @@ def test_what_is_known_of_a_form_is_weighed_again_where_tensors_are_used_otherwi
 )
 def test_a_line_that_is_no_candidate_is_weighed_again(line: str, tmp_path: Path) -> None:
     path = tmp_path / "candidates.jsonl"
-    path.write_text(line.replace("KEY", "a") + "\n")
+    path.write_text(digested(line.replace("KEY", "a")) + "\n")
     kept = candidate_file(path)
     assert kept.get("a") is None
     kept.put(Weighed(key="a", size_bytes=12, noise=0.5))
@@ -186,6 +201,30 @@ def test_a_line_that_is_no_candidate_is_weighed_again(line: str, tmp_path: Path)
     again = candidate_file(path)
     assert again.get("a") == Weighed(key="a", size_bytes=12, noise=0.5)
     assert again.get("b") == Weighed(key="b", size_bytes=None, noise=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [("candidates.jsonl", "size_bytes", 0), ("measurements.jsonl", "distortion", 0.0)],
+)
+def test_a_line_that_was_edited_is_found_out_again(
+    name: str, field: str, value: float, evaluator: Evaluator, tmp_path: Path
+) -> None:
+    """Sizes and costs that nobody found would choose the plan."""
+    found = run(Compress(max_ratio=0.2), evaluator, tmp_path)
+    path = tmp_path / name
+    lines = path.read_text().splitlines()
+    edited = [json.dumps(json.loads(each) | {field: value}) for each in lines]
+    assert edited != lines
+    path.write_text("".join(f"{each}\n" for each in edited))
+    assert run(Compress(max_ratio=0.2), replace(evaluator, _made={}), tmp_path) == found
+    again = path.read_text().splitlines()[len(lines) :]
+    assert sorted(again) == sorted(each for each in lines if each not in edited)
+
+
+def test_a_model_without_anything_to_compress_is_refused(evaluator: Evaluator, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"no function reads a float table or matrix .*leave compress out"):
+        run(Compress(max_ratio=0.2), evaluator, tmp_path, read={})
 
 
 def test_few_rows_are_spread_over_all_and_there_are_none_of_small_data(evaluator: Evaluator) -> None:
@@ -312,7 +351,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_spoils_no_other(tmp_path: Path)
 )
 def test_a_line_that_is_no_measurement_is_measured_again(line: str, tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    path.write_bytes(line.encode("latin-1") + b"\n")
+    path.write_bytes(digested(line).encode("latin-1") + b"\n")
     MeasurementFile(path, ["auc"]).put("b", KEPT)
     found = MeasurementFile(path, ["auc"])
     assert (found.get("a"), found.get("b")) == (None, KEPT)
@@ -368,6 +407,14 @@ def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
     coarse = measure({"weight": Palette(bits=1)})
     assert coarse.distortion > 0.05
     assert coarse.losses["auc"] >= 0
+    for values in (
+        torch.zeros(40, 1),
+        torch.linspace(1, -1, 40).reshape(40, 1),
+    ):  # nothing told apart; turned
+        with torch.no_grad():
+            measure.module.get_parameter("weight").copy_(values)
+        ruined = replace(measure, _made={})({})
+        assert (ruined.distortion, ruined.losses["auc"] > 0.4) == (1.0, True)
 
 
 def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator, tmp_path: Path) -> None:
