@@ -140,7 +140,7 @@ def _searched(
     with search_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
     besides = check_room(attempt, core, recipe.compress.max_size_mb, targets, read, folder, report)
-    with streamed_trials(core, model.spans, folder / ".values") as trials:
+    with streamed_trials(core, model.spans, folder) as trials:
         evaluator = make_evaluator(
             core.lowered,
             model.contract,

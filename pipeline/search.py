@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,22 +157,18 @@ def streamed_trials(
     Args:
         core: the original.
         spans: where its tables' values lie.
-        folder: for what compressed tables stand for; it is there as long as this is open.
+        folder: in which what compressed tables stand for has a folder of its own as long as this is open, as
+            another search may run there; those of searches that were killed go.
     """
     if not core.tables:
         yield None
         return
+    from pocketrec.package.publish import workspace
     from pocketrec.source.trials import StreamedTrials
 
-    with search_folder(folder.parent):
-        if folder.is_dir() and not folder.is_symlink():  # of a search that was cut short
-            rmtree(folder)
-        folder.mkdir(parents=True)
     spans = {name: replace(each, path=each.path.resolve()) for name, each in spans.items()}
-    try:
-        yield StreamedTrials(streamed=core, spans=spans, folder=folder.resolve())
-    finally:
-        rmtree(folder, ignore_errors=True)
+    with workspace(folder / "values") as values:
+        yield StreamedTrials(streamed=core, spans=spans, folder=values.resolve())
 
 
 def _candidates(

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from pocketrec.evaluation import Asked, ClassificationData, RankingData
 from pocketrec.kept import key_of
 from pocketrec.pipeline.evaluator import Evaluator, make_evaluator
 from pocketrec.pipeline.measurements import MeasurementFile, Weighed, candidate_file
-from pocketrec.pipeline.search import Searched, offered, search_plan
+from pocketrec.pipeline.search import Searched, offered, search_plan, streamed_trials
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.planner import Measured
 from pocketrec.quantize.schemes import Scheme
@@ -445,6 +446,20 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             progress=lambda *_: None,
             besides=13_990,
         )
+
+
+def test_two_searches_with_streamed_tables_share_no_folder_of_values(tmp_path: Path) -> None:
+    """One that begins or ends takes nothing from another, and clears up after one that was killed."""
+    core = SimpleNamespace(tables=("item.weight",))
+    (tmp_path / ".values.staging-killed").mkdir()
+    with streamed_trials(core, {}, tmp_path) as first:  # type: ignore[arg-type]
+        assert first is not None
+        (first.folder / "plan").write_text("")
+        with streamed_trials(core, {}, tmp_path) as second:  # type: ignore[arg-type]
+            assert second is not None
+            assert sorted(tmp_path.iterdir()) == sorted([first.folder, second.folder])
+        assert (first.folder / "plan").exists()
+    assert not [*tmp_path.iterdir()]
 
 
 def point(size: int, *, chosen: bool = False, bits: int = 8) -> PlanPoint:
