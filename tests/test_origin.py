@@ -37,6 +37,10 @@ def test_what_is_told_is_read_as_it_was_written() -> None:
         ("carried", {"a": ["m", [-3], 1]}),
         ("carried", {"a": ["m", [3], -1]}),
         ("carried", {"a": ["m", [True], 1]}),
+        ("carried", {"a": ["m", [3], 10**400]}),
+        ("carried", {"a": ["m", [10**400], 1]}),
+        ("carried", {"a": ["m", [1 << 40] * 3, 1]}),
+        ("carried", {"a": ["m", [1] * 33, 1]}),
         ("other", {}),
     ],
 )

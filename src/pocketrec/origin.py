@@ -7,6 +7,7 @@ read it there: an app has no use for it. Artifacts of earlier releases hold the 
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pocketrec.outside import parse_json
 
 ORIGINS = "pocketrec.origins"  # the key in the metadata of artifacts of earlier releases
 ACTIVATIONS = "pocketrec.activations"  # a key of every artifact's; how inputs of dense layers are rounded
+_MOST, _DIMS = 1 << 62, 32  # numbers and bytes of a tensor, and its axes, far above any real one
 LARGEST = 1 << 26  # bytes of a table: a file from outside must not fill the memory
 
 
@@ -102,7 +104,7 @@ def told_from_table(table: Any, *, where: str) -> Told:
         raise broken(where)
     return Told(
         origins={name: _origin(each, where) for name, each in origins.items()},
-        carried={name: _carried(each, where) for name, each in carried.items()},
+        carried={name: carried_from_list(each, where=where) for name, each in carried.items()},
     )
 
 
@@ -132,11 +134,15 @@ def _origin(fields: Any, where: str) -> Origin:
     return Origin(module=module, source=source, op=op, ordinal=ordinal, count=count, exact=exact)
 
 
-def _carried(fields: Any, where: str) -> Carried:
+def carried_from_list(fields: Any, *, where: str) -> Carried:
+    """A compressed tensor as tables have it: method, shape, bytes; ArtifactError for anything else."""
     if not isinstance(fields, list) or [type(each) for each in fields] != [str, list, int]:
         raise broken(where)
     method, shape, size_bytes = fields
-    if not all(type(each) is int and each >= 0 for each in (*shape, size_bytes)):
+    numbers = (*shape, size_bytes)
+    if len(shape) > _DIMS or not all(type(each) is int and 0 <= each <= _MOST for each in numbers):
+        raise broken(where)
+    if math.prod(shape) > _MOST:
         raise broken(where)
     return Carried(method=method, shape=tuple(shape), size_bytes=size_bytes)
 

@@ -6,13 +6,13 @@ metadata; of others it is read off the ops that turn stored integers back into n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
 from pocketrec.errors import ArtifactError
-from pocketrec.origin import Carried
+from pocketrec.origin import Carried, carried_from_list
+from pocketrec.outside import parse_json
 from pocketrec.validate.artifact.graph import Graph, Op
 
 METADATA = "pocketrec.compression"  # of artifacts of earlier releases
@@ -59,13 +59,11 @@ def stated(metadata: Mapping[str, str]) -> tuple[StoredTensor, ...]:
     if not text:
         return ()
     try:
-        rows = [
-            _stored(name, str(method), tuple(int(each) for each in shape), int(size))
-            for name, (method, shape, size) in json.loads(text).items()
-        ]
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"metadata {METADATA!r} is damaged ({error}); build or pull it again") from None
-    return _ordered(rows)
+        table = parse_json(text, name=METADATA)
+        rows = {name: carried_from_list(each, where=METADATA) for name, each in table.items()}
+    except (ArtifactError, AttributeError):
+        raise ArtifactError(f"metadata {METADATA!r} is damaged; build or pull it again") from None
+    return of_carried(rows)
 
 
 # Op to the operands that are stored; of a Core ML constexpr op, all but what sets it.

@@ -25,7 +25,18 @@ def test_an_artifact_says_what_it_stores() -> None:
     assert stated({}) == ()
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"a": 3}', '{"a": ["x", ["y"], 3]}'])
+_DAMAGED = (
+    "{",
+    "[1]",
+    "[" * 9999,
+    '{"a": 3}',
+    '{"a": ["x", ["y"], 3]}',
+    '{"a": ["x", [1e999], 3]}',
+    f'{{"a": ["x", [3], {10**400}]}}',
+)
+
+
+@pytest.mark.parametrize("text", _DAMAGED)
 def test_damaged_metadata_is_an_error(text: str) -> None:
     with pytest.raises(ArtifactError, match=r"metadata 'pocketrec\.compression' is damaged"):
         stated({METADATA: text})
