@@ -20,7 +20,8 @@ import numpy as np
 
 from pocketrec.contract import Contract
 from pocketrec.errors import PocketrecError, StorageError
-from pocketrec.kept import arrays_sha256, key_of, path_sha256, read_checked, write_checked
+from pocketrec.files import remove_left
+from pocketrec.kept import PARTIAL, arrays_sha256, key_of, path_sha256, read_checked, write_checked
 from pocketrec.outside import exists
 from pocketrec.pipeline.identity import module_sha256
 from pocketrec.schema import from_table
@@ -151,8 +152,9 @@ class CourseFile:
         try:
             write_checked(self._place, body)
         except OSError as error:
+            place = error.filename2 or error.filename or self._place
             raise StorageError(
-                f"{error.filename or self._place}: {error.strerror}; a distillation keeps how far it came in "
+                f"{place}: {error.strerror}; a distillation keeps how far it came in "
                 f"{self.folder}: move what is in the way, or free space"
             ) from error
         self._tidy()
@@ -177,8 +179,9 @@ class CourseFile:
         """Removes the oldest files beyond those that are kept, and what a kill left half written."""
         with suppress(OSError):  # of another process, which was faster
             found = sorted(self.folder.glob(f"*{_SUFFIX}"), key=lambda each: each.stat().st_mtime)
-            for each in (*found[:-_KEPT], *self.folder.glob(".partial-*")):
+            for each in found[:-_KEPT]:
                 each.unlink(missing_ok=True)
+        remove_left(self.folder, f"{PARTIAL}*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

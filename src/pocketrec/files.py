@@ -226,8 +226,13 @@ def alone_in(place: Path) -> Iterator[None]:
 
 
 def _remove_left(path: Path) -> None:
-    """Removes what processes that were killed left beside a path; what is locked is still written."""
-    for each in path.parent.glob(f"{glob.escape(_left(path))}*"):
+    """Removes what processes that were killed left beside a path."""
+    remove_left(path.parent, f"{glob.escape(_left(path))}*")
+
+
+def remove_left(folder: Path, pattern: str) -> None:
+    """Removes what processes that were killed left in a folder; what is locked is still written."""
+    for each in folder.glob(pattern):
         with suppress(OSError):
             number = os.open(each, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
             try:

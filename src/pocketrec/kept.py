@@ -9,6 +9,7 @@ is computed again. Only the process that asked for the work writes; workers need
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ from pocketrec.outside import exists, open_file, read_file
 Rows = Mapping[str, npt.NDArray[Any]]  # arrays whose first axis runs over the rows of a span
 Span = tuple[int, int]  # first row and end
 
+PARTIAL = ".partial-"  # how names of files begin that are not whole yet
 _LARGEST = 1 << 32  # bytes of a part; one of the evaluation has about 2 MB
 _DIGEST = hashlib.sha256().digest_size
 
@@ -153,11 +155,14 @@ def write_checked(place: Path, body: bytes | memoryview) -> None:
     for last in (False, True):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            number, name = mkstemp(dir=place.parent, prefix=".partial-")
+            number, name = mkstemp(dir=place.parent, prefix=PARTIAL)
             try:
                 with os.fdopen(number, "wb") as file:
+                    with suppress(OSError):  # shares that lock no files
+                        fcntl.flock(number, fcntl.LOCK_EX)  # so that it is not taken for a killed process's
                     file.writelines((hashlib.sha256(body).digest(), body))
-                Path(name).replace(place)
+                    file.flush()
+                    Path(name).replace(place)
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise

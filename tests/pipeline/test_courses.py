@@ -140,6 +140,32 @@ def test_of_many_the_latest_stay_and_what_a_kill_left_goes(file: CourseFile) -> 
     assert [each[0] for each in names] == ["2", "3", "4", "5", "m"]
 
 
+def test_what_another_process_is_writing_stays(file: CourseFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would else have to begin anew, or fail."""
+    replace_file, seen = Path.replace, list[bool]()
+
+    def late(partial: Path, place: Path) -> Path:
+        if not seen:
+            seen.append(True)
+            replace(file, key="b" * 64).write(COURSE)
+            seen.append(partial.exists())
+        return replace_file(partial, place)
+
+    monkeypatch.setattr(Path, "replace", late)
+    file.write(COURSE)
+    assert seen == [True, True]
+    assert len([*file.folder.iterdir()]) == 2
+
+
+def test_what_is_in_the_way_of_a_course_is_named(file: CourseFile) -> None:
+    file.write(COURSE)
+    place_of(file).unlink()
+    (file.folder / f"{file.key[:32]}.course").mkdir()
+    with pytest.raises(StorageError, match=rf"{place_of(file).name}: Is a directory; .*in the way"):
+        file.write(COURSE)
+    assert [*file.folder.iterdir()] == [place_of(file)]
+
+
 CONTRACT = Contract(
     functions={
         "main": Signature(
