@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,23 @@ def test_the_numbers_of_a_feature_are_no_ids_and_stay_as_they_are(rows: Any) -> 
 def test_a_list_of_neither_ids_nor_numbers_of_a_feature_is_refused(rows: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         RankingData.from_lists(inputs={"x": rows}, positives=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"length": 0}, "length is 0; expected a whole number from 1"),
+        ({"length": -1}, "length is -1; expected a whole number from 1"),
+        ({"length": 2.5}, "length is 2.5; expected a whole number from 1"),
+        ({"padding_side": "Left"}, "padding_side is 'Left'; expected 'left' or 'right'"),
+        ({"seen": [[1], None]}, "seen: entry 1 is None; expected a list of ids"),
+        ({"seen": [1, 2]}, "seen: entry 0 is 1; expected a list of ids"),
+    ],
+)
+def test_what_lists_cannot_be_made_of_is_refused(given: dict[str, Any], message: str) -> None:
+    """A side that is none would else be the right one."""
+    with pytest.raises(DataError, match=re.escape(message)):
+        RankingData.from_lists(inputs={"x": [[1], [2]]}, positives=[1, 2], **given)
 
 
 def test_lists_of_another_number_are_named() -> None:

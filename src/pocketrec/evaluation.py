@@ -149,15 +149,14 @@ class RankingData:
             columns: what else is known of each user, by name.
 
         Raises:
-            DataError: a list is of something else than numbers, there are not as many as users, or a feature
-                has more numbers for one user than for another.
+            DataError: a list is of something else than numbers, there are not as many as users, a feature has
+                more numbers for one user than for another, or `length` or `padding_side` is none.
         """
 
         def array(name: str, rows: Sequence[Any]) -> Array:
             return _padded(name, rows, length, padding_id, padding_side)
 
-        if len(seen) not in (0, len(positives)):
-            raise DataError(f"seen: {len(seen)} lists for {len(positives)} users; expected one each, or none")
+        _check_lists(seen, len(positives), length, padding_side)
         sizes = [len(each) for each in seen] or [0] * len(positives)
         return cls(
             inputs={name: array(name, rows) for name, rows in inputs.items()},
@@ -373,6 +372,19 @@ def column_of(data: RankingData | ClassificationData, name: str) -> Array:
         known = ", ".join([*data.columns, *flat]) or "none"
         raise DataError(f"evaluation data: no column {name!r} of one value per example; there are: {known}")
     return flat[name]
+
+
+def _check_lists(seen: Sequence[Any], users: int, length: object, side: object) -> None:
+    """Checks what lists are filled up to and where, and that there is one of each user or none."""
+    if length is not None and not (isinstance(length, int | np.integer) and length >= 1):
+        raise DataError(f"length is {length!r}; expected a whole number from 1, or None")
+    if side not in ("left", "right"):
+        raise DataError(f"padding_side is {side!r}; expected 'left' or 'right'")
+    if len(seen) not in (0, users):
+        raise DataError(f"seen: {len(seen)} lists for {users} users; expected one each, or none")
+    for place, each in enumerate(seen):
+        if not isinstance(each, Sequence | np.ndarray):
+            raise DataError(f"seen: entry {place} is {each!r}; expected a list of ids, which may be empty")
 
 
 def _padded(
