@@ -138,7 +138,7 @@ class Model:
         """The same with its codes tuned on the validation data's inputs."""
         plan = compression.plan.distilled
         trials, begun = compress_trials(self.loaded.trials, plan, self.usage, Path())
-        return distil_trials(trials, begun, [each.data for each in search_data(self.loaded)], started)[1]
+        return distil_trials(trials, begun, search_data(self.loaded), started)[1]
 
     def lowered(self, compression: Any, folder: Path) -> dict[str, Paths]:
         """Target to function to artifact of a compressed module."""

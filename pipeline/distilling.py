@@ -11,26 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pocketrec.contract import Contract, Signature
 from pocketrec.errors import PlanError
-from pocketrec.evaluation import EvaluationData, inputs_for
+from pocketrec.evaluation import Asked
 from pocketrec.foreign import torch_threads
 from pocketrec.pipeline.calibration import MAX_NUMBERS
 from pocketrec.pipeline.courses import CourseFile, course_key
-from pocketrec.pipeline.listings import scored
 from pocketrec.progress import Progress
 from pocketrec.source.model import Trials
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from pocketrec.quantize.distillation import Distilled, Lesson
+    from pocketrec.quantize.distillation import Distilled
     from pocketrec.source.compressed import Compression
     from pocketrec.source.streamed import Stubbed
 
-_BATCH, _MOST_ROWS, _MOST_HELD = 64, 1 << 15, 512
 _STEPS = 1200
 _REMEDY = "use rounding = 'feedback' or 'nearest'"
 
@@ -38,7 +31,7 @@ _REMEDY = "use rounding = 'feedback' or 'nearest'"
 def distil_trials(
     trials: Trials,
     compression: Compression,
-    data: Sequence[EvaluationData],
+    asked: Sequence[Asked],
     report: Progress,
     kept: Path | None = None,
 ) -> tuple[Trials, Compression, str]:
@@ -47,7 +40,7 @@ def distil_trials(
     Args:
         trials: of the compressed module.
         compression: what was done so far.
-        data: whose inputs the outputs are compared on; labels are not looked at.
+        asked: evaluations, on whose inputs outputs are compared; labels are not looked at.
         report: told of every step.
         kept: the folder that remembers how far it came, so that it goes on from there; None for none.
 
@@ -69,7 +62,7 @@ def distil_trials(
             f"{large[0]}: holds {tensors[large[0]].numel():,} numbers, of which 'distilled' trains "
             f"{MAX_NUMBERS:,} at most; {_REMEDY}"
         )
-    found = _distilled(trials, compression, names, data, report, kept)
+    found = _distilled(trials, compression, names, asked, report, kept)
     codes = {**compression.codes, **found.codes}
     module = with_values(compression.original, {name: each.dequantize() for name, each in codes.items()})
     lost = {name: found.codes[name].sqnr_db(to_array(tensors[name])) for name in names}
@@ -90,18 +83,15 @@ def _distilled(
     trials: Trials,
     compression: Compression,
     names: Sequence[str],
-    data: Sequence[EvaluationData],
+    asked: Sequence[Asked],
     report: Progress,
     kept: Path | None,
 ) -> Distilled:
+    from pocketrec.pipeline.lessons import lessons_of
     from pocketrec.quantize.distillation import NoGradients, Untaught, distil
 
     contract = next(iter(trials)).model.contract
-    lessons = [
-        each
-        for signature in contract.functions.values()
-        for each in _lessons(compression.original, contract, signature, data)
-    ]
+    lessons = lessons_of(compression.original, contract, asked)
     if not lessons:
         raise PlanError(
             "compress: rounding = 'distilled' follows the outputs on the evaluation data's inputs, and there "
@@ -129,43 +119,6 @@ def _distilled(
             "compress: rounding = 'distilled' runs the module on the evaluation data's inputs, and there it "
             f"fails ({error}); {_REMEDY}"
         ) from error
-
-
-def _lessons(
-    module: nn.Module, contract: Contract, signature: Signature, data: Sequence[EvaluationData]
-) -> list[Lesson]:
-    """The lesson of a function; none where the data have no inputs of it, or it gives whole numbers alone."""
-    import torch
-
-    from pocketrec.convert.watch.contract_module import ContractModule
-    from pocketrec.quantize.distillation import Lesson
-
-    source = inputs_for(signature, data)
-    floats = any(each.dtype == "float32" for each in signature.outputs)
-    rows = 0 if source is None else len(source[signature.inputs[0].name])
-    low, high = contract.bounds(signature.inputs[0].shape[0])
-    if source is None or not floats or rows < 2:
-        return []
-    order = np.random.default_rng(0).permutation(rows)[:_MOST_ROWS]
-    size = max(low, min(_BATCH, high))
-    held = min(_MOST_HELD, max(1, len(order) // 8))
-
-    def batches(chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[tuple[torch.Tensor, ...]]:
-        cuts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
-        whole = [np.resize(each, max(low, len(each))) for each in cuts]  # a smallest batch is filled up
-        return [
-            tuple(torch.from_numpy(np.ascontiguousarray(source[one.name][each])) for one in signature.inputs)
-            for each in whole
-        ]
-
-    return [
-        Lesson(
-            function=ContractModule(module, contract, signature),
-            batches=batches(order[held:]),
-            held_out=batches(order[:held]),
-            lists=tuple(bool(scored(each, contract)) for each in signature.outputs),
-        )
-    ]
 
 
 def _said(found: Distilled, tensors: int) -> str:

@@ -192,8 +192,8 @@ def compressed_trials(trials: Trials, planned: Planned, journey: Journey, *, num
     values.mkdir(parents=True)
     made, compression = compress_trials(trials, planned.plan, planned.usage, values, made=planned.made)
     if planned.plan.distils:
-        data = [each.data for each in planned.asked]
-        made, compression, said = distil_trials(made, compression, data, journey.report, journey.kept)
+        asked = planned.asked
+        made, compression, said = distil_trials(made, compression, asked, journey.report, journey.kept)
         planned = replace(planned, notes=(*planned.notes, said))
     rounded: tuple[RoundedInput, ...] = ()
     if journey.compress.activations is not None:
