@@ -1,6 +1,6 @@
 """Compression against its peers: bytes, ranking quality, overlap and latency.
 
-    python benchmarks/compression.py [--quick] [--json] [--model NAME ...] [--time-limit SECONDS]
+    python benchmarks/compression.py [--quick] [--alone] [--json] [--model NAME ...] [--time-limit SECONDS]
 
 The zoo's models on MovieLens, and of the shops SASRec and two towers (`compression_models.py`). All
 evaluation users, full ranking; artifacts run in this process, ONNX on ONNX Runtime and Core ML on the
@@ -8,8 +8,8 @@ interpreter (whose latency says nothing about a device), OpenVINO's and LiteRT's
 Quality has a 95 % interval from three seeds of bootstrap over users, what compression changed one from the
 same users' differences. Peers start from the same uncompressed model and use their defaults; beside each
 stands our plan whose files are no larger. A share such as `8 %` is of the whole float32 files. Searches
-choose on validation data, and everything is judged on test data. `--quick`: SASRec only. Exits with 1 where a
-preset misses what it promises.
+choose on validation data, and everything is judged on test data. `--quick`: SASRec only; `--alone`: without
+peers. Exits with 1 where a preset misses what it promises.
 """
 
 from __future__ import annotations
@@ -225,16 +225,18 @@ def rows_of(name: str, asked: Any) -> list[Row]:
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
         plain = lower(captures, folder / "plain", None)
-        ways = [opened(target, "float32", paths, stack) for target, paths in plain.items()]
-        for method, compression in ours(model, ways):
+        originals = [opened(target, "float32", paths, stack) for target, paths in plain.items()]
+        ways = [*originals]
+        for method, compression in ours(model, originals):
             made = model.lowered(compression, folder / method)
             ways += [
                 opened(target, f"pocketrec {method}", paths, stack, compression.module)
                 for target, paths in made.items()
             ]
-        for peer in [*written(plain, folder, stack), *foreign(model, plain["onnx"], folder, stack)]:
+        peers = [] if asked.alone else peers_of(model, plain, folder, stack)
+        for peer in peers:
             ways.append(peer)
-            own = of_its_size(model, peer, ways, folder, stack)
+            own = of_its_size(model, peer, originals, folder, stack)
             if own is not None:
                 ways.append(own)
         found = []
@@ -247,6 +249,11 @@ def rows_of(name: str, asked: Any) -> list[Row]:
             row(name, each, found[i], found[base[each.target]], ways[base[each.target]], times[i], model)
             for i, each in enumerate(ways)
         ]
+
+
+def peers_of(model: Model, plain: Mapping[str, Paths], folder: Path, stack: ExitStack) -> list[Way]:
+    """What others make of the same model."""
+    return [*written(plain, folder, stack), *foreign(model, plain["onnx"], folder, stack)]
 
 
 def opened(target: str, method: str, paths: Paths, stack: ExitStack, module: Any = None) -> Way:
@@ -297,9 +304,11 @@ def within(model: Model, budgets: Mapping[str, float], plain: Sequence[Way]) -> 
     return None
 
 
-def of_its_size(model: Model, peer: Way, ways: Sequence[Way], folder: Path, stack: ExitStack) -> Way | None:
+def of_its_size(
+    model: Model, peer: Way, originals: Sequence[Way], folder: Path, stack: ExitStack
+) -> Way | None:
     """Our plan of least distortion whose files are no larger than the peer's; None where none is."""
-    plain = [each for each in ways if each.method == "float32" and each.target == peer.target]
+    plain = [each for each in originals if each.target == peer.target]
     if peer.size >= plain[0].size:
         return None
     method = f"pocketrec, as small as {peer.method}"
@@ -403,6 +412,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--model", action="append", choices=list(SHARES))
     parser.add_argument("--time-limit", type=float, default=240.0)
     parser.add_argument("--cache", type=Path, default=Path("build/benchmark-search"))
