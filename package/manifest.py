@@ -247,6 +247,7 @@ def _parse(data: bytes, name: str, cls: type[T]) -> T:
 
 def _read_small(folder: Path, name: str) -> bytes:
     path = folder / name
-    if path.is_symlink() or path.parent.is_symlink() or not exists(path):
+    linked = path.is_symlink() or (path.parent != folder and path.parent.is_symlink())
+    if linked or not exists(path):
         raise ArtifactError(f"{name}: missing in {folder}; that is no complete bundle")
     return read_file(path)

@@ -98,6 +98,17 @@ def test_every_damaged_file_is_named(tmp_path: Path) -> None:
     assert missing == "evidence/report.md: missing"
 
 
+def test_a_bundle_is_read_by_a_link_to_its_folder_and_not_with_links_in_it(tmp_path: Path) -> None:
+    """Such as `current`, which leads to the release of the day."""
+    make(tmp_path / "bundle")
+    (tmp_path / "current").symlink_to("bundle")
+    assert problems(tmp_path / "current") == []
+    (tmp_path / "bundle/evidence").rename(tmp_path / "elsewhere")
+    (tmp_path / "bundle/evidence").symlink_to(tmp_path / "elsewhere")
+    (found,) = problems(tmp_path / "bundle")
+    assert found.startswith("evidence/manifest.json: missing in ")
+
+
 def test_a_link_is_named(tmp_path: Path) -> None:
     make(tmp_path / "bundle")
     (tmp_path / "secret").write_text("onnx")
