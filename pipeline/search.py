@@ -142,7 +142,7 @@ def search_plan(
         (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
         (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
     if outcome.best is None:
-        raise BudgetMissed(_missed(compress, outcome.nearest, total, folder, complete=outcome.complete))
+        raise BudgetMissed(_missed(compress, outcome, total, besides, folder))
     return Searched(
         plan=outcome.best.plan, front=points, notes=tuple(_remarks(compress, outcome, total, folder))
     )
@@ -400,7 +400,8 @@ def _losses(point: Point) -> str:
     return ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(point.measured.losses.items()))
 
 
-def _missed(compress: Compress, nearest: Point, total: int, folder: Path, *, complete: bool) -> str:
+def _missed(compress: Compress, outcome: Outcome, total: int, besides: int, folder: Path) -> str:
+    nearest = outcome.nearest
     asked = {
         "max_size_mb": compress.max_size_mb,
         "max_ratio": compress.max_ratio,
@@ -409,7 +410,9 @@ def _missed(compress: Compress, nearest: Point, total: int, folder: Path, *, com
     }
     stated = ", ".join(f"{name} = {value:g}" for name, value in asked.items() if value is not None)
     size = f"{nearest.size_bytes / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
-    if not complete:
+    if compress.max_size_mb is not None and besides:
+        size += f", and files hold {besides / 1e6:.4f} MB besides"
+    if not outcome.complete:
         return (
             f"compress: time_limit_s = {compress.time_limit_s:g} ended the search before a plan that holds "
             f"{stated or compress.preset} was found; give it more time, what was measured is kept in {folder}"
