@@ -93,7 +93,8 @@ class OnnxCodes:
         total = ""
         for bits, shift in _PLANES[tensor.bits]:
             plane = (unsigned >> shift) & ((1 << bits) - 1)
-            part = _unpacked(self._picked(pack(plane, bits), ids, "codes"), bits, plane.shape[1], write)
+            packed, rows = self._picked(pack(plane, bits), ids, "codes"), len(plane) if ids is None else None
+            part = _unpacked(packed, bits, plane.shape[1], write, rows=rows)
             if shift:
                 part = write.node("BitShift", [part, write.constant(np.uint8(shift))], direction="LEFT")
             total = write.node("BitwiseOr", [total, part]) if total else part
@@ -165,7 +166,7 @@ class OnnxCodes:
         """The order of a table in parts from its mask, int32; ONNX Runtime folds this when it loads."""
         write, axis = self._writer, self._writer.constant(np.int64(0))
         packed = write.constant(pack(tensor.mask.astype(np.uint8)[None], 1), "mask")
-        flat = write.reshape(_unpacked(packed, 1, tensor.rows, write), (-1,))
+        flat = write.reshape(_unpacked(packed, 1, tensor.rows, write, rows=1), (-1,))
         first = write.cast(flat, TensorProto.INT32)
         second = write.node("Sub", [write.constant(np.int32(1)), first])
         count = write.constant(np.int32(tensor.parts[0].rows))
@@ -206,7 +207,7 @@ class OnnxSparse:
         """All values, float32, in the tensor's own shape: the numbers under the mask, zeros elsewhere."""
         tensor, write = self.tensor, self._writer
         packed = write.constant(pack(tensor.mask.astype(np.uint8), 1), "mask")
-        bits = _unpacked(packed, 1, tensor.columns, write)
+        bits = _unpacked(packed, 1, tensor.columns, write, rows=tensor.rows)
         flat = write.reshape(write.cast(bits, TensorProto.INT64), (-1,))
         count = write.node("CumSum", [flat, write.constant(np.int64(0))])
         place = write.node(
@@ -233,18 +234,20 @@ def _shaped(dense: str, shape: tuple[int, ...], write: OnnxWriter) -> str:
     return dense if len(shape) == 2 else write.reshape(dense, shape)
 
 
-def _unpacked(packed: str, bits: int, count: int, write: OnnxWriter) -> str:
-    parts = []
-    for place in range(0, 8, bits):
-        shifted = packed
-        if place:
-            amount = write.constant(np.uint8(place))
-            shifted = write.node("BitShift", [packed, amount], direction="RIGHT")
-        if place + bits < 8:
-            shifted = write.node("BitwiseAnd", [shifted, write.constant(np.uint8((1 << bits) - 1))])
-        parts.append(shifted)
-    joined = write.node("Concat", parts, axis=-1)
-    if count % len(parts) == 0:
+def _unpacked(packed: str, bits: int, count: int, write: OnnxWriter, *, rows: int | None) -> str:
+    """Codes `[..., count]` of bytes `[..., n]` as `pack` makes them: every byte at all its shifts at once.
+
+    `rows` is how many there are where the bytes are a matrix; None for any other rank.
+    """
+    per_byte = 8 // bits
+    wide = write.node("Unsqueeze", [packed, write.constant(np.array([-2], np.int64), "shape")])
+    shifts = write.constant(np.arange(0, 8, bits, dtype=np.uint8)[:, None])
+    shifted = write.node("BitShift", [wide, shifts], direction="RIGHT")
+    mask = write.constant(np.uint8((1 << bits) - 1))
+    codes = write.node("BitwiseAnd", [shifted, mask])
+    width = per_byte * -(-count // per_byte)
+    joined = write.merge_last(codes) if rows is None else write.reshape(codes, (rows, width))
+    if count == width:
         return joined
     ends = [write.constant(np.array([each], np.int64), "shape") for each in (0, count, -1)]
     return write.node("Slice", [joined, *ends])
