@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,6 @@ import numpy.typing as npt
 from pocketrec import __version__
 from pocketrec.convert.targets import carries
 from pocketrec.errors import BudgetMissed, PlanError
-from pocketrec.evaluation import ClassificationData, RankingData
 from pocketrec.kept import arrays_sha256, key_of
 from pocketrec.pipeline.compression import limits
 from pocketrec.pipeline.evaluator import Arrays, Evaluator, Run
@@ -43,7 +42,7 @@ from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
     from pocketrec.quantize import Plan, QuantizedTensor
-    from pocketrec.quantize.candidates import Candidate, Weigh
+    from pocketrec.quantize.candidates import Candidate, Remember, Weigh
     from pocketrec.quantize.planner import Measured, Outcome, Point
     from pocketrec.quantize.schemes import Scheme
     from pocketrec.source.checkpoint import Span
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from pocketrec.source.tables import Table
     from pocketrec.source.trials import StreamedTrials
 
-_PART_ROWS = 1 << 16
 _FEW_ROWS = 2048  # on which a plan's distortion is known to a hundredth of itself and less
 
 
@@ -117,21 +115,23 @@ def search_plan(
         )
     blind = [name for name in values if not evaluator.functions & set(read[name])]
     options = {}
-    kept = candidate_file(folder / "candidates.jsonl")
+    kept, tensors = candidate_file(folder / "candidates.jsonl"), _tensor_keys(evaluator, values)
+    carriers = {key: asdict(each) for key, each in targets.items()}
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
-        found = _candidates(name, each, evaluator, targets, kept)
+        facts = key_of(version=__version__, name=name, tensor=tensors[name], targets=carriers)
+        found = _candidates(name, each, evaluator, targets, partial(_remembered, kept, facts))
         options[name] = _safe(found) if name in blind else found
     total = sum(each.nbytes for each in values.values())
     few = evaluator.sampled(_FEW_ROWS)
     outcome = Search(
         options,
-        _measuring(evaluator, values, store, workers),
+        _measuring(evaluator, tensors, store, workers),
         Budget(
             max_bytes=_max_bytes(compress, total, besides),
             max_losses=_max_losses(compress, originals),
         ),
-        sense_all=None if few is None else _measuring(few, values, store, workers),
+        sense_all=None if few is None else _measuring(few, tensors, store, workers),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
     ).run()
@@ -176,33 +176,13 @@ def _candidates(
     values: npt.NDArray[np.float32],
     evaluator: Evaluator,
     targets: Mapping[str, Target],
-    kept: EntryFile[Weighed],
+    remember: Remember,
 ) -> Sequence[Candidate]:
-    from pocketrec.quantize.candidates import Candidate, candidates
-    from pocketrec.quantize.schemes import scheme_to_table
+    from pocketrec.quantize.candidates import candidates
     from pocketrec.quantize.usage import UNKNOWN
-    from pocketrec.source.trials import table_candidates, table_digest
+    from pocketrec.source.trials import table_candidates
 
     usage, table = evaluator.usage.get(name, UNKNOWN), _tables(evaluator).get(name)
-    facts = key_of(
-        version=__version__,
-        name=name,
-        values=arrays_sha256({"": values}) if table is None else table_digest(table),
-        usage=usage.sha256(),
-        targets={key: asdict(each) for key, each in targets.items()},
-    )
-
-    def remember(scheme: Scheme, weigh: Weigh) -> Candidate | None:
-        key = key_of(tensor=facts, scheme=scheme_to_table(scheme))
-        known = kept.get(key)
-        if known is None:
-            found = weigh(scheme)
-            size, noise = (None, 0.0) if found is None else (found.size_bytes, found.noise)
-            known = Weighed(key=key, size_bytes=size, noise=noise)
-            kept.put(known)
-        if known.size_bytes is None:
-            return None
-        return Candidate(scheme=scheme, size_bytes=known.size_bytes, noise=known.noise)
 
     def allowed(tensor: QuantizedTensor) -> bool:
         return _carried(tensor, targets)
@@ -217,6 +197,23 @@ def _candidates(
         remember=remember,
         quantize=partial(evaluator.quantized, name),
     )
+
+
+def _remembered(kept: EntryFile[Weighed], facts: str, scheme: Scheme, weigh: Weigh) -> Candidate | None:
+    """A scheme's candidate, from the file where it is known of a tensor of these facts; else weighed now."""
+    from pocketrec.quantize.candidates import Candidate
+    from pocketrec.quantize.schemes import scheme_to_table
+
+    key = key_of(tensor=facts, scheme=scheme_to_table(scheme))
+    known = kept.get(key)
+    if known is None:
+        found = weigh(scheme)
+        size, noise = (None, 0.0) if found is None else (found.size_bytes, found.noise)
+        known = Weighed(key=key, size_bytes=size, noise=noise)
+        kept.put(known)
+    if known.size_bytes is None:
+        return None
+    return Candidate(scheme=scheme, size_bytes=known.size_bytes, noise=known.noise)
 
 
 def _tables(evaluator: Evaluator) -> Mapping[str, Table]:
@@ -273,30 +270,30 @@ def _max_bytes(compress: Compress, total: int, besides: int) -> int | None:
     return min(stated, default=None)
 
 
-def _fingerprint(evaluator: Evaluator, values: Arrays) -> str:
-    """Digest of everything besides the plan that a measurement depends on."""
+def _tensor_keys(evaluator: Evaluator, values: Arrays) -> dict[str, str]:
+    """Digests of every tensor's numbers, and of what is known of how it is used."""
+    from pocketrec.quantize.usage import UNKNOWN
     from pocketrec.source.trials import table_digest
 
-    digest, tables = hashlib.sha256(f"{__version__} {_code(evaluator)}".encode()), _tables(evaluator)
-    for name in sorted(values):
-        if name in evaluator.usage:
-            digest.update(f"{name} {evaluator.usage[name].sha256()}".encode())
-    for name, table in sorted(tables.items()):
-        digest.update(f"{name} {table_digest(table)}".encode())
-    held = {name: array for name, array in values.items() if name not in tables}
+    numbers = {name: table_digest(each) for name, each in _tables(evaluator).items()}
+    numbers |= {name: arrays_sha256({"": each}) for name, each in values.items() if name not in numbers}
+    return {
+        name: key_of(numbers=each, usage=evaluator.usage.get(name, UNKNOWN).sha256())
+        for name, each in numbers.items()
+    }
+
+
+def _fingerprint(evaluator: Evaluator, tensors: Mapping[str, str]) -> str:
+    """Digest of everything besides the plan that a measurement depends on."""
     data = {id(each.data): each.data for each in evaluator.evaluations}.values()
-    parts = (part for each in data for part in each.parts(_PART_ROWS))
-    for arrays in (held, *map(_arrays, parts)):
-        for name, array in sorted(arrays.items()):
-            digest.update(
-                f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()
-            )
-    digest.update(
-        json.dumps(
-            [evaluator.contract.sha256(), [asdict(each.evaluate) for each in evaluator.evaluations]]
-        ).encode()
+    return key_of(
+        version=__version__,
+        code=_code(evaluator),
+        tensors=dict(tensors),
+        contract=evaluator.contract.sha256(),
+        data=[each.sha256() for each in data],
+        evaluations=[asdict(each.evaluate) for each in evaluator.evaluations],
     )
-    return digest.hexdigest()
 
 
 def _code(evaluator: Evaluator) -> str:
@@ -305,17 +302,11 @@ def _code(evaluator: Evaluator) -> str:
     return module_sha256(module) or f"{module} {getattr(module, 'code', '')}"
 
 
-def _arrays(data: RankingData | ClassificationData) -> dict[str, Any]:
-    targets = ("positives", "seen_ids", "labels")
-    found = {name: getattr(data, name) for name in targets if hasattr(data, name)}
-    return found | {f"input {name}": each for name, each in data.inputs.items()}
-
-
 def _measuring(
-    evaluator: Evaluator, values: Arrays, store: MeasurementFile, workers: Workers
+    evaluator: Evaluator, tensors: Mapping[str, str], store: MeasurementFile, workers: Workers
 ) -> Callable[[Sequence[Mapping[str, Scheme]]], Iterator[Measured]]:
     """Measures plans with an evaluator, each once."""
-    fingerprint = _fingerprint(evaluator, values)
+    fingerprint = _fingerprint(evaluator, tensors)
     return lambda plans: _measure(plans, evaluator, store, fingerprint, workers)
 
 
