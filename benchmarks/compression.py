@@ -19,7 +19,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,9 +43,10 @@ from pocketrec.pipeline.calibration import calibrate
 from pocketrec.pipeline.compression import explicit_plan
 from pocketrec.pipeline.distilling import distil_trials
 from pocketrec.pipeline.evaluator import make_evaluator
+from pocketrec.pipeline.plans import Planned, SizedSearch
 from pocketrec.pipeline.recipes import load_recipe
 from pocketrec.pipeline.references import torch_runtimes
-from pocketrec.pipeline.search import search_plan
+from pocketrec.quantize import Plan
 from pocketrec.recipe import Compress
 from pocketrec.source.compressed import compress_trials
 from pocketrec.source.loaded import Loaded, prepare, search_data
@@ -108,7 +109,7 @@ class Model:
 
     name: str
     loaded: Loaded
-    reference: Any
+    attempt: Attempt
     read: Mapping[str, Any]
     usage: Mapping[str, Any]
     evaluator: Any
@@ -116,20 +117,23 @@ class Model:
     cache: Path
     time_limit_s: float
 
-    def compressed(self, *, besides: int = 0, **compress: Any) -> Any:
+    def compressed(self, *, targets: Collection[str] = ("onnx", "coreml"), **compress: Any) -> Any:
         """The compressed module and codes for what a recipe's `compress` asks, chosen on validation data."""
         asked = Compress(time_limit_s=self.time_limit_s, **compress)
         if asked.searches:
-            plan = search_plan(
-                asked,
-                self.evaluator,
-                self.targets,
-                self.read,
-                self.cache / self.name,
+            folder = self.cache / self.name
+            folder.mkdir(parents=True, exist_ok=True)
+            search = SizedSearch(
+                attempt=self.attempt,
+                trials=self.loaded.trials,
+                evaluator=self.evaluator,
+                targets={name: self.targets[name] for name in targets},
+                read=self.read,
+                folder=folder,
                 workers=Workers(),
-                progress=started,
-                besides=besides,
-            ).plan
+                report=started,
+            )
+            plan = search.run(asked, Planned(plan=Plan(), stated=False, usage=self.usage)).plan
         else:
             plan = explicit_plan(asked, self.loaded.model.module, self.read, self.usage)
         return compress_trials(self.loaded.trials, plan, self.usage, Path())[1]
@@ -143,7 +147,7 @@ class Model:
     def lowered(self, compression: Any, folder: Path) -> dict[str, Paths]:
         """Target to function to artifact of a compressed module."""
         made = self.loaded.trials.of(Stubbed(lowered=compression.module), {})
-        attempt = Attempt(trial=next(iter(made)), reference=self.reference)
+        attempt = Attempt(trial=next(iter(made)), reference=self.attempt.reference)
         return lower(attempt.capture(), folder, compression.codes)
 
 
@@ -159,11 +163,14 @@ def model_of(name: str, asked: Any) -> tuple[Model, Any]:
     read = {each: by for each, by in tensors_read(known.module, captures).items() if by}
     usage = calibrate(known.module, known.contract, [each.data for each in loaded.asked]).usage
     evaluator = make_evaluator(known.module, known.contract, search_data(loaded), usage)
-    targets = {key: replace(each, minimum_deployment_target=TARGET) for key, each in recipe.targets.items()}
+    plain = {"precision": "float32", "flexible": (), "gather_codes": (), "multifunction": False}
+    targets = {
+        key: replace(each, minimum_deployment_target=TARGET, **plain) for key, each in recipe.targets.items()
+    }
     model = Model(
         name=name,
         loaded=loaded,
-        reference=first.reference,
+        attempt=first,
         read=read,
         usage=usage,
         evaluator=evaluator,
@@ -243,7 +250,7 @@ def rows_of(name: str, asked: Any) -> list[Row]:
         for each in ways:
             tell(f"  evaluates {each.method} on {each.target}")
             found.append(quality(model.loaded, each.runtimes))
-        times = latencies(model.loaded, model.reference, [each.runtimes for each in ways])
+        times = latencies(model.loaded, model.attempt.reference, [each.runtimes for each in ways])
         base = {each.target: place for place, each in enumerate(ways) if each.method == "float32"}
         return [
             row(name, each, found[i], found[base[each.target]], ways[base[each.target]], times[i], model)
@@ -278,30 +285,21 @@ def ours(model: Model, plain: Sequence[Way]) -> Iterator[tuple[str, Any]]:
     if not isinstance(model.loaded.asked[0].data, ClassificationData):
         yield "int4 distilled", model.distilled(model.compressed(preset="int4"))
     for share in SHARES[model.name]:
-        found = within(model, {each.target: share * each.size for each in plain}, plain)
+        found = within(model, share * min(each.size for each in plain))
         if found is not None:
             yield f"{share:.0%} of the files, distilled", model.distilled(found)
 
 
-def within(model: Model, budgets: Mapping[str, float], plain: Sequence[Way]) -> Any | None:
-    """The plan of least distortion whose files fit the budgets of all those targets; None where none does."""
-    before = {each.target: each for each in plain}
-    besides = {target: each.size - (each.stored or 0) for target, each in before.items()}
-    tightest = min(budgets, key=lambda target: budgets[target] / before[target].size)
-    budget = budgets[tightest]
-    for _ in range(8):
-        try:
-            compression = model.compressed(max_size_mb=budget / 1e6, besides=besides[tightest])
-        except BudgetMissed:
-            return None
-        with tempfile.TemporaryDirectory() as temporary:
-            made = model.lowered(compression, Path(temporary) / "tried")
-            sizes = {target: sum(map(artifact_bytes, made[target].values())) for target in budgets}
-        over = max(sizes[target] / budgets[target] for target in budgets)
-        if over <= 1:
-            return compression
-        budget *= 0.995 / over
-    return None
+def within(model: Model, limit: float, targets: Collection[str] = ("onnx", "coreml")) -> Any | None:
+    """The plan of least distortion whose files are within the limit, of each target; None where none is."""
+    try:
+        compression = model.compressed(targets=targets, max_size_mb=limit / 1e6)
+    except BudgetMissed:
+        return None
+    with tempfile.TemporaryDirectory() as temporary:
+        made = model.lowered(compression, Path(temporary) / "tried")
+        sizes = [sum(map(artifact_bytes, made[target].values())) for target in targets]
+    return compression if max(sizes) <= limit else None
 
 
 def of_its_size(
@@ -312,7 +310,7 @@ def of_its_size(
     if peer.size >= plain[0].size:
         return None
     method = f"pocketrec, as small as {peer.method}"
-    compression = within(model, {peer.target: peer.size}, plain)
+    compression = within(model, peer.size, [peer.target])
     if compression is None:
         return None
     made = model.lowered(compression, folder / method)
@@ -355,7 +353,7 @@ def codes_error(model: Model, module: Any, runtimes: Mapping[str, Any]) -> float
     expected = torch_runtimes(module, contract)
     for function, signature in contract.functions.items():
         numbers = [each.name for each in signature.outputs if each.dtype == "float32"]
-        for probe in model.reference.probes[function]:
+        for probe in model.attempt.reference.probes[function]:
             for inputs, rows in fit_inputs(runtimes[function], contract, signature, probe.inputs):
                 ours, theirs = runtimes[function].run(inputs), expected[function].run(inputs)
                 for name in numbers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -50,6 +51,9 @@ class Row:
         joined: puts artifacts of several functions into one, for targets that ask for it.
         wants_fixed_sizes: whether devices run it better where no size is a range.
         lowers_as: the format whose lowering it shares, so that what that refuses, it refuses too.
+        stored: bytes of an artifact for a tensor in a form, given whether rows of it are looked up; where a
+            format does not say, those of the codes.
+        plain: bytes of an artifact for a tensor of that name and shape as it is.
     """
 
     suffix: str
@@ -63,6 +67,10 @@ class Row:
     joined: Callable[[Mapping[str, Path], Path], Path] | None = None
     wants_fixed_sizes: bool = False
     lowers_as: str = ""
+    stored: Callable[[QuantizedTensor, Target, bool], int] = lambda tensor, target, looked_up: (
+        tensor.size_bytes
+    )
+    plain: Callable[[str, tuple[int, ...], Target], int] = lambda name, shape, target: 4 * prod(shape)
 
     @property
     def portable(self) -> str:
@@ -146,6 +154,22 @@ def carries(tensor: QuantizedTensor, target: Target) -> bool:
     return not lowest or (target.minimum_deployment_target or _LOWEST) >= lowest
 
 
+def stored_bytes(tensor: QuantizedTensor, target: Target, *, looked_up: bool) -> int:
+    """Bytes of a (resolved) target's artifact for a tensor in a form that it carries, graph included.
+
+    Args:
+        tensor: in the form.
+        target: of the artifact.
+        looked_up: whether rows of it are read by ids; else all of it is.
+    """
+    return row_of("", target).stored(tensor, target, looked_up)
+
+
+def plain_bytes(name: str, shape: tuple[int, ...], target: Target) -> int:
+    """Bytes of a (resolved) target's artifact for a tensor as it is, in the target's precision."""
+    return row_of("", target).plain(name, shape, target)
+
+
 def _onnx_target(name: str, target: Target, compress: Compress) -> Target:
     if target.precision == "float16":
         raise RecipeError(f"targets.{name}.precision is 'float16'; an ONNX target is float32")
@@ -167,15 +191,29 @@ def _check_one_function(name: str, target: Target) -> None:
 def _onnx_ways(
     capture: Capture, target: Target, codes: Codes, tables: Sequence[Table]
 ) -> Mapping[str, Write]:
-    from pocketrec.convert.onnx.dialect import NATIVE
-
-    return _written(capture, target, codes, tables, NATIVE)
+    return _written(capture, target, codes, tables, _native())
 
 
 def _web_ways(capture: Capture, target: Target, codes: Codes, tables: Sequence[Table]) -> Mapping[str, Write]:
+    return _written(capture, target, codes, tables, _web())
+
+
+def _native() -> Dialect:
+    from pocketrec.convert.onnx.dialect import NATIVE
+
+    return NATIVE
+
+
+def _web() -> Dialect:
     from pocketrec.convert.onnx.dialect import web_dialect
 
-    return _written(capture, target, codes, tables, web_dialect())
+    return web_dialect()
+
+
+def _onnx_stored(tensor: QuantizedTensor, looked_up: bool, dialect: Dialect) -> int:
+    from pocketrec.convert.onnx.stored import onnx_bytes
+
+    return onnx_bytes(tensor, dialect, looked_up=looked_up)
 
 
 def _written(
@@ -274,6 +312,22 @@ def _coreml_lowest(tensor: QuantizedTensor) -> str:
     return lowest_target(tensor)
 
 
+def _coreml_stored(tensor: QuantizedTensor, target: Target, looked_up: bool) -> int:
+    from pocketrec.convert.coreml.stored import coreml_bytes
+
+    return coreml_bytes(
+        tensor,
+        precision=target.precision or "float16",
+        minimum_deployment_target=target.minimum_deployment_target or _LOWEST,
+    )
+
+
+def _coreml_plain(name: str, shape: tuple[int, ...], target: Target) -> int:
+    from pocketrec.convert.coreml.stored import coreml_plain_bytes
+
+    return coreml_plain_bytes(name, shape, precision=target.precision or "float16")
+
+
 def _coreml_joined(packages: Mapping[str, Path], path: Path) -> Path:
     from pocketrec.convert.coreml.multifunction import to_multifunction
 
@@ -290,6 +344,7 @@ TARGETS: dict[str, Row] = {
         ways=_onnx_ways,
         lowered=lambda capture, target: capture.program,
         lowest=lambda tensor: "",
+        stored=lambda tensor, _, looked_up: _onnx_stored(tensor, looked_up, _native()),
     ),
     "web": Row(
         suffix=".onnx",
@@ -304,6 +359,7 @@ TARGETS: dict[str, Row] = {
         ways=_web_ways,
         lowered=lambda capture, target: capture.program,
         lowest=lambda tensor: "",
+        stored=lambda tensor, _, looked_up: _onnx_stored(tensor, looked_up, _web()),
         lowers_as="onnx",
     ),
     "coreml": Row(
@@ -327,6 +383,8 @@ TARGETS: dict[str, Row] = {
         ways=_coreml_ways,
         lowered=_coreml_program,
         lowest=_coreml_lowest,
+        stored=_coreml_stored,
+        plain=_coreml_plain,
         joined=_coreml_joined,
         wants_fixed_sizes=True,
     ),

@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from pocketrec.convert.targets import plain_bytes, stored_bytes
 from pocketrec.errors import BudgetMissed, ConversionError
 from pocketrec.pipeline.attempts import Attempt
+from pocketrec.pipeline.opening import open_graph
 from pocketrec.pipeline.ways import Order, written_first
 from pocketrec.progress import Progress
-from pocketrec.recipe import Gates, Target
+from pocketrec.recipe import Gates, Precision, Target
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from pocketrec.convert.lower.carry import ValueIndex
     from pocketrec.pipeline.plans import Planned
     from pocketrec.quantize import QuantizedTensor
     from pocketrec.source.model import Trials
     from pocketrec.source.streamed import Stubbed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How the files of a target grow with what is in them.
+
+    Attributes:
+        target: its options.
+        besides: bytes of its files that are none of the tensors.
+        places: tensor name to the files that hold its numbers, and the precision of each place in a file.
+    """
+
+    target: Target
+    besides: int
+    places: Mapping[str, tuple[tuple[Precision, ...], ...]]
+
+    def bytes_of(self, tensor: QuantizedTensor, *, looked_up: bool) -> int:
+        """Bytes of the files for a tensor in a form, with what unpacks it; a file holds codes once."""
+        counts = Counter(each[0] for each in self.places[tensor.name])
+        return sum(
+            count * stored_bytes(tensor, replace(self.target, precision=precision), looked_up=looked_up)
+            for precision, count in counts.items()
+        )
+
+    def plain_bytes(self, name: str, shape: tuple[int, ...]) -> int:
+        """Bytes of the files for a tensor as it is."""
+        return sum(
+            plain_bytes(name, shape, replace(self.target, precision=precision))
+            for places in self.places[name]
+            for precision in places
+        )
 
 
 def check_room(
@@ -32,11 +66,11 @@ def check_room(
     read: Mapping[str, tuple[str, ...]],
     folder: Path,
     report: Progress,
-) -> int:
-    """Bytes of the largest target's files that no plan makes smaller: the graph, and constants folded in it.
+) -> dict[str, Room]:
+    """Target to what its files hold, those with most besides the tensors of a plan first.
 
-    Found by lowering the model as it is; 0 where no size is asked for, or where tables are on disk, beside
-    which they do not count.
+    Found by lowering the model as it is; nothing where no size is asked for, or where tables are on disk,
+    beside which graphs do not count.
 
     Args:
         attempt: of the model as it is, captured.
@@ -48,51 +82,58 @@ def check_room(
         report: told what is being done.
 
     Raises:
-        BudgetMissed: they alone are more than the budget.
+        BudgetMissed: the graph, and constants folded in it, alone are more than the budget.
     """
+    from pocketrec.convert.lower.carry import ValueIndex
+    from pocketrec.quantize.reference import compressible, to_array
+    from pocketrec.validate.artifact.sizes import artifact_bytes
+
     if max_size_mb is None or core.tables:
-        return 0
+        return {}
     plain = {name: replace(each, gather_codes=()) for name, each in targets.items()}
-    left = {
-        name: size - _tensor_bytes(core.lowered, read, targets[name], shared=files == 1)
-        for name, (size, files) in _weighed(attempt, plain, {}, folder, report).items()
-    }
-    largest = max(left, key=lambda name: left[name])
-    if left[largest] >= max_size_mb * 1e6:
+    tensors = {name: each for name, each in compressible(core.lowered).items() if read.get(name)}
+    index = ValueIndex({name: to_array(each) for name, each in tensors.items()})
+    rooms = {}
+    for name, paths in _files(attempt, plain, {}, folder, report):
+        held = [_places(path, index) for path in paths]
+        places = {each: tuple(one[each] for one in held if each in one) for each in tensors}
+        derived: tuple[tuple[Precision, ...], ...] = (("float32",),)
+        places = {each: found or derived for each, found in places.items()}
+        room = Room(target=targets[name], besides=0, places=places)
+        stored = sum(room.plain_bytes(each, tuple(tensor.shape)) for each, tensor in tensors.items())
+        rooms[name] = replace(room, besides=max(0, sum(map(artifact_bytes, paths)) - stored))
+    names = sorted(rooms, key=lambda name: -rooms[name].besides)
+    most = rooms[names[0]].besides
+    if most >= max_size_mb * 1e6:
         raise BudgetMissed(
-            f"compress.max_size_mb is {max_size_mb:g}; {left[largest] / 1e6:.4g} MB of {largest} are its "
-            "graph and constants that are no tensors of the module; keep what is computed from weights in a "
-            "buffer, or raise the budget"
+            f"compress.max_size_mb is {max_size_mb:g}; {most / 1e6:.4g} MB of {names[0]} are its graph and "
+            "constants that are no tensors of the module; keep what is computed from weights in a buffer, or "
+            "raise the budget"
         )
-    return max(0, left[largest])
+    return {name: rooms[name] for name in names}
 
 
-def written_size(
+def written_sizes(
     attempt: Attempt,
     trials: Trials,
     planned: Planned,
-    max_size_mb: float | None,
     targets: Mapping[str, Target],
     folder: Path,
     report: Progress,
-) -> int:
-    """Bytes of the largest target's files with a plan; 0 where no size is asked for, or nothing is written.
-
-    What unpacks codes is part of a graph, and of a small model no small one; it is known once it is written.
+) -> dict[str, int]:
+    """Bytes of each target's files with a plan; none where nothing can be written.
 
     Args:
         attempt: of the model as it is, captured.
         trials: of the model as it is.
         planned: which tensor is compressed how.
-        max_size_mb: the budget; without one, or with tables on disk, nothing is written.
         targets: by name, resolved.
         folder: for the files, which are gone afterwards.
         report: told what is being done.
     """
     from pocketrec.source.compressed import compress_trials
+    from pocketrec.validate.artifact.sizes import artifact_bytes
 
-    if max_size_mb is None or trials.core.tables:
-        return 0
     with TemporaryDirectory(dir=folder) as values:
         made, compression = compress_trials(
             trials, planned.plan, planned.usage, Path(values), made=planned.made
@@ -100,39 +141,33 @@ def written_size(
     compressed = Attempt(trial=next(iter(made)), reference=attempt.reference)
     try:
         compressed.capture()
-        weighed = _weighed(compressed, targets, compression.codes, folder, report)
+        files = _files(compressed, targets, compression.codes, folder, report)
+        return {name: sum(map(artifact_bytes, paths)) for name, paths in files}
     except ConversionError:
-        return 0  # what no target carries is left out of the plan, or told, where it is converted
-    return max(size for size, _ in weighed.values())
+        return {}  # what no target carries is left out of the plan, or told, where it is converted
 
 
-def _weighed(
+def _files(
     attempt: Attempt,
     targets: Mapping[str, Target],
     codes: Mapping[str, QuantizedTensor],
     folder: Path,
     report: Progress,
-) -> dict[str, tuple[int, int]]:
-    """Bytes and number of each target's files."""
-    from pocketrec.validate.artifact.sizes import artifact_bytes
-
-    found = {}
+) -> Iterator[tuple[str, list[Path]]]:
+    """Each target with its files, which are there until the next is asked for."""
     with TemporaryDirectory(dir=folder) as place:
         for count, (name, target) in enumerate(targets.items()):
             report(f"weigh {name}", count, len(targets))
             order = Order(name=name, target=target, codes=codes, gates=Gates(), folder=Path(place) / name)
-            paths = set(written_first(attempt, order).values())
-            found[name] = sum(map(artifact_bytes, paths)), len(paths)
+            yield name, sorted(set(written_first(attempt, order).values()))
+
+
+def _places(path: Path, index: ValueIndex) -> dict[str, tuple[Precision, ...]]:
+    """Tensor name to the precision of each place in a file that holds its numbers."""
+    found: dict[str, tuple[Precision, ...]] = {}
+    for each in open_graph(path).stored:
+        names = [] if each.load is None else index.find(np.asarray(each.load()))[0]
+        for name in names[:1]:
+            precision: Precision = "float16" if each.dtype == "float16" else "float32"
+            found[name] = (*found.get(name, ()), precision)
     return found
-
-
-def _tensor_bytes(
-    module: nn.Module, read: Mapping[str, tuple[str, ...]], target: Target, *, shared: bool
-) -> int:
-    """Bytes of the tensors in a target's files, as they are stored where nothing is compressed."""
-    from pocketrec.quantize.reference import compressible
-
-    width = 2 if target.precision == "float16" else 4
-    tensors = compressible(module)
-    copies = {name: 1 if shared else len(by) for name, by in read.items()}
-    return sum(width * math.prod(tensors[name].shape) * count for name, count in copies.items())

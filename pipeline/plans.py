@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pocketrec.convert.capture.capture import Capture
+    from pocketrec.pipeline.evaluator import Evaluator
+    from pocketrec.pipeline.overhead import Room
     from pocketrec.progress import Progress
     from pocketrec.quantize import QuantizedTensor
     from pocketrec.quantize.usage import Usage, Usages
     from pocketrec.recipe import Target
+    from pocketrec.source.model import Trials
 
 
 _SIZED = 5  # searches until the files are within the budget; all but the first know what was measured
@@ -132,14 +135,12 @@ def _searched(
 ) -> Planned:
     from pocketrec.pipeline.evaluator import make_evaluator
     from pocketrec.pipeline.measurements import search_folder
-    from pocketrec.pipeline.overhead import check_room, written_size
-    from pocketrec.pipeline.search import search_plan, streamed_trials
+    from pocketrec.pipeline.search import streamed_trials
 
-    folder, model, recipe = out.with_name(f"{out.name}.search"), loaded.model, loaded.recipe
-    core = loaded.trials.core
+    folder, model = out.with_name(f"{out.name}.search"), loaded.model
     with search_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    besides = check_room(attempt, core, recipe.compress.max_size_mb, targets, read, folder, report)
+    core = loaded.trials.core
     with streamed_trials(core, model.spans, folder) as trials:
         evaluator = make_evaluator(
             core.lowered,
@@ -149,38 +150,91 @@ def _searched(
             trials,
             behind=model.behind,
         )
-        asked, streamed = recipe.compress, {each.name for each in core.tables}
-        for number in range(_SIZED):
-            if number:
-                asked = replace(asked, time_limit_s=recipe.compress.time_limit_s / 4)
-            searched = search_plan(
-                asked,
-                evaluator,
-                targets,
-                read,
-                folder,
-                workers=workers or Workers(),
-                progress=report,
-                besides=besides,
-            )
-            made = {
-                name: evaluator.quantized(name, scheme)
-                for name, scheme in searched.plan.tensors.items()
-                if name not in streamed
-            }
-            found = replace(
-                planned,
-                plan=searched.plan,
-                made=made,
-                front=searched.front,
-                notes=(*planned.notes, *searched.notes),
-            )
-            limit = recipe.compress.max_size_mb
-            size = written_size(attempt, loaded.trials, found, limit, targets, folder, report)
-            if limit is None or size <= limit * 1e6:
+        search = SizedSearch(
+            attempt=attempt,
+            trials=loaded.trials,
+            evaluator=evaluator,
+            targets=targets,
+            read=read,
+            folder=folder,
+            workers=workers or Workers(),
+            report=report,
+        )
+        return search.run(loaded.recipe.compress, planned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizedSearch:
+    """Searches for a plan until the files that are written with it are within the budget.
+
+    Attributes:
+        attempt: of the model as it is, captured.
+        trials: of the model as it is.
+        evaluator: measures plans.
+        targets: by name, resolved.
+        read: tensor name to the functions that read it.
+        folder: of what a search keeps.
+        workers: where plans are measured.
+        report: told what is being done.
+    """
+
+    attempt: Attempt
+    trials: Trials
+    evaluator: Evaluator
+    targets: Mapping[str, Target]
+    read: Mapping[str, tuple[str, ...]]
+    folder: Path
+    workers: Workers
+    report: Progress
+
+    def run(self, compress: Compress, planned: Planned) -> Planned:
+        """What was planned, with the plan that was found, its tensors, its front and its notes.
+
+        Raises:
+            BudgetMissed: no plan holds the budget.
+        """
+        from pocketrec.pipeline.overhead import check_room, written_sizes
+
+        limit_mb, core = compress.max_size_mb, self.trials.core
+        rooms = check_room(self.attempt, core, limit_mb, self.targets, self.read, self.folder, self.report)
+        name = next(iter(rooms), "")
+        found = self._once(compress, planned, rooms.get(name))
+        again = replace(compress, time_limit_s=compress.time_limit_s / 4)
+        for _ in range(_SIZED - 1):
+            if limit_mb is None or not rooms:
                 break
-            besides = size - next(each.size_bytes for each in searched.front if each.chosen)
-    return found
+            sizes = written_sizes(self.attempt, self.trials, found, self.targets, self.folder, self.report)
+            largest = max(sizes, key=lambda each: sizes[each], default="")
+            if not sizes or sizes[largest] <= limit_mb * 1e6:
+                break
+            if largest == name:
+                stored = next(each.size_bytes for each in found.front if each.chosen)
+                rooms[name] = replace(rooms[name], besides=sizes[name] - stored)
+            name = largest
+            found = self._once(again, planned, rooms[name])
+        return found
+
+    def _once(self, compress: Compress, planned: Planned, room: Room | None) -> Planned:
+        from pocketrec.pipeline.search import search_plan
+
+        searched = search_plan(
+            compress,
+            self.evaluator,
+            self.targets,
+            self.read,
+            self.folder,
+            workers=self.workers,
+            progress=self.report,
+            room=room,
+        )
+        streamed = {each.name for each in self.trials.core.tables}
+        made = {
+            name: self.evaluator.quantized(name, scheme)
+            for name, scheme in searched.plan.tensors.items()
+            if name not in streamed
+        }
+        notes = (*planned.notes, *searched.notes)
+        return replace(planned, plan=searched.plan, made=made, front=searched.front, notes=notes)
 
 
 def example_planner(asked: str | Plan | Compress) -> Callable[[Tried], Planned]:

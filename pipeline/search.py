@@ -41,6 +41,7 @@ from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
+    from pocketrec.pipeline.overhead import Room
     from pocketrec.quantize import Plan, QuantizedTensor
     from pocketrec.quantize.candidates import Candidate, Remember, Weigh
     from pocketrec.quantize.planner import Measured, Outcome, Point
@@ -77,7 +78,7 @@ def search_plan(
     *,
     workers: Workers,
     progress: Progress,
-    besides: int = 0,
+    room: Room | None = None,
 ) -> Searched:
     """The plan that holds the recipe's budget, and the front; `folder` keeps both, and every measurement.
 
@@ -91,7 +92,7 @@ def search_plan(
             candidates.jsonl.
         workers: where plans are measured.
         progress: told what is being done, how far, and how far there is.
-        besides: bytes of a target's files that are none of the tensors.
+        room: how files grow with what is in them, where their size counts and not that of codes alone.
 
     Raises:
         PlanError: no function reads a tensor that can be compressed.
@@ -119,10 +120,16 @@ def search_plan(
     carriers = {key: asdict(each) for key, each in targets.items()}
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
-        facts = key_of(version=__version__, name=name, tensor=tensors[name], targets=carriers)
-        found = _candidates(name, each, evaluator, targets, partial(_remembered, kept, facts))
+        weighed = None if room is None else [asdict(room.target), room.places[name]]
+        facts = key_of(
+            version=__version__, name=name, tensor=tensors[name], targets=carriers, weighed=weighed
+        )
+        found = _candidates(name, each, evaluator, targets, room, partial(_remembered, kept, facts))
         options[name] = _safe(found) if name in blind else found
-    total = sum(each.nbytes for each in values.values())
+    total = sum(
+        each.nbytes * (1 if room is None else len(room.places[name])) for name, each in values.items()
+    )
+    besides = 0 if room is None else room.besides
     few = evaluator.sampled(_FEW_ROWS)
     outcome = Search(
         options,
@@ -176,6 +183,7 @@ def _candidates(
     values: npt.NDArray[np.float32],
     evaluator: Evaluator,
     targets: Mapping[str, Target],
+    room: Room | None,
     remember: Remember,
 ) -> Sequence[Candidate]:
     from pocketrec.quantize.candidates import candidates
@@ -184,16 +192,21 @@ def _candidates(
 
     usage, table = evaluator.usage.get(name, UNKNOWN), _tables(evaluator).get(name)
 
-    def allowed(tensor: QuantizedTensor) -> bool:
-        return _carried(tensor, targets)
+    def bytes_of(tensor: QuantizedTensor) -> int | None:
+        if not all(carries(tensor, each) for each in targets.values()):
+            return None
+        if room is None:
+            return tensor.size_bytes
+        return room.bytes_of(tensor, looked_up=usage.popularity is not None)
 
     if table is not None:
-        return table_candidates(table, usage=usage, allowed=allowed, remember=remember)
+        return table_candidates(table, usage=usage, bytes_of=bytes_of, remember=remember)
     return candidates(
         name,
         values,
         usage=usage,
-        allowed=allowed,
+        bytes_of=bytes_of,
+        plain_bytes=None if room is None else room.plain_bytes(name, values.shape),
         remember=remember,
         quantize=partial(evaluator.quantized, name),
     )
@@ -228,10 +241,6 @@ def _safe(found: Sequence[Candidate]) -> Sequence[Candidate]:
 
     plain = [each for each in found if isinstance(each.scheme, Linear) and each.scheme.bits == 8]
     return plain or found[:1]
-
-
-def _carried(tensor: QuantizedTensor, targets: Mapping[str, Target]) -> bool:
-    return all(carries(tensor, each) for each in targets.values())
 
 
 def offered(front: Sequence[PlanPoint], folder: Path) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ class Candidate:
     """One way to store one tensor; `scheme` is None where it is left in float32.
 
     Attributes:
+        size_bytes: of what is stored, or of what files hold of it, whichever is asked for.
         noise: amplitude of what is lost: of the outputs' change where the tensor's moment is known, else
             as a share of the tensor; rows weigh as much as they are listed or read. Those of one tensor
             compare with each other.
@@ -76,6 +77,7 @@ Trial = Callable[[Scheme], tuple[QuantizedTensor, QuantizedTensor]]
 Quantize = Callable[[Scheme], QuantizedTensor]
 Weigh = Callable[[Scheme], Candidate | None]
 Remember = Callable[[Scheme, Weigh], Candidate | None]
+BytesOf = Callable[[QuantizedTensor], int | None]
 
 
 def at_once(scheme: Scheme, weigh: Weigh) -> Candidate | None:
@@ -83,12 +85,18 @@ def at_once(scheme: Scheme, weigh: Weigh) -> Candidate | None:
     return weigh(scheme)
 
 
+def stored_bytes(tensor: QuantizedTensor) -> int | None:
+    """Bytes of a form's codes and of what they need, wherever they are put."""
+    return tensor.size_bytes
+
+
 def candidates(
     name: str,
     values: Floats,
     *,
     usage: Usage = UNKNOWN,
-    allowed: Callable[[QuantizedTensor], bool] = lambda _: True,
+    bytes_of: BytesOf = stored_bytes,
+    plain_bytes: int | None = None,
     remember: Remember = at_once,
     quantize: Quantize | None = None,
 ) -> tuple[Candidate, ...]:
@@ -98,7 +106,8 @@ def candidates(
         name: of the tensor.
         values: of the tensor.
         usage: what is known of how it is used.
-        allowed: whether every target of the build can carry a form.
+        bytes_of: a form's bytes; None where a target of the build cannot carry it.
+        plain_bytes: of the tensor in float32; 4 a number where they are left out.
         remember: gives a scheme's candidate, as it was weighed before or as it is weighed now.
         quantize: gives the tensor in a form; made anew where it is left out.
     """
@@ -109,7 +118,15 @@ def candidates(
 
     more = _in_parts(usage.rounding) if usage.popularity is not None else ()
     return candidates_by(
-        trial, name, values.shape, values, usage=usage, allowed=allowed, more=more, remember=remember
+        trial,
+        name,
+        values.shape,
+        values,
+        usage=usage,
+        bytes_of=bytes_of,
+        plain_bytes=plain_bytes,
+        more=more,
+        remember=remember,
     )
 
 
@@ -120,7 +137,8 @@ def candidates_by(
     sample: Floats,
     *,
     usage: Usage,
-    allowed: Callable[[QuantizedTensor], bool],
+    bytes_of: BytesOf = stored_bytes,
+    plain_bytes: int | None = None,
     more: tuple[Scheme, ...] = (),
     remember: Remember = at_once,
 ) -> tuple[Candidate, ...]:
@@ -132,7 +150,8 @@ def candidates_by(
         shape: of the tensor.
         sample: of its rows.
         usage: of the sample.
-        allowed: as there.
+        bytes_of: as there.
+        plain_bytes: as there.
         more: schemes beside those that every tensor is tried with.
         remember: as there.
     """
@@ -143,13 +162,15 @@ def candidates_by(
             whole, made = trial(scheme)
         except PlanError:
             return None  # a shape that does not divide: another candidate serves this tensor
-        if not allowed(whole):
+        size = bytes_of(whole)
+        if size is None:
             return None
-        return Candidate(scheme=scheme, size_bytes=whole.size_bytes, noise=_noise(made, sample, usage))
+        return Candidate(scheme=scheme, size_bytes=size, noise=_noise(made, sample, usage))
 
     schemes = (*_matrices(usage.rounding), *more) if len(shape) > 1 else _VECTORS
     found = [remember(each, weigh) for each in schemes]
-    plain = Candidate(scheme=None, size_bytes=4 * math.prod(shape), noise=0.0)
+    size = 4 * math.prod(shape) if plain_bytes is None else plain_bytes
+    plain = Candidate(scheme=None, size_bytes=size, noise=0.0)
     smaller = [each for each in found if each is not None and each.size_bytes < plain.size_bytes]
     return (plain, *sorted(smaller, key=lambda each: (-each.size_bytes, each.noise)))
 

@@ -7,7 +7,7 @@ own, mapped from there, and removed when the plan has been measured.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,14 @@ from tempfile import TemporaryDirectory
 from torch import nn
 
 from pocketrec.quantize import Plan, QuantizedTensor
-from pocketrec.quantize.candidates import Candidate, Remember, at_once, candidates_by
+from pocketrec.quantize.candidates import (
+    BytesOf,
+    Candidate,
+    Remember,
+    at_once,
+    candidates_by,
+    stored_bytes,
+)
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.base import RowScheme
 from pocketrec.quantize.usage import UNKNOWN, Usage, Usages
@@ -59,7 +66,7 @@ def table_candidates(
     table: Table,
     *,
     usage: Usage = UNKNOWN,
-    allowed: Callable[[QuantizedTensor], bool],
+    bytes_of: BytesOf = stored_bytes,
     remember: Remember = at_once,
 ) -> tuple[Candidate, ...]:
     """The candidates for a table, as `quantize.candidates` has them for a tensor.
@@ -77,7 +84,7 @@ def table_candidates(
         return whole, codec.tensor(table.name, sample.shape, codec.encode(sample))
 
     return candidates_by(
-        trial, table.name, table.span.shape, sample, usage=known, allowed=allowed, remember=remember
+        trial, table.name, table.span.shape, sample, usage=known, bytes_of=bytes_of, remember=remember
     )
 
 

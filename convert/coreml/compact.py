@@ -25,11 +25,17 @@ def compact(package: Path) -> dict[str, str]:
     spec.ParseFromString(path.read_bytes())
     function = spec.mlProgram.functions["main"]
     (block,) = function.block_specializations.values()
+    names = compact_block(block, [each.name for each in function.inputs])
+    path.write_bytes(spec.SerializeToString(deterministic=True))
+    return names
+
+
+def compact_block(block: Any, inputs: Collection[str] = ()) -> dict[str, str]:
+    """Does so with a function's block in place, whose inputs keep their names; old names of values to new."""
     _share_constants(block)
-    kept = {each.name for each in function.inputs} | set(block.outputs) | set(_stored(block))
+    kept = {*inputs, *block.outputs, *_stored(block)}
     names = short_names(_made(block), kept)
     _rename(block, names)
-    path.write_bytes(spec.SerializeToString(deterministic=True))
     return names
 
 

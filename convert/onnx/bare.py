@@ -5,15 +5,19 @@ Beside tables in 8 bits these are a third of what a small recommender's file hol
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx.numpy_helper import to_array
 
-from pocketrec.convert.onnx.values import rename_inputs, subgraphs
+from pocketrec.convert.onnx.values import rename_inputs, replace_nodes, subgraphs
 
 _SMALL = 64  # bytes of a constant that is looked for among others
+_MATRIX = 2  # axes
 
 
 def strip(model: onnx.ModelProto) -> None:
@@ -79,6 +83,31 @@ def share_constants(graph: onnx.GraphProto, tensors: Collection[str]) -> None:
     if same:
         del graph.initializer[:]
         graph.initializer.extend(kept)
+
+
+def share_turned(graph: onnx.GraphProto, tensors: Collection[str]) -> None:
+    """Has a node transpose one of `tensors` where its transpose is stored beside it.
+
+    The exporter folds transposes of small tables, so that one that is looked up and multiplied would be there
+    twice. Engines fold them again when they load.
+    """
+    large = [each for each in graph.initializer if len(each.dims) == _MATRIX and len(each.raw_data) > _SMALL]
+    known = {_digest(to_array(each)): each.name for each in large if each.name in tensors}
+    turned = {
+        each.name: known[digest]
+        for each in large
+        if each.name not in tensors and (digest := _digest(to_array(each).T)) in known
+    }
+    kept = [each for each in graph.initializer if each.name not in turned]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    nodes = [onnx.helper.make_node("Transpose", [each], [name], perm=[1, 0]) for name, each in turned.items()]
+    replace_nodes(graph, [*nodes, *graph.node])
+
+
+def _digest(values: npt.NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:
+    """What is equal for equal matrices."""
+    return values.dtype.str, values.shape, hashlib.sha256(np.ascontiguousarray(values).tobytes()).digest()
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

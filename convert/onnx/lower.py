@@ -17,7 +17,7 @@ from pocketrec.convert.capture.capture import Capture
 from pocketrec.convert.capture.origins import node_origins, output_names
 from pocketrec.convert.lower.carry import Carrier
 from pocketrec.convert.lower.refusal import refusal
-from pocketrec.convert.onnx.bare import drop_defaults, share_constants, strip
+from pocketrec.convert.onnx.bare import drop_defaults, share_constants, share_turned, strip
 from pocketrec.convert.onnx.carry import carry_codes
 from pocketrec.convert.onnx.dialect import NATIVE, Dialect, check_operators
 from pocketrec.convert.onnx.external import LARGE_BYTES, array_of, hide_large, save
@@ -116,6 +116,7 @@ def to_onnx(
     drop_unread(model.graph)
     stored = _tensors(model.graph, capture, codes, hidden)
     share_constants(model.graph, stored)
+    share_turned(model.graph, stored)
     names = shorten(model.graph, stored)
     origins = {names.get(name, name): each for name, each in found.items()}
     if told is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from tests.mean import model_of, recipe_of, write_mean
 import pocketrec
 from pocketrec.errors import BudgetMissed
 from pocketrec.pipeline import overhead
+from pocketrec.pipeline.overhead import Room
 from pocketrec.quantize.schemes.palette import Palette
 
 ITEMS, BUDGET = 400, 0.0068
@@ -25,16 +28,20 @@ def written(folder: Path, compress: str = COMPRESS) -> Path:
 def test_a_plan_whose_files_are_beyond_the_budget_is_searched_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if nothing were in the files but tensors, so that the first plan is too large."""
-    monkeypatch.setattr(overhead, "check_room", lambda *_: 0)
+    """As if files were smaller than what is in them, so that the first plan is too large."""
+    found, known = overhead.check_room, overhead.written_sizes
     sizes: list[int] = []
-    known = overhead.written_size
 
-    def kept(*given: Any) -> int:
-        sizes.append(known(*given))
-        return sizes[-1]
+    def bare(*given: Any) -> dict[str, Room]:
+        return {name: replace(each, besides=-4000) for name, each in found(*given).items()}
 
-    monkeypatch.setattr(overhead, "written_size", kept)
+    def kept(*given: Any) -> dict[str, int]:
+        written = known(*given)
+        sizes.append(max(written.values()))
+        return written
+
+    monkeypatch.setattr(overhead, "check_room", bare)
+    monkeypatch.setattr(overhead, "written_sizes", kept)
     result = pocketrec.build(written(tmp_path), out=tmp_path / "bundle")
     assert sizes[0] > BUDGET * 1e6 >= sizes[-1]
     assert sum(each.size_bytes for each in result.evidence.sizes) <= BUDGET * 1e6
@@ -58,6 +65,46 @@ def test_no_form_of_a_tensor_is_made_twice(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_graph_that_is_larger_than_the_budget_is_told_before_anything_is_searched(tmp_path: Path) -> None:
-    small = COMPRESS.replace(str(BUDGET), "0.001")
-    with pytest.raises(BudgetMissed, match=r"max_size_mb is 0\.001; .* MB of onnx are its graph"):
+    small = COMPRESS.replace(str(BUDGET), "0.0005")
+    with pytest.raises(BudgetMissed, match=r"max_size_mb is 0\.0005; .* MB of onnx are its graph"):
         pocketrec.build(written(tmp_path, small), out=tmp_path / "bundle")
+
+
+def test_a_table_that_a_float16_package_scores_with_in_float32_is_no_part_of_its_graph(
+    tmp_path: Path,
+) -> None:
+    """Half of it was taken for what no plan makes smaller, so that no small budget could be held."""
+    items, budget = 4000, 0.04
+    files = {"model": model_of(items=items, users=100), "recipe": recipe_of(items=items)}
+    asked = f"[targets.coreml]\n[compress]\nmax_size_mb = {budget}\ntime_limit_s = 5\n"
+    result = pocketrec.build(write_mean(tmp_path, asked, items=items, **files), out=tmp_path / "bundle")
+    sizes = [each.size_bytes for each in result.evidence.sizes]
+    assert sum(sizes) <= budget * 1e6 < 4 * items * 8 / 2
+
+
+@pytest.mark.parametrize("target", ["onnx", "coreml"])
+def test_what_candidates_weigh_is_what_files_grow_by(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of a plan are as large as was expected, within a few hundred bytes."""
+    rooms: list[dict[str, Room]] = []
+    sizes: list[dict[str, int]] = []
+    found, known = overhead.check_room, overhead.written_sizes
+
+    def room_of(*given: Any) -> dict[str, Room]:
+        rooms.append(found(*given))
+        return rooms[-1]
+
+    def written_of(*given: Any) -> dict[str, int]:
+        sizes.append(known(*given))
+        return sizes[-1]
+
+    monkeypatch.setattr(overhead, "check_room", room_of)
+    monkeypatch.setattr(overhead, "written_sizes", written_of)
+    asked = f"[targets.{target}]\n[compress]\nmax_size_mb = 0.012\ntime_limit_s = 5\n"
+    result = pocketrec.build(written(tmp_path, asked), out=tmp_path / "bundle")
+    pareto = json.loads((tmp_path / "bundle.search" / "pareto.json").read_text())
+    stored = next(each["size_bytes"] for each in pareto["front"] if each["chosen"])
+    assert result.passed
+    assert len(sizes) == 1
+    assert abs(rooms[0][target].besides + stored - sizes[0][target]) < 300

@@ -21,6 +21,7 @@ from pocketrec.evaluation import Asked, ClassificationData, RankingData
 from pocketrec.kept import key_of
 from pocketrec.pipeline.evaluator import Evaluator, make_evaluator
 from pocketrec.pipeline.measurements import MeasurementFile, Weighed, candidate_file
+from pocketrec.pipeline.overhead import Room
 from pocketrec.pipeline.search import Searched, offered, search_plan, streamed_trials
 from pocketrec.quantize import plan_from_table
 from pocketrec.quantize.planner import Measured
@@ -418,6 +419,11 @@ def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
         assert (ruined.distortion, ruined.losses["auc"] > 0.4) == (1.0, True)
 
 
+def room(besides: int) -> Room:
+    """Of a package of every function, and as many bytes in them that are none of the tensors."""
+    return Room(target=TARGETS["coreml"], besides=besides, places=dict.fromkeys(READ, (("float32",),)))
+
+
 def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator, tmp_path: Path) -> None:
     """So that the files hold it, and not their compressed tensors alone."""
     asked = Compress(max_size_mb=0.014, time_limit_s=60)
@@ -431,7 +437,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             tmp_path / str(besides),
             workers=Workers(),
             progress=lambda *_: None,
-            besides=besides,
+            room=room(besides),
         )
         sizes.append(next(each.size_bytes for each in found.front if each.chosen) + besides)
     assert max(sizes) <= 14_000
@@ -445,7 +451,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             tmp_path / "none",
             workers=Workers(),
             progress=lambda *_: None,
-            besides=13_990,
+            room=room(13_990),
         )
 
 

@@ -276,10 +276,10 @@ def test_where_few_rows_count_they_alone_get_the_bits(make_table: MakeTable) -> 
 
 
 def test_what_a_target_cannot_carry_is_no_candidate(make_table: MakeTable) -> None:
-    def linear_only(tensor: QuantizedTensor) -> bool:
-        return tensor.scheme == "linear"
+    def linear_only(tensor: QuantizedTensor) -> int | None:
+        return tensor.size_bytes if tensor.scheme == "linear" else None
 
-    found = candidates("item.weight", make_table(120, 32), allowed=linear_only)
+    found = candidates("item.weight", make_table(120, 32), bytes_of=linear_only)
     assert {each.scheme.scheme for each in found if each.scheme is not None} == {"linear"}
 
 

@@ -11,13 +11,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array
+from onnx.reference import ReferenceEvaluator
 
 from pocketrec.convert.capture.capture import Capture
-from pocketrec.convert.onnx.bare import drop_defaults, share_constants, strip
+from pocketrec.convert.onnx.bare import drop_defaults, share_constants, share_turned, strip
 from pocketrec.convert.onnx.lower import to_onnx
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 X = np.arange(12, dtype=np.float32).reshape(2, 6)
+TABLE = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
 
 
 def noted() -> onnx.ModelProto:
@@ -142,6 +144,54 @@ def test_a_constant_that_an_output_gives_stays() -> None:
     graph.output.append(helper.make_tensor_value_info("zwei", FLOAT, []))
     share_constants(graph, set())
     assert [each.name for each in graph.initializer] == ["shape", "two", "zwei"]
+
+
+def with_both(other: NDArray[np.float32]) -> onnx.ModelProto:
+    """x @ table.T, beside a matrix that may be that transpose."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "other"], ["y"]),
+            helper.make_node("Gather", ["table", "i"], ["z"]),
+        ],
+        "main",
+        [
+            helper.make_tensor_value_info("x", FLOAT, [2, 8]),
+            helper.make_tensor_value_info("i", INT64, [2]),
+        ],
+        [
+            helper.make_tensor_value_info("y", FLOAT, [2, 20]),
+            helper.make_tensor_value_info("z", FLOAT, [2, 8]),
+        ],
+        [from_array(TABLE, "table"), from_array(other, "other")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+def test_a_table_and_its_transpose_are_stored_once_and_give_the_same_numbers() -> None:
+    given = {"x": np.ones((2, 8), np.float32), "i": np.array([3, 5])}
+    model = with_both(np.ascontiguousarray(TABLE.T))
+    before = ReferenceEvaluator(model).run(None, given)
+    share_turned(model.graph, {"table"})
+    onnx.checker.check_model(model, full_check=True)
+    assert [each.name for each in model.graph.initializer] == ["table"]
+    for old, new in zip(before, ReferenceEvaluator(model).run(None, given), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    ("other", "tensors"),
+    [
+        (np.ascontiguousarray(TABLE.T) + np.float32(1), {"table"}),
+        (TABLE.reshape(8, 20), {"table"}),
+        (np.ascontiguousarray(TABLE.T), {"table", "other"}),  # the module holds both
+    ],
+    ids=["other numbers", "another order", "a tensor of its own"],
+)
+def test_a_matrix_that_is_no_transpose_stays(other: NDArray[np.float32], tensors: set[str]) -> None:
+    model = with_both(other)
+    share_turned(model.graph, tensors)
+    assert [each.name for each in model.graph.initializer] == ["table", "other"]
+    assert [each.op_type for each in model.graph.node] == ["MatMul", "Gather"]
 
 
 def test_an_artifact_holds_no_notes_and_its_tensors_keep_their_names(
