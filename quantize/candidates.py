@@ -22,8 +22,17 @@ from pocketrec.quantize.tensor import Floats, QuantizedTensor
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 _VECTORS: tuple[Scheme, ...] = (Float16(),)
-_COLD_NUMBERS: tuple[Literal[2, 3, 4], ...] = (4, 3, 2)
-_COLD_VECTORS: tuple[Literal[6, 8], ...] = (8, 6)
+_SMALLER: tuple[tuple[Literal[6, 8], int], ...] = ((6, 2), (6, 4), (8, 8))
+# Share of hot rows, their bits, bits and width of the others' codes: what keeps most of the lists of a shop
+# among forms of one size (docs/adr/0021).
+_PARTS: tuple[tuple[float, Literal[4, 8], Literal[4, 6, 8], int], ...] = (
+    (0.1, 8, 4, 1),
+    *((share, 8, 8, 2) for share in (0.1, 0.2, 0.3)),
+    *((share, 8, 6, 2) for share in (0.05, 0.1, 0.2)),
+    *((share, 4, 8, 4) for share in (0.1, 0.2, 0.3)),
+    *((share, 4, 6, 4) for share in (0.05, 0.1, 0.2, 0.3, 0.45)),
+    (0.1, 4, 8, 8),
+)
 
 
 def _matrices(rounding: Rounding) -> tuple[Scheme, ...]:
@@ -37,23 +46,20 @@ def _matrices(rounding: Rounding) -> tuple[Scheme, ...]:
         *(Palette(bits=bits, groups=8, rounding=rounding) for bits in (4, 3, 2)),
         *(ScaledPalette(bits=bits, rounding=rounding) for bits in (6, 4, 3, 2, 1)),
         *(ScaledPalette(bits=bits, block_size=32, rounding=rounding) for bits in (3, 2)),
-        *(Product(bits=8, width=width, shared=shared) for width in (2, 4) for shared in (True, False)),
-        Product(bits=6, width=4),
+        *(
+            Product(bits=8, width=width, shared=shared, rounding=rounding)
+            for width in (2, 4)
+            for shared in (True, False)
+        ),
+        *(Product(bits=bits, width=width, rounding=rounding) for bits, width in _SMALLER),
     )
 
 
 def _in_parts(rounding: Rounding) -> tuple[Scheme, ...]:
     """Tables whose rows are known to count for more or less."""
-    ways: tuple[tuple[float, Literal[4, 8], Literal[2, 3, 4, 6, 8], int], ...] = (
-        *((0.1, 8, bits, 1) for bits in _COLD_NUMBERS),
-        *((share, 4, bits, 4) for share in (0.1, 0.2, 0.3) for bits in _COLD_VECTORS),
-        (0.1, 8, 8, 4),
-        (0.1, 4, 8, 8),
-        (0.2, 4, 8, 8),
-    )
     return tuple(
         HotRows(share=share, hot_bits=hot, cold_bits=cold, cold_width=width, rounding=rounding)
-        for share, hot, cold, width in ways
+        for share, hot, cold, width in _PARTS
     )
 
 

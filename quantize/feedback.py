@@ -29,7 +29,7 @@ from pocketrec.quantize.usage import Rounding, Usage
 Nearest = Callable[[Floats, slice, int], tuple[Array, Floats]]
 
 MAX_COLUMNS = 4096  # the moment of more is larger than the matrices that have so many
-_DAMPING = 0.01
+DAMPING = 0.01
 _TILE_ROWS = 4096
 _BLOCK = 64  # columns that are updated one by one before the rest is updated by a product
 _PRODUCT_ROWS = 64  # of every such product, so that a row's sums do not depend on its neighbours
@@ -97,6 +97,24 @@ def feedback_of(name: str, rounding: Rounding, usage: Usage) -> Feedback | None:
     Raises:
         PlanError: nobody knows how the tensor's errors act on the outputs.
     """
+    moment = check_moment(name, rounding, usage)
+    if moment is None:
+        return None
+    diagonal = np.diagonal(moment)
+    order = np.argsort(-diagonal, kind="stable")
+    mean = float(diagonal.mean()) or 1.0
+    damped = moment[np.ix_(order, order)] / mean + DAMPING * np.eye(len(order))
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    shares = np.triu(upper / np.diagonal(upper)[:, None], 1).astype(np.float32)
+    return Feedback(order=order, shares=shares)
+
+
+def check_moment(name: str, rounding: Rounding, usage: Usage) -> Array | None:
+    """The moment that feedback rests on, float64; None where there is to be no feedback.
+
+    Raises:
+        PlanError: feedback is asked for, and nobody knows the moment.
+    """
     if rounding == "nearest" or (rounding == "distilled" and usage.moment is None):
         return None
     if usage.moment is None:
@@ -104,14 +122,7 @@ def feedback_of(name: str, rounding: Rounding, usage: Usage) -> Feedback | None:
             f"{name}: rounding = 'feedback' needs gradients of the evaluated outputs, and there are none "
             "for this tensor; use rounding = 'nearest'"
         )
-    moment = np.asarray(usage.moment, np.float64)
-    diagonal = np.diagonal(moment)
-    order = np.argsort(-diagonal, kind="stable")
-    mean = float(diagonal.mean()) or 1.0
-    damped = moment[np.ix_(order, order)] / mean + _DAMPING * np.eye(len(order))
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
-    shares = np.triu(upper / np.diagonal(upper)[:, None], 1).astype(np.float32)
-    return Feedback(order=order, shares=shares)
+    return np.asarray(usage.moment, np.float64)
 
 
 def output_noise(moment: Array, errors: Floats) -> float:

@@ -107,9 +107,8 @@ class HotRows:
         return self.joined(name, values.shape, hot, parts)
 
 
-def _by_vector(bits: Any, width: int, rounding: Rounding) -> Product:
-    """Vectors are rounded to the nearest where they are not distilled; feedback is for single numbers."""
-    return Product(bits=bits, width=width, rounding="distilled" if rounding == "distilled" else "nearest")
+def _by_vector(bits: Any, width: int, rounding: Rounding) -> Part:
+    return Product(bits=bits, width=width, rounding=rounding)
 
 
 def _by_number(bits: Any, rounding: Rounding) -> Part:

@@ -4,7 +4,8 @@
 
 Jégou, Douze and Schmid (2011), "Product quantization for nearest neighbor search"; for
 recommenders RecJPQ (Petrov and Macdonald, 2024, arXiv 2312.06165), there jointly trained, here
-after training, with rows weighted by how often they are read.
+after training, with rows weighted by how often they are read, and the vectors of a row chosen together
+where it is known what their errors do (`quantize.vectors`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import Encoded, check_least, divisors, float16_numbers, quantize_rows
 from pocketrec.quantize.schemes.lloyd import centres_of_vectors, nearest_vector
 from pocketrec.quantize.tensor import Array, Floats, ProductTensor, rows_and_columns
-from pocketrec.quantize.usage import UNKNOWN, Usage
+from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
+from pocketrec.quantize.vectors import VectorFeedback, vector_feedback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +31,15 @@ class Product:
         bits: of a code.
         width: numbers in a vector.
         shared: one codebook for all parts; else each part has its own.
-        rounding: to the `nearest` entry, or `distilled`, which then tunes codes and codebooks together.
+        rounding: each vector to the `nearest` entry, those of a row together with `feedback`, or `distilled`,
+            which then tunes codes and codebooks together.
     """
 
     scheme: ClassVar[str] = "product"
     bits: Literal[4, 6, 8] = 8
     width: int = 4
     shared: bool = False
-    rounding: Literal["nearest", "distilled"] = "nearest"
+    rounding: Rounding = "nearest"
 
     def __post_init__(self) -> None:
         check_least("product: width", self.width, 2)
@@ -54,6 +57,23 @@ class Product:
     def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> ProductCodec:
         """The codebooks of a sample of rows."""
         pin_zero = not sample.any(axis=1).all()
+        feedback = vector_feedback(name, self.rounding, usage, self.width)
+        groups = 1 if self.shared else sample.shape[1] // self.width
+        if feedback is None:
+            books = self._nearest_books(sample, usage, pin_zero=pin_zero)
+        else:
+            reads, count = usage.popularity, 1 << self.bits
+            books = feedback.start(sample, groups, count, reads, pin_zero=pin_zero)
+            books = feedback.fit(sample, books, reads, pin_zero=pin_zero)
+        return ProductCodec(
+            scheme=self,
+            name=name,
+            codebooks=float16_numbers(name, books)[None],
+            exact=pin_zero,
+            feedback=feedback,
+        )
+
+    def _nearest_books(self, sample: Floats, usage: Usage, *, pin_zero: bool) -> Floats:
         parts = sample.reshape(len(sample), -1, self.width)
         pieces = [parts.reshape(-1, self.width)] if self.shared else list(parts.transpose(1, 0, 2))
         books = []
@@ -61,9 +81,7 @@ class Product:
             reads = usage.popularity
             weights = None if reads is None else np.repeat(reads, len(each) // len(sample))
             books.append(centres_of_vectors(each, 1 << self.bits, weights=weights, pin_zero=pin_zero))
-        return ProductCodec(
-            scheme=self, name=name, codebooks=float16_numbers(name, np.stack(books))[None], exact=pin_zero
-        )
+        return np.stack(books)
 
     def quantize(self, name: str, values: Floats, *, usage: Usage = UNKNOWN) -> ProductTensor:
         """The tensor as codes and codebooks; rows that are read often count for more."""
@@ -74,22 +92,26 @@ class Product:
 class ProductCodec:
     """Encodes rows with fixed codebooks, float16 `[1, parts or 1, 2**bits, width]`.
 
-    `exact` says that entry 0 of every codebook is the zero vector.
+    `exact` says that entry 0 of every codebook is the zero vector; without `feedback` each vector of a row is
+    rounded for itself.
     """
 
     scheme: Product
     name: str
     codebooks: Array
     exact: bool
+    feedback: VectorFeedback | None = None
 
     def encode(self, rows: Floats) -> Encoded:
-        """The numbers of the nearest vectors; a row of zeros needs a vector of zeros."""
+        """The numbers of the chosen vectors; a row of zeros needs a vector of zeros."""
         if not self.exact and not rows.any(axis=1).all():
             raise PlanError(
                 f"{self.name}: a row of zeros has no exact code, as the sample held none; sample it"
             )
-        parts = np.ascontiguousarray(rows.reshape(len(rows), -1, self.scheme.width).transpose(1, 0, 2))
         books = self.codebooks[0].astype(np.float32)
+        if self.feedback is not None:
+            return Encoded(codes=self.feedback.encode(rows, books))
+        parts = np.ascontiguousarray(rows.reshape(len(rows), -1, self.scheme.width).transpose(1, 0, 2))
         codes = [nearest_vector(part, books[min(i, len(books) - 1)])[0] for i, part in enumerate(parts)]
         return Encoded(codes=np.stack(codes, axis=1))
 
