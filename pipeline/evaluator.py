@@ -75,16 +75,23 @@ class Evaluator:
     def __call__(self, schemes: Mapping[str, Scheme]) -> Measured:
         """The losses and the distortion of the module with `schemes` applied, against the module itself."""
         from pocketrec.quantize.planner import Measured
+        from pocketrec.validate.measure.compare import error_of_change
 
         before = self.before()
         with self._compressed(schemes) as module:
             pairs = list(zip(before, self._run(module), strict=True))
-        losses: dict[str, float] = {}
+        losses, errors = dict[str, float](), dict[str, float]()
         for before_one, after in pairs:
             for metric in before_one.quality.metrics:
                 key, loss = before_one.key(metric), _loss(metric, before_one, after)
+                if _worse(losses.get(key, -math.inf), loss) == losses.get(key):
+                    continue
                 losses[key] = _worse(losses.get(key, loss), loss)
-        return Measured(losses=losses, distortion=reduce(_worse, (_distortion(*pair) for pair in pairs)))
+                error = error_of_change(metric, before_one.quality, after.quality)
+                if error is not None:
+                    errors[key] = error
+        distortion = reduce(_worse, (_distortion(*pair) for pair in pairs))
+        return Measured(losses=losses, distortion=distortion, errors=errors)
 
     @property
     def functions(self) -> set[str]:

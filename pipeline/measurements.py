@@ -67,6 +67,7 @@ class Weighed(Entry):
 class _Costs(Entry):
     losses: Mapping[str, float]
     distortion: float
+    errors: Mapping[str, float]
 
 
 class EntryFile(Generic[E]):
@@ -133,14 +134,18 @@ class MeasurementFile:
 
     def _believable(self, entry: _Costs) -> bool:
         finite = all(abs(each) <= _LARGEST_LOSS for each in entry.losses.values())
-        return set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1 and finite
+        known = set(entry.errors) <= self._metrics
+        spread = known and all(0 <= each <= _LARGEST_LOSS for each in entry.errors.values())
+        return set(entry.losses) == self._metrics and 0 <= entry.distortion <= 1 and finite and spread
 
     def get(self, key: str) -> Measured | None:
         """The measurement of that key, where it is known."""
         from pocketrec.quantize.planner import Measured
 
         known = self._entries.get(key)
-        return None if known is None else Measured(losses=known.losses, distortion=known.distortion)
+        if known is None:
+            return None
+        return Measured(losses=known.losses, distortion=known.distortion, errors=known.errors)
 
     def put(self, key: str, measured: Measured) -> None:
         """Writes the measurement to disk before it returns, unless it has no meaning."""

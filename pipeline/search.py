@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from pocketrec.source.tables import Table
     from pocketrec.source.trials import StreamedTrials
 
+_WIDTH = 1.96  # standard errors on either side of which a loss lies at 95 %
 _FEW_ROWS = 2048  # on which a plan's distortion is known to a hundredth of itself and less
 
 
@@ -365,6 +366,10 @@ def _plan_point(point: Point, outcome: Outcome, total: int) -> PlanPoint:
         losses=point.measured.losses,
         chosen=point is outcome.best,
         tensors=point.plan.to_table(),
+        intervals={
+            name: (point.measured.losses[name] - _WIDTH * error, point.measured.losses[name] + _WIDTH * error)
+            for name, error in point.measured.errors.items()
+        },
     )
 
 

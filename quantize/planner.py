@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -52,10 +52,12 @@ class Measured:
         losses: metric name to how much worse it is than the original's; NaN where it broke.
         distortion: how far the ranking moved, 0 where it did not, growing as the amplitude of noise
             does: 1 less the top-k overlap, or √(1 - ρ²) for the rank correlation ρ of scores.
+        errors: metric name to the standard error of its loss; without those where nobody knows.
     """
 
     losses: Mapping[str, float]
     distortion: float
+    errors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:

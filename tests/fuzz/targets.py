@@ -286,7 +286,7 @@ def _make_measurements(folder: Path) -> None:
 
     store = MeasurementFile(folder / "measurements.jsonl", {"ndcg@10"})
     for key in "ab":
-        store.put(key, Measured(losses={"ndcg@10": 0.1}, distortion=0.5))
+        store.put(key, Measured(losses={"ndcg@10": 0.1}, distortion=0.5, errors={"ndcg@10": 0.01}))
 
 
 def _make_origins(folder: Path) -> None:

@@ -134,6 +134,19 @@ def test_the_plan_is_within_the_loss_and_written_down(evaluator: Evaluator, tmp_
     assert len(pareto["front"]) == len(front)
 
 
+def test_the_front_says_between_what_a_loss_lies(evaluator: Evaluator, tmp_path: Path) -> None:
+    """By the differences of the same users, which are fewer than either model's own spread."""
+    found = run(Compress(max_ratio=0.3), evaluator, tmp_path)
+    moved = [each for each in found.front if each.losses["ndcg@10"] > 0]
+    assert moved
+    for each in moved:
+        low, high = each.intervals["ndcg@10"]
+        assert low < each.losses["ndcg@10"] < high
+        assert (low + high) / 2 == pytest.approx(each.losses["ndcg@10"])
+    front = json.loads((tmp_path / "pareto.json").read_text())["front"]
+    assert [each["intervals"].keys() for each in front] == [each.losses.keys() for each in found.front]
+
+
 def test_a_table_that_nothing_measures_is_stored_in_8_bits(evaluator: Evaluator, tmp_path: Path) -> None:
     found = search_plan(
         Compress(max_ndcg_drop=0.5), evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet
@@ -320,7 +333,7 @@ def test_workers_give_the_measurements_of_one_process(evaluator: Evaluator, tmp_
     assert run(budget, evaluator, tmp_path / "two", Workers(count=2, engine="threading")) == alone
 
 
-KEPT = Measured(losses={"auc": 0.1}, distortion=0.2)
+KEPT = Measured(losses={"auc": 0.1}, distortion=0.2, errors={"auc": 0.01})
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_spoils_no_other(tmp_path: Path) -> None:
@@ -338,14 +351,18 @@ def test_a_line_that_was_cut_off_is_left_out_and_spoils_no_other(tmp_path: Path)
 @pytest.mark.parametrize(
     "line",
     [
-        '{"key": "a", "losses": {"auc": 0.1}, "distortion": "x"}',
-        '{"key": "a", "losses": [1], "distortion": 0.2}',
-        '{"key": "a", "distortion": 0.2}',
-        '{"key": "a", "losses": {"auc": NaN}, "distortion": 0.2}',
-        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 1e308}',
-        '{"key": "a", "losses": {"auc": -1e308}, "distortion": 0.2}',
-        '{"key": "a", "losses": {"ndcg@10": 0.1}, "distortion": 0.2}',
-        '{"key": 5, "losses": {"auc": 0.1}, "distortion": 0.2}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": "x", "errors": {}}',
+        '{"key": "a", "losses": [1], "distortion": 0.2, "errors": {}}',
+        '{"key": "a", "distortion": 0.2, "errors": {}}',
+        '{"key": "a", "losses": {"auc": NaN}, "distortion": 0.2, "errors": {}}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 1e308, "errors": {}}',
+        '{"key": "a", "losses": {"auc": -1e308}, "distortion": 0.2, "errors": {}}',
+        '{"key": "a", "losses": {"ndcg@10": 0.1}, "distortion": 0.2, "errors": {}}',
+        '{"key": 5, "losses": {"auc": 0.1}, "distortion": 0.2, "errors": {}}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 0.2}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 0.2, "errors": {"auc": -0.1}}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 0.2, "errors": {"auc": NaN}}',
+        '{"key": "a", "losses": {"auc": 0.1}, "distortion": 0.2, "errors": {"ndcg@10": 0.1}}',
         "[" * 5000,
         "null",
         "\xff\x00",

@@ -122,6 +122,17 @@ def _changes(
         )
 
 
+def error_of_change(name: str, reference: QualityRun, artifact: QualityRun) -> float | None:
+    """The standard error of a metric's change, by the differences of the same examples.
+
+    None for a metric that is no mean over examples, for one example, and where a value is NaN.
+    """
+    paired = _paired(name, reference, artifact)
+    if paired is None or len(paired.differences) <= 1 or not np.isfinite(paired.differences).all():
+        return None
+    return float(paired.differences.std(ddof=1) / np.sqrt(len(paired.differences)))
+
+
 def _paired(name: str, reference: QualityRun, artifact: QualityRun) -> _Paired | None:
     """None for a metric that is no mean over examples."""
     if reference.places is not None and artifact.places is not None:

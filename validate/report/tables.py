@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketrec.report import Evidence, LatencyResult, RoundedInput
+from pocketrec.report import Evidence, LatencyResult, PlanPoint, RoundedInput
 from pocketrec.validate.profile.statistics import percentile
 from pocketrec.validate.report.page.parts import Cell, badge
 from pocketrec.validate.report.summary import (
@@ -185,12 +185,20 @@ def front(evidence: Evidence) -> ReportTable:
             _bytes(each.size_bytes),
             f"{each.ratio:.2%}",
             f"{each.distortion:.3%}",
-            ", ".join(f"{name} {loss:+.2g}" for name, loss in sorted(each.losses.items())),
+            ", ".join(_loss(each, name) for name in sorted(each.losses)),
         )
         for each in evidence.front
     ]
     head = ("", "bytes", "of float32", "ranking that moved", "losses of metrics")
     return ReportTable(title="Plans that none beats", head=head, rows=rows)
+
+
+def _loss(point: PlanPoint, name: str) -> str:
+    text = f"{name} {point.losses[name]:+.2g}"
+    if name not in point.intervals:
+        return text
+    low, high = point.intervals[name]
+    return f"{text} [{low:+.2g}, {high:+.2g}]"
 
 
 def activations(evidence: Evidence) -> ReportTable:

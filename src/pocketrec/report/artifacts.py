@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -87,10 +87,13 @@ class PlanPoint:
     """A compression plan that the search measured, and that no other beats in size and distortion.
 
     Attributes:
-        size_bytes: of all tensors, compressed or not.
+        size_bytes: of all tensors, compressed or not; of a search for `max_size_mb`, what the files of one
+            of the targets hold of them.
         ratio: of that to float32.
         distortion: how far the ranking moved, 0 where it did not.
         losses: metric name to how much worse it is than the original's.
+        intervals: metric name to the ends between which the loss lies at 95 %, by the differences of the same
+            examples and as normal; without those that are no means over examples.
         chosen: whether it is the plan of this build.
         tensors: the plan, as in a recipe.
     """
@@ -101,6 +104,7 @@ class PlanPoint:
     losses: Mapping[str, float]
     chosen: bool
     tensors: Mapping[str, Mapping[str, Any]]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pocketrec.report import MetricChange
-from pocketrec.validate.measure.compare import beside, compare_quality
+from pocketrec.validate.measure.compare import beside, compare_quality, error_of_change
 from pocketrec.validate.measure.metrics.calibration import calibration_error
 from pocketrec.validate.measure.metrics.gauc import user_aucs
 from pocketrec.validate.measure.ranking import QualityRun, classification_metrics, ranking_metrics
@@ -202,6 +202,24 @@ def test_lists_are_compared_at_every_length_and_beside_the_catalogue(
     assert two.novelty[0] == pytest.approx(two.novelty[1])
     unknown = compare_quality(*lists).lists[0]
     assert (unknown.coverage, unknown.novelty, unknown.popularity_shift, unknown.diversity) == (None,) * 4
+
+
+def test_the_standard_error_of_a_change_is_that_of_its_interval(
+    lists: tuple[QualityRun, QualityRun], scores: tuple[QualityRun, QualityRun]
+) -> None:
+    for before, after in (lists, scores):
+        for change in compare_quality(before, after).changes:
+            error = error_of_change(change.metric, before, after)
+            low, high = change.intervals[0].low, change.intervals[0].high
+            assert error == pytest.approx((high - low) / (2 * 1.96), rel=0.2)
+
+
+def test_what_is_no_mean_or_broken_has_no_standard_error(lists: tuple[QualityRun, QualityRun]) -> None:
+    one = ranked(np.zeros(1), np.zeros((1, 3), int))
+    assert error_of_change("ndcg@2", one, one) is None
+    before, after = lists
+    broken = replace(after, places=np.full(40, math.nan))
+    assert error_of_change("ndcg@2", before, broken) is None
 
 
 def test_a_metric_that_is_nan_has_no_interval(lists: tuple[QualityRun, QualityRun]) -> None:
