@@ -28,9 +28,9 @@ _SMALLER: tuple[tuple[Literal[6, 8], int], ...] = ((6, 2), (6, 4), (8, 8))
 _PARTS: tuple[tuple[float, Literal[4, 8], Literal[4, 6, 8], int], ...] = (
     (0.1, 8, 4, 1),
     *((share, 8, 8, 2) for share in (0.1, 0.2, 0.3)),
-    *((share, 8, 6, 2) for share in (0.05, 0.1, 0.2)),
+    *((share, 8, 6, 2) for share in (0.05, 0.1, 0.15, 0.2)),
     *((share, 4, 8, 4) for share in (0.1, 0.2, 0.3)),
-    *((share, 4, 6, 4) for share in (0.05, 0.1, 0.2, 0.3, 0.45)),
+    *((share, 4, 6, 4) for share in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.45)),
     (0.1, 4, 8, 8),
 )
 
