@@ -165,6 +165,8 @@ def candidates_by(
     def weigh(scheme: Scheme) -> Candidate | None:
         try:
             scheme.check(name, shape)
+            if isinstance(scheme, Product) and scheme.codebook_bytes(shape) >= 2 * math.prod(shape):
+                return None  # float16 has no more bytes, and less noise
             whole, made = trial(scheme)
         except PlanError:
             return None  # a shape that does not divide: another candidate serves this tensor

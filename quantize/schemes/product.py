@@ -54,6 +54,11 @@ class Product:
             advice = f"use width={' or '.join(fitting)}" if fitting else "use 'palette'"
             raise PlanError(f"{name}: {columns} columns do not divide into vectors of {self.width}; {advice}")
 
+    def codebook_bytes(self, shape: tuple[int, ...]) -> int:
+        """Bytes of the codebooks of a tensor of that shape, float16."""
+        groups = 1 if self.shared else rows_and_columns(shape)[1] // self.width
+        return 2 * groups * (1 << self.bits) * self.width
+
     def fit(self, name: str, sample: Floats, *, usage: Usage = UNKNOWN) -> ProductCodec:
         """The codebooks of a sample of rows."""
         pin_zero = not sample.any(axis=1).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from pocketrec.quantize.planner import Budget, Measured, Outcome, Search, cost_o
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.tensor import QuantizedTensor
 from pocketrec.quantize.usage import Usage
 
@@ -273,6 +275,27 @@ def test_where_few_rows_count_they_alone_get_the_bits(make_table: MakeTable) -> 
     }
     assert "hot_rows" in schemes["few"]
     assert "hot_rows" not in schemes["nobody"]
+
+
+def test_a_form_whose_codebooks_are_as_large_as_the_tensor_is_not_fitted(
+    make_table: MakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[Product] = []
+    fit = Product.fit
+
+    def counted(scheme: Product, *given: Any, **known: Any) -> Any:
+        fitted.append(scheme)
+        return fit(scheme, *given, **known)
+
+    monkeypatch.setattr(Product, "fit", counted)
+    small, large = make_table(64, 32), make_table(2048, 32)
+    candidates("mix.weight", small)
+    assert fitted
+    books = [each.quantize("w", small).codebooks.nbytes for each in [*fitted]]
+    assert max(books) < small.nbytes / 2
+    fitted.clear()
+    candidates("item.weight", large)
+    assert {(each.bits, each.width, each.shared) for each in fitted} >= {(8, 4, False), (8, 2, True)}
 
 
 def test_what_a_target_cannot_carry_is_no_candidate(make_table: MakeTable) -> None:
