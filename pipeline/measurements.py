@@ -61,6 +61,7 @@ class Weighed(Entry):
 
     size_bytes: int | None
     noise: float
+    limited: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,4 +159,8 @@ def candidate_file(path: Path) -> EntryFile[Weighed]:
     Raises:
         StorageError: the file cannot be read.
     """
-    return EntryFile(path, Weighed, lambda each: (each.size_bytes or 0) >= 0 and 0 <= each.noise < math.inf)
+    return EntryFile(path, Weighed, _weighs)
+
+
+def _weighs(entry: Weighed) -> bool:
+    return min(entry.size_bytes or 0, *entry.limited, 0) >= 0 and 0 <= entry.noise < math.inf

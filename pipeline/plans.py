@@ -197,24 +197,25 @@ class SizedSearch:
 
         limit_mb, core = compress.max_size_mb, self.trials.core
         rooms = check_room(self.attempt, core, limit_mb, self.targets, self.read, self.folder, self.report)
-        name = next(iter(rooms), "")
-        found = self._once(compress, planned, rooms.get(name))
+        found, stored = self._once(compress, planned, rooms)
         again = replace(compress, time_limit_s=compress.time_limit_s / 4)
         for _ in range(_SIZED - 1):
             if limit_mb is None or not rooms:
                 break
             sizes = written_sizes(self.attempt, self.trials, found, self.targets, self.folder, self.report)
-            largest = max(sizes, key=lambda each: sizes[each], default="")
-            if not sizes or sizes[largest] <= limit_mb * 1e6:
+            if all(size <= limit_mb * 1e6 for size in sizes.values()):
                 break
-            if largest == name:
-                stored = next(each.size_bytes for each in found.front if each.chosen)
-                rooms[name] = replace(rooms[name], besides=sizes[name] - stored)
-            name = largest
-            found = self._once(again, planned, rooms[name])
+            rooms = {
+                name: replace(room, besides=max(room.besides, sizes[name] - stored[name]))
+                for name, room in rooms.items()
+            }
+            found, stored = self._once(again, planned, rooms)
         return found
 
-    def _once(self, compress: Compress, planned: Planned, room: Room | None) -> Planned:
+    def _once(
+        self, compress: Compress, planned: Planned, rooms: Mapping[str, Room]
+    ) -> tuple[Planned, Mapping[str, int]]:
+        """What was planned, and target to what its files are taken to hold of the tensors."""
         from pocketrec.pipeline.search import search_plan
 
         searched = search_plan(
@@ -225,7 +226,7 @@ class SizedSearch:
             self.folder,
             workers=self.workers,
             progress=self.report,
-            room=room,
+            rooms=list(rooms.values()),
         )
         streamed = {each.name for each in self.trials.core.tables}
         made = {
@@ -234,7 +235,8 @@ class SizedSearch:
             if name not in streamed
         }
         notes = (*planned.notes, *searched.notes)
-        return replace(planned, plan=searched.plan, made=made, front=searched.front, notes=notes)
+        found = replace(planned, plan=searched.plan, made=made, front=searched.front, notes=notes)
+        return found, dict(zip(rooms, searched.limited, strict=False))
 
 
 def example_planner(asked: str | Plan | Compress) -> Callable[[Tried], Planned]:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pocketrec.pipeline.overhead import Room
     from pocketrec.quantize import Plan, QuantizedTensor
     from pocketrec.quantize.candidates import Candidate, Remember, Weigh
-    from pocketrec.quantize.planner import Measured, Outcome, Point
+    from pocketrec.quantize.planner import Budget, Measured, Outcome, Point
     from pocketrec.quantize.schemes import Scheme
     from pocketrec.source.checkpoint import Span
     from pocketrec.source.streamed import Stubbed
@@ -63,11 +63,13 @@ class Searched:
         plan: the best that holds the budget.
         front: plans that no other measured plan beats, and `plan`.
         notes: what must be said of it.
+        limited: bytes of `plan` that have limits of their own, those of each target's files first.
     """
 
     plan: Plan
     front: tuple[PlanPoint, ...]
     notes: tuple[str, ...]
+    limited: tuple[int, ...] = ()
 
 
 def search_plan(
@@ -79,7 +81,7 @@ def search_plan(
     *,
     workers: Workers,
     progress: Progress,
-    room: Room | None = None,
+    rooms: Sequence[Room] = (),
 ) -> Searched:
     """The plan that holds the recipe's budget, and the front; `folder` keeps both, and every measurement.
 
@@ -93,14 +95,15 @@ def search_plan(
             candidates.jsonl.
         workers: where plans are measured.
         progress: told what is being done, how far, and how far there is.
-        room: how files grow with what is in them, where their size counts and not that of codes alone.
+        rooms: how each target's files grow with what is in them, where their size counts and not that of
+            codes alone.
 
     Raises:
         PlanError: no function reads a tensor that can be compressed.
         BudgetMissed: no measured plan holds the budget; the nearest is in plan.toml.
         StorageError: `folder` cannot be written to, or what is in it be read.
     """
-    from pocketrec.quantize.planner import Budget, Search
+    from pocketrec.quantize.planner import Search
     from pocketrec.quantize.reference import compressible, to_array
 
     started = time.monotonic()
@@ -121,24 +124,19 @@ def search_plan(
     carriers = {key: asdict(each) for key, each in targets.items()}
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
-        weighed = None if room is None else [asdict(room.target), room.places[name]]
+        weighed = [[asdict(room.target), room.places[name]] for room in rooms]
         facts = key_of(
             version=__version__, name=name, tensor=tensors[name], targets=carriers, weighed=weighed
         )
-        found = _candidates(name, each, evaluator, targets, room, partial(_remembered, kept, facts))
+        found = _candidates(name, each, evaluator, targets, rooms, partial(_remembered, kept, facts))
         options[name] = _safe(found) if name in blind else found
-    total = sum(
-        each.nbytes * (1 if room is None else len(room.places[name])) for name, each in values.items()
-    )
-    besides = 0 if room is None else room.besides
+    copies = {name: sum(len(room.places[name]) for room in rooms) or 1 for name in values}
+    total = sum(each.nbytes * copies[name] for name, each in values.items())
     few = evaluator.sampled(_FEW_ROWS)
     outcome = Search(
         options,
         _measuring(evaluator, tensors, store, workers),
-        Budget(
-            max_bytes=_max_bytes(compress, total, besides),
-            max_losses=_max_losses(compress, originals),
-        ),
+        _budget(compress, sum(each.nbytes for each in values.values()), rooms, originals),
         sense_all=None if few is None else _measuring(few, tensors, store, workers),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
@@ -150,9 +148,12 @@ def search_plan(
         (folder / "plan.toml").write_text(outcome.nearest.plan.to_toml(), encoding="utf-8")
         (folder / "pareto.json").write_text(_pareto(outcome, points), encoding="utf-8")
     if outcome.best is None:
-        raise BudgetMissed(_missed(compress, outcome, total, besides, folder))
+        raise BudgetMissed(_missed(compress, outcome, total, rooms, folder))
     return Searched(
-        plan=outcome.best.plan, front=points, notes=tuple(_remarks(compress, outcome, total, folder))
+        plan=outcome.best.plan,
+        front=points,
+        notes=tuple(_remarks(compress, outcome, total, folder)),
+        limited=outcome.best.limited,
     )
 
 
@@ -184,30 +185,32 @@ def _candidates(
     values: npt.NDArray[np.float32],
     evaluator: Evaluator,
     targets: Mapping[str, Target],
-    room: Room | None,
+    rooms: Sequence[Room],
     remember: Remember,
 ) -> Sequence[Candidate]:
-    from pocketrec.quantize.candidates import candidates
+    from pocketrec.quantize.candidates import Bytes, candidates, stored_bytes
     from pocketrec.quantize.usage import UNKNOWN
     from pocketrec.source.trials import table_candidates
 
     usage, table = evaluator.usage.get(name, UNKNOWN), _tables(evaluator).get(name)
 
-    def bytes_of(tensor: QuantizedTensor) -> int | None:
+    def bytes_of(tensor: QuantizedTensor) -> Bytes | None:
         if not all(carries(tensor, each) for each in targets.values()):
             return None
-        if room is None:
-            return tensor.size_bytes
-        return room.bytes_of(tensor, looked_up=usage.popularity is not None)
+        if not rooms:
+            return stored_bytes(tensor)
+        held = [room.bytes_of(tensor, looked_up=usage.popularity is not None) for room in rooms]
+        return Bytes(size_bytes=sum(held), limited=(*held, tensor.size_bytes))
 
     if table is not None:
         return table_candidates(table, usage=usage, bytes_of=bytes_of, remember=remember)
+    plain = [room.plain_bytes(name, values.shape) for room in rooms]
     return candidates(
         name,
         values,
         usage=usage,
         bytes_of=bytes_of,
-        plain_bytes=None if room is None else room.plain_bytes(name, values.shape),
+        plain_bytes=Bytes(size_bytes=sum(plain), limited=(*plain, values.nbytes)) if rooms else None,
         remember=remember,
         quantize=partial(evaluator.quantized, name),
     )
@@ -222,12 +225,15 @@ def _remembered(kept: EntryFile[Weighed], facts: str, scheme: Scheme, weigh: Wei
     known = kept.get(key)
     if known is None:
         found = weigh(scheme)
-        size, noise = (None, 0.0) if found is None else (found.size_bytes, found.noise)
-        known = Weighed(key=key, size_bytes=size, noise=noise)
+        known = Weighed(key=key, size_bytes=None, noise=0.0, limited=())
+        if found is not None:
+            known = Weighed(key=key, size_bytes=found.size_bytes, noise=found.noise, limited=found.limited)
         kept.put(known)
     if known.size_bytes is None:
         return None
-    return Candidate(scheme=scheme, size_bytes=known.size_bytes, noise=known.noise)
+    return Candidate(
+        scheme=scheme, size_bytes=known.size_bytes, noise=known.noise, limited=tuple(known.limited)
+    )
 
 
 def _tables(evaluator: Evaluator) -> Mapping[str, Table]:
@@ -271,13 +277,18 @@ def _max_losses(compress: Compress, originals: Sequence[Run]) -> dict[str, float
     return found
 
 
-def _max_bytes(compress: Compress, total: int, besides: int) -> int | None:
-    stated = []
-    if compress.max_size_mb is not None:
-        stated.append(int(compress.max_size_mb * 1e6) - besides)
-    if compress.max_ratio is not None:
-        stated.append(int(compress.max_ratio * total))
-    return min(stated, default=None)
+def _budget(compress: Compress, plain: int, rooms: Sequence[Room], originals: Sequence[Run]) -> Budget:
+    """What a plan must hold; `plain` are the bytes of all tensors in float32, once."""
+    from pocketrec.quantize.planner import Budget
+
+    losses = _max_losses(compress, originals)
+    size = None if compress.max_size_mb is None else int(compress.max_size_mb * 1e6)
+    ratio = None if compress.max_ratio is None else int(compress.max_ratio * plain)
+    if size is None or not rooms:
+        stated = [each for each in (size, ratio) if each is not None]
+        return Budget(max_bytes=min(stated, default=None), max_losses=losses)
+    limits = [size - room.besides for room in rooms]
+    return Budget(max_limited=(*limits, plain if ratio is None else ratio), max_losses=losses)
 
 
 def _tensor_keys(evaluator: Evaluator, values: Arrays) -> dict[str, str]:
@@ -405,7 +416,7 @@ def _losses(point: Point) -> str:
     return ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(point.measured.losses.items()))
 
 
-def _missed(compress: Compress, outcome: Outcome, total: int, besides: int, folder: Path) -> str:
+def _missed(compress: Compress, outcome: Outcome, total: int, rooms: Sequence[Room], folder: Path) -> str:
     nearest = outcome.nearest
     asked = {
         "max_size_mb": compress.max_size_mb,
@@ -414,8 +425,10 @@ def _missed(compress: Compress, outcome: Outcome, total: int, besides: int, fold
         "max_auc_drop": compress.max_auc_drop,
     }
     stated = ", ".join(f"{name} = {value:g}" for name, value in asked.items() if value is not None)
-    size = f"{nearest.size_bytes / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
-    if compress.max_size_mb is not None and besides:
+    held = [(size + room.besides, room.besides) for size, room in zip(nearest.limited, rooms, strict=False)]
+    whole, besides = max(held, default=(nearest.size_bytes, 0))
+    size = f"{(whole - besides) / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
+    if besides:
         size += f", and files hold {besides / 1e6:.4f} MB besides"
     if not outcome.complete:
         return (

@@ -69,6 +69,7 @@ class Candidate:
 
     Attributes:
         size_bytes: of what is stored, or of what files hold of it, whichever is asked for.
+        limited: bytes that have limits of their own, such as those of each target's files.
         noise: amplitude of what is lost: of the outputs' change where the tensor's moment is known, else
             as a share of the tensor; rows weigh as much as they are listed or read. Those of one tensor
             compare with each other.
@@ -77,13 +78,22 @@ class Candidate:
     scheme: Scheme | None
     size_bytes: int
     noise: float
+    limited: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bytes:
+    """What a form takes: `size_bytes` and `limited` as of a candidate."""
+
+    size_bytes: int
+    limited: tuple[int, ...] = ()
 
 
 Trial = Callable[[Scheme], tuple[QuantizedTensor, QuantizedTensor]]
 Quantize = Callable[[Scheme], QuantizedTensor]
 Weigh = Callable[[Scheme], Candidate | None]
 Remember = Callable[[Scheme, Weigh], Candidate | None]
-BytesOf = Callable[[QuantizedTensor], int | None]
+BytesOf = Callable[[QuantizedTensor], Bytes | None]
 
 
 def at_once(scheme: Scheme, weigh: Weigh) -> Candidate | None:
@@ -91,9 +101,9 @@ def at_once(scheme: Scheme, weigh: Weigh) -> Candidate | None:
     return weigh(scheme)
 
 
-def stored_bytes(tensor: QuantizedTensor) -> int | None:
+def stored_bytes(tensor: QuantizedTensor) -> Bytes | None:
     """Bytes of a form's codes and of what they need, wherever they are put."""
-    return tensor.size_bytes
+    return Bytes(size_bytes=tensor.size_bytes)
 
 
 def candidates(
@@ -102,7 +112,7 @@ def candidates(
     *,
     usage: Usage = UNKNOWN,
     bytes_of: BytesOf = stored_bytes,
-    plain_bytes: int | None = None,
+    plain_bytes: Bytes | None = None,
     remember: Remember = at_once,
     quantize: Quantize | None = None,
 ) -> tuple[Candidate, ...]:
@@ -144,7 +154,7 @@ def candidates_by(
     *,
     usage: Usage,
     bytes_of: BytesOf = stored_bytes,
-    plain_bytes: int | None = None,
+    plain_bytes: Bytes | None = None,
     more: tuple[Scheme, ...] = (),
     remember: Remember = at_once,
 ) -> tuple[Candidate, ...]:
@@ -170,15 +180,16 @@ def candidates_by(
             whole, made = trial(scheme)
         except PlanError:
             return None  # a shape that does not divide: another candidate serves this tensor
-        size = bytes_of(whole)
-        if size is None:
+        found = bytes_of(whole)
+        if found is None:
             return None
-        return Candidate(scheme=scheme, size_bytes=size, noise=_noise(made, sample, usage))
+        noise = _noise(made, sample, usage)
+        return Candidate(scheme=scheme, size_bytes=found.size_bytes, noise=noise, limited=found.limited)
 
     schemes = (*_matrices(usage.rounding), *more) if len(shape) > 1 else _VECTORS
     found = [remember(each, weigh) for each in schemes]
-    size = 4 * math.prod(shape) if plain_bytes is None else plain_bytes
-    plain = Candidate(scheme=None, size_bytes=size, noise=0.0)
+    held = plain_bytes or Bytes(size_bytes=4 * math.prod(shape))
+    plain = Candidate(scheme=None, size_bytes=held.size_bytes, noise=0.0, limited=held.limited)
     smaller = [each for each in found if each is not None and each.size_bytes < plain.size_bytes]
     return (plain, *sorted(smaller, key=lambda each: (-each.size_bytes, each.noise)))
 

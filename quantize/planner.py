@@ -71,29 +71,41 @@ class Budget:
 
     Attributes:
         max_bytes: of all tensors together; None where size is what is minimized.
+        max_limited: of all tensors together, for each of `Candidate.limited`.
         max_losses: metric name to the largest loss; empty where loss is what is minimized.
     """
 
     max_bytes: int | None = None
+    max_limited: tuple[int, ...] = ()
     max_losses: Mapping[str, float]
 
     def keeps(self, measured: Measured) -> bool:
         """Whether every loss is within its limit, and lists are made at all."""
-        limits = self.max_losses.items()
-        return measured.whole and all(measured.losses[name] <= limit for name, limit in limits)
+        return measured.whole and all(measured.losses[name] <= most for name, most in self.max_losses.items())
 
     def holds(self, point: Point) -> bool:
         """Whether a plan is within size and loss."""
-        return (self.max_bytes is None or point.size_bytes <= self.max_bytes) and self.keeps(point.measured)
+        return self.has_room(point.size_bytes, point.limited) and self.keeps(point.measured)
+
+    def has_room(self, size_bytes: int, limited: Sequence[int]) -> bool:
+        """Whether all tensors together are within every limit of bytes."""
+        whole = self.max_bytes is None or size_bytes <= self.max_bytes
+        return whole and all(size <= most for size, most in zip(limited, self.max_limited, strict=True))
+
+    @property
+    def sized(self) -> bool:
+        """Whether there is a limit of bytes."""
+        return self.max_bytes is not None or bool(self.max_limited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A plan that was measured as a whole; `size_bytes` counts tensors left in float32 too."""
+    """A plan that was measured as a whole; its bytes count tensors left in float32 too."""
 
     plan: Plan
     size_bytes: int
     measured: Measured
+    limited: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +175,9 @@ class Search:
 
     def run(self) -> Outcome:
         """The outcome; at least the uncompressed and the smallest plan have been measured."""
-        names = list(self._options)
-        smallest = {name: self._options[name][-1] for name in names}
-        self._measure({name: self._options[name][0] for name in names})
-        self._measure(smallest)
-        for name in names:
+        self._measure({name: options[0] for name, options in self._options.items()})
+        self._measure({name: options[-1] for name, options in self._options.items()})
+        for name in self._options:
             self._predict(name, {}, 1.0)
         self._fit()
         if not self._expired():
@@ -181,9 +191,9 @@ class Search:
 
     def _fit(self) -> None:
         """Measures the plan of least expected distortion that is within the size, where one is asked for."""
-        if self._budget.max_bytes is None:
+        if not self._budget.sized:
             return
-        key = next((each for each in map(self._key, self._front()) if self._fits(each, 0)), None)
+        key = next((each for each in map(self._key, self._front()) if self._fits(each)), None)
         if key is not None:
             self._measure(self._choice(self._filled(key)))
 
@@ -191,11 +201,11 @@ class Search:
         """The plan with tensors larger where that is expected to distort less, while there is room."""
         while True:
             single = [move for at in range(len(key)) for move in self._moves(key, at)]
-            steps = [(cost, moved) for gain, cost, moved in single if cost < 0 and self._fits(key, gain)]
+            larger = [(cost, _moved(key, moved)) for _, cost, moved in single if cost < 0]
+            steps = [each for each in larger if self._fits(each[1])]
             if not steps:
                 return key
-            _, moved = min(steps, key=lambda each: each[0])
-            key = tuple(moved.get(at, place) for at, place in enumerate(key))
+            _, key = min(steps, key=lambda each: each[0])
 
     def _measure(self, choice: Choice) -> Point:
         key = self._key(choice)
@@ -204,6 +214,7 @@ class Search:
             point = Point(
                 plan=Plan(tensors=schemes),
                 size_bytes=sum(each.size_bytes for each in choice.values()),
+                limited=_limited(choice),
                 measured=next(iter(self._measure_all([schemes]))),
             )
             self._known[key] = point
@@ -386,9 +397,9 @@ class Search:
             if self._budget.max_losses:
                 wanted, ratio = gain >= least_gain, gain / max(cost, 1e-9)
             else:
-                wanted, ratio = cost < 0 and self._fits(key, gain), -cost
+                wanted, ratio = cost < 0 and self._fits(_moved(key, moved)), -cost
             if wanted:
-                found.append((-ratio, tuple(moved.get(at, place) for at, place in enumerate(key))))
+                found.append((-ratio, _moved(key, moved)))
         return [step for _, step in sorted(found)[:_NEIGHBOURS]]
 
     def _moves(self, key: tuple[int, ...], at: int) -> Iterator[tuple[int, float, dict[int, int]]]:
@@ -400,16 +411,15 @@ class Search:
             cost = self._distortion[name, place] ** 2 - self._distortion[name, now] ** 2
             yield options[now].size_bytes - options[place].size_bytes, cost, {at: place}
 
-    def _fits(self, key: tuple[int, ...], gain: int) -> bool:
-        return self._budget.max_bytes is None or self._size(key) - gain <= self._budget.max_bytes
+    def _fits(self, key: tuple[int, ...]) -> bool:
+        return self._budget.has_room(self._size(key), _limited(self._choice(key)))
 
     def _size(self, key: tuple[int, ...]) -> int:
-        return sum(options[at].size_bytes for options, at in zip(self._options.values(), key, strict=True))
+        return sum(each.size_bytes for each in self._choice(key).values())
 
     def _holds(self, point: Point) -> bool:
-        measured = point.measured.losses
         return self._budget.holds(point) and all(
-            (max(0.0, measured[name]) + self._expected(name, point)) / 2 <= limit
+            (max(0.0, point.measured.losses[name]) + self._expected(name, point)) / 2 <= limit
             for name, limit in self._budget.max_losses.items()
         )
 
@@ -444,10 +454,18 @@ class Search:
         within = [each for each in self._points if self._budget.keeps(each.measured)]
         if within and self._budget.max_losses:
             return min(within, key=lambda each: each.size_bytes)
-        if self._budget.max_bytes is not None:
+        if self._budget.sized:
             whole = [each for each in self._points if each.measured.whole]
             return min(whole or self._points, key=lambda each: each.size_bytes)
         return min(self._points, key=lambda each: _finite(each.measured.distortion))
+
+
+def _moved(key: tuple[int, ...], moved: Mapping[int, int]) -> tuple[int, ...]:
+    return tuple(moved.get(at, place) for at, place in enumerate(key))
+
+
+def _limited(choice: Choice) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*(each.limited for each in choice.values()), strict=True)))
 
 
 def _finite(distortion: float) -> float:

@@ -188,9 +188,9 @@ def digested(line: str) -> str:
 
 def test_a_line_with_its_digest_is_known(tmp_path: Path) -> None:
     path = tmp_path / "candidates.jsonl"
-    line = '{"key": "a", "size_bytes": 12, "noise": 0.5}'
+    line = '{"key": "a", "size_bytes": 12, "noise": 0.5, "limited": [9, 8]}'
     path.write_text(digested(line) + "\n")
-    assert candidate_file(path).get("a") == Weighed(key="a", size_bytes=12, noise=0.5)
+    assert candidate_file(path).get("a") == Weighed(key="a", size_bytes=12, noise=0.5, limited=(9, 8))
     path.write_text(line + "\n")
     assert candidate_file(path).get("a") is None
 
@@ -198,11 +198,11 @@ def test_a_line_with_its_digest_is_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        '{"key": "KEY", "size_bytes": -1, "noise": 0.1}',
-        '{"key": "KEY", "size_bytes": 1, "noise": -0.1}',
-        '{"key": "KEY", "size_bytes": 1, "noise": NaN}',
-        '{"key": "KEY", "size_bytes": 1, "noise": Infinity}',
-        '{"key": "KEY", "size_bytes": "x", "noise": 0.1}',
+        '{"key": "KEY", "size_bytes": -1, "noise": 0.1, "limited": []}',
+        '{"key": "KEY", "size_bytes": 1, "noise": -0.1, "limited": []}',
+        '{"key": "KEY", "size_bytes": 1, "noise": NaN, "limited": []}',
+        '{"key": "KEY", "size_bytes": 1, "noise": Infinity, "limited": []}',
+        '{"key": "KEY", "size_bytes": "x", "noise": 0.1, "limited": []}',
         '{"key": "KEY", "noise": 0.1}',
     ],
 )
@@ -211,11 +211,11 @@ def test_a_line_that_is_no_candidate_is_weighed_again(line: str, tmp_path: Path)
     path.write_text(digested(line.replace("KEY", "a")) + "\n")
     kept = candidate_file(path)
     assert kept.get("a") is None
-    kept.put(Weighed(key="a", size_bytes=12, noise=0.5))
-    kept.put(Weighed(key="b", size_bytes=None, noise=0.0))
+    kept.put(Weighed(key="a", size_bytes=12, noise=0.5, limited=(9, 8)))
+    kept.put(Weighed(key="b", size_bytes=None, noise=0.0, limited=()))
     again = candidate_file(path)
-    assert again.get("a") == Weighed(key="a", size_bytes=12, noise=0.5)
-    assert again.get("b") == Weighed(key="b", size_bytes=None, noise=0.0)
+    assert again.get("a") == Weighed(key="a", size_bytes=12, noise=0.5, limited=(9, 8))
+    assert again.get("b") == Weighed(key="b", size_bytes=None, noise=0.0, limited=())
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             tmp_path / str(besides),
             workers=Workers(),
             progress=lambda *_: None,
-            room=room(besides),
+            rooms=[room(besides)],
         )
         sizes.append(next(each.size_bytes for each in found.front if each.chosen) + besides)
     assert max(sizes) <= 14_000
@@ -468,8 +468,31 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             tmp_path / "none",
             workers=Workers(),
             progress=lambda *_: None,
-            room=room(13_990),
+            rooms=[room(13_990)],
         )
+
+
+def test_a_share_of_the_weights_is_held_beside_a_size_of_files(evaluator: Evaluator, tmp_path: Path) -> None:
+    """Of the weights alone: a float16 package holds what is not compressed in half of its bytes."""
+    asked = Compress(max_size_mb=1, max_ratio=0.6, time_limit_s=60)
+    half = Room(target=TARGETS["coreml"], besides=0, places=dict.fromkeys(READ, (("float16",),)))
+    found = search_plan(
+        asked, evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet, rooms=[half]
+    )
+    plain = dict.fromkeys(READ, 4 * ITEMS * 16)
+    codes = {name: evaluator.quantized(name, each).size_bytes for name, each in found.plan.tensors.items()}
+    assert sum({**plain, **codes}.values()) <= 0.6 * sum(plain.values())
+
+
+def test_the_files_of_every_target_hold_the_budget(evaluator: Evaluator, tmp_path: Path) -> None:
+    """Forms that are small in a package are large in an ONNX file, and a package holds more besides."""
+    rooms = [room(5000), replace(room(0), target=Target(format="onnx", precision="float32"))]
+    for limit in range(9_000, 18_000, 1_500):
+        asked = Compress(max_size_mb=limit / 1e6, time_limit_s=60)
+        found = search_plan(
+            asked, evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet, rooms=rooms
+        )
+        assert all(size + each.besides <= limit for size, each in zip(found.limited, rooms, strict=False))
 
 
 def test_two_searches_with_streamed_tables_share_no_folder_of_values(tmp_path: Path) -> None:

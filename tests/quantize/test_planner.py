@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pocketrec.quantize.candidates import Candidate, candidates, undominated
+from pocketrec.quantize.candidates import Bytes, Candidate, candidates, stored_bytes, undominated
 from pocketrec.quantize.planner import Budget, Measured, Outcome, Search, cost_of_distortion
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
@@ -238,6 +238,31 @@ def test_two_tensors_are_exchanged_where_no_single_step_fits() -> None:
     assert outcome.best.plan.tensors == {"a": WIDE, "b": TINY}
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"), [((60, 60), TINY), ((130, 60), WIDE), ((110, 110), NARROW), ((39, 60), None)]
+)
+def test_every_limit_of_bytes_holds_though_forms_are_large_in_different_files(
+    limits: tuple[int, int], expected: Scheme | None
+) -> None:
+    """In one file the second form is the large one, in another the first."""
+    found = {
+        "a": [
+            Candidate(scheme=None, size_bytes=400, noise=0.0, limited=(200, 200)),
+            Candidate(scheme=WIDE, size_bytes=160, noise=0.01, limited=(120, 40)),
+            Candidate(scheme=NARROW, size_bytes=150, noise=0.02, limited=(50, 100)),
+            Candidate(scheme=TINY, size_bytes=90, noise=0.1, limited=(40, 50)),
+        ]
+    }
+    costs = {WIDE: 0.01, NARROW: 0.02, TINY: 0.1}
+
+    def measure(plans: Sequence[Mapping[str, Scheme]]) -> Iterator[Measured]:
+        for plan in plans:
+            yield Measured(losses={}, distortion=costs[plan["a"]] if plan else 0.0)
+
+    outcome = Search(found, measure, Budget(max_limited=limits, max_losses={})).run()
+    assert (None if outcome.best is None else outcome.best.plan.tensors["a"]) == expected
+
+
 def test_candidates_fall_in_size_and_the_first_is_not_compressed(make_table: MakeTable) -> None:
     found = candidates("item.weight", make_table(120, 32))
     assert found[0].scheme is None
@@ -299,8 +324,8 @@ def test_a_form_whose_codebooks_are_as_large_as_the_tensor_is_not_fitted(
 
 
 def test_what_a_target_cannot_carry_is_no_candidate(make_table: MakeTable) -> None:
-    def linear_only(tensor: QuantizedTensor) -> int | None:
-        return tensor.size_bytes if tensor.scheme == "linear" else None
+    def linear_only(tensor: QuantizedTensor) -> Bytes | None:
+        return stored_bytes(tensor) if tensor.scheme == "linear" else None
 
     found = candidates("item.weight", make_table(120, 32), bytes_of=linear_only)
     assert {each.scheme.scheme for each in found if each.scheme is not None} == {"linear"}

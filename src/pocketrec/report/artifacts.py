@@ -87,8 +87,8 @@ class PlanPoint:
     """A compression plan that the search measured, and that no other beats in size and distortion.
 
     Attributes:
-        size_bytes: of all tensors, compressed or not; of a search for `max_size_mb`, what the files of one
-            of the targets hold of them.
+        size_bytes: of all tensors, compressed or not; of a search for `max_size_mb`, what the files of all
+            targets hold of them.
         ratio: of that to float32.
         distortion: how far the ranking moved, 0 where it did not.
         losses: metric name to how much worse it is than the original's.
