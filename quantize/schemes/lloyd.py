@@ -167,8 +167,9 @@ def _means(
     )
     moved = np.where(mass[:, None] > 0, sums / np.where(mass > 0, mass, 1)[:, None], centres)
     empty = np.flatnonzero(mass == 0)
-    farthest = np.argsort(-distance * weight, kind="stable")[: len(empty)]
-    moved[empty[: len(farthest)]] = vectors[farthest]
+    if len(empty):
+        farthest = np.argsort(-distance * weight, kind="stable")[: len(empty)]
+        moved[empty[: len(farthest)]] = vectors[farthest]
     return moved.astype(np.float32)
 
 
