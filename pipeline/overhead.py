@@ -20,11 +20,15 @@ from pocketrec.progress import Progress
 from pocketrec.recipe import Gates, Precision, Target
 
 if TYPE_CHECKING:
+    import torch
+
     from pocketrec.convert.lower.carry import ValueIndex
     from pocketrec.pipeline.plans import Planned
     from pocketrec.quantize import QuantizedTensor
     from pocketrec.source.model import Trials
     from pocketrec.source.streamed import Stubbed
+
+Places = tuple[tuple[Precision, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,14 @@ class Room:
     Attributes:
         target: its options.
         besides: bytes of its files that are none of the tensors.
-        places: tensor name to the files that hold its numbers, and the precision of each place in a file.
+        places: tensor name to the files that hold its numbers, and the precision of each place in a file. One
+            that is held folded with others is taken for float32 in a file, where files are as large as that;
+            else they hold a part of it, which counts as their graph.
     """
 
     target: Target
     besides: int
-    places: Mapping[str, tuple[tuple[Precision, ...], ...]]
+    places: Mapping[str, Places]
 
     def bytes_of(self, tensor: QuantizedTensor, *, looked_up: bool) -> int:
         """Bytes of the files for a tensor in a form, with what unpacks it; a file holds codes once."""
@@ -96,12 +102,15 @@ def check_room(
     rooms = {}
     for name, paths in _files(attempt, plain, {}, folder, report):
         held = [_places(path, index) for path in paths]
-        places = {each: tuple(one[each] for one in held if each in one) for each in tensors}
-        derived: tuple[tuple[Precision, ...], ...] = (("float32",),)
-        places = {each: found or derived for each, found in places.items()}
-        room = Room(target=targets[name], besides=0, places=places)
-        stored = sum(room.plain_bytes(each, tuple(tensor.shape)) for each, tensor in tensors.items())
-        rooms[name] = replace(room, besides=max(0, sum(map(artifact_bytes, paths)) - stored))
+        size, shapes = sum(map(artifact_bytes, paths)), {one: each.shape for one, each in tensors.items()}
+        known = {each for one in held for each in one}
+        places = {each: tuple(one[each] for one in held if one.get(each)) for each in tensors}
+        derived: Places = (("float32",),)
+        room = _room(targets[name], size, {each: one or derived for each, one in places.items()}, shapes)
+        if room.besides < 0:
+            part = {each: one or (derived if each in known else ()) for each, one in places.items()}
+            room = _room(targets[name], size, part, shapes)
+        rooms[name] = replace(room, besides=max(0, room.besides))
     names = sorted(rooms, key=lambda name: -rooms[name].besides)
     most = rooms[names[0]].besides
     if most >= max_size_mb * 1e6:
@@ -162,12 +171,21 @@ def _files(
             yield name, sorted(set(written_first(attempt, order).values()))
 
 
+def _room(target: Target, size: int, places: Mapping[str, Places], shapes: Mapping[str, torch.Size]) -> Room:
+    """What files of that size hold besides tensors in those places; below zero where these are more."""
+    room = Room(target=target, besides=0, places=places)
+    return replace(room, besides=size - sum(room.plain_bytes(each, tuple(shapes[each])) for each in places))
+
+
 def _places(path: Path, index: ValueIndex) -> dict[str, tuple[Precision, ...]]:
-    """Tensor name to the precision of each place in a file that holds its numbers."""
+    """Tensor name to the precision of each place in a file that holds its numbers.
+
+    Of tensors with equal numbers, all places are the first's.
+    """
     found: dict[str, tuple[Precision, ...]] = {}
     for each in open_graph(path).stored:
         names = [] if each.load is None else index.find(np.asarray(each.load()))[0]
-        for name in names[:1]:
+        for name in names:
             precision: Precision = "float16" if each.dtype == "float16" else "float32"
-            found[name] = (*found.get(name, ()), precision)
+            found[name] = (*found.get(name, ()), *([precision] if name == names[0] else []))
     return found

@@ -112,7 +112,8 @@ def search_plan(
     originals = evaluator.before()
     metrics = {each.key(name) for each in originals for name in each.quality.metrics}
     store = MeasurementFile(folder / "measurements.jsonl", metrics)
-    values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in read}
+    held = {name for name in read if not rooms or any(room.places[name] for room in rooms)}
+    values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in held}
     if not values:
         raise PlanError(
             "compress: no function reads a float table or matrix of the module as it is, so nothing would be "
@@ -130,7 +131,7 @@ def search_plan(
         )
         found = _candidates(name, each, evaluator, targets, rooms, partial(_remembered, kept, facts))
         options[name] = _safe(found) if name in blind else found
-    copies = {name: sum(len(room.places[name]) for room in rooms) or 1 for name in values}
+    copies = {name: sum(len(room.places[name]) for room in rooms) if rooms else 1 for name in values}
     total = sum(each.nbytes * copies[name] for name, each in values.items())
     few = evaluator.sampled(_FEW_ROWS)
     outcome = Search(
@@ -152,7 +153,7 @@ def search_plan(
     return Searched(
         plan=outcome.best.plan,
         front=points,
-        notes=tuple(_remarks(compress, outcome, total, folder)),
+        notes=tuple(_remarks(compress, outcome, total, originals, folder)),
         limited=outcome.best.limited,
     )
 
@@ -394,7 +395,9 @@ def _pareto(outcome: Outcome, points: Sequence[PlanPoint]) -> str:
     return json.dumps(table, indent=1, sort_keys=True) + "\n"
 
 
-def _remarks(compress: Compress, outcome: Outcome, total: int, folder: Path) -> Iterator[str]:
+def _remarks(
+    compress: Compress, outcome: Outcome, total: int, originals: Sequence[Run], folder: Path
+) -> Iterator[str]:
     """What is to be known of a plan that holds the budget and is not what was hoped for."""
     if not outcome.complete:
         yield (
@@ -403,7 +406,8 @@ def _remarks(compress: Compress, outcome: Outcome, total: int, folder: Path) -> 
             "from there."
         )
     smaller = [each for each in outcome.front if each.plan.tensors]
-    if outcome.best is not None and not outcome.best.plan.tensors and smaller:
+    lossy = bool(_max_losses(compress, originals))
+    if lossy and outcome.best is not None and not outcome.best.plan.tensors and smaller:
         nearest = max(smaller, key=lambda each: each.size_bytes)
         yield (
             "compress: nothing is compressed, as no plan that was measured keeps the loss within its limit; "

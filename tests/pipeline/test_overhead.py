@@ -82,6 +82,26 @@ def test_a_table_that_a_float16_package_scores_with_in_float32_is_no_part_of_its
     assert sum(sizes) <= budget * 1e6 < 4 * items * 8 / 2
 
 
+@pytest.mark.parametrize("budget", [0.02, 0.004])
+def test_a_table_of_which_a_package_holds_some_rows_counts_for_these(budget: float, tmp_path: Path) -> None:
+    """Of 20,000 positions the package has 5; they were weighed whole, and any budget below that refused."""
+    long = "self.seen = None; self.pos = nn.Parameter(torch.randn(20000, 8))"
+    model = model_of(items=ITEMS, users=100).replace("self.seen = None", long)
+    files = {
+        "model": model.replace("self.item(history)", "(self.item(history) + self.pos[:5])"),
+        "recipe": recipe_of(items=ITEMS),
+    }
+    asked = f"[targets.coreml]\n[compress]\nmax_size_mb = {budget}\ntime_limit_s = 12\n"
+    recipe = write_mean(tmp_path, asked, items=ITEMS, **files)
+    if budget < 0.005:
+        with pytest.raises(BudgetMissed, match=r"no plan holds max_size_mb = 0\.004"):
+            pocketrec.build(recipe, out=tmp_path / "bundle")
+        return
+    evidence = pocketrec.build(recipe, out=tmp_path / "bundle").evidence
+    assert sum(each.size_bytes for each in evidence.sizes) <= budget * 1e6
+    assert not any("nothing is compressed" in each for each in evidence.notes)  # it is what distorts least
+
+
 @pytest.mark.parametrize("target", ["onnx", "coreml"])
 def test_what_candidates_weigh_is_what_files_grow_by(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
