@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pocketrec.source.model import Trials
     from pocketrec.source.streamed import Stubbed
 
-Places = tuple[tuple[Precision, ...], ...]
+Place = tuple[Precision, Precision]  # as which a tensor is held as it is; as which it is read, and codes held
+Places = tuple[tuple[Place, ...], ...]  # in each file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +39,9 @@ class Room:
     Attributes:
         target: its options.
         besides: bytes of its files that are none of the tensors.
-        places: tensor name to the files that hold its numbers, and the precision of each place in a file. One
-            that is held folded with others is taken for float32 in a file, where files are as large as that;
-            else they hold a part of it, which counts as their graph.
+        places: tensor name to the files that hold its numbers, and the places in each file. One that is held
+            folded with others is taken for float32 in a file, where files are as large as that; else they
+            hold a part of it, which counts as their graph.
     """
 
     target: Target
@@ -49,7 +50,7 @@ class Room:
 
     def bytes_of(self, tensor: QuantizedTensor, *, looked_up: bool) -> int:
         """Bytes of the files for a tensor in a form, with what unpacks it; a file holds codes once."""
-        counts = Counter(each[0] for each in self.places[tensor.name])
+        counts = Counter(read for (_, read), *_ in self.places[tensor.name])
         return sum(
             count * stored_bytes(tensor, replace(self.target, precision=precision), looked_up=looked_up)
             for precision, count in counts.items()
@@ -60,7 +61,7 @@ class Room:
         return sum(
             plain_bytes(name, shape, replace(self.target, precision=precision))
             for places in self.places[name]
-            for precision in places
+            for precision, _ in places
         )
 
 
@@ -105,7 +106,7 @@ def check_room(
         size, shapes = sum(map(artifact_bytes, paths)), {one: each.shape for one, each in tensors.items()}
         known = {each for one in held for each in one}
         places = {each: tuple(one[each] for one in held if one.get(each)) for each in tensors}
-        derived: Places = (("float32",),)
+        derived: Places = ((("float32", "float32"),),)
         room = _room(targets[name], size, {each: one or derived for each, one in places.items()}, shapes)
         if room.besides < 0:
             part = {each: one or (derived if each in known else ()) for each, one in places.items()}
@@ -177,15 +178,19 @@ def _room(target: Target, size: int, places: Mapping[str, Places], shapes: Mappi
     return replace(room, besides=size - sum(room.plain_bytes(each, tuple(shapes[each])) for each in places))
 
 
-def _places(path: Path, index: ValueIndex) -> dict[str, tuple[Precision, ...]]:
-    """Tensor name to the precision of each place in a file that holds its numbers.
+def _places(path: Path, index: ValueIndex) -> dict[str, tuple[Place, ...]]:
+    """Tensor name to each place in a file that holds its numbers.
 
     Of tensors with equal numbers, all places are the first's.
     """
-    found: dict[str, tuple[Precision, ...]] = {}
-    for each in open_graph(path).stored:
+    graph = open_graph(path)
+    narrowed = [name for op in graph.ops if op.type == "constexpr_cast" for name in op.inputs["source_val"]]
+    widened = {graph.tensors[name].place for name in narrowed}  # held in float16, and read in float32
+    found: dict[str, tuple[Place, ...]] = {}
+    for each in graph.stored:
+        held: Precision = "float16" if each.dtype == "float16" else "float32"
+        read: Precision = "float32" if each.place in widened else held
         names = [] if each.load is None else index.find(np.asarray(each.load()))[0]
         for name in names:
-            precision: Precision = "float16" if each.dtype == "float16" else "float32"
-            found[name] = (*found.get(name, ()), *([precision] if name == names[0] else []))
+            found[name] = (*found.get(name, ()), *([(held, read)] if name == names[0] else []))
     return found

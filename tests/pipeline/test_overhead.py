@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.mean import model_of, recipe_of, write_mean
 
@@ -15,6 +16,7 @@ from pocketrec.errors import BudgetMissed
 from pocketrec.pipeline import overhead
 from pocketrec.pipeline.overhead import Room
 from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.quantize.schemes.product import Product
 
 ITEMS, BUDGET = 400, 0.0068
 COMPRESS = f"[targets.onnx]\n[compress]\nmax_size_mb = {BUDGET}\ntime_limit_s = 12\n"
@@ -80,6 +82,30 @@ def test_a_table_that_a_float16_package_scores_with_in_float32_is_no_part_of_its
     result = pocketrec.build(write_mean(tmp_path, asked, items=items, **files), out=tmp_path / "bundle")
     sizes = [each.size_bytes for each in result.evidence.sizes]
     assert sum(sizes) <= budget * 1e6 < 4 * items * 8 / 2
+
+
+def test_codebooks_of_what_a_float16_package_scores_with_weigh_as_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package holds the table in float16 and widens it, its codebooks of 8,192 bytes in float32."""
+    rooms: list[dict[str, Room]] = []
+    found = overhead.check_room
+
+    def room_of(*given: Any) -> dict[str, Room]:
+        rooms.append(found(*given))
+        return rooms[-1]
+
+    monkeypatch.setattr(overhead, "check_room", room_of)
+    searched = "[targets.coreml]\nminimum_deployment_target = 'iOS18'\n[compress]\n"
+    asked = f"{searched}max_size_mb = 1\ntime_limit_s = 1\n"
+    pocketrec.build(written(tmp_path, asked), out=tmp_path / "bundle")
+    room = rooms[0]["coreml"]
+    assert room.places == {"item.weight": ((("float16", "float32"),),)}
+    stated = f"{searched}[compress.tensors]\n'item.weight' = {{ scheme = 'product', width = 2 }}\n"
+    sizes = pocketrec.build(written(tmp_path, stated), out=tmp_path / "stated").evidence.sizes
+    table = np.random.default_rng(0).normal(size=(ITEMS, 8)).astype(np.float32)
+    weighed = room.bytes_of(Product(width=2).quantize("item.weight", table), looked_up=True)
+    assert abs(room.besides + weighed - sum(each.size_bytes for each in sizes)) < 300
 
 
 @pytest.mark.parametrize("budget", [0.02, 0.004])

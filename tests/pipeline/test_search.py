@@ -438,7 +438,9 @@ def test_labels_are_measured_by_auc_and_rank_correlation() -> None:
 
 def room(besides: int) -> Room:
     """Of a package of every function, and as many bytes in them that are none of the tensors."""
-    return Room(target=TARGETS["coreml"], besides=besides, places=dict.fromkeys(READ, (("float32",),)))
+    return Room(
+        target=TARGETS["coreml"], besides=besides, places=dict.fromkeys(READ, ((("float32", "float32"),),))
+    )
 
 
 def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator, tmp_path: Path) -> None:
@@ -475,7 +477,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
 def test_a_share_of_the_weights_is_held_beside_a_size_of_files(evaluator: Evaluator, tmp_path: Path) -> None:
     """Of the weights alone: a float16 package holds what is not compressed in half of its bytes."""
     asked = Compress(max_size_mb=1, max_ratio=0.6, time_limit_s=60)
-    half = Room(target=TARGETS["coreml"], besides=0, places=dict.fromkeys(READ, (("float16",),)))
+    half = Room(target=TARGETS["coreml"], besides=0, places=dict.fromkeys(READ, ((("float16", "float16"),),)))
     found = search_plan(
         asked, evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet, rooms=[half]
     )
