@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pocketrec.convert.targets import plain_bytes, stored_bytes
-from pocketrec.errors import BudgetMissed, ConversionError
+from pocketrec.errors import BudgetMissed, ConversionError, Derived
 from pocketrec.pipeline.attempts import Attempt
 from pocketrec.pipeline.opening import open_graph
 from pocketrec.pipeline.ways import Order, written_first
@@ -133,6 +133,8 @@ def written_sizes(
 ) -> dict[str, int]:
     """Bytes of each target's files with a plan; none where nothing can be written.
 
+    Tensors that a target holds only folded with others are left out of the plan, as where it is built.
+
     Args:
         attempt: of the model as it is, captured.
         trials: of the model as it is.
@@ -153,6 +155,9 @@ def written_sizes(
         compressed.capture()
         files = _files(compressed, targets, compression.codes, folder, report)
         return {name: sum(map(artifact_bytes, paths)) for name, paths in files}
+    except Derived as error:
+        left = planned.without(list(error.names))
+        return written_sizes(attempt, trials, left, targets, folder, report)
     except ConversionError:
         return {}  # what no target carries is left out of the plan, or told, where it is converted
 

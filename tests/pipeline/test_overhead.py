@@ -108,6 +108,34 @@ def test_codebooks_of_what_a_float16_package_scores_with_weigh_as_float32(
     assert abs(room.besides + weighed - sum(each.size_bytes for each in sizes)) < 300
 
 
+def test_files_are_weighed_without_what_a_target_cannot_carry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was weighed, so that the files of the plan that was left could be beyond the budget."""
+    known = overhead.written_sizes
+    sizes: list[dict[str, int]] = []
+
+    def kept(*given: Any) -> dict[str, int]:
+        sizes.append(known(*given))
+        return sizes[-1]
+
+    monkeypatch.setattr(overhead, "written_sizes", kept)
+    model = model_of(items=ITEMS, users=100).replace(
+        "self.seen = None", "self.seen = None; self.bias = nn.Parameter(torch.randn(ITEMS, 1))"
+    )
+    files = {
+        "model": model.replace("(ITEMS, 1)", f"({ITEMS}, 1)").replace(".T\n", ".T + self.bias.T\n"),
+        "recipe": recipe_of(items=ITEMS),
+    }
+    asked = "[targets.coreml]\n[compress]\nmax_size_mb = 0.009\ntime_limit_s = 8\n"
+    evidence = pocketrec.build(
+        write_mean(tmp_path, asked, items=ITEMS, **files), out=tmp_path / "bundle"
+    ).evidence
+    assert any(each.startswith("bias stays in float32") for each in evidence.notes)
+    assert abs(sizes[-1]["coreml"] - sum(each.size_bytes for each in evidence.sizes)) < 100
+    assert sizes[-1]["coreml"] <= 9000
+
+
 @pytest.mark.parametrize("budget", [0.02, 0.004])
 def test_a_table_of_which_a_package_holds_some_rows_counts_for_these(budget: float, tmp_path: Path) -> None:
     """Of 20,000 positions the package has 5; they were weighed whole, and any budget below that refused."""
