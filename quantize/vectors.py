@@ -105,7 +105,8 @@ class VectorFeedback:
         """Chooses one vector's entries anew, in place; gives what was wanted of them."""
         columns = self._columns(place)
         errors[:, columns] = 0
-        pulled = _tiled(errors, self.moment[:, columns] @ np.linalg.inv(self.moment[columns, columns]))
+        share = self.moment[:, columns] @ np.linalg.inv(self.moment[columns, columns])
+        pulled = _tiled(errors, share.astype(np.float32))
         wanted = rows[:, columns] - pulled
         codes[:, place] = _nearest(wanted, book, self.roots[place])
         errors[:, columns] = book[codes[:, place]] - rows[:, columns]
