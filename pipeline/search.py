@@ -189,7 +189,7 @@ def _candidates(
     rooms: Sequence[Room],
     remember: Remember,
 ) -> Sequence[Candidate]:
-    from pocketrec.quantize.candidates import Bytes, candidates, stored_bytes
+    from pocketrec.quantize.candidates import Bytes, candidates, codes_alone
     from pocketrec.quantize.usage import UNKNOWN
     from pocketrec.source.trials import table_candidates
 
@@ -199,7 +199,7 @@ def _candidates(
         if not all(carries(tensor, each) for each in targets.values()):
             return None
         if not rooms:
-            return stored_bytes(tensor)
+            return codes_alone(tensor)
         held = [room.bytes_of(tensor, looked_up=usage.popularity is not None) for room in rooms]
         return Bytes(size_bytes=sum(held), limited=(*held, tensor.size_bytes))
 

@@ -101,7 +101,7 @@ def at_once(scheme: Scheme, weigh: Weigh) -> Candidate | None:
     return weigh(scheme)
 
 
-def stored_bytes(tensor: QuantizedTensor) -> Bytes | None:
+def codes_alone(tensor: QuantizedTensor) -> Bytes | None:
     """Bytes of a form's codes and of what they need, wherever they are put."""
     return Bytes(size_bytes=tensor.size_bytes)
 
@@ -111,7 +111,7 @@ def candidates(
     values: Floats,
     *,
     usage: Usage = UNKNOWN,
-    bytes_of: BytesOf = stored_bytes,
+    bytes_of: BytesOf = codes_alone,
     plain_bytes: Bytes | None = None,
     remember: Remember = at_once,
     quantize: Quantize | None = None,
@@ -153,7 +153,7 @@ def candidates_by(
     sample: Floats,
     *,
     usage: Usage,
-    bytes_of: BytesOf = stored_bytes,
+    bytes_of: BytesOf = codes_alone,
     plain_bytes: Bytes | None = None,
     more: tuple[Scheme, ...] = (),
     remember: Remember = at_once,

@@ -29,7 +29,7 @@ from pocketrec.quantize.usage import Rounding, Usage
 Nearest = Callable[[Floats, slice, int], tuple[Array, Floats]]
 
 MAX_COLUMNS = 4096  # the moment of more is larger than the matrices that have so many
-DAMPING = 0.01
+_DAMPING = 0.01
 _TILE_ROWS = 4096
 _BLOCK = 64  # columns that are updated one by one before the rest is updated by a product
 _PRODUCT_ROWS = 64  # of every such product, so that a row's sums do not depend on its neighbours
@@ -90,27 +90,20 @@ def _product(shares: Floats, errors: Floats) -> Floats:
 
 
 def feedback_of(name: str, rounding: Rounding, usage: Usage) -> Feedback | None:
-    """The feedback for a tensor; None where each number is rounded for itself.
-
-    Codes that are distilled begin with feedback where there can be some.
-
-    Raises:
-        PlanError: nobody knows how the tensor's errors act on the outputs.
-    """
-    moment = check_moment(name, rounding, usage)
-    if moment is None:
+    """The feedback for a tensor; None where each number is rounded for itself; raises as `damped_moment`."""
+    damped = damped_moment(name, rounding, usage)
+    if damped is None:
         return None
-    diagonal = np.diagonal(moment)
-    order = np.argsort(-diagonal, kind="stable")
-    mean = float(diagonal.mean()) or 1.0
-    damped = moment[np.ix_(order, order)] / mean + DAMPING * np.eye(len(order))
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    order = np.argsort(-np.diagonal(np.asarray(usage.moment, np.float64)), kind="stable")
+    upper = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     shares = np.triu(upper / np.diagonal(upper)[:, None], 1).astype(np.float32)
     return Feedback(order=order, shares=shares)
 
 
-def check_moment(name: str, rounding: Rounding, usage: Usage) -> Array | None:
-    """The moment that feedback rests on, float64; None where there is to be no feedback.
+def damped_moment(name: str, rounding: Rounding, usage: Usage) -> Array | None:
+    """The moment that feedback rests on, of mean diagonal 1 and damped; None where there is no feedback.
+
+    Codes that are distilled begin with feedback where there can be some.
 
     Raises:
         PlanError: feedback is asked for, and nobody knows the moment.
@@ -122,7 +115,9 @@ def check_moment(name: str, rounding: Rounding, usage: Usage) -> Array | None:
             f"{name}: rounding = 'feedback' needs gradients of the evaluated outputs, and there are none "
             "for this tensor; use rounding = 'nearest'"
         )
-    return np.asarray(usage.moment, np.float64)
+    moment = np.asarray(usage.moment, np.float64)
+    damped: Array = moment / (float(np.diagonal(moment).mean()) or 1.0) + _DAMPING * np.eye(len(moment))
+    return damped
 
 
 def output_noise(moment: Array, errors: Floats) -> float:

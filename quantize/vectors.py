@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketrec.quantize.feedback import DAMPING, check_moment
+from pocketrec.quantize.feedback import damped_moment
 from pocketrec.quantize.schemes.lloyd import centres_of_vectors
 from pocketrec.quantize.tensor import Array, Floats
 from pocketrec.quantize.usage import Rounding, Usage
@@ -48,11 +48,11 @@ class VectorFeedback:
         self, rows: Floats, groups: int, count: int, weights: Array | None, *, pin_zero: bool
     ) -> Floats:
         """Codebooks `[groups, count, width]` of the rows' vectors, each for itself, in their metric."""
-        parts, books = len(self.roots) // groups, []
+        parts, own, books = len(self.roots) // groups, self._own, []
         reads = None if weights is None else np.repeat(weights, parts)
         for group in range(groups):
             chosen = slice(group * parts, (group + 1) * parts)
-            root = _root(self._own[chosen].mean(axis=0))
+            root = _root(own[chosen].mean(axis=0))
             vectors = rows.reshape(len(rows), len(self.roots), self.width)[:, chosen].reshape(-1, self.width)
             centres = centres_of_vectors(vectors @ root, count, weights=reads, pin_zero=pin_zero)
             books.append(centres @ np.linalg.inv(root))
@@ -61,7 +61,7 @@ class VectorFeedback:
     def fit(self, rows: Floats, books: Floats, weights: Array | None, *, pin_zero: bool) -> Floats:
         """The codebooks `[groups, count, width]`, moved to where the rows cost least."""
         books, weight = books.copy(), np.ones(len(rows)) if weights is None else weights.astype(np.float64)
-        codes = self._nearest(rows, books)
+        codes, own = self._nearest(rows, books), self._own
         errors = _decoded(codes, books) - rows
         for _ in range(_FITTED):
             for group, places in enumerate(np.split(np.arange(len(self.roots)), len(books))):
@@ -71,8 +71,8 @@ class VectorFeedback:
                     wanted = self._choose(rows, codes, errors, books[group], place)
                     counts = np.bincount(codes[:, place], weight, books.shape[1])
                     sums = [np.bincount(codes[:, place], weight * each, books.shape[1]) for each in wanted.T]
-                    mass += counts[:, None, None] * self._own[place]
-                    pull += np.stack(sums, axis=1) @ self._own[place]
+                    mass += counts[:, None, None] * own[place]
+                    pull += np.stack(sums, axis=1) @ own[place]
                 used = mass.trace(axis1=1, axis2=2) > 0
                 used[0] &= not pin_zero
                 moved = books[group].copy()
@@ -123,17 +123,10 @@ class VectorFeedback:
 
 
 def vector_feedback(name: str, rounding: Rounding, usage: Usage, width: int) -> VectorFeedback | None:
-    """The feedback for vectors of a tensor; None where each is rounded for itself.
-
-    Codes that are distilled begin with feedback where there can be some.
-
-    Raises:
-        PlanError: nobody knows how the tensor's errors act on the outputs.
-    """
-    moment = check_moment(name, rounding, usage)
-    if moment is None:
+    """The feedback for a tensor's vectors; None where each stands for itself; raises as `damped_moment`."""
+    damped = damped_moment(name, rounding, usage)
+    if damped is None:
         return None
-    damped = moment / (float(np.diagonal(moment).mean()) or 1.0) + DAMPING * np.eye(len(moment))
     own = [damped[at : at + width, at : at + width] for at in range(0, len(damped), width)]
     return VectorFeedback(
         moment=damped.astype(np.float32), roots=np.stack([_root(each) for each in own]).astype(np.float32)

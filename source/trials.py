@@ -22,7 +22,7 @@ from pocketrec.quantize.candidates import (
     Remember,
     at_once,
     candidates_by,
-    stored_bytes,
+    codes_alone,
 )
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.base import RowScheme
@@ -66,7 +66,7 @@ def table_candidates(
     table: Table,
     *,
     usage: Usage = UNKNOWN,
-    bytes_of: BytesOf = stored_bytes,
+    bytes_of: BytesOf = codes_alone,
     remember: Remember = at_once,
 ) -> tuple[Candidate, ...]:
     """The candidates for a table, as `quantize.candidates` has them for a tensor.

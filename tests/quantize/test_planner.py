@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pocketrec.quantize.candidates import Bytes, Candidate, candidates, stored_bytes, undominated
+from pocketrec.quantize.candidates import Bytes, Candidate, candidates, codes_alone, undominated
 from pocketrec.quantize.planner import Budget, Measured, Outcome, Search, cost_of_distortion
 from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
@@ -325,7 +325,7 @@ def test_a_form_whose_codebooks_are_as_large_as_the_tensor_is_not_fitted(
 
 def test_what_a_target_cannot_carry_is_no_candidate(make_table: MakeTable) -> None:
     def linear_only(tensor: QuantizedTensor) -> Bytes | None:
-        return stored_bytes(tensor) if tensor.scheme == "linear" else None
+        return codes_alone(tensor) if tensor.scheme == "linear" else None
 
     found = candidates("item.weight", make_table(120, 32), bytes_of=linear_only)
     assert {each.scheme.scheme for each in found if each.scheme is not None} == {"linear"}
