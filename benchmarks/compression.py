@@ -7,9 +7,9 @@ evaluation users, full ranking; artifacts run in this process, ONNX on ONNX Runt
 interpreter (whose latency says nothing about a device), OpenVINO's and LiteRT's in environments of their own.
 Quality has a 95 % interval from three seeds of bootstrap over users, what compression changed one from the
 same users' differences. Peers start from the same uncompressed model and use their defaults; beside each
-stands our plan whose files are no larger. A share such as `8 %` is of the whole float32 files. Searches
-choose on validation data, and everything is judged on test data. `--quick`: SASRec only; `--alone`: without
-peers. Exits with 1 where a preset misses what it promises.
+stands our plan whose files are no larger. A share such as `8 %` is of each target's own float32 files.
+Searches choose on validation data, and everything is judged on test data. `--quick`: SASRec only; `--alone`:
+without peers. Exits with 1 where a preset misses what it promises.
 """
 
 from __future__ import annotations
@@ -285,21 +285,22 @@ def ours(model: Model, plain: Sequence[Way]) -> Iterator[tuple[str, Any]]:
     if not isinstance(model.loaded.asked[0].data, ClassificationData):
         yield "int4 distilled", model.distilled(model.compressed(preset="int4"))
     for share in SHARES[model.name]:
-        found = within(model, share * min(each.size for each in plain))
+        found = within(model, {each.target: share * each.size for each in plain})
         if found is not None:
             yield f"{share:.0%} of the files, distilled", model.distilled(found)
 
 
-def within(model: Model, limit: float, targets: Collection[str] = ("onnx", "coreml")) -> Any | None:
-    """The plan of least distortion whose files are within the limit, of each target; None where none is."""
+def within(model: Model, limits: Mapping[str, float]) -> Any | None:
+    """The plan of least distortion for these targets, each within its bytes; None where none is."""
+    stated = {target: limit / 1e6 for target, limit in limits.items()}
     try:
-        compression = model.compressed(targets=targets, max_size_mb=limit / 1e6)
+        compression = model.compressed(targets=limits, max_size_mb=stated)
     except BudgetMissed:
         return None
     with tempfile.TemporaryDirectory() as temporary:
         made = model.lowered(compression, Path(temporary) / "tried")
-        sizes = [sum(map(artifact_bytes, made[target].values())) for target in targets]
-    return compression if max(sizes) <= limit else None
+        sizes = {target: sum(map(artifact_bytes, made[target].values())) for target in limits}
+    return compression if all(sizes[target] <= limit for target, limit in limits.items()) else None
 
 
 def of_its_size(
@@ -310,7 +311,7 @@ def of_its_size(
     if peer.size >= plain[0].size:
         return None
     method = f"pocketrec, as small as {peer.method}"
-    compression = within(model, peer.size, [peer.target])
+    compression = within(model, {peer.target: peer.size})
     if compression is None:
         return None
     made = model.lowered(compression, folder / method)

@@ -32,6 +32,7 @@ from pocketrec.places import exits_told
 from pocketrec.progress import Progress, silent
 from pocketrec.recipe import Recipe, Target
 from pocketrec.report import COMPRESSED, Evidence, PlanPoint
+from pocketrec.validate.budgets import size_limit
 from pocketrec.workers import Workers
 
 if TYPE_CHECKING:
@@ -223,4 +224,8 @@ def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
     stated = replace(asked, tensors=tensors, preset=None, max_size_mb=None, max_ratio=None, rounding=None)
     if gates.max_size_mb is None:
         gates = replace(gates, max_size_mb=asked.max_size_mb)
+    elif asked.max_size_mb is not None:
+        limits = {target: size_limit(gates, asked, target) for target in recipe.targets}
+        held = {target: limit for target, limit in limits.items() if limit is not None}
+        gates = replace(gates, max_size_mb=held or None)
     return replace(recipe, compress=stated, gates=gates)

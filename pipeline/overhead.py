@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -68,7 +69,7 @@ class Room:
 def check_room(
     attempt: Attempt,
     core: Stubbed,
-    max_size_mb: float | None,
+    limits: Mapping[str, float],
     targets: Mapping[str, Target],
     read: Mapping[str, tuple[str, ...]],
     folder: Path,
@@ -82,20 +83,20 @@ def check_room(
     Args:
         attempt: of the model as it is, captured.
         core: the model's module under the user's names.
-        max_size_mb: the budget.
+        limits: target to the budget of its files, of those that have one, in bytes.
         targets: by name, resolved.
         read: tensor name to the functions that read it.
         folder: for the files, which are gone afterwards.
         report: told what is being done.
 
     Raises:
-        BudgetMissed: the graph, and constants folded in it, alone are more than the budget.
+        BudgetMissed: the graph, and constants folded in it, alone are more than the target's budget.
     """
     from pocketrec.convert.lower.carry import ValueIndex
     from pocketrec.quantize.reference import compressible, to_array
     from pocketrec.validate.artifact.sizes import artifact_bytes
 
-    if max_size_mb is None or core.tables:
+    if not limits or core.tables:
         return {}
     plain = {name: replace(each, gather_codes=()) for name, each in targets.items()}
     tensors = {name: each for name, each in compressible(core.lowered).items() if read.get(name)}
@@ -113,10 +114,11 @@ def check_room(
             room = _room(targets[name], size, part, shapes)
         rooms[name] = replace(room, besides=max(0, room.besides))
     names = sorted(rooms, key=lambda name: -rooms[name].besides)
-    most = rooms[names[0]].besides
-    if most >= max_size_mb * 1e6:
+    over = [name for name in names if rooms[name].besides >= limits.get(name, math.inf)]
+    if over:
+        besides, limit = rooms[over[0]].besides / 1e6, limits[over[0]] / 1e6
         raise BudgetMissed(
-            f"compress.max_size_mb is {max_size_mb:g}; {most / 1e6:.4g} MB of {names[0]} are its graph and "
+            f"compress.max_size_mb is {limit:g}; {besides:.4g} MB of {over[0]} are its graph and "
             "constants that are no tensors of the module; keep what is computed from weights in a buffer, or "
             "raise the budget"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -165,7 +166,7 @@ def _searched(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizedSearch:
-    """Searches for a plan until the files that are written with it are within the budget.
+    """Searches for a plan until each target's files that are written with it are within its budget.
 
     Attributes:
         attempt: of the model as it is, captured.
@@ -195,15 +196,17 @@ class SizedSearch:
         """
         from pocketrec.pipeline.overhead import check_room, written_sizes
 
-        limit_mb, core = compress.max_size_mb, self.trials.core
-        rooms = check_room(self.attempt, core, limit_mb, self.targets, self.read, self.folder, self.report)
+        stated = {name: compress.size_limit(name) for name in self.targets}
+        limits = {name: size * 1e6 for name, size in stated.items() if size is not None}
+        core = self.trials.core
+        rooms = check_room(self.attempt, core, limits, self.targets, self.read, self.folder, self.report)
         found, stored = self._once(compress, planned, rooms)
         again = replace(compress, time_limit_s=compress.time_limit_s / 4)
         for _ in range(_SIZED - 1):
-            if limit_mb is None or not rooms:
+            if not rooms:
                 break
             sizes = written_sizes(self.attempt, self.trials, found, self.targets, self.folder, self.report)
-            if all(size <= limit_mb * 1e6 for size in sizes.values()):
+            if all(size <= limits.get(name, math.inf) for name, size in sizes.items()):
                 break
             rooms = {
                 name: replace(room, besides=max(room.besides, sizes[name] - stored[name]))
@@ -226,7 +229,7 @@ class SizedSearch:
             self.folder,
             workers=self.workers,
             progress=self.report,
-            rooms=list(rooms.values()),
+            rooms=rooms,
         )
         streamed = {each.name for each in self.trials.core.tables}
         made = {

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -36,7 +37,7 @@ from pocketrec.pipeline.measurements import (
     search_folder,
 )
 from pocketrec.progress import Progress
-from pocketrec.recipe import Compress, Target
+from pocketrec.recipe import Compress, Limit, Target
 from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
 
@@ -81,7 +82,7 @@ def search_plan(
     *,
     workers: Workers,
     progress: Progress,
-    rooms: Sequence[Room] = (),
+    rooms: Mapping[str, Room] | None = None,
 ) -> Searched:
     """The plan that holds the recipe's budget, and the front; `folder` keeps both, and every measurement.
 
@@ -95,7 +96,7 @@ def search_plan(
             candidates.jsonl.
         workers: where plans are measured.
         progress: told what is being done, how far, and how far there is.
-        rooms: how each target's files grow with what is in them, where their size counts and not that of
+        rooms: target to how its files grow with what is in them, where their size counts and not that of
             codes alone.
 
     Raises:
@@ -106,13 +107,13 @@ def search_plan(
     from pocketrec.quantize.planner import Search
     from pocketrec.quantize.reference import compressible, to_array
 
-    started = time.monotonic()
+    started, rooms = time.monotonic(), rooms or {}
     with search_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
     originals = evaluator.before()
     metrics = {each.key(name) for each in originals for name in each.quality.metrics}
     store = MeasurementFile(folder / "measurements.jsonl", metrics)
-    held = {name for name in read if not rooms or any(room.places[name] for room in rooms)}
+    held = {name for name in read if not rooms or any(room.places[name] for room in rooms.values())}
     values = {name: to_array(each) for name, each in compressible(evaluator.module).items() if name in held}
     if not values:
         raise PlanError(
@@ -125,19 +126,21 @@ def search_plan(
     carriers = {key: asdict(each) for key, each in targets.items()}
     for done, (name, each) in enumerate(values.items()):
         progress("candidates", done, len(values))
-        weighed = [[asdict(room.target), room.places[name]] for room in rooms]
+        weighed = [[asdict(room.target), room.places[name]] for room in rooms.values()]
         facts = key_of(
             version=__version__, name=name, tensor=tensors[name], targets=carriers, weighed=weighed
         )
         found = _candidates(name, each, evaluator, targets, rooms, partial(_remembered, kept, facts))
         options[name] = _safe(found) if name in blind else found
-    copies = {name: sum(len(room.places[name]) for room in rooms) if rooms else 1 for name in values}
+    copies = {name: sum(len(each.places[name]) for each in rooms.values()) if rooms else 1 for name in values}
     total = sum(each.nbytes * copies[name] for name, each in values.items())
+    plain = sum(each.nbytes for each in values.values())
+    budget = _budget(compress, plain, targets, rooms, originals)
     few = evaluator.sampled(_FEW_ROWS)
     outcome = Search(
         options,
         _measuring(evaluator, tensors, store, workers),
-        _budget(compress, sum(each.nbytes for each in values.values()), rooms, originals),
+        budget,
         sense_all=None if few is None else _measuring(few, tensors, store, workers),
         time_left=lambda: 1 - (time.monotonic() - started) / compress.time_limit_s,
         progress=progress,
@@ -153,7 +156,7 @@ def search_plan(
     return Searched(
         plan=outcome.best.plan,
         front=points,
-        notes=tuple(_remarks(compress, outcome, total, originals, folder)),
+        notes=tuple(_remarks(compress, outcome, total, budget, folder)),
         limited=outcome.best.limited,
     )
 
@@ -186,7 +189,7 @@ def _candidates(
     values: npt.NDArray[np.float32],
     evaluator: Evaluator,
     targets: Mapping[str, Target],
-    rooms: Sequence[Room],
+    rooms: Mapping[str, Room],
     remember: Remember,
 ) -> Sequence[Candidate]:
     from pocketrec.quantize.candidates import Bytes, candidates, codes_alone
@@ -200,12 +203,13 @@ def _candidates(
             return None
         if not rooms:
             return codes_alone(tensor)
-        held = [room.bytes_of(tensor, looked_up=usage.popularity is not None) for room in rooms]
+        looked_up = usage.popularity is not None
+        held = [room.bytes_of(tensor, looked_up=looked_up) for room in rooms.values()]
         return Bytes(size_bytes=sum(held), limited=(*held, tensor.size_bytes))
 
     if table is not None:
         return table_candidates(table, usage=usage, bytes_of=bytes_of, remember=remember)
-    plain = [room.plain_bytes(name, values.shape) for room in rooms]
+    plain = [room.plain_bytes(name, values.shape) for room in rooms.values()]
     return candidates(
         name,
         values,
@@ -278,18 +282,29 @@ def _max_losses(compress: Compress, originals: Sequence[Run]) -> dict[str, float
     return found
 
 
-def _budget(compress: Compress, plain: int, rooms: Sequence[Room], originals: Sequence[Run]) -> Budget:
+def _budget(
+    compress: Compress,
+    plain: int,
+    targets: Iterable[str],
+    rooms: Mapping[str, Room],
+    originals: Sequence[Run],
+) -> Budget:
     """What a plan must hold; `plain` are the bytes of all tensors in float32, once."""
     from pocketrec.quantize.planner import Budget
 
     losses = _max_losses(compress, originals)
-    size = None if compress.max_size_mb is None else int(compress.max_size_mb * 1e6)
-    ratio = None if compress.max_ratio is None else int(compress.max_ratio * plain)
-    if size is None or not rooms:
-        stated = [each for each in (size, ratio) if each is not None]
-        return Budget(max_bytes=min(stated, default=None), max_losses=losses)
-    limits = [size - room.besides for room in rooms]
-    return Budget(max_limited=(*limits, plain if ratio is None else ratio), max_losses=losses)
+    ratio = math.inf if compress.max_ratio is None else int(compress.max_ratio * plain)
+    if not rooms:
+        least = min((ratio, *(_size_limit(compress, each) for each in targets)))
+        return Budget(max_bytes=int(least) if math.isfinite(least) else None, max_losses=losses)
+    limits = [_size_limit(compress, name) - room.besides for name, room in rooms.items()]
+    return Budget(max_limited=(*limits, ratio), max_losses=losses)
+
+
+def _size_limit(compress: Compress, target: str) -> float:
+    """Bytes that a target's files may have; infinite where nothing is said of them."""
+    stated = compress.size_limit(target)
+    return math.inf if stated is None else stated * 1e6
 
 
 def _tensor_keys(evaluator: Evaluator, values: Arrays) -> dict[str, str]:
@@ -395,9 +410,7 @@ def _pareto(outcome: Outcome, points: Sequence[PlanPoint]) -> str:
     return json.dumps(table, indent=1, sort_keys=True) + "\n"
 
 
-def _remarks(
-    compress: Compress, outcome: Outcome, total: int, originals: Sequence[Run], folder: Path
-) -> Iterator[str]:
+def _remarks(compress: Compress, outcome: Outcome, total: int, budget: Budget, folder: Path) -> Iterator[str]:
     """What is to be known of a plan that holds the budget and is not what was hoped for."""
     if not outcome.complete:
         yield (
@@ -406,8 +419,9 @@ def _remarks(
             "from there."
         )
     smaller = [each for each in outcome.front if each.plan.tensors]
-    lossy = bool(_max_losses(compress, originals))
-    if lossy and outcome.best is not None and not outcome.best.plan.tensors and smaller:
+    if compress.max_size_mb is not None and not budget.sized and not budget.max_losses:
+        yield "compress: nothing is compressed, as max_size_mb has no limit for any target that is built."
+    if budget.max_losses and outcome.best is not None and not outcome.best.plan.tensors and smaller:
         nearest = max(smaller, key=lambda each: each.size_bytes)
         yield (
             "compress: nothing is compressed, as no plan that was measured keeps the loss within its limit; "
@@ -420,20 +434,21 @@ def _losses(point: Point) -> str:
     return ", ".join(f"{name} loss {value:+.5f}" for name, value in sorted(point.measured.losses.items()))
 
 
-def _missed(compress: Compress, outcome: Outcome, total: int, rooms: Sequence[Room], folder: Path) -> str:
+def _missed(compress: Compress, outcome: Outcome, total: int, rooms: Mapping[str, Room], folder: Path) -> str:
     nearest = outcome.nearest
-    asked = {
+    asked: dict[str, Limit | None] = {
         "max_size_mb": compress.max_size_mb,
         "max_ratio": compress.max_ratio,
         "max_ndcg_drop": compress.max_ndcg_drop,
         "max_auc_drop": compress.max_auc_drop,
     }
-    stated = ", ".join(f"{name} = {value:g}" for name, value in asked.items() if value is not None)
-    held = [(size + room.besides, room.besides) for size, room in zip(nearest.limited, rooms, strict=False)]
-    whole, besides = max(held, default=(nearest.size_bytes, 0))
-    size = f"{(whole - besides) / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
-    if besides:
-        size += f", and files hold {besides / 1e6:.4f} MB besides"
+    stated = ", ".join(f"{name} = {_written(value)}" for name, value in asked.items() if value is not None)
+    held = dict(zip(rooms, nearest.limited, strict=False))
+    beyond = {name: held[name] + rooms[name].besides - _size_limit(compress, name) for name in held}
+    most = max(beyond, key=lambda name: beyond[name], default="")
+    size = f"{held.get(most, nearest.size_bytes) / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
+    if most and rooms[most].besides:
+        size += f", and files of {most} hold {rooms[most].besides / 1e6:.4f} MB besides"
     if not outcome.complete:
         return (
             f"compress: time_limit_s = {compress.time_limit_s:g} ended the search before a plan that holds "
@@ -443,3 +458,10 @@ def _missed(compress: Compress, outcome: Outcome, total: int, rooms: Sequence[Ro
         f"compress: no plan holds {stated or compress.preset}; the nearest has {size} at {_losses(nearest)}; "
         f"it is in {folder / 'plan.toml'}: widen the budget to it, or replay it as compress.tensors"
     )
+
+
+def _written(limit: Limit) -> str:
+    """A limit as a recipe states it."""
+    if isinstance(limit, Mapping):
+        return f"{{ {', '.join(f'{target} = {each:g}' for target, each in limit.items())} }}"
+    return f"{limit:g}"

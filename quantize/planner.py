@@ -71,12 +71,12 @@ class Budget:
 
     Attributes:
         max_bytes: of all tensors together; None where size is what is minimized.
-        max_limited: of all tensors together, for each of `Candidate.limited`.
+        max_limited: of all tensors together, for each of `Candidate.limited`; infinite where none is stated.
         max_losses: metric name to the largest loss; empty where loss is what is minimized.
     """
 
     max_bytes: int | None = None
-    max_limited: tuple[int, ...] = ()
+    max_limited: tuple[float, ...] = ()
     max_losses: Mapping[str, float]
 
     def keeps(self, measured: Measured) -> bool:
@@ -95,7 +95,7 @@ class Budget:
     @property
     def sized(self) -> bool:
         """Whether there is a limit of bytes."""
-        return self.max_bytes is not None or bool(self.max_limited)
+        return self.max_bytes is not None or any(map(math.isfinite, self.max_limited))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ class Search:
         for name in self._options:
             self._predict(name, {}, 1.0)
         self._fit()
-        if not self._expired():
+        if (self._budget.sized or self._budget.max_losses) and not self._expired():
             self._sensitivity()
             self._fit()
             row = list(self._front())

@@ -364,6 +364,10 @@ def test_a_limit_is_one_number_or_one_for_each_target(tmp_path: Path) -> None:
     gates = load_recipe(write(tmp_path, new="[gates]\nmax_size_mb = {onnx = 2}\nmax_p50_ms = 5\n")).gates
     assert [gates.limit("max_size_mb", each) for each in ("onnx", "coreml")] == [2.0, None]
     assert [gates.limit("max_p50_ms", each) for each in ("onnx", "coreml")] == [5.0, 5.0]
+    for stated, held in (("2", [2.0, 2.0]), ("{onnx = 2}", [2.0, None])):
+        compress = load_recipe(write(tmp_path, new=f"[compress]\nmax_size_mb = {stated}\n")).compress
+        assert [compress.size_limit(each) for each in ("onnx", "coreml")] == held
+        assert compress.searches
 
 
 @pytest.mark.parametrize(
@@ -384,6 +388,18 @@ def test_a_limit_is_one_number_or_one_for_each_target(tmp_path: Path) -> None:
         ("gates", "max_size_mb = 0", "max_size_mb is 0.0; expected more than 0, and 1e+06 at most"),
         ("gates", "max_p50_ms = {onnx = -1}", "max_p50_ms.onnx is -1.0; expected more than 0"),
         ("gates", "max_load_ms = {tfl = 1}", "max_load_ms.tfl: no such target; known: onnx, coreml"),
+        ("gates", "max_p50_ms = {}", "max_p50_ms is an empty table; state a number in it, or leave it out"),
+        ("gates", "max_size_mb = {onnx = true}", "max_size_mb.onnx is True; expected a number"),
+        ("compress", "max_size_mb = 0", "max_size_mb is 0.0; expected more than 0, and 1e+06 at most"),
+        ("compress", "max_size_mb = true", "max_size_mb is True; expected a number or a table"),
+        ("compress", "max_size_mb = nan", "max_size_mb is nan; expected a number or a table"),
+        ("compress", "max_size_mb = {}", "max_size_mb is an empty table; state a number in it"),
+        ("compress", "max_size_mb = {onnx = 0}", "max_size_mb.onnx is 0.0; expected more than 0"),
+        ("compress", "max_size_mb = {onnx = -1}", "max_size_mb.onnx is -1.0; expected more than 0"),
+        ("compress", "max_size_mb = {onnx = inf}", "max_size_mb.onnx is inf; expected more than 0"),
+        ("compress", "max_size_mb = {onnx = true}", "max_size_mb.onnx is True; expected a number"),
+        ("compress", "max_size_mb = {onnx = nan}", "max_size_mb.onnx is nan; expected a number that is not"),
+        ("compress", "max_size_mb = {ios = 1}", "max_size_mb.ios: no such target; known: onnx, coreml"),
         ("compress", "max_ratio = inf", "max_ratio is inf; expected more than 0, and 1 at most"),
         ("compress", "max_ndcg_drop = -1", "max_ndcg_drop is -1.0; expected 0 to 1"),
         ("latency", "runs = 99999999", "runs is 99999999; expected 1000000 at most"),

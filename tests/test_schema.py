@@ -32,6 +32,7 @@ class Outer:
     many: Mapping[str, Inner] = field(default_factory=dict)
     shape: tuple[int | str, ...] = ()
     mode: Literal["fast"] | None = None
+    limit: float | Mapping[str, float] | None = None
 
 
 def read(**table: object) -> Outer:
@@ -53,7 +54,8 @@ def test_defaults_and_nesting() -> None:
         ({"nmae": "y"}, "a.toml: nmae is not a known key; did you mean 'name'?"),
         (
             {"zzz": 1},
-            "a.toml: zzz is not a known key; known here: name, kind, bits, flag, inner, many, shape, mode",
+            "a.toml: zzz is not a known key; known here: name, kind, bits, flag, inner, many, shape, "
+            "mode, limit",
         ),
         ({"name": 3}, "a.toml: name is 3; expected a string"),
         ({"flag": 1}, "a.toml: flag is 1; expected true or false"),
@@ -71,6 +73,8 @@ def test_defaults_and_nesting() -> None:
         ({"many": {"a": {"siez": 1}}}, "a.toml: many.a.siez is not a known key; did you mean 'size'?"),
         ({"many": []}, "a.toml: many is []; expected a table"),
         ({"shape": 3}, "a.toml: shape is 3; expected a list"),
+        ({"limit": []}, "a.toml: limit is []; expected a number or a table"),
+        ({"limit": {"a": True}}, "a.toml: limit.a is True; expected a number"),
         ({"shape": [1.5]}, "a.toml: shape[0] is 1.5; expected a whole number or a string"),
     ],
 )

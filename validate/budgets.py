@@ -28,7 +28,7 @@ def check_budgets(
 
     Args:
         gates: the limits; a target without one is not gated.
-        compress: its `max_size_mb` is a limit on every target's files.
+        compress: its `max_size_mb` is a limit on the files, of every target or target by target.
         sizes: of all artifacts.
         results: with their latency; the reference's is not gated.
         targets: the recipe's.
@@ -44,6 +44,12 @@ def check_budgets(
     return tuple(found)
 
 
+def size_limit(gates: Gates, compress: Compress, target: str) -> float | None:
+    """What a target's files may have, in 10^6 bytes: the smaller of gate and budget; None without either."""
+    stated = [gates.limit("max_size_mb", target), compress.size_limit(target)]
+    return min((each for each in stated if each is not None), default=None)
+
+
 def _result(
     gate: str, target: str, runtime: str, status: Literal["passed", "failed", "skipped"], message: str
 ) -> GateResult:
@@ -53,8 +59,7 @@ def _result(
 def _size(
     gates: Gates, compress: Compress, sizes: Sequence[ArtifactSize], target: str
 ) -> Iterator[GateResult]:
-    stated = [gates.limit("max_size_mb", target), compress.max_size_mb]
-    limit = min((each for each in stated if each is not None), default=None)
+    limit = size_limit(gates, compress, target)
     if limit is None:
         return
     mine = [each for each in sizes if each.target == target]

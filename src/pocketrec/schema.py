@@ -77,6 +77,8 @@ def check_ranges(table: str, given: object, ranges: Mapping[str, Range]) -> None
     """Checks that every number lies in its range; None is left alone."""
     for key, allowed in ranges.items():
         value = getattr(given, key)
+        if isinstance(value, Mapping) and not value:
+            raise RecipeError(f"{table}.{key} is an empty table; state a number in it, or leave it out")
         for name, each in value.items() if isinstance(value, Mapping) else [("", value)]:
             if each is not None and each not in allowed:
                 where = f"{table}.{key}.{name}" if name else f"{table}.{key}"
@@ -144,6 +146,8 @@ def _convert_union(arguments: tuple[Any, ...], value: object, source: str, key: 
     try:
         return _convert(members[-1], value, source, key)
     except RecipeError:
+        if isinstance(value, Mapping) and _describe(members[-1]) == "a table":
+            raise  # of what is in it
         names = " or ".join(_describe(each) for each in members)
         raise _wrong(source, key, value, names) from None
 

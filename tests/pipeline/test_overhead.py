@@ -50,6 +50,54 @@ def test_a_plan_whose_files_are_beyond_the_budget_is_searched_for_again(
     assert any("MB on disk" in each.message and each.status == "passed" for each in result.evidence.gates)
 
 
+def test_each_target_is_within_its_own_limit_and_no_smaller_than_that_asks(tmp_path: Path) -> None:
+    """The smaller limit for both gives a smaller plan, as a package holds more besides than an ONNX file."""
+    targets, search = "[targets.onnx]\n[targets.coreml]\n", "[compress]\ntime_limit_s = 12\n"
+    limits = {"onnx": 0.0042, "coreml": 0.0065}
+    own = f"max_size_mb = {{ onnx = {limits['onnx']}, coreml = {limits['coreml']} }}\n"
+    asked = {"own": f"{targets}{search}{own}", "one": f"{targets}{search}max_size_mb = {limits['onnx']}\n"}
+    found = {}
+    for name, compress in asked.items():
+        (tmp_path / name).mkdir()
+        found[name] = pocketrec.build(
+            written(tmp_path / name, compress), out=tmp_path / name / "bundle"
+        ).evidence
+    for target, limit in limits.items():
+        size = sum(each.size_bytes for each in found["own"].sizes if each.target == target)
+        assert size <= limit * 1e6
+    assert {each.target for each in found["own"].gates if each.gate == "max_size_mb"} == set(limits)
+    own_bytes, one_bytes = (
+        sum(each.bytes_after for each in found[name].compression) for name in ("own", "one")
+    )
+    assert one_bytes < own_bytes
+
+
+def test_what_is_written_is_searched_for_again_where_one_target_is_beyond_its_own_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ONNX file is within the package's limit and not within its own; the package has none to exceed."""
+    found, known = overhead.check_room, overhead.written_sizes
+    sizes: list[dict[str, int]] = []
+
+    def bare(*given: Any) -> dict[str, Room]:
+        return {name: replace(each, besides=-4000) for name, each in found(*given).items()}
+
+    def kept(*given: Any) -> dict[str, int]:
+        sizes.append(known(*given))
+        return sizes[-1]
+
+    monkeypatch.setattr(overhead, "check_room", bare)
+    monkeypatch.setattr(overhead, "written_sizes", kept)
+    limits = f"max_size_mb = {{ onnx = {BUDGET}, coreml = 1.0 }}\n"
+    asked = f"[targets.onnx]\n[targets.coreml]\n[compress]\ntime_limit_s = 12\n{limits}"
+    gated = "[gates]\nmax_size_mb = { coreml = 0.5 }\n"
+    result = pocketrec.build(written(tmp_path, asked + gated), out=tmp_path / "bundle")
+    assert sizes[0]["onnx"] > BUDGET * 1e6 >= sizes[-1]["onnx"]
+    replayed = json.loads((result.path / "recipe.json").read_text())
+    assert replayed["compress"]["max_size_mb"] is None
+    assert replayed["gates"]["max_size_mb"] == {"onnx": BUDGET, "coreml": 0.5}
+
+
 def test_no_form_of_a_tensor_is_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not by candidates, measurements, files that are weighed, and what is built."""
     made: list[tuple[str, str]] = []
@@ -70,6 +118,9 @@ def test_a_graph_that_is_larger_than_the_budget_is_told_before_anything_is_searc
     small = COMPRESS.replace(str(BUDGET), "0.0005")
     with pytest.raises(BudgetMissed, match=r"max_size_mb is 0\.0005; .* MB of onnx are its graph"):
         pocketrec.build(written(tmp_path, small), out=tmp_path / "bundle")
+    own = "[targets.onnx]\n[targets.coreml]\n[compress]\nmax_size_mb = { onnx = 0.0005, coreml = 1.0 }\n"
+    with pytest.raises(BudgetMissed, match=r"max_size_mb is 0\.0005; .* MB of onnx are its graph"):
+        pocketrec.build(written(tmp_path, own), out=tmp_path / "own")  # a package holds more, and may
 
 
 def test_a_table_that_a_float16_package_scores_with_in_float32_is_no_part_of_its_graph(

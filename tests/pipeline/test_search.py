@@ -27,7 +27,7 @@ from pocketrec.quantize.schemes import Scheme
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.usage import Usage
-from pocketrec.recipe import Compress, Evaluate, Target
+from pocketrec.recipe import Compress, Evaluate, Limit, Target
 from pocketrec.report import PlanPoint
 from pocketrec.workers import Workers
 
@@ -363,11 +363,13 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             tmp_path / str(besides),
             workers=Workers(),
             progress=lambda *_: None,
-            rooms=[room(besides)],
+            rooms={"coreml": room(besides)},
         )
         sizes.append(next(each.size_bytes for each in found.front if each.chosen) + besides)
     assert max(sizes) <= 14_000
-    said = r"no plan holds max_size_mb = 0\.014; the nearest has .* and files hold 0\.0140 MB besides at "
+    said = (
+        r"no plan holds max_size_mb = 0\.014; the nearest has .* files of coreml hold 0\.0140 MB besides at "
+    )
     with pytest.raises(BudgetMissed, match=said):
         search_plan(
             asked,
@@ -377,7 +379,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
             tmp_path / "none",
             workers=Workers(),
             progress=lambda *_: None,
-            rooms=[room(13_990)],
+            rooms={"coreml": room(13_990)},
         )
 
 
@@ -386,22 +388,66 @@ def test_a_share_of_the_weights_is_held_beside_a_size_of_files(evaluator: Evalua
     asked = Compress(max_size_mb=1, max_ratio=0.6, time_limit_s=60)
     half = Room(target=TARGETS["coreml"], besides=0, places=dict.fromkeys(READ, ((("float16", "float16"),),)))
     found = search_plan(
-        asked, evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet, rooms=[half]
+        asked, evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet, rooms={"coreml": half}
     )
     plain = dict.fromkeys(READ, 4 * ITEMS * 16)
     codes = {name: evaluator.quantized(name, each).size_bytes for name, each in found.plan.tensors.items()}
     assert sum({**plain, **codes}.values()) <= 0.6 * sum(plain.values())
 
 
+BOTH = {
+    "coreml": room(5000),
+    "onnx": replace(room(200), target=Target(format="onnx", precision="float32")),
+}
+
+
+def of_both(limit: Limit, evaluator: Evaluator, folder: Path) -> Searched:
+    """The plan for a package and an ONNX file, within one number or each within its own."""
+    asked = Compress(max_size_mb=limit, time_limit_s=60)
+    return search_plan(asked, evaluator, TARGETS, READ, folder, workers=Workers(), progress=quiet, rooms=BOTH)
+
+
 def test_the_files_of_every_target_hold_the_budget(evaluator: Evaluator, tmp_path: Path) -> None:
     """Forms that are small in a package are large in an ONNX file, and a package holds more besides."""
-    rooms = [room(5000), replace(room(0), target=Target(format="onnx", precision="float32"))]
     for limit in range(9_000, 18_000, 1_500):
-        asked = Compress(max_size_mb=limit / 1e6, time_limit_s=60)
-        found = search_plan(
-            asked, evaluator, TARGETS, READ, tmp_path, workers=Workers(), progress=quiet, rooms=rooms
-        )
-        assert all(size + each.besides <= limit for size, each in zip(found.limited, rooms, strict=False))
+        found = of_both(limit / 1e6, evaluator, tmp_path)
+        held = zip(found.limited, BOTH.values(), strict=False)
+        assert all(size + each.besides <= limit for size, each in held)
+
+
+def test_a_limit_that_changes_alone_is_held_by_a_search_that_remembers_the_last(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    """What is remembered of tensors and plans is the same within any limit; the answer is as without it."""
+    wide, narrow = {"coreml": 0.02, "onnx": 0.018}, {"coreml": 0.02, "onnx": 0.0052}
+    loose = of_both(wide, evaluator, tmp_path / "kept")
+    known = (tmp_path / "kept" / "candidates.jsonl").read_text()
+    tight = of_both(narrow, evaluator, tmp_path / "kept")
+    assert loose.limited[1] > 5_000 >= tight.limited[1]
+    assert (tmp_path / "kept" / "candidates.jsonl").read_text() == known
+    assert tight == of_both(narrow, evaluator, tmp_path / "fresh")
+    assert loose == of_both(wide, evaluator, tmp_path / "kept")
+
+
+def test_a_plan_that_misses_is_told_by_the_target_that_is_furthest_beyond_its_own_limit(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    """A package without a limit misses none, though it holds more."""
+    said = r"no plan holds max_size_mb = \{ onnx = 0\.0003 \}; .* files of onnx hold 0\.0002 MB besides at "
+    with pytest.raises(BudgetMissed, match=said):
+        of_both({"onnx": 0.0003}, evaluator, tmp_path)
+
+
+def test_a_size_of_codes_alone_is_within_the_smallest_limit_of_the_targets(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    """As with streamed tables. A limit of a target that is not built holds nothing, which is said."""
+    found = run(Compress(max_size_mb={"coreml": 0.009, "onnx": 0.001}, time_limit_s=60), evaluator, tmp_path)
+    size = next(each.size_bytes for each in found.front if each.chosen)
+    assert 1_000 < size <= 9_000
+    found = run(Compress(max_size_mb={"onnx": 0.001}, time_limit_s=60), evaluator, tmp_path)
+    assert found.plan.tensors == {"aside.weight": found.plan.tensors["aside.weight"]}
+    assert any("max_size_mb has no limit for any target that is built" in each for each in found.notes)
 
 
 def test_two_searches_with_streamed_tables_share_no_folder_of_values(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -72,6 +74,27 @@ def test_the_plan_of_least_loss_within_the_size_is_found() -> None:
     assert outcome.best is not None
     assert outcome.best.size_bytes <= 200
     assert outcome.best.measured.losses["ndcg@10"] == pytest.approx(0.0015)
+
+
+def test_what_has_limits_of_its_own_is_within_each() -> None:
+    """Halves of all bytes are limited; where both are held to the smaller limit, the plan is smaller."""
+    sizes = []
+    for limits in ((60, 250), (60, math.inf), (60, 60)):
+        tables = {
+            name: [replace(each, limited=(each.size_bytes // 4, each.size_bytes)) for each in found]
+            for name, found in options("hot", "cold", "flat").items()
+        }
+        best = Search(tables, measure_all, Budget(max_limited=limits, max_losses={})).run().best
+        assert best is not None
+        assert all(size <= limit for size, limit in zip(best.limited, limits, strict=True))
+        sizes.append(best.size_bytes)
+    assert sizes == [210, 210, 30]
+
+
+def test_where_nothing_is_limited_nothing_but_the_ends_is_measured() -> None:
+    outcome = search(Budget(max_losses={}))
+    assert outcome.best is not None
+    assert (outcome.best.plan.tensors, outcome.measured) == ({}, 2)
 
 
 def test_an_impossible_budget_gives_the_nearest_plan_and_its_cost() -> None:

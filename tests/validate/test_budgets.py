@@ -58,6 +58,15 @@ def test_the_tighter_of_budget_and_gate_holds_and_a_target_has_its_own() -> None
     assert (only.target, only.status) == ("coreml", "failed")
 
 
+def test_a_budget_of_one_target_holds_it_alone() -> None:
+    (only,) = found({}, Compress(max_size_mb={"onnx": 1.0}))
+    assert (only.target, only.status) == ("onnx", "failed")
+    both = found({}, Compress(max_size_mb={"onnx": 1.2, "coreml": 0.2}))
+    assert [(each.target, each.status) for each in both] == [("onnx", "passed"), ("coreml", "failed")]
+    beside = found({"max_size_mb": {"coreml": 0.3}}, Compress(max_size_mb={"onnx": 1.2}))
+    assert [(each.target, each.status) for each in beside] == [("onnx", "passed"), ("coreml", "passed")]
+
+
 def test_a_target_without_files_fails() -> None:
     (gate,) = found({"max_size_mb": 9.0}, targets=("browser",))
     assert (gate.status, gate.message) == ("failed", "there is no file to weigh")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pocketrec.errors import RecipeError
+from pocketrec.recipe.gates import Limit, limit_of
 from pocketrec.schema import Range, check_ranges
 
 COST_RANGES: Mapping[str, Range] = {"max_ndcg_drop": Range(0, 1), "max_auc_drop": Range(0, 1)}
@@ -50,7 +51,8 @@ class Compress:
             fits decides.
         preset: `int8` or `int4` per row for every table and matrix, or `smallest-neutral`, which
             searches for the smallest plan within half a per cent of NDCG, or 0.0005 of AUC.
-        max_size_mb: search: each target's files, in 10^6 bytes; what is found is gated on them.
+        max_size_mb: search: each target's files, in 10^6 bytes: one number, or a table of targets to numbers,
+            where a target that it leaves out has no limit; what is found is gated on them.
         max_ratio: search: the compressed weights, as a share of float32's.
         max_ndcg_drop: largest loss of NDCG@k that compression may cost.
         max_auc_drop: largest loss of AUC that compression may cost.
@@ -75,7 +77,7 @@ class Compress:
 
     tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: Literal["int8", "int4", "smallest-neutral"] | None = None
-    max_size_mb: float | None = None
+    max_size_mb: Limit | None = None
     max_ratio: float | None = None
     max_ndcg_drop: float | None = None
     max_auc_drop: float | None = None
@@ -135,6 +137,10 @@ class Compress:
         own = self.evaluate.get(name)
         stated = {key: getattr(own, key) for key in COST_RANGES if getattr(own, key, None) is not None}
         return replace(self, **stated)
+
+    def size_limit(self, target: str) -> float | None:
+        """The limit of a target's files, in 10^6 bytes; None where there is none."""
+        return limit_of(self.max_size_mb, target)
 
     @property
     def active(self) -> bool:

@@ -87,5 +87,9 @@ class Gates:
 
     def limit(self, key: str, target: str) -> float | None:
         """The target's limit of size or time by the name of the gate; None where there is none."""
-        value: Limit | None = getattr(self, key)
-        return value.get(target) if isinstance(value, Mapping) else value
+        return limit_of(getattr(self, key), target)
+
+
+def limit_of(value: Limit | None, target: str) -> float | None:
+    """A target's limit; None where there is none, or a table leaves the target out."""
+    return value.get(target) if isinstance(value, Mapping) else value

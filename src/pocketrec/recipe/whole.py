@@ -183,9 +183,12 @@ def _with_dtypes(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_limits(recipe: Recipe) -> None:
     """Checks that limits of size and time are those of targets that there are."""
-    for key in ("max_size_mb", "max_p50_ms", "max_load_ms"):
-        value = getattr(recipe.gates, key)
+    stated = {
+        f"gates.{key}": getattr(recipe.gates, key) for key in ("max_size_mb", "max_p50_ms", "max_load_ms")
+    }
+    stated["compress.max_size_mb"] = recipe.compress.max_size_mb
+    for key, value in stated.items():
         for name in value if isinstance(value, Mapping) else ():
             if name not in recipe.targets:
                 known = ", ".join(recipe.targets)
-                raise RecipeError(f"gates.{key}.{name}: no such target; known: {known}")
+                raise RecipeError(f"{key}.{name}: no such target; known: {known}")
