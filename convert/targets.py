@@ -319,6 +319,7 @@ def _coreml_stored(tensor: QuantizedTensor, target: Target, looked_up: bool) -> 
         tensor,
         precision=target.precision or "float16",
         minimum_deployment_target=target.minimum_deployment_target or _LOWEST,
+        looked_up=looked_up,
     )
 
 

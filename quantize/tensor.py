@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from pocketrec.quantize.tiled import tiled
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -150,9 +152,37 @@ class PaletteTensor(_Compressed):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProductTensor(PaletteTensor):
-    """As a palette whose entries are vectors of `width` neighbouring columns."""
+    """As a palette whose entries are vectors of `width` neighbouring columns, or coordinates.
+
+    Attributes:
+        basis: float16 `[coordinates, columns]`: a row is its coordinates, as the codes stand for them, times
+            this. Rows of zeros belong to places that no coordinate fills. None where vectors are of columns.
+    """
 
     scheme = "product"
+    basis: Array | None = None
+
+    @property
+    def coordinates(self) -> ProductTensor:
+        """What the codes stand for before the basis is applied, `[rows, coordinates]`."""
+        width = self.codes.shape[1] * self.codebooks.shape[-1]
+        return replace(self, shape=(self.rows, width), basis=None)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of codes, codebooks and the basis."""
+        held = 0 if self.basis is None else self.basis.nbytes
+        return packed_bytes(self.codes.size, self.bits) + self.codebooks.nbytes + held
+
+    def dequantize_rows(self, start: int, stop: int) -> Floats:
+        """The entries at the rows' codes, times the basis where there is one."""
+        found = _looked_up(self.codebooks, self.codes[start:stop], start, self.rows)
+        return found if self.basis is None else tiled(found, self.basis.astype(np.float32))
+
+    def describe(self) -> str:
+        """Bits, what shares a codebook, and whether there is a basis."""
+        extras = ("codebooks",) if self.basis is None else ("codebooks", "basis")
+        return _described(self, self.granularity, None, extras)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -299,6 +329,12 @@ QuantizedTensor = RowTensor | SparseTensor | PartsTensor
 
 
 _CHUNK_ROWS = 1 << 14
+
+
+def has_basis(tensor: QuantizedTensor) -> bool:
+    """Whether rows of a tensor are stored as coordinates in a basis, all or some."""
+    parts = tensor.parts if isinstance(tensor, PartsTensor) else (tensor,)
+    return any(isinstance(each, ProductTensor) and each.basis is not None for each in parts)
 
 
 def ratio_db(signal: float, noise: float) -> float:

@@ -21,12 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pocketrec.quantize.basis import Basis, basis_of
 from pocketrec.quantize.tensor import (
     Array,
     Floats,
     LinearTensor,
     PaletteTensor,
     PartsTensor,
+    ProductTensor,
     QuantizedTensor,
     ScaledPaletteTensor,
 )
@@ -161,6 +163,36 @@ class TrainablePalette(Trainable):
         return codes
 
 
+class TrainableProduct(Trainable):
+    """Codes of coordinates in a basis, both of which are trained."""
+
+    def __init__(self, values: Floats, form: ProductTensor, basis: Basis) -> None:
+        super().__init__(values)
+        self._form = form
+        self.latent.requires_grad_(False)  # the coordinates have their own
+        self.coordinates = TrainablePalette(basis.coordinates(values), form.coordinates)
+        self.basis = nn.Parameter(torch.from_numpy(basis.stored.astype(np.float32)))
+        self.register_buffer("used", self.basis.detach().ne(0).any(dim=1, keepdim=True))
+
+    def forward(self) -> Tensor:
+        """What the codes of the coordinates stand for, in columns."""
+        coordinates: Tensor = self.coordinates()
+        return coordinates @ self._basis()
+
+    def meaning(self) -> Tensor:
+        """The coordinates times the basis."""
+        return self.coordinates.meaning() @ self._basis()
+
+    def stored(self) -> ProductTensor:
+        """The form with trained codebooks and a trained basis."""
+        inner = self.coordinates.stored()
+        basis = _array(self._basis()).astype(np.float16)
+        return replace(self._form, codes=inner.codes, codebooks=inner.codebooks, basis=basis)
+
+    def _basis(self) -> Tensor:
+        return _half(self.basis) * self.used  # type: ignore[operator]
+
+
 class TrainableScaledPalette(Trainable):
     """One codebook of whole numbers and scales, all trained."""
 
@@ -240,6 +272,8 @@ def trainable(form: QuantizedTensor, values: Floats) -> Trainable:
     match form:
         case LinearTensor():
             return TrainableLinear(rows, form)
+        case ProductTensor(basis=stored) if stored is not None:
+            return TrainableProduct(rows, form, basis_of(form.name, stored))
         case PaletteTensor():  # and products, whose entries are vectors
             return TrainablePalette(rows, form)
         case ScaledPaletteTensor():

@@ -21,10 +21,10 @@ import numpy as np
 from pocketrec.quantize.feedback import damped_moment
 from pocketrec.quantize.schemes.lloyd import centres_of_vectors
 from pocketrec.quantize.tensor import Array, Floats
+from pocketrec.quantize.tiled import TILE_ROWS, tiled
 from pocketrec.quantize.usage import Rounding, Usage
 
 _FITTED, _ENCODED = 6, 3  # turns; more lower the noise by a hundredth
-_TILE_ROWS = 1024  # of every product, so that a row's sums do not depend on how many come at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,7 +106,7 @@ class VectorFeedback:
         columns = self._columns(place)
         errors[:, columns] = 0
         share = self.moment[:, columns] @ np.linalg.inv(self.moment[columns, columns])
-        pulled = _tiled(errors, share.astype(np.float32))
+        pulled = tiled(errors, share.astype(np.float32))
         wanted = rows[:, columns] - pulled
         codes[:, place] = _nearest(wanted, book, self.roots[place])
         errors[:, columns] = book[codes[:, place]] - rows[:, columns]
@@ -150,17 +150,8 @@ def _nearest(vectors: Floats, book: Floats, root: Floats) -> Array:
     entries = book @ root
     lengths, turned = np.square(entries).sum(axis=1), np.ascontiguousarray(-2 * entries.T)
     codes = np.empty(len(vectors), np.uint8)
-    for start in range(0, len(vectors), _TILE_ROWS):
-        tile = vectors[start : start + _TILE_ROWS]
-        distances = _tiled(_tiled(tile, root), turned) + lengths
-        codes[start : start + _TILE_ROWS] = distances.argmin(axis=1)
+    for start in range(0, len(vectors), TILE_ROWS):
+        tile = vectors[start : start + TILE_ROWS]
+        distances = tiled(tiled(tile, root), turned) + lengths
+        codes[start : start + TILE_ROWS] = distances.argmin(axis=1)
     return codes
-
-
-def _tiled(rows: Floats, matrix: Floats) -> Floats:
-    """`rows @ matrix`, in products of one size: how a library sums depends on the size."""
-    padded = np.zeros((-(-len(rows) // _TILE_ROWS) * _TILE_ROWS, rows.shape[1]), np.float32)
-    padded[: len(rows)] = rows
-    parts = [padded[at : at + _TILE_ROWS] @ matrix for at in range(0, len(padded), _TILE_ROWS)]
-    dense: Floats = np.concatenate(parts)[: len(rows)]
-    return dense

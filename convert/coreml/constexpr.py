@@ -4,7 +4,7 @@
                     iOS18  constexpr_blockwise_shift_scale (4 bit, blocks)
     palette         iOS16  constexpr_lut_to_dense (one codebook, not 3 bit)
                     iOS18  constexpr_lut_to_dense with groups
-    product         iOS18  constexpr_lut_to_dense with vectors
+    product         iOS18  constexpr_lut_to_dense with vectors; times the basis where there is one
     scaled_palette  iOS18  constexpr_lut_to_dense to int8, then constexpr_blockwise_shift_scale
     sparse          iOS16  constexpr_sparse_to_dense
     float16         iOS16  constexpr_cast
@@ -32,6 +32,7 @@ from pocketrec.quantize.tensor import (
     LinearTensor,
     PaletteTensor,
     PartsTensor,
+    ProductTensor,
     QuantizedTensor,
     ScaledPaletteTensor,
     SparseTensor,
@@ -76,6 +77,8 @@ def constexpr(tensor: QuantizedTensor, place: Place) -> Var:
         case LinearTensor():
             codes = _sub_byte(place.turn(_like(tensor.codes, tensor)), tensor.bits)
             return _scaled(tensor, tensor.zero_points, codes, place)
+        case ProductTensor(basis=basis) if basis is not None:
+            return _in_columns(tensor, basis, place)
         case PaletteTensor():
             return _table(tensor, place, tensor.codebooks.astype(place.dtype))
         case ScaledPaletteTensor():
@@ -190,11 +193,22 @@ def _sparse(tensor: SparseTensor, place: Place) -> Var:
 
 
 def _float16(tensor: Float16Tensor, place: Place) -> Var:
-    values = place.turn(tensor.codes.reshape(tensor.shape))
-    name = _name(tensor, "float16")
+    return _halves(place.turn(tensor.codes.reshape(tensor.shape)), _name(tensor, "float16"), place)
+
+
+def _halves(values: Array, name: str, place: Place) -> Var:
+    """Numbers that are stored as float16, in the program's type."""
     if place.dtype == np.float16:
         return Builder.const(val=values, before_op=place.before, name=name)
     return Builder.constexpr_cast(source_val=values, output_dtype="fp32", before_op=place.before, name=name)
+
+
+def _in_columns(tensor: ProductTensor, basis: Array, place: Place) -> Var:
+    """Rows of coordinates times the basis; `read_by_coordinates` puts what reads them in between."""
+    coordinates = constexpr(tensor.coordinates, place)
+    held = _halves(place.turn(basis), _name(tensor, "basis"), place)
+    x, y = (held, coordinates) if place.transposed else (coordinates, held)
+    return Builder.matmul(x=x, y=y, before_op=place.before, name=_name(tensor, "columns"))
 
 
 def _hot_rows(tensor: PartsTensor, place: Place) -> Var:

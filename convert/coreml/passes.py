@@ -17,6 +17,7 @@ from coremltools.converters.mil.mil import Block, Builder, Function, Operation, 
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 
 from pocketrec.convert.coreml.constexpr import Place, constexpr
+from pocketrec.convert.coreml.coordinates import COORDINATES, STORED_BY, is_stored, read_by_coordinates
 from pocketrec.convert.coreml.gather_codes import check_gathered, gather_codes
 from pocketrec.convert.coreml.lean import INDEX_GUARDS, LEAN, REPEATED, RESHAPES, WIDENINGS, ZERO_BIASES
 from pocketrec.convert.coreml.least import Least
@@ -78,6 +79,7 @@ def recommender_pipeline(
     pipeline.insert_pass(0, _KEEP_STUBS)
     for each in (REPEATED, _CARRY_CODES):
         pipeline.insert_pass(pipeline.passes.index(_FOLDED), each)
+    pipeline.append_pass(COORDINATES)
     pipeline.append_pass(REPEATED)
     pipeline.append_pass(_DEAD)
     pipeline.append_pass(_NAME_OUTPUTS)
@@ -156,25 +158,12 @@ def float16_selector() -> Callable[[Operation], bool]:
             kept[id(block)] = {id(each) for each in (*tail(block), *_makers_of_indices(block))}
         if id(op) in kept[id(block)] or op.op_type.startswith("constexpr_"):
             return False
-        # A table in parts is joined, put in order and read as it is stored.
-        stored = op.op_type in ("gather", "concat") and _stored(_table_of(op))
+        # A table in parts or in coordinates is put together and read as it is stored.
+        stored = op.op_type in STORED_BY and is_stored(op.outputs[0])
         shared = op.op_type == "gather" and any(id(each) in kept[id(block)] for each in op.x.child_ops)
         return not (stored or shared)
 
     return to_float16
-
-
-def _table_of(op: Operation) -> Var:
-    return op.values[0] if op.op_type == "concat" else op.x
-
-
-def _stored(value: Var) -> bool:
-    """Whether a variable is a stored table: a constexpr, or parts of one put together."""
-    if value.op is None:
-        return False
-    if value.op.op_type in ("gather", "concat"):
-        return _stored(_table_of(value.op))
-    return bool(value.op.op_type.startswith("constexpr_"))
 
 
 def tail(block: Block) -> list[Operation]:
@@ -285,7 +274,10 @@ class carry_codes(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pi
                     _replace(function, op.outputs[0], self.writer(function, op.outputs[0]))
 
 
-OUR_PASSES: tuple[type, ...] = (keep_stubs, float32_scores, carry_codes, name_outputs, float16_masks, *LEAN)
+OUR_PASSES: tuple[type, ...] = (
+    *(keep_stubs, float32_scores, carry_codes, name_outputs, float16_masks, read_by_coordinates),
+    *LEAN,
+)
 
 
 def _replace(block: Block, old: Var, new: Var | None) -> None:

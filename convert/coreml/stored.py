@@ -13,12 +13,14 @@ import numpy as np
 from coremltools import _OPSET
 from coremltools.converters.mil._deployment_compatibility import AvailableTarget
 from coremltools.converters.mil.backend.mil.load import MILProtoExporter
-from coremltools.converters.mil.mil import Builder, Function, Program, Var
+from coremltools.converters.mil.mil import Builder, Function, Placeholder, Program, Var, types
+from coremltools.converters.mil.mil.passes.defs.cleanup.dead_code_elimination import dead_code_elimination
 
 from pocketrec.convert.coreml.blobs import BlobLayout
 from pocketrec.convert.coreml.compact import compact_block
 from pocketrec.convert.coreml.constexpr import Place, constexpr
-from pocketrec.quantize.tensor import QuantizedTensor
+from pocketrec.convert.coreml.coordinates import read_by_coordinates
+from pocketrec.quantize.tensor import QuantizedTensor, has_basis
 
 _DTYPES: dict[str, type[np.floating[Any]]] = {"float16": np.float16, "float32": np.float32}
 _FEWEST = 16  # sizes of a constant that lies in the weight file
@@ -36,18 +38,36 @@ class _Exporter(MILProtoExporter):  # type: ignore[misc]
         return self.layout
 
 
-def coreml_bytes(tensor: QuantizedTensor, *, precision: str, minimum_deployment_target: str) -> int:
-    """Bytes of a package that hold the tensor, read as a whole by one function.
+def coreml_bytes(
+    tensor: QuantizedTensor, *, precision: str, minimum_deployment_target: str, looked_up: bool
+) -> int:
+    """Bytes of a package that hold the tensor in one function, with what its form adds to reading it.
 
     Args:
         tensor: a form that the deployment target carries.
         precision: `float16` or `float32`, in which scales and codebooks are held.
         minimum_deployment_target: `iOS15` to `iOS18`.
+        looked_up: whether rows of it are read by ids; vectors are multiplied by all of it in any case.
 
     Raises:
         CannotCarry: the deployment target has no form for it.
     """
-    return _weighed(lambda place: constexpr(tensor, place), precision, minimum_deployment_target)
+
+    def weighed(write: Callable[[Place], Var], *, read: bool) -> int:
+        columns = tensor.columns if read else 0
+        return _weighed(write, precision, minimum_deployment_target, columns=columns, looked_up=looked_up)
+
+    def form(place: Place) -> Var:
+        return constexpr(tensor, place)
+
+    if not has_basis(tensor):
+        return weighed(form, read=False)
+    few = np.zeros((_FEWEST, tensor.columns), _DTYPES[precision])
+
+    def plain(place: Place) -> Var:
+        return Builder.const(val=few, before_op=place.before, name=tensor.name)
+
+    return weighed(form, read=True) - weighed(plain, read=True) + weighed(plain, read=False)
 
 
 def coreml_plain_bytes(name: str, shape: tuple[int, ...], *, precision: str) -> int:
@@ -60,10 +80,19 @@ def coreml_plain_bytes(name: str, shape: tuple[int, ...], *, precision: str) -> 
     return weighed + (math.prod(shape) - values.size) * values.itemsize
 
 
-def _weighed(write: Callable[[Place], Var], precision: str, minimum_deployment_target: str) -> int:
-    """Bytes of what is written at a place of an empty program."""
+def _weighed(
+    write: Callable[[Place], Var],
+    precision: str,
+    minimum_deployment_target: str,
+    *,
+    columns: int = 0,
+    looked_up: bool = False,
+) -> int:
+    """Bytes of what is written at a place of an empty program, and of what reads it where it has `columns`."""
     target = getattr(AvailableTarget, minimum_deployment_target)
-    program, function = Program(), Function(inputs={}, opset_version=target)
+    dtype = types.numpy_type_to_builtin_type(_DTYPES[precision])
+    given = {"ids": Placeholder((1,), types.int32), "vectors": Placeholder((1, max(1, columns)), dtype)}
+    program, function = Program(), Function(inputs=given, opset_version=target)
     with function:
         end = Builder.const(val=np.float32(0), name="end")
         place = Place(
@@ -72,10 +101,16 @@ def _weighed(write: Callable[[Place], Var], precision: str, minimum_deployment_t
             dtype=_DTYPES[precision],
             minimum_deployment_target=minimum_deployment_target,
         )
-        function.set_outputs([write(place)])
+        outputs = [table := write(place)]
+        if columns:
+            outputs = [Builder.matmul(x=function.inputs["vectors"], y=table, transpose_y=True)]
+        if columns and looked_up:
+            outputs.append(Builder.gather(x=table, indices=function.inputs["ids"], axis=0))
+        function.set_outputs(outputs)
     program.add_function("main", function)
+    for each in (read_by_coordinates(), dead_code_elimination()):
+        each.apply(program)
     exporter = _Exporter(program, target)
     (block,) = exporter.convert_function(function, _OPSET[target]).block_specializations.values()
     compact_block(block)
-    *operations, _ = block.operations  # the last only gives the place
-    return exporter.layout.size_bytes + sum(int(each.ByteSize()) for each in operations)
+    return exporter.layout.size_bytes + sum(int(each.ByteSize()) for each in block.operations)

@@ -22,6 +22,7 @@ from pocketrec.quantize.tensor import (
     LinearTensor,
     PaletteTensor,
     PartsTensor,
+    ProductTensor,
     QuantizedTensor,
     RowTensor,
     ScaledPaletteTensor,
@@ -65,6 +66,8 @@ class OnnxCodes:
                 return self._numbers(tensor.codes, ids, "codes")
             case LinearTensor() as tensor:
                 return self._levels(tensor, ids)
+            case ProductTensor() as tensor:
+                return self._in_columns(self._looked_up(tensor, ids), tensor.basis)
             case PaletteTensor() as tensor:
                 return self._looked_up(tensor, ids)
             case ScaledPaletteTensor() as tensor:
@@ -113,6 +116,12 @@ class OnnxCodes:
         flat = books.reshape(-1, width) if width > 1 else books.ravel()
         found = write.numbers(flat, "codebook", index)
         return write.merge_last(found) if width > 1 else found
+
+    def _in_columns(self, coordinates: str, basis: Array | None) -> str:
+        """Rows of coordinates as rows of the tensor."""
+        if basis is None:
+            return coordinates
+        return self._writer.node("MatMul", [coordinates, self._writer.numbers(basis, "basis")])
 
     def _row_offset(self, ids: str | None, groups: int, step: int) -> str:
         write, rows = self._writer, self.tensor.rows

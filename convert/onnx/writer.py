@@ -14,7 +14,7 @@ from pocketrec.convert.onnx.halves import FEW, HIGHEST, STEPS, lower, upper
 from pocketrec.source.stubs import Stub
 
 MICROSOFT = "com.microsoft"
-_NAMED = frozenset({"codes", "scales", "lengths", "zero_points", "codebook", "mask", "kept"})
+_NAMED = frozenset({"codes", "scales", "lengths", "zero_points", "codebook", "basis", "mask", "kept"})
 _CONTRIB = frozenset({"GatherBlockQuantized", "MatMulNBits"})
 
 

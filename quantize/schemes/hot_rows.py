@@ -15,7 +15,7 @@ import numpy as np
 from pocketrec.errors import PlanError
 from pocketrec.quantize.schemes.base import values_by_row
 from pocketrec.quantize.schemes.linear import Linear
-from pocketrec.quantize.schemes.product import Product
+from pocketrec.quantize.schemes.product import BasisName, Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.tensor import Array, Floats, PartsTensor, RowTensor
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
@@ -33,6 +33,7 @@ class HotRows:
         cold_bits: of a code of the others: of a number, 4 linear per row, 1 to 3 as a scaled palette; of
             `cold_width` numbers 4, 6 or 8, as product codes.
         cold_width: numbers that have one code.
+        cold_basis: what those are of, neighbouring `columns` or `principal` components, as of product codes.
         rounding: of both parts.
     """
 
@@ -41,6 +42,7 @@ class HotRows:
     hot_bits: Literal[4, 8] = 8
     cold_bits: Literal[1, 2, 3, 4, 6, 8] = 4
     cold_width: int = 1
+    cold_basis: BasisName = "columns"
     rounding: Rounding = "nearest"
 
     def __post_init__(self) -> None:
@@ -53,6 +55,11 @@ class HotRows:
             raise PlanError(
                 f"hot_rows: cold_bits is {self.cold_bits} with cold_width {self.cold_width}; expected "
                 f"{', '.join(str(each) for each in known)}"
+            )
+        if self.cold_basis == "principal" and self.cold_width == 1:
+            raise PlanError(
+                "hot_rows: cold_basis 'principal' is for codes of several numbers, and cold_width is 1; raise "
+                "cold_width, or use cold_basis = 'columns'"
             )
         if self.cold_bits >= self.hot_bits * self.cold_width:
             raise PlanError(
@@ -86,7 +93,7 @@ class HotRows:
         hot = _by_number(self.hot_bits, self.rounding)
         if self.cold_width == 1:
             return hot, _by_number(self.cold_bits, self.rounding)
-        return hot, _by_vector(self.cold_bits, self.cold_width, self.rounding)
+        return hot, _by_vector(self.cold_bits, self.cold_width, self.cold_basis, self.rounding)
 
     def joined(
         self, name: str, shape: tuple[int, ...], hot: Array, parts: tuple[RowTensor, RowTensor]
@@ -107,8 +114,8 @@ class HotRows:
         return self.joined(name, values.shape, hot, parts)
 
 
-def _by_vector(bits: Any, width: int, rounding: Rounding) -> Part:
-    return Product(bits=bits, width=width, rounding=rounding)
+def _by_vector(bits: Any, width: int, basis: BasisName, rounding: Rounding) -> Part:
+    return Product(bits=bits, width=width, basis=basis, rounding=rounding)
 
 
 def _by_number(bits: Any, rounding: Rounding) -> Part:

@@ -102,7 +102,7 @@ def test_sqnr_is_that_of_the_definition(make_table: MakeTable) -> None:
     [
         (Linear(), LinearTensor, {"codes", "scales", "zero_points"}),
         (Palette(bits=2), PaletteTensor, {"codes", "codebooks"}),
-        (Product(bits=4), ProductTensor, {"codes", "codebooks"}),
+        (Product(bits=4), ProductTensor, {"codes", "codebooks", "basis"}),
         (ScaledPalette(), ScaledPaletteTensor, {"codes", "scales", "codebooks"}),
         (Float16(), Float16Tensor, {"codes"}),
         (Sparse(), SparseTensor, {"mask", "kept"}),

@@ -35,6 +35,8 @@ SCHEMES: list[Scheme] = [
     Product(bits=6, width=2, shared=True),
     HotRows(share=0.25, cold_bits=2),
     HotRows(share=0.25, hot_bits=4, cold_bits=4, cold_width=4),
+    Product(bits=4, width=3, basis="principal"),
+    HotRows(share=0.25, hot_bits=4, cold_bits=4, cold_width=4, cold_basis="principal"),
 ]
 NAMES = [f"{each.scheme}-{place}" for place, each in enumerate(SCHEMES)]
 

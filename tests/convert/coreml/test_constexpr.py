@@ -57,6 +57,8 @@ FROM_IOS18: list[Scheme] = [
     HotRows(),
     HotRows(cold_bits=2),
     HotRows(hot_bits=4, cold_bits=6, cold_width=4),
+    Product(bits=6, width=3, basis="principal"),
+    HotRows(hot_bits=4, cold_bits=6, cold_width=4, cold_basis="principal"),
 ]
 ALL = [(each, "iOS16") for each in FROM_IOS16] + [(each, "iOS18") for each in FROM_IOS16[:2] + FROM_IOS18]
 

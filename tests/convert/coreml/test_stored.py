@@ -60,7 +60,9 @@ def test_a_package_grows_by_what_was_weighed(
         tensors=codes,
     )
     tensor = codes[name]
-    weighed = coreml_bytes(tensor, precision=precision, minimum_deployment_target="iOS18")
+    weighed = coreml_bytes(
+        tensor, precision=precision, minimum_deployment_target="iOS18", looked_up=name == "item.weight"
+    )
     saved = coreml_plain_bytes(name, tensor.shape, precision=precision) - weighed
     assert abs(artifact_bytes(plain) - artifact_bytes(path) - saved) <= 150
 
@@ -70,7 +72,7 @@ def test_a_float32_program_holds_codebooks_twice_as_wide() -> None:
         "item.weight", np.random.default_rng(0).normal(size=(60, 16)).astype("f4")
     )
     narrow, wide = (
-        coreml_bytes(tensor, precision=each, minimum_deployment_target="iOS18")
+        coreml_bytes(tensor, precision=each, minimum_deployment_target="iOS18", looked_up=True)
         for each in ("float16", "float32")
     )
     assert wide - narrow == 2 * tensor.codebooks.size
@@ -79,4 +81,4 @@ def test_a_float32_program_holds_codebooks_twice_as_wide() -> None:
 def test_a_form_that_the_deployment_target_has_not_is_refused() -> None:
     tensor = Palette(bits=3).quantize("item.weight", np.eye(60, 16, dtype=np.float32))
     with pytest.raises(CannotCarry, match=r"item\.weight"):
-        coreml_bytes(tensor, precision="float32", minimum_deployment_target="iOS16")
+        coreml_bytes(tensor, precision="float32", minimum_deployment_target="iOS16", looked_up=True)

@@ -56,6 +56,8 @@ SCHEMES: list[Scheme] = [
     ScaledPalette(bits=2, block_size=8),
     Product(bits=6, width=4),
     Product(bits=4, width=2, shared=True),
+    Product(bits=6, width=3, basis="principal"),
+    HotRows(hot_bits=4, cold_bits=6, cold_width=4, cold_basis="principal"),
     Sparse(sparsity=0.5),
     Float16(),
     HotRows(),

@@ -37,7 +37,7 @@ def test_a_file_grows_by_what_was_weighed(
     path = to_onnx(capture_small(module), tmp_path / "codes.onnx", tensors=codes, dialect=dialect)
     grown = artifact_bytes(path) - artifact_bytes(plain) + 4 * NUMBERS
     weighed = onnx_bytes(codes["mix.weight"], dialect, looked_up=False)
-    assert abs(weighed - grown) <= 250, (weighed, grown)
+    assert abs(weighed - grown) <= 300, (weighed, grown)
 
 
 def test_rows_that_are_looked_up_take_more_nodes() -> None:

@@ -41,6 +41,7 @@ ROW_SCHEMES: list[RowScheme[Any]] = [
     ScaledPalette(bits=2, block_size=8),
     Product(bits=4, width=4),
     Product(bits=6, width=2, shared=True),
+    Product(bits=6, width=3, basis="principal"),
     Float16(),
 ]
 OTHER_SCHEMES: list[Scheme] = [

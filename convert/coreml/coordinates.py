@@ -1,0 +1,129 @@
+"""Tables that are stored as coordinates in a basis, read without being made: rows, or scores, are turned instead.
+
+    gather(C · B, ids)     ->  gather(C, ids) · B
+    h · (C · B)ᵀ           ->  (h · Bᵀ) · Cᵀ
+
+so that a call multiplies a few rows and vectors by the basis, and not the catalogue. A table in two parts of
+which one is so stored is read part by part for the same reason: rows from either, and scores put in order.
+What reads the table otherwise, reads it whole.
+
+coremltools is imported with this module, so import it inside functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from coremltools.converters.mil.mil import Builder, Function, Program, Var
+from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
+
+COORDINATES = "pocketrec::read_by_coordinates"
+STORED_BY = frozenset({"gather", "concat", "matmul"})  # what puts a stored table together
+
+
+def is_stored(value: Var) -> bool:
+    """Whether a variable is a stored table: a constexpr, one in coordinates, or parts of one put together."""
+    op: Any = value.op
+    if op is None:
+        return False
+    if op.op_type == "gather":
+        return is_stored(op.x)
+    if op.op_type == "concat":
+        return is_stored(op.values[0])
+    return bool(op.op_type.startswith("constexpr_")) or _in_coordinates(op)
+
+
+def _in_coordinates(op: Any) -> bool:
+    """Whether an op multiplies stored coordinates by their basis, or turned ones from the other side."""
+    if op.op_type != "matmul" or op.transpose_x.val or op.transpose_y.val:
+        return False
+    kinds = {"" if each.op is None else each.op.op_type for each in (op.x, op.y)}
+    return "constexpr_lut_to_dense" in kinds and bool(kinds & {"const", "constexpr_cast"})
+
+
+def _parts(op: Any) -> tuple[Var, Var] | None:
+    """The parts of a table that an op puts in order; None where it does not."""
+    joined = op.x.op if op.op_type == "gather" else None
+    if joined is None or joined.op_type != "concat" or not is_stored(op.x):
+        return None
+    first, second = joined.values
+    return first, second
+
+
+def _is_made(value: Var) -> bool:
+    """Whether a variable is a whole table that has to be made of coordinates."""
+    op: Any = value.op
+    if op is None:
+        return False
+    parts = _parts(op)
+    return _in_coordinates(op) or (parts is not None and any(_is_made(each) for each in parts))
+
+
+class read_by_coordinates(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
+    """Rows and scores turned by the basis, in place of the table."""
+
+    def apply(self, prog: Program) -> None:
+        """Rewrites every function of `prog` in place."""
+        for function in prog.functions.values():
+            for op in list(function.operations):
+                if op.enclosing_block is function:
+                    _read(function, op)
+
+
+def _read(function: Function, op: Any) -> None:
+    """Has one op read coordinates, where it looks rows up or scores them."""
+    given = op.outputs[0]
+    write = _Writer(op, given.name)
+    with function:
+        if op.op_type == "gather" and op.axis.val == 0 and _is_made(op.x):
+            made = write.rows(op.x, op.indices)
+        elif op.op_type == "matmul" and not op.transpose_x.val and _is_made(op.y):
+            made = write.scores(op.x, op.y, transposed=bool(op.transpose_y.val))
+        else:
+            return
+    function.replace_uses_of_var_after_op(
+        anchor_op=op, old_var=given, new_var=made, no_check_var_types=True, force_replace=True
+    )
+    function.remove_ops([op])
+
+
+class _Writer:
+    """Writes before one op what takes its place; names of new values begin with that of its result."""
+
+    def __init__(self, before: Any, name: str) -> None:
+        self._before, self._name = before, name
+
+    def rows(self, table: Var, ids: Var) -> Var:
+        """The rows `ids` of a table, `[*ids.shape, columns]`."""
+        op: Any = table.op
+        if _in_coordinates(op):
+            return self._op("matmul", x=self._gathered(op.x, ids), y=op.y)
+        parts = _parts(op)
+        if parts is None:
+            return self._gathered(table, ids)
+        count, place = np.int32(parts[0].shape[0]), self._gathered(op.indices, ids)
+        first = self.rows(parts[0], self._op("minimum", x=place, y=count - 1))
+        after = self._op("maximum", x=self._op("sub", x=place, y=count), y=np.int32(0))
+        inside = self._op("expand_dims", x=self._op("less", x=place, y=count), axes=[-1])
+        return self._op("select", cond=inside, a=first, b=self.rows(parts[1], after))
+
+    def scores(self, vectors: Var, table: Var, *, transposed: bool) -> Var:
+        """The products of vectors with the rows of a table, which is `[columns, rows]` unless `transposed`."""
+        op: Any = table.op
+        if _in_coordinates(op):
+            basis, coordinates = (op.y, op.x) if transposed else (op.x, op.y)
+            turned = self._op("matmul", x=vectors, y=basis, transpose_y=transposed)
+            return self._op("matmul", x=turned, y=coordinates, transpose_y=transposed)
+        parts = _parts(op)
+        if parts is None:
+            return self._op("matmul", x=vectors, y=table, transpose_y=transposed)
+        found = [self.scores(vectors, each, transposed=transposed) for each in parts]
+        return self._gathered(self._op("concat", values=found, axis=-1), op.indices, axis=-1)
+
+    def _gathered(self, values: Var, ids: Var, axis: int = 0) -> Var:
+        return self._op("gather", x=values, indices=ids, axis=axis, validate_indices=False)
+
+    def _op(self, kind: str, **inputs: Any) -> Var:
+        made: Var = getattr(Builder, kind)(**inputs, before_op=self._before, name=f"{self._name}_{kind}")
+        return made

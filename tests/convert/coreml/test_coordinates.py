@@ -1,0 +1,136 @@
+"""Tables in coordinates are never made to be looked up or multiplied, and answer as before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pocketrec.convert.capture.capture import Capture
+from pocketrec.convert.coreml.lower import to_coreml
+from pocketrec.quantize import Plan, compress
+from pocketrec.quantize.schemes import Scheme
+from pocketrec.quantize.schemes.hot_rows import HotRows
+from pocketrec.quantize.schemes.product import Product
+from pocketrec.quantize.usage import Usage
+from pocketrec.validate.artifact.graph import Graph
+from pocketrec.validate.coreml_program import CoreMLInterpreter
+from pocketrec.validate.open import open_graph
+
+CaptureSmall = Callable[[nn.Module], Capture]
+ITEMS, WIDTH = 60, 16
+IDS = torch.tensor([59, 0, 7], dtype=torch.int32)
+READS = {"item.weight": Usage(popularity=np.arange(60.0))}
+SCHEMES: list[Scheme] = [
+    Product(bits=6, width=3, basis="principal"),
+    HotRows(hot_bits=4, cold_bits=6, cold_width=4, cold_basis="principal"),
+]
+
+
+class Reads(nn.Module):
+    """One way to read a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item = nn.Embedding(ITEMS, WIDTH, padding_idx=0)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.item(ids) @ self.item.weight.T
+
+
+class Linear(Reads):
+    def forward(self, ids: Tensor) -> Tensor:
+        bias = torch.arange(ITEMS) / 10
+        return nn.functional.linear(self.item(ids).tanh(), self.item.weight, bias)
+
+
+class Batched(Reads):
+    def forward(self, ids: Tensor) -> Tensor:
+        vectors = self.item(ids)[:, None] * torch.tensor([[1.0], [0.5]])
+        scores: Tensor = (vectors @ self.item.weight.T).amax(dim=1)
+        return scores
+
+
+class Fixed(Reads):
+    """The vector is a constant, and so is what it is multiplied with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vector = nn.Parameter(torch.linspace(-1, 1, WIDTH)[None])
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.vector @ self.item.weight.T + self.item(ids).sum(dim=1, keepdim=True)
+
+
+class Whole(Reads):
+    """Reads the table as no lookup and no score does."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        lengths = (self.item.weight * self.item(ids[:1]).tanh()).amax(dim=1)
+        return lengths + self.item(ids).sum(dim=1, keepdim=True)
+
+
+class Both(Reads):
+    def forward(self, ids: Tensor) -> Tensor:
+        lengths = (self.item.weight * self.item(ids[:1]).tanh()).amax(dim=1)
+        return self.item(ids).tanh() @ self.item.weight.T - lengths
+
+
+def lowered(
+    module: nn.Module, scheme: Scheme, capture_small: CaptureSmall, folder: Path, precision: str = "float32"
+) -> tuple[Path, nn.Module]:
+    compressed, codes = compress(
+        module.eval().requires_grad_(False), Plan(tensors={"item.weight": scheme}), usage=READS
+    )
+    path = to_coreml(
+        capture_small(compressed),
+        folder / "small.mlpackage",
+        precision=precision,
+        minimum_deployment_target="iOS18",
+        tensors=codes,
+    )
+    return path, compressed
+
+
+def whole_tables(graph: Graph) -> list[str]:
+    """What makes all rows of the table: products and joins that are as long and as wide as it."""
+    return [
+        op.type
+        for op in graph.ops
+        for each in op.outputs
+        if not op.type.startswith("constexpr") and graph.tensors[each].shape == (ITEMS, WIDTH)
+    ]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("scheme", SCHEMES, ids=["product", "parts"])
+@pytest.mark.parametrize("reads", [Reads, Linear, Batched, Fixed])
+def test_lookups_and_scores_never_make_the_table(
+    reads: type[Reads], scheme: Scheme, precision: str, capture_small: CaptureSmall, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    path, module = lowered(reads(), scheme, capture_small, tmp_path, precision)
+    assert whole_tables(open_graph(path)) == []
+    with CoreMLInterpreter(path) as interpreter:
+        given = interpreter.run({"ids": IDS.numpy()})["scores"]
+    expected = module(IDS).numpy()
+    near = 2e-6 if precision == "float32" else 5e-3
+    assert float(np.abs(given - expected).max()) < near * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=["product", "parts"])
+@pytest.mark.parametrize("reads", [Whole, Both])
+def test_what_reads_it_otherwise_reads_it_whole(
+    reads: type[Reads], scheme: Scheme, capture_small: CaptureSmall, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    path, module = lowered(reads(), scheme, capture_small, tmp_path)
+    assert {"matmul", "gather"} & set(whole_tables(open_graph(path)))
+    with CoreMLInterpreter(path) as interpreter:
+        given = interpreter.run({"ids": IDS.numpy()})["scores"]
+    expected = module(IDS).numpy()
+    assert float(np.abs(given - expected).max()) < 2e-6 * np.abs(expected).max()
