@@ -1,13 +1,13 @@
 """Coordinates of rows that are independent and count alike, so that codes go where they tell most.
 
-What counts of a row's error e is e · H · e, with H from `Usage.moment`, or e · e where nobody knows it. In the
-coordinates f of
+What counts of a row's error e is e · H · e, with H from `Usage.moment`, or e · e where nobody knows it. In
+the coordinates f of
 
     row = f · B        B = Vᵀ H^-½, V the eigenvectors of what H^½ · rows vary by
 
 an error counts as its square, and no coordinate says anything of another. How many bits each is worth follows
 from its variance ("reverse water-filling": Cover and Thomas, 2006, "Elements of information theory", 10.3).
-Vectors are filled so that each has as many of them as any other: one takes the first coordinates with the last.
+Vectors are filled so that each has as many bits to give as any other: the first coordinates go with the last.
 
 Ge et al. (2014), "Optimized product quantization", has the filling, for H = 1 and vectors of one variance.
 """
@@ -39,7 +39,7 @@ class Basis:
     into: Floats
 
     def coordinates(self, rows: Floats) -> Floats:
-        """The coordinates of rows, float32 `[n, coordinates]`, each row for itself; of a row of zeros zeros."""
+        """The coordinates of rows, float32 `[n, coordinates]`, each row for itself; zeros of a row of zeros."""
         return tiled(rows, self.into)
 
 
@@ -51,12 +51,21 @@ def basis_of(name: str, stored: Array) -> Basis:
     try:
         into[:, used] = np.linalg.inv(wide[used])
     except np.linalg.LinAlgError as error:
-        raise PlanError(f"{name}: its principal components are none in float16; use basis = 'columns'") from error
+        raise PlanError(
+            f"{name}: its principal components are none in float16; use basis = 'columns'"
+        ) from error
     return Basis(stored=stored, into=into)
 
 
 def principal_basis(
-    name: str, rows: Floats, *, weights: Array | None, metric: Array | None, vectors: int, width: int, bits: int
+    name: str,
+    rows: Floats,
+    *,
+    weights: Array | None,
+    metric: Array | None,
+    vectors: int,
+    width: int,
+    bits: int,
 ) -> Basis:
     """The basis for codes of some rows.
 

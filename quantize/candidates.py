@@ -16,22 +16,31 @@ from pocketrec.quantize.schemes.float16 import Float16
 from pocketrec.quantize.schemes.hot_rows import HotRows
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
-from pocketrec.quantize.schemes.product import Product
+from pocketrec.quantize.schemes.product import BasisName, Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.tensor import Floats, QuantizedTensor
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 _VECTORS: tuple[Scheme, ...] = (Float16(),)
 _SMALLER: tuple[tuple[Literal[6, 8], int], ...] = ((6, 2), (6, 4), (8, 8))
-# Share of hot rows, their bits, bits and width of the others' codes: what keeps most of the lists of a shop
-# among forms of one size (docs/adr/0021).
-_PARTS: tuple[tuple[float, Literal[4, 8], Literal[4, 6, 8], int], ...] = (
-    (0.1, 8, 4, 1),
-    *((share, 8, 8, 2) for share in (0.1, 0.2, 0.3)),
-    *((share, 8, 6, 2) for share in (0.05, 0.1, 0.15, 0.2)),
-    *((share, 4, 8, 4) for share in (0.1, 0.2, 0.3)),
-    *((share, 4, 6, 4) for share in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.45)),
-    (0.1, 4, 8, 8),
+_IN_BASIS: tuple[tuple[Literal[4, 6, 8], int], ...] = ((8, 3), (8, 4), (6, 3), (6, 4), (6, 6), (4, 4))
+_ROWS_OF_BASIS = 16  # a column, of less than which a basis costs more than it saves
+# Share of hot rows, their bits, bits and width of the others' codes, and what these are of: what keeps most
+# of the lists of a shop among forms of one size (docs/adr/0021, 0022).
+_PARTS: tuple[tuple[float, Literal[4, 8], Literal[4, 6, 8], int, BasisName], ...] = (
+    (0.1, 8, 4, 1, "columns"),
+    *((share, 8, 8, 2, "columns") for share in (0.1, 0.2, 0.3)),
+    *((share, 8, 6, 2, "columns") for share in (0.05, 0.1, 0.15, 0.2)),
+    *((share, 4, 8, 4, "columns") for share in (0.1, 0.2)),
+    *((share, 4, 6, 4, "columns") for share in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)),
+    (0.1, 4, 8, 8, "columns"),
+    *((share, 8, 8, 2, "principal") for share in (0.05, 0.1, 0.2, 0.3)),
+    *((share, 8, 8, 3, "principal") for share in (0.05, 0.1, 0.15, 0.2)),
+    (0.1, 4, 8, 3, "principal"),
+    *((share, 4, 6, 3, "principal") for share in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.45)),
+    *((share, 4, 6, 4, "principal") for share in (0.05, 0.1, 0.15, 0.2, 0.25)),
+    (0.1, 4, 6, 5, "principal"),
+    *((share, 4, 6, 6, "principal") for share in (0.05, 0.1)),
 )
 
 
@@ -52,15 +61,22 @@ def _matrices(rounding: Rounding) -> tuple[Scheme, ...]:
             for shared in (True, False)
         ),
         *(Product(bits=bits, width=width, rounding=rounding) for bits, width in _SMALLER),
+        *(Product(bits=bits, width=width, basis="principal", rounding=rounding) for bits, width in _IN_BASIS),
     )
 
 
 def _in_parts(rounding: Rounding) -> tuple[Scheme, ...]:
     """Tables whose rows are known to count for more or less."""
     return tuple(
-        HotRows(share=share, hot_bits=hot, cold_bits=cold, cold_width=width, rounding=rounding)
-        for share, hot, cold, width in _PARTS
+        HotRows(
+            share=share, hot_bits=hot, cold_bits=cold, cold_width=width, cold_basis=basis, rounding=rounding
+        )
+        for share, hot, cold, width, basis in _PARTS
     )
+
+
+def _takes_basis(scheme: Scheme) -> bool:
+    return "principal" in (getattr(scheme, "basis", ""), getattr(scheme, "cold_basis", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +203,8 @@ def candidates_by(
         return Candidate(scheme=scheme, size_bytes=found.size_bytes, noise=noise, limited=found.limited)
 
     schemes = (*_matrices(usage.rounding), *more) if len(shape) > 1 else _VECTORS
+    if shape[0] < _ROWS_OF_BASIS * math.prod(shape[1:]):
+        schemes = tuple(each for each in schemes if not _takes_basis(each))
     found = [remember(each, weigh) for each in schemes]
     held = plain_bytes or Bytes(size_bytes=4 * math.prod(shape))
     plain = Candidate(scheme=None, size_bytes=held.size_bytes, noise=0.0, limited=held.limited)

@@ -1,4 +1,4 @@
-"""Tables that are stored as coordinates in a basis, read without being made: rows, or scores, are turned instead.
+"""Tables that are stored as coordinates in a basis, read without being made: rows and vectors are turned.
 
     gather(C · B, ids)     ->  gather(C, ids) · B
     h · (C · B)ᵀ           ->  (h · Bᵀ) · Cᵀ
@@ -109,7 +109,7 @@ class _Writer:
         return self._op("select", cond=inside, a=first, b=self.rows(parts[1], after))
 
     def scores(self, vectors: Var, table: Var, *, transposed: bool) -> Var:
-        """The products of vectors with the rows of a table, which is `[columns, rows]` unless `transposed`."""
+        """Vectors times all rows of a table, which is `[columns, rows]` unless it is read `transposed`."""
         op: Any = table.op
         if _in_coordinates(op):
             basis, coordinates = (op.y, op.x) if transposed else (op.x, op.y)

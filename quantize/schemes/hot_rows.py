@@ -58,8 +58,8 @@ class HotRows:
             )
         if self.cold_basis == "principal" and self.cold_width == 1:
             raise PlanError(
-                "hot_rows: cold_basis 'principal' is for codes of several numbers, and cold_width is 1; raise "
-                "cold_width, or use cold_basis = 'columns'"
+                "hot_rows: cold_basis 'principal' is for codes of several numbers, and cold_width is 1; "
+                "raise cold_width, or use cold_basis = 'columns'"
             )
         if self.cold_bits >= self.hot_bits * self.cold_width:
             raise PlanError(

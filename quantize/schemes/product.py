@@ -36,8 +36,8 @@ class Product:
         bits: of a code.
         width: numbers in a vector.
         shared: one codebook for all parts; else each part has its own.
-        basis: vectors are of neighbouring `columns`, or of `principal` components, in the metric of the outputs
-            where codes are rounded with feedback; those need not divide into vectors.
+        basis: vectors are of neighbouring `columns`, or of `principal` components, in the metric of the
+            outputs where codes are rounded with feedback; those need not divide into vectors.
         rounding: each vector to the `nearest` entry, those of a row together with `feedback`, or `distilled`,
             which then tunes codes and codebooks together.
     """

@@ -29,8 +29,10 @@ SCHEMES = {
     "product": "{ scheme = 'product', bits = 4, width = 2",
     "hot_rows": "{ scheme = 'hot_rows', share = 0.25, cold_bits = 2",
     "hot_vectors": "{ scheme = 'hot_rows', share = 0.25, cold_bits = 4, cold_width = 2",
-    "coordinates": "{ scheme = 'product', bits = 4, width = 3, basis = 'principal'",
-    "hot_coordinates": "{ scheme = 'hot_rows', share = 0.25, cold_bits = 4, cold_width = 3, cold_basis = 'principal'",
+    "components": "{ scheme = 'product', bits = 4, width = 3, basis = 'principal'",
+    "hot_components": (
+        "{ scheme = 'hot_rows', share = 0.25, cold_bits = 4, cold_width = 3, cold_basis = 'principal'"
+    ),
 }
 TARGETS = """
 [targets.onnx]

@@ -46,9 +46,7 @@ def in_basis(basis: BasisName) -> Product:
 def test_rows_are_their_coordinates_times_the_basis(table: Floats, moment: Array) -> None:
     metric = moment + 0.01 * np.eye(COLUMNS)
     for width, vectors in ((4, 4), (3, 6), (5, 4)):  # 16 of 16, 18 and 20 places
-        basis = principal_basis(
-            "w", table, weights=None, metric=metric, vectors=vectors, width=width, bits=4
-        )
+        basis = principal_basis("w", table, weights=None, metric=metric, vectors=vectors, width=width, bits=4)
         assert basis.stored.dtype == np.float16
         assert basis.stored.shape == (vectors * width, COLUMNS)
         assert np.count_nonzero(basis.stored.any(axis=1)) == COLUMNS
@@ -78,7 +76,8 @@ def test_outputs_move_far_less_than_with_vectors_of_columns(table: Floats, momen
 def test_where_outputs_take_all_columns_alike_it_is_that_of_the_rows_alone(table: Floats) -> None:
     alike = np.eye(COLUMNS)
     columns, principal = (
-        noise(Product(bits=4, width=4, basis=each), table, Usage(), alike) for each in ("columns", "principal")
+        noise(Product(bits=4, width=4, basis=each), table, Usage(), alike)
+        for each in ("columns", "principal")
     )
     assert principal < 0.6 * columns
 

@@ -304,7 +304,9 @@ def test_one_scale_for_the_table_is_found_in_a_first_pass(case: Case) -> None:
     assert np.array_equal(part.codec.encode(values).codes, whole.codes)
 
 
-@pytest.mark.parametrize("scheme", [Linear(), HotRows(share=0.2, cold_bits=2), Product(), Product(basis="principal")])
+@pytest.mark.parametrize(
+    "scheme", [Linear(), HotRows(share=0.2, cold_bits=2), Product(), Product(basis="principal")]
+)
 def test_what_codes_stand_for_is_the_same_chunk_by_chunk(scheme: Scheme, case: Case) -> None:
     values = case.module.get_parameter(NAME).numpy()
     table = table_of(case, scheme)
