@@ -39,7 +39,7 @@ class Basis:
     into: Floats
 
     def coordinates(self, rows: Floats) -> Floats:
-        """The coordinates of rows, float32 `[n, coordinates]`, each row for itself; zeros of a row of zeros."""
+        """The coordinates of rows, float32 `[n, coordinates]`, each row for itself; zeros stay zeros."""
         return tiled(rows, self.into)
 
 

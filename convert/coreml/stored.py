@@ -88,7 +88,7 @@ def _weighed(
     columns: int = 0,
     looked_up: bool = False,
 ) -> int:
-    """Bytes of what is written at a place of an empty program; of what reads it, too, where it has `columns`."""
+    """Bytes of what is written into an empty program; of what reads it, too, where it has `columns`."""
     target = getattr(AvailableTarget, minimum_deployment_target)
     dtype = types.numpy_type_to_builtin_type(_DTYPES[precision])
     given = {"ids": Placeholder((1,), types.int32), "vectors": Placeholder((1, max(1, columns)), dtype)}
