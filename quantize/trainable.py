@@ -55,10 +55,10 @@ class Trainable(nn.Module, ABC):
         return torch.where(self.real, straight, torch.zeros_like(straight))  # type: ignore[arg-type]
 
     def groups(self, rate: float) -> list[dict[str, Any]]:
-        """What is trained, for an optimizer whose steps are as long as `rate` of the numbers' own size."""
+        """What is trained, for an optimizer whose steps are as long as `rate` of the size of a middle column."""
         found = []
         for name, each in self.named_parameters():
-            size = 1.0 if name.endswith("log_scales") else float(each.detach().square().mean().sqrt())
+            size = 1.0 if name.endswith("log_scales") else _middle_size(each.detach())
             if each.requires_grad:
                 found.append({"params": [each], "lr": rate * max(size, _SMALLEST)})
         return found
@@ -282,6 +282,18 @@ def trainable(form: QuantizedTensor, values: Floats) -> Trainable:
             return TrainableParts(rows, form)
         case _:
             raise TypeError(f"{form.name}: {form.scheme!r} has no levels to train")
+
+
+def _middle_size(values: Tensor) -> float:
+    """The root mean square of the columns `[..., rows, columns]`, of that which is the middle by it.
+
+    Coordinates are of very different sizes, and what they are rounded by is not.
+    """
+    sizes = (
+        values.reshape(-1, 1).square().mean(0).sqrt() if values.ndim < 2 else values.square().mean(-2).sqrt()
+    )
+    real = sizes[sizes > 0]
+    return float(real.median()) if len(real) else 0.0
 
 
 def _logarithm(scales: Array) -> nn.Parameter:
