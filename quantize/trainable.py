@@ -55,7 +55,7 @@ class Trainable(nn.Module, ABC):
         return torch.where(self.real, straight, torch.zeros_like(straight))  # type: ignore[arg-type]
 
     def groups(self, rate: float) -> list[dict[str, Any]]:
-        """What is trained, for an optimizer whose steps are as long as `rate` of the size of a middle column."""
+        """What is trained, for an optimizer whose steps are as long as `rate` of a middle column's size."""
         found = []
         for name, each in self.named_parameters():
             size = 1.0 if name.endswith("log_scales") else _middle_size(each.detach())

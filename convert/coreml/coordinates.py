@@ -36,28 +36,28 @@ def is_stored(value: Var) -> bool:
 
 def _in_coordinates(op: Any) -> bool:
     """Whether an op multiplies stored coordinates by their basis, or turned ones from the other side."""
-    if op.op_type != "matmul" or op.transpose_x.val or op.transpose_y.val:
+    if op.op_type != "matmul" or op.transpose_x.val or op.transpose_y.val or op.outputs[0].rank != 2:
         return False
     kinds = {"" if each.op is None else each.op.op_type for each in (op.x, op.y)}
     return "constexpr_lut_to_dense" in kinds and bool(kinds & {"const", "constexpr_cast"})
 
 
-def _parts(op: Any) -> tuple[Var, Var] | None:
-    """The parts of a table that an op puts in order; None where it does not."""
-    joined = op.x.op if op.op_type == "gather" else None
-    if joined is None or joined.op_type != "concat" or not is_stored(op.x):
+def _parts(op: Any, axis: int) -> tuple[Var, Var] | None:
+    """The parts of a table that an op puts in order along an axis; None where it does not."""
+    joined = op.x.op if op.op_type == "gather" and op.indices.rank == 1 else None
+    if joined is None or joined.op_type != "concat" or len(joined.values) != 2:
         return None
-    first, second = joined.values
-    return first, second
+    alike = op.axis.val == joined.axis.val == axis and not joined.interleave.val
+    return tuple(joined.values) if alike and op.x.rank == 2 else None
 
 
-def _is_made(value: Var) -> bool:
-    """Whether a variable is a whole table that has to be made of coordinates."""
+def _is_made(value: Var, axis: int) -> bool:
+    """Whether a variable is a table, its rows along that axis, that has to be made of coordinates."""
     op: Any = value.op
     if op is None:
         return False
-    parts = _parts(op)
-    return _in_coordinates(op) or (parts is not None and any(_is_made(each) for each in parts))
+    parts = _parts(op, axis)
+    return _in_coordinates(op) or (parts is not None and any(_is_made(each, axis) for each in parts))
 
 
 class read_by_coordinates(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 - a pipeline takes this name
@@ -76,9 +76,11 @@ def _read(function: Function, op: Any) -> None:
     given = op.outputs[0]
     write = _Writer(op, given.name)
     with function:
-        if op.op_type == "gather" and op.axis.val == 0 and _is_made(op.x):
+        if _is_lookup(op) and _is_made(op.x, 0):
             made = write.rows(op.x, op.indices)
-        elif op.op_type == "matmul" and not op.transpose_x.val and _is_made(op.y):
+        elif (
+            op.op_type == "matmul" and not op.transpose_x.val and _is_made(op.y, 1 - int(op.transpose_y.val))
+        ):
             made = write.scores(op.x, op.y, transposed=bool(op.transpose_y.val))
         else:
             return
@@ -86,6 +88,13 @@ def _read(function: Function, op: Any) -> None:
         anchor_op=op, old_var=given, new_var=made, no_check_var_types=True, force_replace=True
     )
     function.remove_ops([op])
+
+
+def _is_lookup(op: Any) -> bool:
+    """Whether an op gathers rows by ids."""
+    if op.op_type != "gather" or op.axis.val != 0:
+        return False
+    return "batch_dims" not in op.inputs or op.batch_dims.val == 0
 
 
 class _Writer:
@@ -99,7 +108,7 @@ class _Writer:
         op: Any = table.op
         if _in_coordinates(op):
             return self._op("matmul", x=self._gathered(op.x, ids), y=op.y)
-        parts = _parts(op)
+        parts = _parts(op, 0)
         if parts is None:
             return self._gathered(table, ids)
         count, place = np.int32(parts[0].shape[0]), self._gathered(op.indices, ids)
@@ -115,7 +124,7 @@ class _Writer:
             basis, coordinates = (op.y, op.x) if transposed else (op.x, op.y)
             turned = self._op("matmul", x=vectors, y=basis, transpose_y=transposed)
             return self._op("matmul", x=turned, y=coordinates, transpose_y=transposed)
-        parts = _parts(op)
+        parts = _parts(op, 0 if transposed else 1)
         if parts is None:
             return self._op("matmul", x=vectors, y=table, transpose_y=transposed)
         found = [self.scores(vectors, each, transposed=transposed) for each in parts]

@@ -17,6 +17,7 @@ from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
+from pocketrec.quantize.tensor import has_basis
 from pocketrec.quantize.trainable import trainable
 from pocketrec.quantize.usage import Usage
 
@@ -52,7 +53,8 @@ def made(request: Any, make_table: MakeTable) -> tuple[Any, Any]:
 def test_a_form_means_before_training_what_is_stored(made: tuple[Any, Any]) -> None:
     table, form = made
     student = trainable(form, table)
-    np.testing.assert_array_equal(student().detach().numpy(), student.stored().dequantize())
+    noise = 1e-6 if has_basis(form) else 0.0  # a product may be summed in another order
+    np.testing.assert_allclose(student().detach().numpy(), student.stored().dequantize(), rtol=0, atol=noise)
     np.testing.assert_allclose(student().detach().numpy(), form.dequantize(), atol=1e-6)
 
 
