@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pocketrec.errors import PlanError
-from pocketrec.quantize.schemes.base import float16_numbers
 from pocketrec.quantize.tensor import Array, Floats
 from pocketrec.quantize.tiled import tiled
 
@@ -90,8 +89,8 @@ def principal_basis(
     components = (back @ vectors_of[:, falling]).T
     places = _places(np.maximum(varying[falling], 0), vectors, width, bits)
     basis = np.zeros((vectors * width, columns))
-    basis[places] = components / float(np.abs(components).max())
-    return basis_of(name, float16_numbers(name, basis))
+    basis[places] = components / float(np.abs(components).max())  # so none is beyond float16
+    return basis_of(name, basis.astype(np.float16))
 
 
 def _roots(metric: Array) -> tuple[Array, Array]:

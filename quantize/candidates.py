@@ -18,7 +18,7 @@ from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
 from pocketrec.quantize.schemes.product import BasisName, Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
-from pocketrec.quantize.tensor import Floats, QuantizedTensor
+from pocketrec.quantize.tensor import Floats, QuantizedTensor, rows_and_columns
 from pocketrec.quantize.usage import UNKNOWN, Rounding, Usage
 
 _VECTORS: tuple[Scheme, ...] = (Float16(),)
@@ -203,7 +203,7 @@ def candidates_by(
         return Candidate(scheme=scheme, size_bytes=found.size_bytes, noise=noise, limited=found.limited)
 
     schemes = (*_matrices(usage.rounding), *more) if len(shape) > 1 else _VECTORS
-    if shape[0] < _ROWS_OF_BASIS * math.prod(shape[1:]):
+    if rows_and_columns(shape)[0] < _ROWS_OF_BASIS * rows_and_columns(shape)[1]:
         schemes = tuple(each for each in schemes if not _takes_basis(each))
     found = [remember(each, weigh) for each in schemes]
     held = plain_bytes or Bytes(size_bytes=4 * math.prod(shape))

@@ -34,6 +34,7 @@ from pocketrec.quantize.tensor import (
 )
 
 _SMALLEST, _LARGEST = 2.0**-24, 65504.0  # of float16 above zero
+_SMALL_COLUMN = 0.001  # of the largest: smaller ones, such as dead columns, count as that
 
 
 class Trainable(nn.Module, ABC):
@@ -285,15 +286,14 @@ def trainable(form: QuantizedTensor, values: Floats) -> Trainable:
 
 
 def _middle_size(values: Tensor) -> float:
-    """The root mean square of the columns `[..., rows, columns]`, of that which is the middle by it.
+    """The geometric mean of the columns' root mean squares, of values `[..., rows, columns]`.
 
     Coordinates are of very different sizes, and what they are rounded by is not.
     """
-    sizes = (
-        values.reshape(-1, 1).square().mean(0).sqrt() if values.ndim < 2 else values.square().mean(-2).sqrt()
-    )
-    real = sizes[sizes > 0]
-    return float(real.median()) if len(real) else 0.0
+    rows = values if values.ndim > 1 else values[:, None]
+    sizes = rows.square().mean(dim=-2).sqrt()
+    largest = float(sizes.max())
+    return float(sizes.clamp(min=_SMALL_COLUMN * largest).log().mean().exp()) if largest else 0.0
 
 
 def _logarithm(scales: Array) -> nn.Parameter:

@@ -159,7 +159,7 @@ def float16_selector() -> Callable[[Operation], bool]:
         if id(op) in kept[id(block)] or op.op_type.startswith("constexpr_"):
             return False
         # A table in parts or in coordinates is put together and read as it is stored.
-        stored = op.op_type in STORED_BY and is_stored(op.outputs[0])
+        stored = op.op_type in STORED_BY and all(map(is_stored, op.outputs or ()))
         shared = op.op_type == "gather" and any(id(each) in kept[id(block)] for each in op.x.child_ops)
         return not (stored or shared)
 
