@@ -22,8 +22,8 @@ ROWS, COLUMNS = 600, 16
 def table() -> Floats:
     """Of columns that say much of each other, the first row zero."""
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(ROWS, COLUMNS)) * np.geomspace(1, 0.02, COLUMNS)
-    rows = (rows @ rng.normal(size=(COLUMNS, COLUMNS))).astype(np.float32)
+    wide = rng.normal(size=(ROWS, COLUMNS)) * np.geomspace(1, 0.02, COLUMNS)
+    rows: Floats = (wide @ rng.normal(size=(COLUMNS, COLUMNS))).astype(np.float32)
     rows[0] = 0
     return rows
 

@@ -39,7 +39,8 @@ class Reads(nn.Module):
         self.item = nn.Embedding(ITEMS, WIDTH, padding_idx=0)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.item(ids) @ self.item.weight.T
+        scores: Tensor = self.item(ids) @ self.item.weight.T
+        return scores
 
 
 class Linear(Reads):
@@ -63,7 +64,8 @@ class Fixed(Reads):
         self.vector = nn.Parameter(torch.linspace(-1, 1, WIDTH)[None])
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.vector @ self.item.weight.T + self.item(ids).sum(dim=1, keepdim=True)
+        scores: Tensor = self.vector @ self.item.weight.T + self.item(ids).sum(dim=1, keepdim=True)
+        return scores
 
 
 class Whole(Reads):
@@ -71,13 +73,15 @@ class Whole(Reads):
 
     def forward(self, ids: Tensor) -> Tensor:
         lengths = (self.item.weight * self.item(ids[:1]).tanh()).amax(dim=1)
-        return lengths + self.item(ids).sum(dim=1, keepdim=True)
+        scores: Tensor = lengths + self.item(ids).sum(dim=1, keepdim=True)
+        return scores
 
 
 class Both(Reads):
     def forward(self, ids: Tensor) -> Tensor:
         lengths = (self.item.weight * self.item(ids[:1]).tanh()).amax(dim=1)
-        return self.item(ids).tanh() @ self.item.weight.T - lengths
+        scores: Tensor = self.item(ids).tanh() @ self.item.weight.T - lengths
+        return scores
 
 
 class Joined(Reads):
