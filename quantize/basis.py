@@ -71,7 +71,7 @@ def principal_basis(
     Args:
         name: of the tensor, for messages.
         rows: float32 `[n, columns]`.
-        weights: how much each row counts; all alike where it is None.
+        weights: how much each row counts; all alike where it is None, or where none counts.
         metric: H, positive definite; None where all columns count alike.
         vectors: of a row, which have places for all columns together.
         width: coordinates of a vector.
@@ -82,7 +82,7 @@ def principal_basis(
     """
     columns = rows.shape[1]
     root, back = _roots(np.eye(columns) if metric is None else metric)
-    weight = np.ones(len(rows)) if weights is None else weights.astype(np.float64)
+    weight = np.ones(len(rows)) if weights is None or not weights.any() else weights.astype(np.float64)
     wide = rows.astype(np.float64) @ root
     varying, vectors_of = np.linalg.eigh((wide * weight[:, None]).T @ wide / weight.sum())
     falling = np.argsort(-varying, kind="stable")

@@ -35,24 +35,39 @@ def is_stored(value: Var) -> bool:
 
 
 def _in_coordinates(op: Any) -> bool:
-    """Whether an op multiplies stored coordinates by their basis, or turned ones from the other side."""
-    if op.op_type != "matmul" or op.transpose_x.val or op.transpose_y.val or op.outputs[0].rank != 2:
+    """Whether an op multiplies stored coordinates by their basis, or turned ones from the other side.
+
+    Coordinates are as many as columns, and as many more as fill the last vector: no other constant is
+    taken for a basis, as a product with it may be far shorter than what it would be turned into.
+    """
+    if op.op_type != "matmul" or op.transpose_x.val or op.transpose_y.val:
         return False
-    kinds = {"" if each.op is None else each.op.op_type for each in (op.x, op.y)}
-    return "constexpr_lut_to_dense" in kinds and bool(kinds & {"const", "constexpr_cast"})
+    for coordinates, basis, sign in ((op.x, op.y, 1), (op.y, op.x, -1)):
+        kind = "" if basis.op is None else basis.op.op_type
+        if kind in ("const", "constexpr_cast") and basis.rank == coordinates.rank == 2:
+            return 0 <= sign * (basis.shape[0] - basis.shape[1]) < _width(coordinates)
+    return False
+
+
+def _width(value: Var) -> int:
+    """How many numbers a code of a variable stands for; 0 where it is not of product codes."""
+    op: Any = value.op
+    if op is None or op.op_type != "constexpr_lut_to_dense" or getattr(op, "vector_axis", None) is None:
+        return 0
+    return int(op.lut.shape[-1])
 
 
 def _parts(op: Any, axis: int) -> tuple[Var, Var] | None:
-    """The parts of a table that an op puts in order along an axis; None where it does not."""
-    joined = op.x.op if op.op_type == "gather" and op.indices.rank == 1 else None
-    if joined is None or joined.op_type != "concat" or len(joined.values) != 2:
+    """The parts along an axis of a table that an op puts in order; None where it does not."""
+    joined = op.x.op if op.op_type == "gather" else None
+    if joined is None or joined.op_type != "concat" or len(joined.values) != 2 or not is_stored(op.x):
         return None
-    alike = op.axis.val == joined.axis.val == axis and not joined.interleave.val
-    return tuple(joined.values) if alike and op.x.rank == 2 else None
+    along = (op.axis.val, joined.axis.val) == (axis, axis) and op.indices.shape == (op.x.shape[axis],)
+    return tuple(joined.values) if along else None
 
 
 def _is_made(value: Var, axis: int) -> bool:
-    """Whether a variable is a table, its rows along that axis, that has to be made of coordinates."""
+    """Whether a variable is a whole table that has to be made of coordinates, with its rows along an axis."""
     op: Any = value.op
     if op is None:
         return False
@@ -76,11 +91,9 @@ def _read(function: Function, op: Any) -> None:
     given = op.outputs[0]
     write = _Writer(op, given.name)
     with function:
-        if _is_lookup(op) and _is_made(op.x, 0):
+        if _is_lookup(op) and _is_made(op.x, axis=0):
             made = write.rows(op.x, op.indices)
-        elif (
-            op.op_type == "matmul" and not op.transpose_x.val and _is_made(op.y, 1 - int(op.transpose_y.val))
-        ):
+        elif op.op_type == "matmul" and not op.transpose_x.val and _is_made(op.y, _scored(op)):
             made = write.scores(op.x, op.y, transposed=bool(op.transpose_y.val))
         else:
             return
@@ -97,6 +110,11 @@ def _is_lookup(op: Any) -> bool:
     return "batch_dims" not in op.inputs or op.batch_dims.val == 0
 
 
+def _scored(product: Any) -> int:
+    """The axis of a product's second factor along which it gives scores."""
+    return 0 if product.transpose_y.val else 1
+
+
 class _Writer:
     """Writes before one op what takes its place; names of new values begin with that of its result."""
 
@@ -108,7 +126,7 @@ class _Writer:
         op: Any = table.op
         if _in_coordinates(op):
             return self._op("matmul", x=self._gathered(op.x, ids), y=op.y)
-        parts = _parts(op, 0)
+        parts = _parts(op, axis=0)
         if parts is None:
             return self._gathered(table, ids)
         count, place = np.int32(parts[0].shape[0]), self._gathered(op.indices, ids)
@@ -124,7 +142,7 @@ class _Writer:
             basis, coordinates = (op.y, op.x) if transposed else (op.x, op.y)
             turned = self._op("matmul", x=vectors, y=basis, transpose_y=transposed)
             return self._op("matmul", x=turned, y=coordinates, transpose_y=transposed)
-        parts = _parts(op, 0 if transposed else 1)
+        parts = _parts(op, axis=0 if transposed else 1)
         if parts is None:
             return self._op("matmul", x=vectors, y=table, transpose_y=transposed)
         found = [self.scores(vectors, each, transposed=transposed) for each in parts]

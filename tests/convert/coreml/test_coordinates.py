@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from coremltools.converters.mil.mil import Builder, Function, Placeholder, Program, Var, types
 from torch import Tensor, nn
 
 from pocketrec.convert.capture.capture import Capture
+from pocketrec.convert.coreml.constexpr import Place, constexpr
+from pocketrec.convert.coreml.coordinates import read_by_coordinates
 from pocketrec.convert.coreml.lower import to_coreml
 from pocketrec.quantize import Plan, compress
 from pocketrec.quantize.schemes import Scheme
@@ -29,6 +32,7 @@ SCHEMES: list[Scheme] = [
     Product(bits=6, width=3, basis="principal"),
     HotRows(hot_bits=4, cold_bits=6, cold_width=4, cold_basis="principal"),
 ]
+HALVES = HotRows(share=0.5, hot_bits=4, cold_bits=6, cold_width=4, cold_basis="principal")
 
 
 class Reads(nn.Module):
@@ -98,6 +102,23 @@ class Joined(Reads):
         return scores
 
 
+class Averaged(Reads):
+    """The rows themselves, as the scores weigh them: a product that runs along the rows."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        shares = torch.softmax(self.item(ids) @ self.item.weight.T, dim=-1)
+        mean: Tensor = shares @ self.item.weight
+        return mean.sum(dim=1, keepdim=True).expand(3, ITEMS)
+
+
+class Columns(Reads):
+    """Columns looked up as if they were rows; parts as long as each other would be taken for them."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        scores: Tensor = self.item.weight.T[ids % WIDTH]
+        return scores
+
+
 def lowered(
     module: nn.Module, scheme: Scheme, capture_small: CaptureSmall, folder: Path, precision: str = "float32"
 ) -> tuple[Path, nn.Module]:
@@ -152,3 +173,62 @@ def test_what_reads_it_otherwise_reads_it_whole(
         given = interpreter.run({"ids": IDS.numpy()})["scores"]
     expected = module(IDS).numpy()
     assert float(np.abs(given - expected).max()) < 2e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("scheme", [*SCHEMES, HALVES], ids=["product", "parts", "halves"])
+@pytest.mark.parametrize("reads", [Averaged, Columns])
+def test_only_rows_are_looked_up_and_only_their_scores_put_in_order(
+    reads: type[Reads], scheme: Scheme, capture_small: CaptureSmall, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    path, module = lowered(reads(), scheme, capture_small, tmp_path)
+    with CoreMLInterpreter(path) as interpreter:
+        given = interpreter.run({"ids": IDS.numpy()})["scores"]
+    expected = module(IDS).numpy()
+    assert float(np.abs(given - expected).max()) < 2e-6 * np.abs(expected).max()
+
+
+def read(write: Callable[[Var, Var, Var], Var], scheme: Scheme) -> list[str]:
+    """The ops of a program after the pass, of what it computes from a table, a vector and ids."""
+    from coremltools import target
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(ITEMS, WIDTH)).astype("f4")
+    tensor = scheme.quantize("item.weight", values, usage=READS["item.weight"])
+    given = {"vectors": Placeholder((3, 1, WIDTH), types.fp32), "ids": Placeholder((3, 2), types.int32)}
+    program, function = Program(), Function(inputs=given, opset_version=target.iOS18)
+    with function:
+        end = Builder.const(val=np.float32(0), name="end")
+        place = Place(before=end.op, transposed=False, dtype=np.float32, minimum_deployment_target="iOS18")
+        table = constexpr(tensor, place)
+        function.set_outputs([write(table, function.inputs["vectors"], function.inputs["ids"])])
+    program.add_function("main", function)
+    before = [each.op_type for each in function.operations]
+    read_by_coordinates().apply(program)
+    after = [each.op_type for each in function.operations]
+    return [] if before == after else after
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=["product", "parts"])
+def test_rows_of_joined_tables_that_a_request_chooses_are_not_taken_for_a_table_in_parts(
+    scheme: Scheme,
+) -> None:
+    def chosen(*others: int) -> Callable[[Var, Var, Var], Var]:
+        def write(table: Var, vectors: Var, ids: Var) -> Var:
+            more = [np.ones((each, WIDTH), np.float32) for each in others]
+            rows = Builder.gather(x=Builder.concat(values=[table, *more], axis=0), indices=ids, axis=0)
+            return Builder.matmul(x=vectors, y=rows, transpose_y=True)
+
+        return write
+
+    assert read(chosen(4), scheme) == []
+    assert read(chosen(4, 5), scheme) == []
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_only_a_constant_of_as_many_columns_is_taken_for_a_basis(taken: bool) -> None:
+    def write(table: Var, vectors: Var, ids: Var) -> Var:
+        keys = Builder.matmul(x=table, y=np.ones((WIDTH, WIDTH if taken else 5), np.float32))
+        return Builder.gather(x=keys, indices=ids, axis=0)
+
+    assert bool(read(write, Product(bits=4, width=4))) == taken
