@@ -107,6 +107,22 @@ def test_rows_that_are_read_often_count_for_more(table: Floats, moment: Array) -
     assert noises[0] < noises[1]
 
 
+def test_rows_of_which_none_is_read_are_those_that_are_all_read_alike(table: Floats) -> None:
+    found = [
+        in_basis("principal").quantize("w", table, usage=Usage(moment=np.eye(COLUMNS), popularity=each))
+        for each in (np.ones(ROWS), np.zeros(ROWS))
+    ]
+    assert found[0].basis is not None
+    assert found[1].basis is not None
+    np.testing.assert_array_equal(found[0].basis, found[1].basis)
+    assert np.isfinite(found[1].dequantize()).all()
+
+
+def test_no_rows_stand_for_no_rows(table: Floats) -> None:
+    done = in_basis("principal").quantize("w", table, usage=Usage(moment=np.eye(COLUMNS)))
+    assert done.dequantize_rows(3, 3).shape == (0, COLUMNS)
+
+
 @pytest.mark.parametrize(
     "rows",
     [
