@@ -106,7 +106,7 @@ def damped_moment(name: str, rounding: Rounding, usage: Usage) -> Array | None:
     Codes that are distilled begin with feedback where there can be some.
 
     Raises:
-        PlanError: feedback is asked for, and nobody knows the moment.
+        PlanError: feedback is asked for, and nobody knows the moment, or it is not finite.
     """
     if rounding == "nearest" or (rounding == "distilled" and usage.moment is None):
         return None
@@ -116,6 +116,11 @@ def damped_moment(name: str, rounding: Rounding, usage: Usage) -> Array | None:
             "for this tensor; use rounding = 'nearest'"
         )
     moment = np.asarray(usage.moment, np.float64)
+    if not np.isfinite(moment).all():
+        raise PlanError(
+            f"{name}: gradients of the evaluated outputs are not finite, and rounding = 'feedback' rests on "
+            "them; use rounding = 'nearest'"
+        )
     damped: Array = moment / (float(np.diagonal(moment).mean()) or 1.0) + _DAMPING * np.eye(len(moment))
     return damped
 

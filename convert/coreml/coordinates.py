@@ -2,6 +2,7 @@
 
     gather(C · B, ids)     ->  gather(C, ids) · B
     h · (C · B)ᵀ           ->  (h · Bᵀ) · Cᵀ
+    (C · B) · h            ->  C · (B · h)
 
 so that a call multiplies a few rows and vectors by the basis, and not the catalogue. A table in two parts of
 which one is so stored is read part by part for the same reason: rows from either, and scores put in order.
@@ -95,6 +96,8 @@ def _read(function: Function, op: Any) -> None:
             made = write.rows(op.x, op.indices)
         elif op.op_type == "matmul" and not op.transpose_x.val and _is_made(op.y, _scored(op)):
             made = write.scores(op.x, op.y, transposed=bool(op.transpose_y.val))
+        elif op.op_type == "matmul" and not op.transpose_x.val and op.y.rank == 2 and _is_made(op.x, 0):
+            made = write.scored(op.x, op.y, transposed=bool(op.transpose_y.val))
         else:
             return
     function.replace_uses_of_var_after_op(
@@ -147,6 +150,18 @@ class _Writer:
             return self._op("matmul", x=vectors, y=table, transpose_y=transposed)
         found = [self.scores(vectors, each, transposed=transposed) for each in parts]
         return self._gathered(self._op("concat", values=found, axis=-1), op.indices, axis=-1)
+
+    def scored(self, table: Var, vectors: Var, *, transposed: bool) -> Var:
+        """All rows of a table times vectors, which are `[columns, n]` unless they are read `transposed`."""
+        op: Any = table.op
+        if _in_coordinates(op):
+            turned = self._op("matmul", x=op.y, y=vectors, transpose_y=transposed)
+            return self._op("matmul", x=op.x, y=turned)
+        parts = _parts(op, axis=0)
+        if parts is None:
+            return self._op("matmul", x=table, y=vectors, transpose_y=transposed)
+        found = [self.scored(each, vectors, transposed=transposed) for each in parts]
+        return self._gathered(self._op("concat", values=found, axis=0), op.indices)
 
     def _gathered(self, values: Var, ids: Var, axis: int = 0) -> Var:
         return self._op("gather", x=values, indices=ids, axis=axis, validate_indices=False)

@@ -15,6 +15,7 @@ from pocketrec.quantize.schemes import RowScheme
 from pocketrec.quantize.schemes.base import join
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.palette import Palette
+from pocketrec.quantize.schemes.product import Product
 from pocketrec.quantize.schemes.scaled_palette import ScaledPalette
 from pocketrec.quantize.usage import UNKNOWN, Usage
 
@@ -95,6 +96,14 @@ def test_a_tensor_without_gradients_is_refused_by_name() -> None:
     with pytest.raises(PlanError, match=r"^item: rounding = 'feedback' needs gradients .* 'nearest'$"):
         Linear(rounding="feedback").quantize("item", np.ones((4, 8), np.float32))
     assert feedback_of("item", "nearest", UNKNOWN) is None
+
+
+@pytest.mark.parametrize("scheme", [Linear(rounding="feedback"), Product(rounding="feedback")])
+def test_gradients_that_are_not_finite_are_refused_by_name(scheme: RowScheme[Any]) -> None:
+    """Product codes were NaN throughout, and codes in a basis ended in a traceback."""
+    usage = Usage(moment=np.full((8, 8), np.nan))
+    with pytest.raises(PlanError, match=r"^item: gradients of the evaluated outputs are not finite"):
+        scheme.quantize("item", np.ones((4, 8), np.float32), usage=usage)
 
 
 def test_a_moment_of_low_rank_or_of_nothing_is_damped(make_table: MakeTable) -> None:

@@ -60,6 +60,14 @@ class Batched(Reads):
         return scores
 
 
+class First(Reads):
+    """The table is the first factor."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        scores: Tensor = self.item.weight @ self.item(ids).tanh().T
+        return scores.T
+
+
 class Fixed(Reads):
     """The vector is a constant, and so is what it is multiplied with."""
 
@@ -147,7 +155,7 @@ def whole_tables(graph: Graph) -> list[str]:
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("scheme", SCHEMES, ids=["product", "parts"])
-@pytest.mark.parametrize("reads", [Reads, Linear, Batched, Fixed])
+@pytest.mark.parametrize("reads", [Reads, Linear, Batched, First, Fixed])
 def test_lookups_and_scores_never_make_the_table(
     reads: type[Reads], scheme: Scheme, precision: str, capture_small: CaptureSmall, tmp_path: Path
 ) -> None:
