@@ -46,7 +46,7 @@ def _in_coordinates(op: Any) -> bool:
     for coordinates, basis, sign in ((op.x, op.y, 1), (op.y, op.x, -1)):
         kind = "" if basis.op is None else basis.op.op_type
         if kind in ("const", "constexpr_cast") and basis.rank == coordinates.rank == 2:
-            return 0 <= sign * (basis.shape[0] - basis.shape[1]) < _width(coordinates)
+            return bool(0 <= sign * (basis.shape[0] - basis.shape[1]) < _width(coordinates))
     return False
 
 
