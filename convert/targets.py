@@ -30,6 +30,7 @@ Write = Callable[[Path], Told | None]  # what it tells of the artifact that it w
 ALL_DIMS = "*"  # in a target's `flexible`: every dim that the contract leaves free
 _LOWEST: DeploymentTarget = "iOS17"  # where nothing asks for a later one
 _EVERYWHERE = frozenset({"format", "precision", "flexible"})  # what every format has, or has anyway
+_NEWEST = "iOS18"  # which has every compressed form
 _NOT_SET = {"minimum_deployment_target": (None, _LOWEST)}  # where it is not the field's default alone
 
 
@@ -152,6 +153,11 @@ def carries(tensor: QuantizedTensor, target: Target) -> bool:
     """Whether an artifact of the (resolved) target has a form for a compressed tensor."""
     lowest = row_of("", target).lowest(tensor)
     return not lowest or (target.minimum_deployment_target or _LOWEST) >= lowest
+
+
+def lacks_forms(target: Target) -> bool:
+    """Whether artifacts of a higher deployment target hold forms that the (resolved) target's have not."""
+    return (target.minimum_deployment_target or _NEWEST) < _NEWEST
 
 
 def stored_bytes(tensor: QuantizedTensor, target: Target, *, looked_up: bool) -> int:

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pocketrec import __version__
-from pocketrec.convert.targets import carries
+from pocketrec.convert.targets import carries, lacks_forms
 from pocketrec.errors import BudgetMissed, PlanError
 from pocketrec.kept import arrays_sha256, key_of
 from pocketrec.pipeline.compression import limits
@@ -156,7 +156,7 @@ def search_plan(
     return Searched(
         plan=outcome.best.plan,
         front=points,
-        notes=tuple(_remarks(compress, outcome, total, budget, folder)),
+        notes=(*_left_out(targets), *_remarks(compress, outcome, total, budget, folder)),
         limited=outcome.best.limited,
     )
 
@@ -410,6 +410,17 @@ def _pareto(outcome: Outcome, points: Sequence[PlanPoint]) -> str:
     return json.dumps(table, indent=1, sort_keys=True) + "\n"
 
 
+def _left_out(targets: Mapping[str, Target]) -> Iterator[str]:
+    """Targets for whose sake forms were not tried."""
+    for name, target in targets.items():
+        if lacks_forms(target):
+            yield (
+                f"compress: {name} is for {target.minimum_deployment_target}, which has no product codes, "
+                "4-bit rows or tables in parts, so no target was searched for with them; "
+                f'targets.{name}.minimum_deployment_target = "iOS18" has them.'
+            )
+
+
 def _remarks(compress: Compress, outcome: Outcome, total: int, budget: Budget, folder: Path) -> Iterator[str]:
     """What is to be known of a plan that holds the budget and is not what was hoped for."""
     if not outcome.complete:
@@ -421,6 +432,11 @@ def _remarks(compress: Compress, outcome: Outcome, total: int, budget: Budget, f
     smaller = [each for each in outcome.front if each.plan.tensors]
     if compress.max_size_mb is not None and not budget.sized and not budget.max_losses:
         yield "compress: nothing is compressed, as max_size_mb has no limit for any target that is built."
+    if budget.sized and not budget.max_losses and outcome.best is not None and outcome.best.plan.tensors:
+        yield (
+            f"compress: no loss is limited, so nothing gates what the size costs, {_losses(outcome.best)}; "
+            "state max_ndcg_drop or max_auc_drop to limit it."
+        )
     if budget.max_losses and outcome.best is not None and not outcome.best.plan.tensors and smaller:
         nearest = max(smaller, key=lambda each: each.size_bytes)
         yield (
@@ -448,15 +464,17 @@ def _missed(compress: Compress, outcome: Outcome, total: int, rooms: Mapping[str
     most = max(beyond, key=lambda name: beyond[name], default="")
     size = f"{held.get(most, nearest.size_bytes) / 1e6:.4f} MB ({nearest.size_bytes / total:.1%} of float32)"
     if most and rooms[most].besides:
-        size += f", and files of {most} hold {rooms[most].besides / 1e6:.4f} MB besides"
+        whole = (held[most] + rooms[most].besides) / 1e6
+        size += f", {whole:.4f} MB in files of {most} with their graph"
     if not outcome.complete:
         return (
             f"compress: time_limit_s = {compress.time_limit_s:g} ended the search before a plan that holds "
             f"{stated or compress.preset} was found; give it more time, what was measured is kept in {folder}"
         )
     return (
-        f"compress: no plan holds {stated or compress.preset}; the nearest has {size} at {_losses(nearest)}; "
-        f"it is in {folder / 'plan.toml'}: widen the budget to it, or replay it as compress.tensors"
+        f"compress: no plan holds {stated or compress.preset}; the nearest has {size}, and costs "
+        f"{_losses(nearest)}; it is in {folder / 'plan.toml'}: widen the budget to it, or replay it as "
+        "compress.tensors"
     )
 
 

@@ -33,7 +33,8 @@ class HotRows:
         cold_bits: of a code of the others: of a number, 4 linear per row, 1 to 3 as a scaled palette; of
             `cold_width` numbers 4, 6 or 8, as product codes.
         cold_width: numbers that have one code.
-        cold_basis: what those are of, neighbouring `columns` or `principal` components, as of product codes.
+        cold_basis: what those are of, neighbouring `columns` or `principal` components, as of product codes;
+            the latter where `cold_width` is 2 or more.
         rounding: of both parts.
     """
 

@@ -37,7 +37,8 @@ class Product:
         width: numbers in a vector.
         shared: one codebook for all parts; else each part has its own.
         basis: vectors are of neighbouring `columns`, or of `principal` components, in the metric of the
-            outputs where codes are rounded with feedback; those need not divide into vectors.
+            outputs where codes are rounded with feedback; those need not divide into vectors, and share no
+            codebook.
         rounding: each vector to the `nearest` entry, those of a row together with `feedback`, or `distilled`,
             which then tunes codes and codebooks together.
     """
@@ -60,9 +61,12 @@ class Product:
         if len(shape) > 2:
             raise PlanError(f"{name}: product needs one or two axes, it has {len(shape)}; use 'palette'")
         if self.basis == "principal":
-            if len(shape) < 2 or columns < self.width:
+            if len(shape) < 2:
+                raise PlanError(f"{name}: a vector has no principal components; use 'float16' or 'palette'")
+            if columns < self.width:
                 raise PlanError(
-                    f"{name}: {list(shape)} has no {self.width} principal components; use basis = 'columns'"
+                    f"{name}: rows of {columns} have no {self.width} principal components; "
+                    f"use width={columns}"
                 )
         elif columns % self.width:
             fitting = [str(each) for each in divisors(columns) if 2 <= each <= 16]

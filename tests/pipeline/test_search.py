@@ -237,6 +237,23 @@ def test_what_was_measured_of_other_code_with_the_same_weights_is_measured_again
     assert keys[0].isdisjoint(keys[1])
 
 
+def test_forms_that_an_older_deployment_target_has_not_are_said_to_be_left_out(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    """Searches for iOS17, which nobody had asked for, ended at 2 bits where iOS18 had far better forms."""
+    asked = Compress(max_ndcg_drop=0.5)
+    for version, count in (("iOS17", 1), ("iOS18", 0)):
+        targets = {"app": Target(format="coreml", precision="float16", minimum_deployment_target=version)}
+        folder = tmp_path / version
+        found = search_plan(
+            asked, evaluator, targets, READ, folder, workers=Workers(), progress=lambda *_: None
+        )
+        said = [
+            each for each in found.notes if each.startswith(f"compress: app is for {version}, which has no ")
+        ]
+        assert len(said) == count
+
+
 def test_an_impossible_budget_names_the_nearest_plan_and_writes_it(
     evaluator: Evaluator, tmp_path: Path
 ) -> None:
@@ -256,8 +273,11 @@ def test_of_a_plan_that_time_or_loss_decided_it_is_said(evaluator: Evaluator, tm
     assert done.plan.tensors
     assert done.notes == ()
     found = run(Compress(max_ratio=0.3, time_limit_s=1e-9), evaluator, tmp_path / "late")
-    (said,) = found.notes
+    said, ungated = found.notes
     assert said.startswith("compress: time_limit_s = 1e-09 ended the search after 3 plans; ")
+    assert ungated.startswith(
+        "compress: no loss is limited, so nothing gates what the size costs, hr@10 loss "
+    )
     assert "late, and the same build with more time goes on" in said
     fragile = Fragile(**{each.name: getattr(evaluator, each.name) for each in fields(evaluator)})
     found = run(Compress(max_ndcg_drop=0.01), fragile, tmp_path / "none", read={"item.weight": ("main",)})
@@ -368,7 +388,7 @@ def test_a_budget_leaves_room_for_what_a_file_holds_besides(evaluator: Evaluator
         sizes.append(next(each.size_bytes for each in found.front if each.chosen) + besides)
     assert max(sizes) <= 14_000
     said = (
-        r"no plan holds max_size_mb = 0\.014; the nearest has .* files of coreml hold 0\.0140 MB besides at "
+        r"no plan holds max_size_mb = 0\.014; the nearest has .* MB in files of coreml with their graph, and "
     )
     with pytest.raises(BudgetMissed, match=said):
         search_plan(
@@ -433,7 +453,7 @@ def test_a_plan_that_misses_is_told_by_the_target_that_is_furthest_beyond_its_ow
     evaluator: Evaluator, tmp_path: Path
 ) -> None:
     """A package without a limit misses none, though it holds more."""
-    said = r"no plan holds max_size_mb = \{ onnx = 0\.0003 \}; .* files of onnx hold 0\.0002 MB besides at "
+    said = r"no plan holds max_size_mb = \{ onnx = 0\.0003 \}; .* MB in files of onnx with their graph, and "
     with pytest.raises(BudgetMissed, match=said):
         of_both({"onnx": 0.0003}, evaluator, tmp_path)
 

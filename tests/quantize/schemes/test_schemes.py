@@ -136,6 +136,8 @@ def test_small_odd_and_one_dimensional_tensors_are_compressed_like_any_other(
         (Palette(groups=3), (9, 64), r"w: 64 columns do not divide into 3 groups"),
         (Product(width=4), (9, 17), r"w: 17 columns do not divide into vectors of 4; use 'palette'"),
         (Product(width=4), (9, 18), r"vectors of 4; use width=2 or 3 or 6 or 9"),
+        (Product(basis="principal"), (9,), r"w: a vector has no principal components; use 'float16' or "),
+        (Product(basis="principal"), (9, 3), r"w: rows of 3 have no 4 principal components; use width=3"),
         (Linear(granularity="per_block", block_size=5), (2, 5, 5), r"w: blocks need one or two axes"),
         (HotRows(share=0.1), (4, 8), r"w: hot_rows needs a table with rows in both parts; \[4, 8\]"),
         (HotRows(), (100,), r"w: hot_rows needs a table"),
@@ -171,6 +173,24 @@ def test_tiny_and_zero_tables_give_finite_numbers(scheme: RowScheme[Any], size: 
     done = scheme.quantize("w", table).dequantize()
     assert np.isfinite(done).all()
     assert np.abs(done - table).max() <= max(size, 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"scheme": "product", "shared": True, "basis": "principal"},
+            "so no codebook is shared; use shared =",
+        ),
+        ({"scheme": "product", "basis": "pca"}, "basis is 'pca'"),
+        ({"scheme": "hot_rows", "cold_basis": "principal"}, "cold_width is 1; raise cold_width, or use"),
+    ],
+)
+def test_a_basis_that_a_scheme_cannot_have_is_refused_with_a_way_out(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((PlanError, RecipeError), match=message):
+        scheme_from_table(given, source="r.toml", key="t")
 
 
 def test_hot_rows_without_popularity_are_refused() -> None:
