@@ -91,13 +91,15 @@ def _read(function: Function, op: Any) -> None:
     """Has one op read coordinates, where it looks rows up or scores them."""
     given = op.outputs[0]
     write = _Writer(op, given.name)
+    product = op.op_type == "matmul" and not op.transpose_x.val
+    transposed = product and bool(op.transpose_y.val)
     with function:
         if _is_lookup(op) and _is_made(op.x, axis=0):
             made = write.rows(op.x, op.indices)
-        elif op.op_type == "matmul" and not op.transpose_x.val and _is_made(op.y, _scored(op)):
-            made = write.scores(op.x, op.y, transposed=bool(op.transpose_y.val))
-        elif op.op_type == "matmul" and not op.transpose_x.val and op.y.rank == 2 and _is_made(op.x, 0):
-            made = write.scored(op.x, op.y, transposed=bool(op.transpose_y.val))
+        elif product and _is_made(op.y, _rows_axis(transposed)):
+            made = write.scores(op.x, op.y, transposed=transposed)
+        elif product and op.y.rank == 2 and _is_made(op.x, axis=0):
+            made = write.scored(op.x, op.y, transposed=transposed)
         else:
             return
     function.replace_uses_of_var_after_op(
@@ -106,16 +108,16 @@ def _read(function: Function, op: Any) -> None:
     function.remove_ops([op])
 
 
+def _rows_axis(transposed: bool) -> int:
+    """The axis of a product's second factor that becomes the scores'."""
+    return 0 if transposed else 1
+
+
 def _is_lookup(op: Any) -> bool:
     """Whether an op gathers rows by ids."""
     if op.op_type != "gather" or op.axis.val != 0:
         return False
     return "batch_dims" not in op.inputs or op.batch_dims.val == 0
-
-
-def _scored(product: Any) -> int:
-    """The axis of a product's second factor along which it gives scores."""
-    return 0 if product.transpose_y.val else 1
 
 
 class _Writer:
@@ -145,7 +147,7 @@ class _Writer:
             basis, coordinates = (op.y, op.x) if transposed else (op.x, op.y)
             turned = self._op("matmul", x=vectors, y=basis, transpose_y=transposed)
             return self._op("matmul", x=turned, y=coordinates, transpose_y=transposed)
-        parts = _parts(op, axis=0 if transposed else 1)
+        parts = _parts(op, axis=_rows_axis(transposed))
         if parts is None:
             return self._op("matmul", x=vectors, y=table, transpose_y=transposed)
         found = [self.scores(vectors, each, transposed=transposed) for each in parts]
