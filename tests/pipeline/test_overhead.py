@@ -27,6 +27,18 @@ def written(folder: Path, compress: str = COMPRESS) -> Path:
     return write_mean(folder, compress, items=ITEMS, **files)
 
 
+def given_by(monkeypatch: pytest.MonkeyPatch, name: str) -> list[dict[str, Any]]:
+    """What a function of `overhead` gives from now on, call by call."""
+    found, known = getattr(overhead, name), []
+
+    def kept(*given: Any) -> Any:
+        known.append(found(*given))
+        return known[-1]
+
+    monkeypatch.setattr(overhead, name, kept)
+    return known
+
+
 def test_a_plan_whose_files_are_beyond_the_budget_is_searched_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,18 +88,12 @@ def test_what_is_written_is_searched_for_again_where_one_target_is_beyond_its_ow
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ONNX file is within the package's limit and not within its own; the package has none to exceed."""
-    found, known = overhead.check_room, overhead.written_sizes
-    sizes: list[dict[str, int]] = []
+    found, sizes = overhead.check_room, given_by(monkeypatch, "written_sizes")
 
     def bare(*given: Any) -> dict[str, Room]:
         return {name: replace(each, besides=-4000) for name, each in found(*given).items()}
 
-    def kept(*given: Any) -> dict[str, int]:
-        sizes.append(known(*given))
-        return sizes[-1]
-
     monkeypatch.setattr(overhead, "check_room", bare)
-    monkeypatch.setattr(overhead, "written_sizes", kept)
     limits = f"max_size_mb = {{ onnx = {BUDGET}, coreml = 1.0 }}\n"
     asked = f"[targets.onnx]\n[targets.coreml]\n[compress]\ntime_limit_s = 12\n{limits}"
     gated = "[gates]\nmax_size_mb = { coreml = 0.5 }\n"
@@ -139,14 +145,7 @@ def test_codebooks_of_what_a_float16_package_scores_with_weigh_as_float32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The package holds the table in float16 and widens it, its codebooks of 8,192 bytes in float32."""
-    rooms: list[dict[str, Room]] = []
-    found = overhead.check_room
-
-    def room_of(*given: Any) -> dict[str, Room]:
-        rooms.append(found(*given))
-        return rooms[-1]
-
-    monkeypatch.setattr(overhead, "check_room", room_of)
+    rooms = given_by(monkeypatch, "check_room")
     searched = "[targets.coreml]\nminimum_deployment_target = 'iOS18'\n[compress]\n"
     asked = f"{searched}max_size_mb = 1\ntime_limit_s = 1\n"
     pocketrec.build(written(tmp_path, asked), out=tmp_path / "bundle")
@@ -163,14 +162,7 @@ def test_files_are_weighed_without_what_a_target_cannot_carry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was weighed, so that the files of the plan that was left could be beyond the budget."""
-    known = overhead.written_sizes
-    sizes: list[dict[str, int]] = []
-
-    def kept(*given: Any) -> dict[str, int]:
-        sizes.append(known(*given))
-        return sizes[-1]
-
-    monkeypatch.setattr(overhead, "written_sizes", kept)
+    sizes = given_by(monkeypatch, "written_sizes")
     model = model_of(items=ITEMS, users=100).replace(
         "self.seen = None", "self.seen = None; self.bias = nn.Parameter(torch.randn(ITEMS, 1))"
     )
@@ -212,20 +204,8 @@ def test_what_candidates_weigh_is_what_files_grow_by(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files of a plan are as large as was expected, within a few hundred bytes."""
-    rooms: list[dict[str, Room]] = []
-    sizes: list[dict[str, int]] = []
-    found, known = overhead.check_room, overhead.written_sizes
-
-    def room_of(*given: Any) -> dict[str, Room]:
-        rooms.append(found(*given))
-        return rooms[-1]
-
-    def written_of(*given: Any) -> dict[str, int]:
-        sizes.append(known(*given))
-        return sizes[-1]
-
-    monkeypatch.setattr(overhead, "check_room", room_of)
-    monkeypatch.setattr(overhead, "written_sizes", written_of)
+    rooms = given_by(monkeypatch, "check_room")
+    sizes = given_by(monkeypatch, "written_sizes")
     asked = f"[targets.{target}]\n[compress]\nmax_size_mb = 0.012\ntime_limit_s = 5\n"
     result = pocketrec.build(written(tmp_path, asked), out=tmp_path / "bundle")
     pareto = json.loads((tmp_path / "bundle.search" / "pareto.json").read_text())

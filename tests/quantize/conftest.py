@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-Floats = npt.NDArray[np.float32]
+from pocketrec.quantize.feedback import output_noise
+from pocketrec.quantize.schemes import Scheme
+from pocketrec.quantize.tensor import Array, Floats
+from pocketrec.quantize.usage import Usage
+
 MakeTable = Callable[..., Floats]
+COLUMNS = 16
 
 
 @pytest.fixture
@@ -23,3 +27,15 @@ def make_table() -> MakeTable:
         return table
 
     return make
+
+
+@pytest.fixture
+def moment() -> Array:
+    """Of outputs that mix all columns, some of them far more than others."""
+    mixing = np.random.default_rng(1).normal(size=(COLUMNS, COLUMNS)) * np.geomspace(0.05, 1, COLUMNS)
+    return mixing @ mixing.T
+
+
+def noise(scheme: Scheme, table: Floats, usage: Usage, moment: Array) -> float:
+    """How far the outputs move by what a scheme makes of a table."""
+    return output_noise(moment, scheme.quantize("item.weight", table, usage=usage).dequantize() - table)

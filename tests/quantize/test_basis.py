@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.quantize.conftest import COLUMNS, noise
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.basis import _places, _rates, basis_of, principal_basis
@@ -15,7 +16,7 @@ from pocketrec.quantize.schemes.product import BasisName, Product
 from pocketrec.quantize.tensor import Array, Floats
 from pocketrec.quantize.usage import Usage
 
-ROWS, COLUMNS = 600, 16
+ROWS = 600
 
 
 @pytest.fixture
@@ -26,17 +27,6 @@ def table() -> Floats:
     rows: Floats = (wide @ rng.normal(size=(COLUMNS, COLUMNS))).astype(np.float32)
     rows[0] = 0
     return rows
-
-
-@pytest.fixture
-def moment() -> Array:
-    """Of outputs that mix all columns, some of them far more than others."""
-    mixing = np.random.default_rng(1).normal(size=(COLUMNS, COLUMNS)) * np.geomspace(0.05, 1, COLUMNS)
-    return mixing @ mixing.T
-
-
-def noise(scheme: Product | HotRows, table: Floats, usage: Usage, moment: Array) -> float:
-    return output_noise(moment, scheme.quantize("item.weight", table, usage=usage).dequantize() - table)
 
 
 def in_basis(basis: BasisName) -> Product:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.quantize.conftest import Floats
 from torch import Tensor, nn
 
 from pocketrec.quantize import Plan, compress
@@ -19,6 +18,7 @@ from pocketrec.quantize.reference import with_values
 from pocketrec.quantize.schemes.hot_rows import HotRows
 from pocketrec.quantize.schemes.linear import Linear
 from pocketrec.quantize.schemes.product import Product
+from pocketrec.quantize.tensor import Floats
 from pocketrec.quantize.usage import Usage
 
 

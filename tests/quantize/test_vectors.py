@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.quantize.conftest import COLUMNS, noise
 
 from pocketrec.errors import PlanError
 from pocketrec.quantize.feedback import output_noise
@@ -13,7 +14,7 @@ from pocketrec.quantize.tensor import Array, Floats
 from pocketrec.quantize.usage import Usage
 from pocketrec.quantize.vectors import vector_feedback
 
-ROWS, COLUMNS = 600, 16
+ROWS = 600
 FEEDBACK = Product(bits=4, width=4, rounding="feedback")
 
 
@@ -22,17 +23,6 @@ def table() -> Floats:
     rows = np.random.default_rng(0).normal(size=(ROWS, COLUMNS)).astype(np.float32)
     rows[0] = 0
     return rows
-
-
-@pytest.fixture
-def moment() -> Array:
-    """Of outputs that mix all columns, some of them far more than others."""
-    mixing = np.random.default_rng(1).normal(size=(COLUMNS, COLUMNS)) * np.geomspace(0.05, 1, COLUMNS)
-    return mixing @ mixing.T
-
-
-def noise(scheme: Product | HotRows, table: Floats, usage: Usage, moment: Array) -> float:
-    return output_noise(moment, scheme.quantize("item.weight", table, usage=usage).dequantize() - table)
 
 
 @pytest.mark.parametrize("shared", [False, True])
